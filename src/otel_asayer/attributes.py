@@ -1,0 +1,23 @@
+"""Names of attributes, baggage entries and fields that this package writes.
+
+`session.id` is the semantic conventions' own (https://opentelemetry.io/docs/specs/semconv/general/session/).
+The names under `asayer.` and `otel_asayer.` are this package's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["BAGGAGE_SESSION_ID", "REPLAY_URL", "SESSION_ID", "UNMAPPED"]
+
+SESSION_ID: Final = "session.id"
+"""Attribute of every span, span event and log record of a session."""
+
+BAGGAGE_SESSION_ID: Final = SESSION_ID
+"""Key of the baggage entry that carries the session id between services."""
+
+REPLAY_URL: Final = "asayer.replay.url"
+"""Attribute of the documents of local root spans and of exceptions: the link to that moment in the replay."""
+
+UNMAPPED: Final = "otel_asayer.unmapped"
+"""Attribute that holds, as one JSON string, the attributes that Elasticsearch's mapping refused."""

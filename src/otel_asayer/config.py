@@ -1,0 +1,227 @@
+"""Settings as one frozen value, built once: arguments go before variables, variables before defaults.
+
+The only module that reads the environment. A variable that cannot be used becomes a `Problem`, never an exception: what raises while
+`opentelemetry-instrument` starts switches all instrumentation off. An *argument* that cannot be used raises `ConfigurationError`, for then
+the caller's own code is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from otel_asayer import environment_variables as env, settings
+from otel_asayer.errors import ConfigurationError
+from otel_asayer.settings import Closes
+from otel_asayer.targets import INTERNAL, Targets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Config", "Problem", "environment_config", "sdk_disabled"]
+
+_MASK: Final = "***"
+_MIB: Final = 1024 * 1024
+
+
+class Problem(NamedTuple):
+    """A setting that cannot be used as it stands.
+
+    `message` is a sentence without the value; `closes` is what stays shut because of it.
+    """
+
+    variable: str
+    message: str
+    closes: Closes
+
+    def __str__(self) -> str:
+        consequence = "its default is used" if self.closes is Closes.NOTHING else self.closes.value
+        return f"{self.variable}: {self.message}; {consequence}"
+
+
+class _Setting(NamedTuple):
+    variable: str
+    parse: Callable[[str], Any]
+    closes: Closes
+    secret: bool
+
+
+def _setting(default: Any, variable: str, parse: Callable[[str], Any], closes: Closes = Closes.NOTHING, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"setting": _Setting(variable, parse, closes, secret)})
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings. The names of the fields are the keyword arguments of every public class, in code and in declarative configuration.
+
+    What each means, its unit and its danger stands with its variable in `otel_asayer.environment_variables`.
+    """
+
+    enabled: bool = _setting(True, env.OTEL_ASAYER_ENABLED, settings.parse_boolean)
+    session_headers: tuple[str, ...] = _setting(
+        ("x-session-id", "x-openreplay-sessiontoken", "x-openreplay-session-token", "openreplaysession.id"),
+        env.OTEL_ASAYER_SESSION_HEADERS,
+        settings.parse_header_names,
+    )
+    session_cookie: str = _setting("asayer_session_id", env.OTEL_ASAYER_SESSION_COOKIE, settings.parse_cookie_name)
+    opaque_session_ids: bool = _setting(False, env.OTEL_ASAYER_OPAQUE_SESSION_IDS, settings.parse_boolean)
+    propagation_targets: Targets = _setting(Targets.parse(INTERNAL), env.OTEL_ASAYER_PROPAGATION_TARGETS, Targets.parse, Closes.TARGETS)
+    propagate_to_unknown: bool = _setting(False, env.OTEL_ASAYER_PROPAGATE_TO_UNKNOWN, settings.parse_boolean)
+    replay_url: str | None = _setting(None, env.OTEL_ASAYER_REPLAY_URL, settings.parse_replay_url)
+    replay_records: bool = _setting(True, env.OTEL_ASAYER_REPLAY_RECORDS, settings.parse_boolean)
+    replay_level: str = _setting("info", env.OTEL_ASAYER_REPLAY_LEVEL, settings.parse_choice("debug", "info", "warning", "error"))
+    stamp_stdio: bool = _setting(False, env.OTEL_ASAYER_STAMP_STDIO, settings.parse_boolean)
+    trace_response: bool = _setting(False, env.OTEL_ASAYER_TRACE_RESPONSE, settings.parse_boolean)
+
+    endpoint: tuple[str, ...] = _setting((), env.OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, settings.parse_endpoints, Closes.EXPORTER)
+    cloud_id: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID, settings.parse_cloud_id, Closes.EXPORTER)
+    api_key: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY, settings.parse_api_key, Closes.EXPORTER, secret=True)
+    api_key_file: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE, settings.parse_file, Closes.EXPORTER)
+    username: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_USERNAME, settings.parse_password, Closes.EXPORTER)
+    password: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_PASSWORD, settings.parse_password, Closes.EXPORTER, secret=True)
+    bearer_token: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_BEARER_TOKEN, settings.parse_secret, Closes.EXPORTER, secret=True)
+    certificate: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE, settings.parse_file, Closes.EXPORTER)
+    certificate_fingerprint: str | None = _setting(
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT, settings.parse_fingerprint, Closes.EXPORTER
+    )
+    client_certificate: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_CERTIFICATE, settings.parse_file, Closes.EXPORTER)
+    client_key: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_KEY, settings.parse_file, Closes.EXPORTER)
+    verify_certs: bool = _setting(True, env.OTEL_EXPORTER_ELASTICSEARCH_VERIFY_CERTS, settings.parse_boolean, Closes.EXPORTER)
+    headers: tuple[tuple[str, str], ...] = _setting((), env.OTEL_EXPORTER_ELASTICSEARCH_HEADERS, settings.parse_headers, Closes.EXPORTER, secret=True)
+    timeout: float = _setting(10.0, env.OTEL_EXPORTER_ELASTICSEARCH_TIMEOUT, settings.parse_seconds)
+    compression: str = _setting("gzip", env.OTEL_EXPORTER_ELASTICSEARCH_COMPRESSION, settings.parse_choice("gzip", "none"))
+    dataset: str = _setting("generic", env.OTEL_EXPORTER_ELASTICSEARCH_DATASET, settings.parse_dataset)
+    namespace: str = _setting("default", env.OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE, settings.parse_namespace)
+    pipeline: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_PIPELINE, settings.parse_pipeline)
+    max_request_bytes: int = _setting(5 * _MIB, env.OTEL_EXPORTER_ELASTICSEARCH_MAX_REQUEST_BYTES, settings.parse_integer(1024, 100 * _MIB))
+    setup: str = _setting("auto", env.OTEL_EXPORTER_ELASTICSEARCH_SETUP, settings.parse_choice("auto", "off"))
+
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> Config:
+        """Return the settings of `environ` (default: the process's), with `arguments` before them.
+
+        An argument is a value of its field's type, or the text that its variable would have; None counts as not given.
+
+        Raises:
+            ConfigurationError: an argument has no such field, or a value that cannot be used.
+        """
+        given = {name: _argument(name, value) for name, value in arguments.items() if value is not None}
+        values, problems = _from_variables(os.environ if environ is None else environ, given)
+        config = cls(**values, **given, problems=tuple(problems))
+        conflicts = tuple(_conflicts(config))
+        if conflicts and given:
+            raise ConfigurationError("; ".join(f"{conflict.variable}: {conflict.message}" for conflict in conflicts))
+        return cls(**values, **given, problems=(*problems, *conflicts)) if conflicts else config
+
+    @property
+    def closed(self) -> str:
+        """Why nothing may be sent, as a sentence, or nothing."""
+        return "; ".join(str(problem) for problem in self.problems if problem.closes is Closes.EXPORTER)
+
+    @property
+    def has_destination(self) -> bool:
+        """Whether an Elasticsearch is configured."""
+        return bool(self.endpoint or self.cloud_id)
+
+    def __repr__(self) -> str:
+        shown = (f"{f.name}={_MASK if _is_secret(f.name) and getattr(self, f.name) else repr(getattr(self, f.name))}" for f in fields(self))
+        return f"Config({', '.join(shown)})"
+
+
+SETTINGS: Final[Mapping[str, _Setting]] = {f.name: f.metadata["setting"] for f in fields(Config) if "setting" in f.metadata}
+"""Each field's variable, parser, and what a bad value closes."""
+
+
+def _is_secret(name: str) -> bool:
+    return name in SETTINGS and SETTINGS[name].secret
+
+
+def _argument(name: str, value: Any) -> Any:
+    setting = SETTINGS.get(name)
+    if setting is None:
+        raise ConfigurationError(f"There is no setting {name!r}; there are: {', '.join(SETTINGS)}.")
+    try:
+        return setting.parse(_as_text(value))
+    except ValueError as error:
+        raise ConfigurationError(f"The argument {name} cannot be used: {error}.") from None
+
+
+def _as_text(value: Any) -> str:
+    """The text that a variable would have for `value`: one parser serves both, and what YAML reads as a list or a number."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return ",".join(f"{name}={content}" for name, content in value.items())
+    if isinstance(value, (list, tuple)):
+        return ",".join("=".join(map(str, part)) if isinstance(part, (list, tuple)) else str(part) for part in value)
+    return str(value)
+
+
+def _from_variables(environ: Mapping[str, str], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, setting in SETTINGS.items():
+        text = environ.get(setting.variable, "")
+        # An empty variable counts as unset (OpenTelemetry's rule); only for the cookie is nothing a value of its own.
+        if name in given or not (text.strip() or (name == "session_cookie" and setting.variable in environ)):
+            continue
+        try:
+            values[name] = setting.parse(text)
+        except ValueError as error:
+            problems.append(Problem(setting.variable, str(error), setting.closes))
+            if setting.closes is Closes.TARGETS:
+                values[name] = Targets()
+    return values, problems
+
+
+def _conflicts(config: Config) -> list[Problem]:
+    """Settings that exclude each other: guessing which one was meant could send a credential to the wrong place."""
+    tls = config.certificate or config.certificate_fingerprint or config.client_certificate or not config.verify_certs
+    rules = (
+        (
+            sum(map(bool, (config.api_key, config.api_key_file, config.username, config.bearer_token))) > 1,
+            env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY,
+            "expected one of API key, API key file, user name and bearer token, and there are several",
+        ),
+        (
+            bool(config.username) != bool(config.password),
+            env.OTEL_EXPORTER_ELASTICSEARCH_PASSWORD,
+            "expected a user name and a password, and there is only one of them",
+        ),
+        (
+            bool(config.endpoint and config.cloud_id),
+            env.OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID,
+            "expected an endpoint or a Cloud ID, and there are both",
+        ),
+        (
+            bool(config.client_key and not config.client_certificate),
+            env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_KEY,
+            "expected a client certificate beside its key, and there is none",
+        ),
+        (
+            bool(config.certificate and config.certificate_fingerprint),
+            env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT,
+            "expected a CA file or a fingerprint, and there are both",
+        ),
+        (
+            bool(tls and config.endpoint and not all(url.startswith("https:") for url in config.endpoint)),
+            env.OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT,
+            "expected https:// in every URL, for TLS is configured",
+        ),
+    )
+    return [Problem(variable, message, Closes.EXPORTER) for holds, variable, message in rules if holds]
+
+
+@lru_cache(maxsize=1)
+def environment_config() -> Config:
+    """Return the settings of the process's environment, read once."""
+    return Config.from_environment()
+
+
+def sdk_disabled(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether `OTEL_SDK_DISABLED` switches OpenTelemetry off. Propagation goes on then, as the specification has it."""
+    return (os.environ if environ is None else environ).get("OTEL_SDK_DISABLED", "").strip().lower() == "true"

@@ -1,0 +1,81 @@
+"""The session id in OpenTelemetry's Context: it travels as the baggage entry `session.id`.
+
+Needs the OpenTelemetry API only. What stands in baggage may have been put there by anybody: it is parsed again unless it is a `SessionId`,
+which only the parser makes.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from opentelemetry import baggage, context as otel_context
+
+from otel_asayer.attributes import BAGGAGE_SESSION_ID
+from otel_asayer.config import environment_config
+from otel_asayer.session_id import SessionId, parse_session_id, require_session_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.context import Context
+
+__all__ = ["get_session_id", "remember_exception", "remove_session_id", "session", "session_of_exception", "set_session_id"]
+
+_EXCEPTION_ATTRIBUTE = "__otel_asayer_session__"
+
+
+def get_session_id(context: Context | None = None) -> SessionId | None:
+    """Return the session id of `context` (default: the current one), or None where there is no session."""
+    value = baggage.get_baggage(BAGGAGE_SESSION_ID, context)
+    if value is None or type(value) is SessionId:
+        return value
+    return parse_session_id(value, opaque=environment_config().opaque_session_ids) if isinstance(value, str) else None
+
+
+def set_session_id(session_id: SessionId, context: Context | None = None) -> Context:
+    """Return `context` (default: the current one) with this session."""
+    return baggage.set_baggage(BAGGAGE_SESSION_ID, session_id, context)
+
+
+def remove_session_id(context: Context | None = None) -> Context:
+    """Return `context` (default: the current one) without a session."""
+    return baggage.remove_baggage(BAGGAGE_SESSION_ID, context)
+
+
+@contextmanager
+def session(session_id: str | int) -> Iterator[SessionId]:
+    """Run a block inside a session: for jobs, scripts, WebSockets, and whatever else brings the id by its own way.
+
+    Spans and log records of the block carry the id, calls to other services pass it on, and an exception that leaves the block is
+    remembered as this session's, so that it is recorded with its session even where nothing catches it.
+
+    Args:
+        session_id: the id as text or number, or an OpenReplay token, of which only the id is kept.
+
+    Raises:
+        InvalidSessionIdError: `session_id` is none.
+    """
+    valid = require_session_id(session_id, opaque=environment_config().opaque_session_ids)
+    token = otel_context.attach(set_session_id(valid))
+    try:
+        yield valid
+    except BaseException as error:
+        remember_exception(error, valid)
+        raise
+    finally:
+        otel_context.detach(token)
+
+
+def remember_exception(error: BaseException, session_id: SessionId) -> None:
+    """Note on `error` in which session it arose, unless that is known: hooks for uncaught exceptions run when the context is gone.
+
+    The note is an attribute of the exception object, so it lives exactly as long as the exception does.
+    """
+    error.__dict__.setdefault(_EXCEPTION_ATTRIBUTE, session_id)
+
+
+def session_of_exception(error: BaseException) -> SessionId | None:
+    """Return the session that `remember_exception` noted on `error`."""
+    noted = error.__dict__.get(_EXCEPTION_ATTRIBUTE)
+    return noted if type(noted) is SessionId else None

@@ -1,0 +1,29 @@
+"""The errors this package raises.
+
+::
+
+    AsayerError
+    ├── ConfigurationError (also a ValueError)    an argument, or a variable, that cannot be used
+    └── InvalidSessionIdError (also a ValueError) a value that is no session id, given by code
+
+Nothing of this is ever raised in a request path: there, bad input is ignored and counted.
+"""
+
+from __future__ import annotations
+
+__all__ = ["AsayerError", "ConfigurationError", "InvalidSessionIdError"]
+
+
+class AsayerError(Exception):
+    """The base of all errors of this package."""
+
+
+class ConfigurationError(AsayerError, ValueError):
+    """A setting given as an argument has a value that cannot be used, or a name that does not exist."""
+
+
+class InvalidSessionIdError(AsayerError, ValueError):
+    """A session id given by code is none.
+
+    The message never repeats the value: what is not a session id may be a secret.
+    """

@@ -1,0 +1,92 @@
+r"""Parsing of session ids: the only way to a `SessionId`.
+
+Rules, and where they come from:
+
+- An id is a decimal uint64 without leading zeros, in ASCII: `[1-9][0-9]{0,19}`, below 2**64. The trackers' servers compose it as
+  `(milliseconds - 1550000000000) << 24 | shard << 8 | sequence`, so it tells when the session started.
+- A *token* is a bearer credential of the replay's ingest service, `b36(id).b36(expiry).b58(signature)` until OpenReplay 1.8 and
+  `b36(id).b36(delay).b36(expiry).b58(signature)` (the delay may be negative) since 1.9. It is reduced to its id at once and never kept.
+- A header is an attacker's input, and other software puts secrets into headers of these names: what is neither is refused.
+- Opaque ids, `[A-Za-z0-9._~-]{1,128}`, are admitted only on request, and never with three or more parts divided by dots:
+  that is the shape of a token, or of a JWT.
+- Proxies and double injection join values, `v, v`: the first counts.
+
+The patterns are applied with `fullmatch`: `$` would admit a trailing newline. Parsing is total: any text gives a `SessionId` or None.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from otel_asayer.errors import InvalidSessionIdError
+
+__all__ = ["EPOCH_MS", "SessionId", "parse_session_id", "require_session_id"]
+
+EPOCH_MS: Final = 1_550_000_000_000
+"""Milliseconds since 1970 at which the trackers' own clock starts."""
+
+_LIMIT: Final = 1 << 64
+_TIMESTAMP_SHIFT: Final = 24
+_MAX_LENGTH: Final = 512
+"""Characters; the longest token is about 100. Anything longer is refused before a pattern sees it."""
+
+_DECIMAL: Final = re.compile(r"[1-9][0-9]{0,19}")
+_TOKEN: Final = re.compile(r"([0-9a-z]{1,13})(?:\.-?[0-9a-z]{1,13})?\.[0-9a-z]{1,13}\.[1-9A-HJ-NP-Za-km-z]{16,96}")
+_OPAQUE: Final = re.compile(r"[A-Za-z0-9_~-]{1,128}|(?=.{3,128}\Z)[A-Za-z0-9_~-]*\.[A-Za-z0-9_~-]*")
+
+
+class SessionId(str):
+    """The id of a session; only `parse_session_id` returns one.
+
+    A string, for its value exceeds what numbers of JavaScript and JSON carry.
+    """
+
+    __slots__ = ()
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether this id is another system's: no replay can be found by it."""
+        return not _is_decimal_id(self)
+
+    @property
+    def started_at_ms(self) -> int | None:
+        """Start of the session in milliseconds since 1970, which the id itself tells; None for an opaque one."""
+        return None if self.is_opaque else (int(self) >> _TIMESTAMP_SHIFT) + EPOCH_MS
+
+
+def _is_decimal_id(text: str) -> bool:
+    return _DECIMAL.fullmatch(text) is not None and int(text) < _LIMIT
+
+
+def parse_session_id(value: str, *, opaque: bool = False) -> SessionId | None:
+    """Return the session id that `value` holds, or None.
+
+    Args:
+        value: a header's, cookie's or baggage entry's value: an id, a token, or several joined by commas, of which the first counts.
+        opaque: admit ids of other systems too.
+    """
+    if len(value) > _MAX_LENGTH:
+        return None
+    text = value.partition(",")[0].strip(" \t")
+    if _is_decimal_id(text):
+        return SessionId(text)
+    if token := _TOKEN.fullmatch(text):
+        number = int(token[1], 36)
+        return SessionId(number) if 0 < number < _LIMIT else None
+    return SessionId(text) if opaque and _OPAQUE.fullmatch(text) else None
+
+
+def require_session_id(value: str | int, *, opaque: bool = False) -> SessionId:
+    """Return the session id that `value` holds, for callers whose own code chose it.
+
+    Raises:
+        InvalidSessionIdError: `value` holds none.
+    """
+    session_id = parse_session_id(str(value), opaque=opaque)
+    if session_id is None:
+        raise InvalidSessionIdError(
+            "The value given is no session id: expected a decimal number from 1 to 2**64 - 1, as the tracker's sessionID() or getSessionID() "
+            "returns it. Ids of another form need OTEL_ASAYER_OPAQUE_SESSION_IDS=true."
+        )
+    return session_id

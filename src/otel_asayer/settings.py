@@ -1,0 +1,247 @@
+"""Parsers from the text of a setting to its value; each raises `BadValue` with a sentence that says what was expected.
+
+No message repeats a value that may be secret.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from enum import Enum
+from pathlib import Path
+from string import Formatter
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "REPLAY_URL_FIELDS",
+    "BadValue",
+    "Closes",
+    "parse_api_key",
+    "parse_boolean",
+    "parse_choice",
+    "parse_cloud_id",
+    "parse_cookie_name",
+    "parse_dataset",
+    "parse_endpoints",
+    "parse_file",
+    "parse_fingerprint",
+    "parse_header_names",
+    "parse_headers",
+    "parse_integer",
+    "parse_namespace",
+    "parse_password",
+    "parse_pipeline",
+    "parse_replay_url",
+    "parse_seconds",
+    "parse_secret",
+]
+
+REPLAY_URL_FIELDS: Final = frozenset({"session_id", "time_ms", "offset_ms"})
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_VISIBLE: Final = re.compile(r"[!-~]+")
+_HEADER_VALUE: Final = re.compile(r"[ !-~\t]*")
+_API_KEY: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+_DATA_STREAM_PART: Final = re.compile(r"[^-\\/*?\"<>| ,#:A-Z+_.][^\\/*?\"<>| ,#:A-Z]{0,99}")
+_MAX_PORT: Final = 65535
+
+
+class BadValue(ValueError):  # noqa: N818 (it is no error of the program, but a finding about a setting)
+    """A setting's text cannot be used; the message says what was expected."""
+
+
+class Closes(Enum):
+    """What a bad value of a setting shuts, so that nothing leaves the process unprotected."""
+
+    NOTHING = "nothing"
+    TARGETS = "no session id leaves the process"
+    EXPORTER = "nothing is sent to Elasticsearch"
+
+
+def parse_boolean(text: str) -> bool:
+    """`true` or `false`, in any case."""
+    folded = text.strip().lower()
+    if folded not in ("true", "false"):
+        raise BadValue("expected 'true' or 'false'")
+    return folded == "true"
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds, above 0 and at most 300."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 300:  # noqa: PLR2004 (NaN fails here as well)
+        raise BadValue("expected seconds, above 0 and at most 300")
+    return seconds
+
+
+def parse_integer(least: int, most: int) -> Callable[[str], int]:
+    """A parser of integers from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise BadValue(f"expected a whole number from {least} to {most}")
+        return number
+
+    return parse
+
+
+def parse_choice(*choices: str) -> Callable[[str], str]:
+    """A parser of one word out of `choices`, in any case."""
+
+    def parse(text: str) -> str:
+        folded = text.strip().lower()
+        if folded not in choices:
+            raise BadValue("expected one of " + ", ".join(choices))
+        return folded
+
+    return parse
+
+
+def parse_header_names(text: str) -> tuple[str, ...]:
+    """Names of headers, comma-separated, in lower case."""
+    names = tuple(name for part in text.split(",") if (name := part.strip().lower()))
+    if not names or not all(map(_TOKEN.fullmatch, names)):
+        raise BadValue("expected names of headers, divided by commas")
+    return names
+
+
+def parse_cookie_name(text: str) -> str:
+    """A cookie's name, or nothing."""
+    name = text.strip()
+    if name and not _TOKEN.fullmatch(name):
+        raise BadValue("expected a cookie's name")
+    return name
+
+
+def parse_headers(text: str) -> tuple[tuple[str, str], ...]:
+    """`name=value` pairs, comma-separated, values percent-encoded."""
+    headers = []
+    for pair in filter(None, map(str.strip, text.split(","))):
+        name, equals, value = pair.partition("=")
+        header = (name.strip().lower(), unquote(value.strip()))
+        if not equals or not _TOKEN.fullmatch(header[0]) or not _HEADER_VALUE.fullmatch(header[1]):
+            raise BadValue("expected name=value pairs, divided by commas, values percent-encoded")
+        headers.append(header)
+    return tuple(headers)
+
+
+def parse_endpoints(text: str) -> tuple[str, ...]:
+    """URLs, comma-separated; each comes back with its port and without a trailing slash."""
+    return tuple(_endpoint(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _endpoint(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise BadValue("expected URLs, divided by commas; a port is a number up to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadValue("expected URLs that begin with http:// or https://, divided by commas")
+    if "@" in parts.netloc:
+        raise BadValue("expected URLs without user and password; those have variables of their own")
+    if parts.query or parts.fragment:
+        raise BadValue("expected URLs without a query")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 80)}{parts.path.rstrip('/')}"
+
+
+def parse_cloud_id(text: str) -> str:
+    """An Elastic Cloud ID, `name:base64`."""
+    cloud_id = text.strip()
+    if ":" not in cloud_id or not _VISIBLE.fullmatch(cloud_id):
+        raise BadValue("expected a Cloud ID, name:base64, as the deployment's page shows it")
+    return cloud_id
+
+
+def parse_secret(text: str) -> str:
+    """A password or token: visible characters, or spaces inside."""
+    secret = text.strip("\r\n")
+    if not secret or not _HEADER_VALUE.fullmatch(secret):
+        raise BadValue("expected visible ASCII characters")
+    return secret
+
+
+def parse_password(text: str) -> str:
+    """A password, of any characters but control characters."""
+    if not text or not text.isprintable():
+        raise BadValue("expected printable characters")
+    return text
+
+
+def parse_api_key(text: str) -> str:
+    """An API key in its encoded form; `id:key` is encoded."""
+    key = text.strip()
+    if key.count(":") == 1 and _VISIBLE.fullmatch(key):
+        key = b64encode(key.encode()).decode()
+    if not _API_KEY.fullmatch(key):
+        raise BadValue("expected an API key, the field 'encoded' of the answer that created it")
+    return key
+
+
+def parse_file(text: str) -> str:
+    """The path of a file that can be read."""
+    path = Path(text.strip())
+    try:
+        with path.open("rb"):
+            return str(path)
+    except OSError as error:
+        raise BadValue(f"expected a file that can be read, and {path} gives: {error.strerror}") from None
+
+
+def parse_fingerprint(text: str) -> str:
+    """A SHA-256 fingerprint in hex; colons are dropped."""
+    fingerprint = text.strip().replace(":", "").lower()
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        raise BadValue("expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits")
+    return fingerprint
+
+
+def parse_dataset(text: str) -> str:
+    """Dataset of a data stream's name: lower case, without `-`; `.otel` is appended later."""
+    if "-" in text:
+        raise BadValue("expected a data stream's dataset: lower case, no '-', no spaces, none of \\/*?\"<>|,#:")
+    return parse_namespace(text)
+
+
+def parse_namespace(text: str) -> str:
+    """Namespace of a data stream's name: lower case."""
+    part = text.strip()
+    if not _DATA_STREAM_PART.fullmatch(part):
+        raise BadValue("expected a part of a data stream's name: at most 100 characters, lower case, no spaces, none of \\/*?\"<>|,#:")
+    return part
+
+
+def parse_pipeline(text: str) -> str:
+    """Name of an ingest pipeline."""
+    name = text.strip()
+    if not _VISIBLE.fullmatch(name):
+        raise BadValue("expected the name of an ingest pipeline")
+    return name
+
+
+def parse_replay_url(text: str) -> str:
+    """Template of a replay's URL: only the known placeholders, `{session_id}` among them."""
+    template = text.strip()
+    try:
+        names = {name for _, name, spec, conversion in Formatter().parse(template) if name is not None}
+        plain = all(not spec and not conversion for _, _, spec, conversion in Formatter().parse(template))
+    except ValueError:
+        names, plain = set(), False
+    if "session_id" not in names or not names <= REPLAY_URL_FIELDS or not plain:
+        raise BadValue("expected a URL with {session_id} in it, and besides it only {time_ms} or {offset_ms}")
+    if not template.startswith(("http://", "https://")) or not _VISIBLE.fullmatch(template):
+        raise BadValue("expected a URL that begins with http:// or https://")
+    return template

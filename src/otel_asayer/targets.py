@@ -1,0 +1,116 @@
+"""Which hosts may learn a session id: a parsed list of targets, and the host of a URL.
+
+A target is a host name, `*.suffix` (the domain's own name excluded), an address or CIDR block, `internal`, or `*`.
+
+Everything doubtful is no target, because parsers differ and the one that sends the request is not this one: a URL with a backslash or with
+characters outside of ASCII, a host whose last label is a number (`2130706433`, `0x7f.1`: other spellings of addresses). The link-local
+range holds clouds' metadata services and is not `internal`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+__all__ = ["INTERNAL", "Targets", "host_of"]
+
+INTERNAL: Final = "internal"
+
+_INTERNAL_SUFFIXES: Final = (".internal", ".local", ".svc", ".cluster.local", ".localhost")
+_INTERNAL_NETWORKS: Final = tuple(
+    map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")),
+)
+_HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+_NUMERIC_LABEL: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+_AUTHORITY: Final = re.compile(
+    r"[a-zA-Z][a-zA-Z0-9+.-]*://(?:[!-~]*@)?(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::[0-9]{0,5})?(?=[/?#]|\Z)"
+)
+_CACHE_SIZE: Final = 1024
+
+
+def host_of(url: str) -> str | None:
+    r"""Return the host of `url`, or None where two parsers could disagree about it.
+
+    >>> host_of("http://cart.shop.svc:8080/items")
+    'cart.shop.svc'
+    >>> host_of("http://evil.example\\@cart/")
+    """
+    end = min((at for at in (url.find(mark, url.find("://") + 3) for mark in "/?#") if at >= 0), default=len(url))
+    if "\\" in url[:end]:
+        return None
+    match = _AUTHORITY.match(url[:end])
+    return match and (match[1] or match[2])
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A parsed list of targets; `allow(host)` asks it. An empty one allows no host."""
+
+    names: frozenset[str] = frozenset()
+    suffixes: tuple[str, ...] = ()
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    internal: bool = False
+    everything: bool = False
+    _known: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Targets:
+        """Return the targets that `text` lists, comma-separated.
+
+        Raises:
+            ValueError: an entry is none of the forms; the message names it.
+        """
+        names: set[str] = set()
+        suffixes: list[str] = []
+        networks: list[IPv4Network | IPv6Network] = []
+        entries = [entry for part in text.split(",") if (entry := part.strip().lower().rstrip("."))]
+        for entry in entries:
+            if entry.startswith("*.") and _is_name(entry[2:]):
+                suffixes.append(entry[1:])
+            elif _is_name(entry) and entry != INTERNAL:
+                names.add(entry)
+            elif entry not in ("*", INTERNAL):
+                networks.append(_network(entry))
+        return cls(frozenset(names), tuple(suffixes), tuple(networks), INTERNAL in entries, "*" in entries)
+
+    def allow(self, host: str) -> bool:
+        """Whether `host` (a name or an address, without brackets and port) may learn the session id."""
+        known = self._known.get(host)
+        if known is None:
+            if len(self._known) >= _CACHE_SIZE:  # hosts of a crawler or a multi-tenant service never end
+                self._known.clear()
+            known = self._known[host] = self._matches(host.lower().rstrip("."))
+        return known
+
+    def _matches(self, host: str) -> bool:
+        if self.everything:
+            return True
+        address = _address(host)
+        if address is not None:
+            return any(address in network for network in self.networks) or (
+                self.internal and any(address in network for network in _INTERNAL_NETWORKS)
+            )
+        return _is_name(host) and (
+            host in self.names or host.endswith(self.suffixes) or (self.internal and ("." not in host or host.endswith(_INTERNAL_SUFFIXES)))
+        )
+
+
+def _is_name(text: str) -> bool:
+    return _HOST.fullmatch(text) is not None and _NUMERIC_LABEL.fullmatch(text) is None
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _network(entry: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        raise ValueError(f"{entry!r} is no host name, *.suffix, CIDR block, 'internal' or '*'") from None
