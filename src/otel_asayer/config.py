@@ -8,9 +8,12 @@ the caller's own code is wrong.
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
 
 from otel_asayer import environment_variables as env, settings
 from otel_asayer.errors import ConfigurationError
@@ -18,9 +21,9 @@ from otel_asayer.settings import Closes
 from otel_asayer.targets import INTERNAL, Targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-__all__ = ["Config", "Problem", "environment_config", "sdk_disabled"]
+__all__ = ["Config", "Problem", "attribute_length_limit", "environment_config", "sdk_disabled"]
 
 _MASK: Final = "***"
 _MIB: Final = 1024 * 1024
@@ -52,7 +55,7 @@ def _setting(default: Any, variable: str, parse: Callable[[str], Any], closes: C
     return field(default=default, metadata={"setting": _Setting(variable, parse, closes, secret)})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Config:
     """All settings. The names of the fields are the keyword arguments of every public class, in code and in declarative configuration.
 
@@ -112,9 +115,9 @@ class Config:
         given = {name: _argument(name, value) for name, value in arguments.items() if value is not None}
         values, problems = _from_variables(os.environ if environ is None else environ, given)
         config = cls(**values, **given, problems=tuple(problems))
-        conflicts = tuple(_conflicts(config))
-        if conflicts and given:
-            raise ConfigurationError("; ".join(f"{conflict.variable}: {conflict.message}" for conflict in conflicts))
+        conflicts = _conflicts(config)
+        if given and (caused := [conflict for conflict in conflicts if conflict not in _conflicts(cls(**values))]):
+            raise ConfigurationError("; ".join(f"{conflict.variable}: {conflict.message}" for conflict in caused))
         return cls(**values, **given, problems=(*problems, *conflicts)) if conflicts else config
 
     @property
@@ -154,11 +157,17 @@ def _as_text(value: Any) -> str:
     """The text that a variable would have for `value`: one parser serves both, and what YAML reads as a list or a number."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, dict):
-        return ",".join(f"{name}={content}" for name, content in value.items())
-    if isinstance(value, (list, tuple)):
-        return ",".join("=".join(map(str, part)) if isinstance(part, (list, tuple)) else str(part) for part in value)
-    return str(value)
+    if isinstance(value, Mapping):
+        value = tuple(value.items())
+    return ",".join(map(_item_as_text, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _item_as_text(item: Any) -> str:
+    """An item of a list; a pair of a name and a value as the variable of headers has it."""
+    if not isinstance(item, (list, tuple)):
+        return str(item)
+    name, value = item
+    return f"{name}={quote(_as_text(value))}"
 
 
 def _from_variables(environ: Mapping[str, str], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
@@ -225,3 +234,13 @@ def environment_config() -> Config:
 def sdk_disabled(environ: Mapping[str, str] | None = None) -> bool:
     """Whether `OTEL_SDK_DISABLED` switches OpenTelemetry off. Propagation goes on then, as the specification has it."""
     return (os.environ if environ is None else environ).get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def attribute_length_limit(environ: Mapping[str, str] | None = None) -> int:
+    """Characters at which OpenTelemetry cuts the values of span attributes: what is cut there may read like another host, or another session."""
+    variables = os.environ if environ is None else environ
+    for name in ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"):
+        text = variables.get(name, "").strip()
+        if text.isdecimal():
+            return int(text)
+    return sys.maxsize

@@ -4,7 +4,8 @@
 
     AsayerError
     ├── ConfigurationError (also a ValueError)    an argument, or a variable, that cannot be used
-    └── InvalidSessionIdError (also a ValueError) a value that is no session id, given by code
+    ├── InvalidSessionIdError (also a ValueError) a value that is no session id, given by code
+    └── SpoolError                                the spool's folder cannot be used; the message says why (`otel_asayer.spool`)
 
 Nothing of this is ever raised in a request path: there, bad input is ignored and counted.
 """

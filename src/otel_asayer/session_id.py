@@ -17,7 +17,7 @@ The patterns are applied with `fullmatch`: `$` would admit a trailing newline. P
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, final
 
 from otel_asayer.errors import InvalidSessionIdError
 
@@ -27,6 +27,7 @@ EPOCH_MS: Final = 1_550_000_000_000
 """Milliseconds since 1970 at which the trackers' own clock starts."""
 
 _LIMIT: Final = 1 << 64
+_MAX_DIGITS: Final = 20
 _TIMESTAMP_SHIFT: Final = 24
 _MAX_LENGTH: Final = 512
 """Characters; the longest token is about 100. Anything longer is refused before a pattern sees it."""
@@ -36,13 +37,22 @@ _TOKEN: Final = re.compile(r"([0-9a-z]{1,13})(?:\.-?[0-9a-z]{1,13})?\.[0-9a-z]{1
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9_~-]{1,128}|(?=.{3,128}\Z)[A-Za-z0-9_~-]*\.[A-Za-z0-9_~-]*")
 
 
+@final
 class SessionId(str):
-    """The id of a session; only `parse_session_id` returns one.
+    """The id of a session. There is none that was not parsed: a `SessionId` may be stored, logged and passed on as it is.
 
-    A string, for its value exceeds what numbers of JavaScript and JSON carry.
+    A string, for its value exceeds what numbers of JavaScript and JSON carry. `SessionId(value)` takes what `require_session_id` takes, opaque
+    ids included.
+
+    Raises:
+        InvalidSessionIdError: `value` holds none.
     """
 
     __slots__ = ()
+
+    def __new__(cls, value: str | int) -> SessionId:
+        """Parse `value`."""
+        return require_session_id(value, opaque=True)
 
     @property
     def is_opaque(self) -> bool:
@@ -53,6 +63,10 @@ class SessionId(str):
     def started_at_ms(self) -> int | None:
         """Start of the session in milliseconds since 1970, which the id itself tells; None for an opaque one."""
         return None if self.is_opaque else (int(self) >> _TIMESTAMP_SHIFT) + EPOCH_MS
+
+
+def _made(parsed: str) -> SessionId:
+    return str.__new__(SessionId, parsed)
 
 
 def _is_decimal_id(text: str) -> bool:
@@ -66,15 +80,17 @@ def parse_session_id(value: str, *, opaque: bool = False) -> SessionId | None:
         value: a header's, cookie's or baggage entry's value: an id, a token, or several joined by commas, of which the first counts.
         opaque: admit ids of other systems too.
     """
+    if _DECIMAL.fullmatch(value) and len(value) < _MAX_DIGITS:  # nearly every call, and in every request: so first, and without the rest
+        return _made(value)
     if len(value) > _MAX_LENGTH:
         return None
     text = value.partition(",")[0].strip(" \t")
     if _is_decimal_id(text):
-        return SessionId(text)
+        return _made(text)
     if token := _TOKEN.fullmatch(text):
         number = int(token[1], 36)
-        return SessionId(number) if 0 < number < _LIMIT else None
-    return SessionId(text) if opaque and _OPAQUE.fullmatch(text) else None
+        return _made(str(number)) if 0 < number < _LIMIT else None
+    return _made(text) if opaque and _OPAQUE.fullmatch(text) else None
 
 
 def require_session_id(value: str | int, *, opaque: bool = False) -> SessionId:

@@ -42,12 +42,13 @@ __all__ = [
 
 REPLAY_URL_FIELDS: Final = frozenset({"session_id", "time_ms", "offset_ms"})
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
-_VISIBLE: Final = re.compile(r"[!-~]+")
-_HEADER_VALUE: Final = re.compile(r"[ !-~\t]*")
-_API_KEY: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
-_DATA_STREAM_PART: Final = re.compile(r"[^-\\/*?\"<>| ,#:A-Z+_.][^\\/*?\"<>| ,#:A-Z]{0,99}")
+# As text, so that each is compiled when a setting needs it: this module is loaded in every process, and most set few variables.
+_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # of headers and cookies: RFC 9110, section 5.6.2, token
+_VISIBLE: Final = r"[!-~]+"
+_HEADER_VALUE: Final = r"[ !-~\t]*"
+_API_KEY: Final = r"[A-Za-z0-9+/_-]+={0,2}"
+_FINGERPRINT: Final = r"[0-9a-f]{64}"
+_DATA_STREAM_PART: Final = r"[^-\\/*?\"<>| ,#:A-Z+_.\x00-\x1f\x7f][^\\/*?\"<>| ,#:A-Z\x00-\x1f\x7f]{0,99}"
 _MAX_PORT: Final = 65535
 
 
@@ -112,7 +113,7 @@ def parse_choice(*choices: str) -> Callable[[str], str]:
 def parse_header_names(text: str) -> tuple[str, ...]:
     """Names of headers, comma-separated, in lower case."""
     names = tuple(name for part in text.split(",") if (name := part.strip().lower()))
-    if not names or not all(map(_TOKEN.fullmatch, names)):
+    if not names or not all(re.fullmatch(_NAME, name) for name in names):
         raise BadValue("expected names of headers, divided by commas")
     return names
 
@@ -120,7 +121,7 @@ def parse_header_names(text: str) -> tuple[str, ...]:
 def parse_cookie_name(text: str) -> str:
     """A cookie's name, or nothing."""
     name = text.strip()
-    if name and not _TOKEN.fullmatch(name):
+    if name and not re.fullmatch(_NAME, name):
         raise BadValue("expected a cookie's name")
     return name
 
@@ -131,7 +132,7 @@ def parse_headers(text: str) -> tuple[tuple[str, str], ...]:
     for pair in filter(None, map(str.strip, text.split(","))):
         name, equals, value = pair.partition("=")
         header = (name.strip().lower(), unquote(value.strip()))
-        if not equals or not _TOKEN.fullmatch(header[0]) or not _HEADER_VALUE.fullmatch(header[1]):
+        if not equals or not re.fullmatch(_NAME, header[0]) or not re.fullmatch(_HEADER_VALUE, header[1]):
             raise BadValue("expected name=value pairs, divided by commas, values percent-encoded")
         headers.append(header)
     return tuple(headers)
@@ -143,6 +144,8 @@ def parse_endpoints(text: str) -> tuple[str, ...]:
 
 
 def _endpoint(url: str) -> str:
+    if not re.fullmatch(_VISIBLE, url) or "\\" in url:
+        raise BadValue("expected URLs of visible ASCII characters without a backslash, divided by commas")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -161,7 +164,7 @@ def _endpoint(url: str) -> str:
 def parse_cloud_id(text: str) -> str:
     """An Elastic Cloud ID, `name:base64`."""
     cloud_id = text.strip()
-    if ":" not in cloud_id or not _VISIBLE.fullmatch(cloud_id):
+    if ":" not in cloud_id or not re.fullmatch(_VISIBLE, cloud_id):
         raise BadValue("expected a Cloud ID, name:base64, as the deployment's page shows it")
     return cloud_id
 
@@ -169,7 +172,7 @@ def parse_cloud_id(text: str) -> str:
 def parse_secret(text: str) -> str:
     """A password or token: visible characters, or spaces inside."""
     secret = text.strip("\r\n")
-    if not secret or not _HEADER_VALUE.fullmatch(secret):
+    if not secret or not re.fullmatch(_HEADER_VALUE, secret):
         raise BadValue("expected visible ASCII characters")
     return secret
 
@@ -184,9 +187,9 @@ def parse_password(text: str) -> str:
 def parse_api_key(text: str) -> str:
     """An API key in its encoded form; `id:key` is encoded."""
     key = text.strip()
-    if key.count(":") == 1 and _VISIBLE.fullmatch(key):
+    if key.count(":") == 1 and re.fullmatch(_VISIBLE, key):
         key = b64encode(key.encode()).decode()
-    if not _API_KEY.fullmatch(key):
+    if not re.fullmatch(_API_KEY, key):
         raise BadValue("expected an API key, the field 'encoded' of the answer that created it")
     return key
 
@@ -197,14 +200,14 @@ def parse_file(text: str) -> str:
     try:
         with path.open("rb"):
             return str(path)
-    except OSError as error:
-        raise BadValue(f"expected a file that can be read, and {path} gives: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+        raise BadValue(f"expected a file that can be read, and {path} gives: {getattr(error, 'strerror', error)}") from None
 
 
 def parse_fingerprint(text: str) -> str:
     """A SHA-256 fingerprint in hex; colons are dropped."""
     fingerprint = text.strip().replace(":", "").lower()
-    if not _FINGERPRINT.fullmatch(fingerprint):
+    if not re.fullmatch(_FINGERPRINT, fingerprint):
         raise BadValue("expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits")
     return fingerprint
 
@@ -219,7 +222,7 @@ def parse_dataset(text: str) -> str:
 def parse_namespace(text: str) -> str:
     """Namespace of a data stream's name: lower case."""
     part = text.strip()
-    if not _DATA_STREAM_PART.fullmatch(part):
+    if not re.fullmatch(_DATA_STREAM_PART, part):
         raise BadValue("expected a part of a data stream's name: at most 100 characters, lower case, no spaces, none of \\/*?\"<>|,#:")
     return part
 
@@ -227,7 +230,7 @@ def parse_namespace(text: str) -> str:
 def parse_pipeline(text: str) -> str:
     """Name of an ingest pipeline."""
     name = text.strip()
-    if not _VISIBLE.fullmatch(name):
+    if not re.fullmatch(_VISIBLE, name):
         raise BadValue("expected the name of an ingest pipeline")
     return name
 
@@ -242,6 +245,6 @@ def parse_replay_url(text: str) -> str:
         names, plain = set(), False
     if "session_id" not in names or not names <= REPLAY_URL_FIELDS or not plain:
         raise BadValue("expected a URL with {session_id} in it, and besides it only {time_ms} or {offset_ms}")
-    if not template.startswith(("http://", "https://")) or not _VISIBLE.fullmatch(template):
+    if not template.startswith(("http://", "https://")) or not re.fullmatch(_VISIBLE, template):
         raise BadValue("expected a URL that begins with http:// or https://")
     return template

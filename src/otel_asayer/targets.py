@@ -24,9 +24,10 @@ _INTERNAL_NETWORKS: Final = tuple(
 )
 _HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _NUMERIC_LABEL: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
-_AUTHORITY: Final = re.compile(
-    r"[a-zA-Z][a-zA-Z0-9+.-]*://(?:[!-~]*@)?(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::[0-9]{0,5})?(?=[/?#]|\Z)"
-)
+_SCHEME: Final = r"[a-zA-Z][a-zA-Z0-9+.-]*://"
+_USER: Final = r"(?:[!\"$-.0->@-Z^-~]*@)?"  # visible ASCII without / ? # backslash and brackets, at which parsers differ
+_ADDRESS_OR_NAME: Final = r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})"
+_AUTHORITY: Final = re.compile(_SCHEME + _USER + _ADDRESS_OR_NAME + r"(?::[0-9]{0,5})?(?=[/?#]|\Z)")
 _CACHE_SIZE: Final = 1024
 
 
@@ -37,11 +38,8 @@ def host_of(url: str) -> str | None:
     'cart.shop.svc'
     >>> host_of("http://evil.example\\@cart/")
     """
-    end = min((at for at in (url.find(mark, url.find("://") + 3) for mark in "/?#") if at >= 0), default=len(url))
-    if "\\" in url[:end]:
-        return None
-    match = _AUTHORITY.match(url[:end])
-    return match and (match[1] or match[2])
+    match = _AUTHORITY.match(url)
+    return match and match[1].strip("[]")
 
 
 @dataclass(frozen=True)
@@ -65,15 +63,23 @@ class Targets:
         names: set[str] = set()
         suffixes: list[str] = []
         networks: list[IPv4Network | IPv6Network] = []
-        entries = [entry for part in text.split(",") if (entry := part.strip().lower().rstrip("."))]
+        entries = [entry for part in text.split(",") if (entry := part.strip().lower())]
         for entry in entries:
-            if entry.startswith("*.") and _is_name(entry[2:]):
-                suffixes.append(entry[1:])
-            elif _is_name(entry) and entry != INTERNAL:
-                names.add(entry)
-            elif entry not in ("*", INTERNAL):
+            name = entry.rstrip(".")  # a fully qualified name may end in one; "*." is no "*"
+            if name.startswith("*.") and _is_name(name[2:]):
+                suffixes.append(name[1:])
+            elif entry in ("*", INTERNAL):
+                continue
+            elif _is_name(name):
+                names.add(name)
+            else:
                 networks.append(_network(entry))
         return cls(frozenset(names), tuple(suffixes), tuple(networks), INTERNAL in entries, "*" in entries)
+
+    def __str__(self) -> str:
+        """The list as `parse` reads it."""
+        words = [INTERNAL] * self.internal + ["*"] * self.everything
+        return ",".join([*sorted(self.names), *(f"*{suffix}" for suffix in self.suffixes), *map(str, self.networks), *words])
 
     def allow(self, host: str) -> bool:
         """Whether `host` (a name or an address, without brackets and port) may learn the session id."""
@@ -81,12 +87,15 @@ class Targets:
         if known is None:
             if len(self._known) >= _CACHE_SIZE:  # hosts of a crawler or a multi-tenant service never end
                 self._known.clear()
-            known = self._known[host] = self._matches(host.lower().rstrip("."))
+            known = self._known[host] = self._matches(host)
         return known
 
     def _matches(self, host: str) -> bool:
         if self.everything:
             return True
+        if not host.isascii():  # folding to lower case makes ASCII of some other letters
+            return False
+        host = host.lower().rstrip(".")
         address = _address(host)
         if address is not None:
             return any(address in network for network in self.networks) or (

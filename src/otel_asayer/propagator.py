@@ -1,0 +1,336 @@
+"""The propagator `asayer`: session id and W3C baggage, from incoming requests into the context, and from the context to those who may know.
+
+It replaces the propagator `baggage` and needs the OpenTelemetry API only, for `opentelemetry.propagate` loads it in every process.
+
+Incoming, the first of these that holds a session id counts; one that holds something else is passed over:
+
+1. the configured headers, in their order. A token is reduced to its id, and no opaque id is read from a header for tokens;
+2. the baggage entry `session.id`, which never reaches the context in any other form;
+3. the cookie, when `Sec-Fetch-Mode` is `navigate` or absent: page navigations and form posts, to which no tracker can add a header.
+
+A carrier without a session leaves the context's own.
+
+Outgoing, the session id goes to hosts that are targets, as `x-session-id` and in baggage; from everybody else's baggage it is taken out.
+Only a span of kind CLIENT or PRODUCER tells where a call goes. The address on a SERVER or CONSUMER span is this process's own or its
+caller's, and `rpc.system` there says how it was called; an INTERNAL span's attributes are the application's own. Under those, as under a
+span that is not recorded, the destination is unknown. Messaging and RPC need no known one, but only CLIENT and PRODUCER spans say so.
+
+With `OTEL_ASAYER_ENABLED=false` all of baggage but `session.id` is still carried, and nothing else is done.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_plus
+
+from opentelemetry import baggage
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import get_current
+from opentelemetry.propagators.textmap import TextMapPropagator, default_getter, default_setter
+from opentelemetry.trace import SpanKind, get_current_span
+
+from otel_asayer.attributes import BAGGAGE_SESSION_ID
+from otel_asayer.config import Config, attribute_length_limit, environment_config
+from otel_asayer.context import remove_session_id, set_session_id
+from otel_asayer.session_id import SessionId, parse_session_id
+from otel_asayer.targets import host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.propagators.textmap import CarrierT, Getter, Setter
+    from opentelemetry.trace import Span
+
+__all__ = ["SESSION_HEADER", "AsayerPropagator"]
+
+SESSION_HEADER: Final = "x-session-id"
+"""Name under which the session id is passed on; in lower case, for carriers of queues and RPC distinguish case."""
+
+_BAGGAGE: Final = "baggage"
+_COOKIE: Final = "cookie"
+_SEC_FETCH_MODE: Final = "sec-fetch-mode"
+_SESSION_ENTRY: Final = f"{BAGGAGE_SESSION_ID}="
+_MAX_BAGGAGE_BYTES: Final = 8192  # W3C Baggage, section 3.3.2
+
+_CALLS: Final = (SpanKind.CLIENT, SpanKind.PRODUCER)
+_URLS: Final = ("http.url", "url.full")  # the first is what instrumentations write unless told otherwise; where both are, they are equal
+_HOSTS: Final = ("server.address", "net.peer.name", "http.host", "net.peer.ip")
+_WITHOUT_ADDRESS: Final = ("messaging.system", "rpc.system", "rpc.system.name")
+_ASGI_GETTER: Final = "opentelemetry.instrumentation.asgi.ASGIGetter"
+_WSGI_GETTER: Final = "opentelemetry.instrumentation.wsgi.WSGIGetter"
+_DOUBTFUL: Final = ""
+"""A host that only the target `*` covers."""
+
+_logger = logging.getLogger(__name__)
+
+
+class AsayerPropagator(TextMapPropagator):
+    """Carries the session id and W3C baggage; neither method ever raises.
+
+    Args:
+        options: fields of `otel_asayer.config.Config`, which go before the environment's variables.
+
+    Raises:
+        ConfigurationError: an option does not exist, or its value cannot be used.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        config = Config.from_environment(**options) if options else environment_config()
+        self._enabled = config.enabled
+        self._opaque = config.opaque_session_ids
+        self._to_unknown = config.propagate_to_unknown
+        self._targets = config.propagation_targets
+        self._length_limit = attribute_length_limit()
+        self._w3c = W3CBaggagePropagator()
+        self._headers = tuple((name, self._opaque and "token" not in name) for name in config.session_headers) if self._enabled else ()
+        self._cookie = config.session_cookie if self._enabled else ""
+        wanted = (_BAGGAGE, *(name for name, _ in self._headers), *((_COOKIE, _SEC_FETCH_MODE) if self._cookie else ()))
+        self._wanted = {name: name for name in wanted}
+        self._wanted_bytes = {name.encode(): name for name in wanted}
+        self._wanted_keys = {f"HTTP_{name.upper().replace('-', '_')}": name for name in wanted}
+
+    @property
+    def fields(self) -> set[str]:
+        """Names of the fields that `inject` may set."""
+        return {SESSION_HEADER, _BAGGAGE} if self._enabled else {_BAGGAGE}
+
+    def extract(self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter) -> Context:
+        """Return `context` (default: the current one) with the session and the baggage of `carrier`; unchanged if `carrier` cannot be read."""
+        context = get_current() if context is None else context
+        try:
+            return self._extract(self._find(carrier, getter), context)
+        except Exception as error:
+            _report("extract from", error)
+            return context
+
+    def inject(self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter) -> None:
+        """Write the baggage of `context` (default: the current one) to `carrier`, and its session if the destination may know it."""
+        try:
+            self._inject(carrier, get_current() if context is None else context, setter)
+        except Exception as error:
+            _report("inject into", error)
+
+    def withdraw(self, headers: MutableMapping[str, Any], url: str) -> None:
+        """Take the session out of `headers` that are about to go to `url`, unless its host may know it. Never raises.
+
+        For clients that follow a redirect below their instrumentation: what was injected for the first host is sent to the next.
+        """
+        try:
+            session_id = self._valid(headers.get(SESSION_HEADER))
+            if session_id is not None and not self._targets.allow(host_of(url) or _DOUBTFUL):
+                _withdraw(headers, session_id)
+        except Exception as error:
+            _report("withdraw from", error)
+
+    def _find(self, carrier: Any, getter: Getter[Any]) -> Mapping[str, Sequence[str]]:
+        """The wanted headers that `carrier` has, each with its values, in one pass.
+
+        What WSGI and ASGI hand over is laid down by their specifications, and their getters are slow: WSGI's rewrites the whole environment to
+        list names, ASGI's walks all headers at each `get` (and raises at some bytes). Those two are read directly. Any other getter lists the
+        names, as the carrier spells them; those of queues list nothing, or raise, and are asked for each name.
+        """
+        kind = _class_name(type(getter))
+        if kind == _WSGI_GETTER:
+            return {name: (carrier[key],) for key, name in self._wanted_keys.items() if key in carrier}
+        if kind == _ASGI_GETTER:
+            return self._in_scope(carrier)
+        return {name: _texts(getter.get(carrier, spelling)) for name, spelling in self._spellings(carrier, getter).items()}
+
+    def _in_scope(self, scope: Mapping[str, Iterable[tuple[bytes, bytes]]]) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for name, value in scope.get("headers") or ():
+            if (wanted := self._wanted_bytes.get(name.lower())) is not None:
+                found.setdefault(wanted, []).append(value.decode("latin-1"))
+        return found
+
+    def _spellings(self, carrier: Any, getter: Getter[Any]) -> Mapping[str, str]:
+        """The wanted names that `carrier` holds, each with its spelling there; all of them where they cannot be listed."""
+        try:
+            names = list(getter.keys(carrier))
+            if not names:
+                return self._wanted
+            return {lower: name for name in names if (lower := str.lower(name)) in self._wanted}
+        except Exception as error:
+            _report("list the names of", error)
+            return self._wanted
+
+    def _extract(self, found: Mapping[str, Sequence[str]], context: Context) -> Context:
+        session_id = self._from_headers(found)
+        if _BAGGAGE in found:
+            context, values = self._merge_baggage(found[_BAGGAGE], context)
+            session_id = session_id or self._first_valid(values)
+        if session_id is None and _COOKIE in found:
+            session_id = self._from_cookie(found)
+        return set_session_id(session_id, context) if session_id is not None and self._enabled else self._settled(context)
+
+    def _from_headers(self, found: Mapping[str, Sequence[str]]) -> SessionId | None:
+        for name, opaque in self._headers:
+            for value in found.get(name, ()):
+                if session_id := parse_session_id(value, opaque=opaque):
+                    return session_id
+        return None
+
+    def _from_cookie(self, found: Mapping[str, Sequence[str]]) -> SessionId | None:
+        headers = [header for header in found[_COOKIE] if self._cookie in header]
+        if not headers or any(mode.strip().lower() != "navigate" for mode in found.get(_SEC_FETCH_MODE, ())):
+            return None
+        cookies = (cookie.strip().partition("=") for header in headers for cookie in header.split(";"))
+        return self._first_valid(value for name, _, value in cookies if name == self._cookie)
+
+    def _first_valid(self, values: Iterable[str]) -> SessionId | None:
+        return next(filter(None, map(self._valid, values)), None)
+
+    def _valid(self, value: object) -> SessionId | None:
+        """The session id that `value` is: anybody may have put anything into baggage, but a `SessionId` has been parsed."""
+        if type(value) is SessionId:
+            return value
+        return parse_session_id(value, opaque=self._opaque) if isinstance(value, str) else None
+
+    def _merge_baggage(self, headers: Sequence[str], context: Context) -> tuple[Context, Sequence[str]]:
+        """Return `context` with all of the baggage but the session, and what stood for the session. As in the W3C propagator, one header counts."""
+        header = next(iter(headers), "")
+        if len(header) > _MAX_BAGGAGE_BYTES:  # the W3C propagator refuses it too, but logs all of it
+            _logger.debug("Baggage of %d bytes is ignored: W3C Baggage admits %d.", len(header), _MAX_BAGGAGE_BYTES)
+            return context, ()
+        values, others = _split_baggage(header)
+        return self._w3c.extract({_BAGGAGE: others}, context) if others else context, values
+
+    def _settled(self, context: Context) -> Context:
+        """`context` with a session id or none: a propagator `baggage` before this one, or the application, may have put anything there."""
+        value = baggage.get_baggage(BAGGAGE_SESSION_ID, context)
+        if value is None or type(value) is SessionId or not self._enabled:
+            return context
+        session_id = self._valid(value)
+        return set_session_id(session_id, context) if session_id else remove_session_id(context)
+
+    def _inject(self, carrier: CarrierT, context: Context, setter: Setter[CarrierT]) -> None:
+        entries = baggage.get_all(context)
+        session_id = self._valid(entries.get(BAGGAGE_SESSION_ID)) if self._enabled else None
+        if session_id is None:
+            self._w3c.inject(carrier, remove_session_id(context) if BAGGAGE_SESSION_ID in entries else context, setter)
+            return
+        span = get_current_span(context)
+        host = _destination(span, self._length_limit)
+        if not (self._to_unknown or _needs_no_address(span) if host is None else self._targets.allow(host)):
+            if host is not None:
+                _withdraw(carrier, session_id)
+            self._w3c.inject(carrier, remove_session_id(context), setter)
+            return
+        _set_header(carrier, setter, session_id)
+        if len(entries) == 1:  # what the W3C propagator would write, in a tenth of the time: an id has nothing to encode
+            setter.set(carrier, _BAGGAGE, _SESSION_ENTRY + session_id)
+        else:
+            self._w3c.inject(carrier, set_session_id(session_id, context), setter)
+
+
+def _report(action: str, error: Exception) -> None:
+    """Log a failure without the error's text, which may repeat what the carrier holds."""
+    _logger.debug("Could not %s a carrier: %s", action, type(error).__name__)
+
+
+@lru_cache(maxsize=64)
+def _class_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _texts(values: Any) -> Sequence[str]:
+    """What a getter returned, as texts: a list of one, as a rule; but Kafka's values are bytes, and some getters return a bare string."""
+    if values is None:
+        return ()
+    if type(values) is list and len(values) == 1 and type(values[0]) is str:
+        return values
+    if isinstance(values, (str, bytes)):
+        values = (values,)
+    return [value.decode("latin-1") if isinstance(value, bytes) else value for value in values if isinstance(value, (str, bytes))]
+
+
+def _split_baggage(header: str) -> tuple[Sequence[str], str]:
+    """The values of the entry `session.id`, and the header without it."""
+    values = []
+    others = []
+    for entry in header.split(","):
+        key, _, value = entry.partition("=")
+        if unquote_plus(key).strip() == BAGGAGE_SESSION_ID:
+            values.append(unquote_plus(value.partition(";")[0]).strip())
+        else:
+            others.append(entry)
+    return values, ",".join(others)
+
+
+def _destination(span: Span, length_limit: int) -> str | None:
+    """The host that the call of `span` goes to; `_DOUBTFUL` where parsers could disagree about it, None where the span does not say."""
+    if getattr(span, "kind", None) not in _CALLS:
+        return None
+    attributes = getattr(span, "attributes", None)
+    if attributes is None:
+        return None
+    for name in _URLS:
+        if url := attributes.get(name):
+            return _host_of_url(url, length_limit)
+    for name in _HOSTS:
+        if host := attributes.get(name):
+            return _host_of_address(host, length_limit, may_have_port=name == "http.host")
+    return None
+
+
+def _host_of_url(url: object, length_limit: int) -> str:
+    if not isinstance(url, str):
+        return _DOUBTFUL
+    host = host_of(url)
+    if host is None or len(url) < length_limit:
+        return host or _DOUBTFUL
+    # The SDK may have cut it. What follows the host proves that whole: where it touches the end, one more character makes it another.
+    return host if host_of(f"{url}0") == host else _DOUBTFUL
+
+
+def _host_of_address(address: object, length_limit: int, *, may_have_port: bool) -> str:
+    if not isinstance(address, str) or len(address) >= length_limit:
+        return _DOUBTFUL
+    return host_of(f"http://{address}") or _DOUBTFUL if may_have_port else address
+
+
+def _needs_no_address(span: Span) -> bool:
+    """Whether a recording span says that its call is messaging or RPC, whose instrumentations state no address."""
+    kind = getattr(span, "kind", None)
+    if kind not in _CALLS or not span.is_recording():
+        return False
+    attributes = getattr(span, "attributes", None) or {}
+    return kind is SpanKind.PRODUCER or any(name in attributes for name in _WITHOUT_ADDRESS)
+
+
+def _spelling(carrier: Mapping[Any, Any]) -> str | None:
+    """The key under which `carrier` already holds a header of our name."""
+    for key in carrier:
+        if type(key) is str and len(key) == len(SESSION_HEADER) and key.lower() == SESSION_HEADER:
+            return key
+    return None
+
+
+def _set_header(carrier: CarrierT, setter: Setter[CarrierT], session_id: SessionId) -> None:
+    """Set our header, unless the application has one of that name that holds no session id: that is its own, such as a login to the host."""
+    key = _spelling(carrier) if isinstance(carrier, (dict, Mapping)) else None  # dict apart, for it is known at once
+    if key is None or _is_session(carrier[key], opaque=session_id.is_opaque):  # type: ignore[index]
+        setter.set(carrier, key or SESSION_HEADER, str(session_id))
+
+
+def _is_session(value: object, *, opaque: bool) -> bool:
+    return isinstance(value, str) and parse_session_id(value, opaque=opaque) is not None
+
+
+def _withdraw(carrier: CarrierT, session_id: SessionId) -> None:
+    """Take the session id out of `carrier`: a redirect is sent with the headers of the request before it, which may have gone to a target."""
+    if not isinstance(carrier, MutableMapping):
+        return
+    key = _spelling(carrier)
+    if key is not None and carrier[key] == session_id:
+        del carrier[key]
+    header = carrier.get(_BAGGAGE)
+    if isinstance(header, str) and BAGGAGE_SESSION_ID in header:
+        _, others = _split_baggage(header)
+        del carrier[_BAGGAGE]
+        if others:
+            carrier[_BAGGAGE] = others

@@ -1,0 +1,57 @@
+"""`opentelemetry.propagate` loads the propagator in every Python process that inherits `OTEL_PROPAGATORS`: it may load little with it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("opentelemetry.sdk", "opentelemetry.instrumentation", "elasticsearch", "elastic_transport", "orjson")
+
+
+def loaded(code: str) -> list[str]:
+    """Those of the heavy packages that a new process has loaded after `code`."""
+    report = f"import sys; print(*(name for name in {HEAVY!r} if name in sys.modules))"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "COV"))}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"],
+        env={**environ, "OTEL_PROPAGATORS": "tracecontext,asayer"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    "module", ["", ".version", ".errors", ".attributes", ".environment_variables", ".settings", ".targets", ".config", ".session_id", ".context"]
+)
+def test_a_module_of_the_session_side_loads_the_api_at_most(module: str) -> None:
+    assert loaded(f"import otel_asayer{module}") == []
+
+
+def test_the_propagator_loads_the_api_only() -> None:
+    assert loaded("import otel_asayer.propagator") == []
+
+
+def test_the_names_of_the_session_side_load_the_api_only() -> None:
+    assert loaded("from otel_asayer import AsayerPropagator, ConfigurationError, SessionId, get_session_id, session") == []
+
+
+def test_opentelemetry_builds_the_propagator_with_the_api_only() -> None:
+    built = "import opentelemetry.propagate as p; assert type(p.get_global_textmap()._propagators[1]).__name__ == 'AsayerPropagator'"
+    assert loaded(built) == []
+
+
+def test_a_request_needs_the_api_only() -> None:
+    request = "import opentelemetry.propagate as p; c = p.extract({'x-session-id': '17', 'baggage': 'a=b'}); p.inject({}, c)"
+    assert loaded(request) == []
+
+
+def test_a_bad_environment_does_not_keep_opentelemetry_from_starting() -> None:
+    bad = "import os; os.environ.update(OTEL_ASAYER_PROPAGATION_TARGETS='http://x', OTEL_ASAYER_SESSION_HEADERS='a b', OTEL_ASAYER_ENABLED='?')"
+    assert loaded(f"{bad}; import opentelemetry.propagate") == []
+
+
+def test_the_heavy_packages_are_named_as_they_are_loaded() -> None:
+    assert loaded("import opentelemetry.sdk.trace, opentelemetry.instrumentation.wsgi, elasticsearch, orjson") == list(HEAVY)
