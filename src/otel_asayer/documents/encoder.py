@@ -1,0 +1,96 @@
+"""The encoder: batches of spans and log records in, operations of a bulk request out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+from otel_asayer.documents.batch import Batch
+from otel_asayer.documents.log_records import LogRecordDocuments
+from otel_asayer.documents.origins import Origins
+from otel_asayer.documents.replay_records import ReplayRecords
+from otel_asayer.documents.spans import SpanDocuments
+from otel_asayer.documents.values import text_of
+from otel_asayer.replay import ReplayLink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk.trace import ReadableSpan
+
+__all__ = ["DocumentSettings", "Encoded", "Encoder"]
+
+_T = TypeVar("_T")
+
+_MAX_REASON: Final = 200
+
+
+@dataclass(frozen=True)
+class DocumentSettings:
+    """What documents depend on.
+
+    Attributes:
+        dataset: dataset of the data streams; `.otel` is appended.
+        namespace: namespace of the data streams.
+        replay_url: template of links to the replay, or None for no links.
+        replay_records: whether replay records are made.
+        replay_level: least level of replay records: `debug`, `info`, `warning` or `error`.
+    """
+
+    dataset: str = "generic"
+    namespace: str = "default"
+    replay_url: str | None = None
+    replay_records: bool = True
+    replay_level: str = "info"
+
+
+class Encoded(NamedTuple):
+    """What became of a batch."""
+
+    operations: list[bytes]
+    """Each holds the two lines of one document in a bulk request, with both newlines; a bulk request is their concatenation."""
+    failures: list[str]
+    """A sentence for each span or log record that could not be encoded."""
+
+
+class Encoder:
+    """Turns spans and log records into operations; safe for threads, as it keeps nothing but caches."""
+
+    def __init__(self, settings: DocumentSettings, random_id: Callable[[], str]) -> None:
+        """Prepare for documents of these settings.
+
+        Args:
+            settings: what they depend on.
+            random_id: returns a new `_id` for a log record's document, at most 500 bytes of letters, digits, `-` and `_`.
+
+        Raises:
+            ValueError: `settings.replay_url` is no template of links, or `settings.replay_level` no level.
+        """
+        origins = Origins(settings.dataset, settings.namespace)
+        link = ReplayLink(settings.replay_url) if settings.replay_url else None
+        replay_records = ReplayRecords(link, settings.replay_level if settings.replay_records else None)
+        self._spans = SpanDocuments(origins, replay_records)
+        self._log_records = LogRecordDocuments(origins, replay_records, random_id)
+
+    def spans(self, spans: Sequence[ReadableSpan]) -> Encoded:
+        """Return the operations for `spans`: of each its document, those of its events, and its replay records."""
+        return _encoded(self._spans.add, spans, "span")
+
+    def log_records(self, log_records: Sequence[ReadableLogRecord]) -> Encoded:
+        """Return the operations for `log_records`: of each its document and its replay records."""
+        return _encoded(self._log_records.add, log_records, "log record")
+
+
+def _encoded(add: Callable[[Batch, _T], None], items: Iterable[_T], kind: str) -> Encoded:
+    batch = Batch()
+    for item in items:
+        try:
+            add(batch, item)
+        except Exception as error:  # noqa: PERF203 (one that fails must not cost the others)
+            batch.failures.append(_failure(kind, error))
+    return Encoded(batch.operations, batch.failures)
+
+
+def _failure(kind: str, error: Exception) -> str:
+    return f"A {kind} was not written, or not all of it: encoding it failed with {type(error).__name__}: {text_of(error)[:_MAX_REASON]}"

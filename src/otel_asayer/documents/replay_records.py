@@ -1,0 +1,167 @@
+"""Replay records: documents in the form that the three generations of Asayer's and OpenReplay's readers need, all at once.
+
+What each of them rests on:
+
+- Asayer finds a record by `asayer_session_id=([0-9]+)` in `message`, OpenReplay 1.5 to 1.20 by `openReplaySessionToken=([0-9a-zA-Z.]+)`; both
+  ignore case and take the first match, and need `utc_time` and `timestamp`. OpenReplay from 1.21 on asks for the phrase
+  `openReplaySession.id=<id>`.
+- The panel shows `message`, `@timestamp` (a string in ISO 8601) and `level`. One record without `level`, or with another one than `error`,
+  `warning`, `info` and `debug`, breaks the panel or hides the level.
+- `tags` holds `error` for errors alone: the older readers list all records that have it.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from otel_asayer.attributes import REPLAY_URL, SESSION_ID
+from otel_asayer.documents.timestamps import iso_timestamp
+from otel_asayer.documents.values import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_asayer.documents.batch import Batch
+    from otel_asayer.documents.origins import Origin
+    from otel_asayer.documents.streams import Stream
+    from otel_asayer.replay import ReplayLink
+    from otel_asayer.session_id import SessionId
+
+__all__ = ["EXCEPTION_TYPE", "ReplayRecords", "Source"]
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+"""From least to greatest."""
+
+EXCEPTION_TYPE: Final = "exception.type"
+_EXCEPTION_MESSAGE: Final = "exception.message"
+_EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+
+# Elasticsearch's standard analyzer makes one term of `openReplaySession.id`, and finds the phrase whatever stands between it and the number.
+# It lower-cases `İ` to `i`, as Python's IGNORECASE does.
+_TAG: Final = re.compile(r"(asayer_session|openReplaySession)(?=_id|\.id|Token)", re.IGNORECASE)
+_IN_EACH_TAG: Final = "sess"
+_DEFUSED: Final = "\\1\u200b"
+"""A zero-width space divides a term in two, and is seen by nobody."""
+
+
+class Source(NamedTuple):
+    """What a replay record takes from the document that it goes with."""
+
+    document_id: str
+    session: SessionId
+    stream: Stream
+    origin: Origin
+    trace_id: str
+    span_id: str
+
+
+class ReplayRecords:
+    """Writes the replay records and links that go with documents, as far as the settings want them."""
+
+    def __init__(self, link: ReplayLink | None, least_level: str | None) -> None:
+        """Write records from `least_level` on (None: no records), and links of the form of `link` (None: no links).
+
+        Raises:
+            ValueError: there is no such level.
+        """
+        if least_level not in (None, *LEVELS):
+            raise ValueError(f"There is no level {least_level!r} of replay records; there are {', '.join(LEVELS)}.")
+        self._link = link
+        self._levels = frozenset(LEVELS[LEVELS.index(least_level) :] if least_level else ())
+
+    def add_link(self, attributes: dict[str, Any], session: SessionId, time_ns: int) -> None:
+        """Put the link to a moment into a document's attributes."""
+        if self._link is not None:
+            attributes[REPLAY_URL] = self._link.url(session, time_ns)
+
+    def add(self, batch: Batch, source: Source, time_ns: int, level: str, text: str) -> None:
+        """Add the record that goes with a document, if records of its level are wanted.
+
+        Args:
+            batch: where to.
+            source: the document.
+            time_ns: the moment in the replay, in nanoseconds since 1970.
+            level: one of `LEVELS`.
+            text: what happened, its first line in short; whatever in it looks like the tag of a session is made ineffective.
+        """
+        if level in self._levels:
+            batch.operations.append(_operation(source, f"{source.document_id}r", time_ns, level, text))
+
+    def add_exception(self, batch: Batch, source: Source, time_ns: int, attributes: Mapping[str, Any]) -> None:
+        """Add the record of an exception with these attributes, unless the batch has it."""
+        record_id = _exception_record_id(source, attributes)
+        if "error" in self._levels and record_id not in batch.exceptions:
+            batch.exceptions.add(record_id)
+            batch.operations.append(_operation(source, record_id, time_ns, "error", _exception_text(attributes)))
+
+
+def _operation(source: Source, record_id: str, time_ns: int, level: str, text: str) -> bytes:
+    time = iso_timestamp(time_ns)
+    document: dict[str, Any] = {
+        "@timestamp": time,
+        "utc_time": time,
+        "timestamp": time,
+        "message": _message(source, text),
+        "level": level,
+        "attributes": {SESSION_ID: source.session},
+    }
+    if level == "error":
+        document["tags"] = ["error"]
+    if source.trace_id:
+        document["trace_id"] = source.trace_id
+    if source.span_id:
+        document["span_id"] = source.span_id
+    if source.origin.service_resource is not None:
+        document["resource"] = source.origin.service_resource
+    return source.stream.operation(record_id, document)
+
+
+def _exception_text(attributes: Mapping[str, Any]) -> str:
+    """Return an exception's type and message, and on the lines after it its stack."""
+    head = ": ".join(filter(None, (_text(attributes, EXCEPTION_TYPE), _exception_message(attributes))))
+    return f"{head or 'exception'}\n{_text(attributes, _EXCEPTION_STACKTRACE)}".rstrip()
+
+
+def _exception_record_id(source: Source, attributes: Mapping[str, Any]) -> str:
+    """Return the `_id` of an exception's record: the same for every span and log record of a trace that the exception passes through.
+
+    Of its type only the last part counts: handlers of the standard library's logging leave the module out, span events do not.
+    """
+    if not source.trace_id:
+        return f"{source.document_id}er"
+    parts = (source.session, _type_name(attributes), _exception_message(attributes))
+    return f"{source.trace_id}-{blake2b(chr(0).join(parts).encode(), digest_size=16).hexdigest()}r"
+
+
+def _message(source: Source, text: str) -> str:
+    session = source.session
+    first, line_break, rest = text.partition("\n")
+    trace = f" · trace {source.trace_id}" if source.trace_id else ""
+    shown = _without_tags(f"{first.rstrip()}{source.origin.service}{trace}{line_break}{rest}")
+    return f"[asayer_session_id={session}][openReplaySession.id={session}][openReplaySessionToken={session}] {shown}"
+
+
+def _without_tags(text: str) -> str:
+    return _TAG.sub(_DEFUSED, text) if _IN_EACH_TAG in text.lower() else text
+
+
+def _text(attributes: Mapping[str, Any], name: str) -> str:
+    value = attributes.get(name)
+    return "" if value is None else text_of(value)
+
+
+def _type_name(attributes: Mapping[str, Any]) -> str:
+    return _text(attributes, EXCEPTION_TYPE).rpartition(".")[2]
+
+
+def _exception_message(attributes: Mapping[str, Any]) -> str:
+    """Return the exception's text, which handlers of the standard library's logging cut down to the exception's first argument.
+
+    `KeyError('x')` is `x` there and `'x'` in a span event; the last line of the stack has the whole of it.
+    """
+    message = _text(attributes, _EXCEPTION_MESSAGE)
+    last_line = _text(attributes, _EXCEPTION_STACKTRACE).rstrip().rpartition("\n")[2]
+    kind, _, whole = last_line.partition(": ")
+    return whole if message in whole and kind.rpartition(".")[2] == _type_name(attributes) else message

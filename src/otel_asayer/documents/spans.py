@@ -1,0 +1,164 @@
+"""Documents of spans and of their events, field by field those of the OpenTelemetry Collector's elasticsearchexporter in its OTel mapping."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from otel_asayer._sdk import fields_of
+from otel_asayer.attributes import SESSION_ID
+from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
+from otel_asayer.documents.entries import entry_of
+from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
+from otel_asayer.documents.replay_records import Source
+from otel_asayer.documents.timestamps import otel_timestamp
+from otel_asayer.documents.values import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.trace import Link, Status
+
+    from otel_asayer.documents.batch import Batch
+    from otel_asayer.documents.origins import Origin, Origins
+    from otel_asayer.documents.replay_records import ReplayRecords
+    from otel_asayer.documents.streams import Streams
+    from otel_asayer.session_id import SessionId
+
+__all__ = ["SpanDocuments"]
+
+_KINDS: Final = ("Internal", "Server", "Client", "Producer", "Consumer")
+"""By the value of `SpanKind`."""
+_ENTRY_KINDS: Final = ("Server", "Consumer")
+_EXCEPTION: Final = "exception"
+
+
+class SpanDocuments:
+    """Makes the documents of spans."""
+
+    def __init__(self, origins: Origins, replay_records: ReplayRecords) -> None:
+        self._origins = origins
+        self._replay_records = replay_records
+
+    def add(self, batch: Batch, span: ReadableSpan) -> None:
+        """Add a span's document, those of its events, and its replay records.
+
+        One pass and one encoding, written out in one function: this is where an exporter spends its time.
+        """
+        name, context, span_kind, parent, start_time, end_time, status, own_attributes, events, links, resource, scope = fields_of(span)
+        trace_id = hex_trace_id(context.trace_id)
+        span_id = hex_span_id(context.span_id)
+        start = start_time or 0
+        end = end_time or start
+        kind = _KINDS[span_kind._value_]
+        is_root = parent is None or parent.is_remote
+
+        attributes = copied(own_attributes)
+        origin = self._origins.of(resource, scope)
+        streams = self._origins.settle(attributes, origin)
+        session = take_session(attributes)
+        if session is not None and is_root:
+            self._replay_records.add_link(attributes, session, start)
+
+        document: dict[str, Any] = {
+            "@timestamp": otel_timestamp(start),
+            "data_stream": streams.traces.data_stream,
+            "trace_id": trace_id,
+            "span_id": span_id,
+            "name": name,
+            "kind": kind,
+            "duration": end - start if end > start else 0,
+            "attributes": attributes,
+            "links": list(map(_link, links)) if links else (),
+            "status": {} if status.is_unset else _status(status),
+            "resource": origin.resource,
+            "scope": origin.scope,
+        }
+        if parent is not None:
+            document["parent_span_id"] = hex_span_id(parent.span_id)
+        if context.trace_state:
+            document["trace_state"] = context.trace_state.to_header()
+        if span.dropped_attributes:
+            document["dropped_attributes_count"] = span.dropped_attributes
+        if span.dropped_events:
+            document["dropped_events_count"] = span.dropped_events
+        if span.dropped_links:
+            document["dropped_links_count"] = span.dropped_links
+        batch.operations.append(streams.traces.operation(trace_id + span_id, document))
+
+        entered = session if is_root or kind in _ENTRY_KINDS else None
+        if events or entered is not None:
+            self._add_companions(batch, _Written(span, document, origin, streams, entered), events)
+
+    def _add_companions(self, batch: Batch, written: _Written, events: Sequence[Event]) -> None:
+        exceptions = [exception for item in enumerate(events) if (exception := self._add_event(batch, written, *item))]
+        if written.entered is not None:
+            span, document = written.span, written.document
+            level, text = entry_of(span.name, document["attributes"], span.status, document["duration"])
+            source = written.source(document["trace_id"] + document["span_id"], written.entered, written.streams)
+            self._replay_records.add(batch, source, span.start_time or 0, level, one_line(text))
+        for exception in exceptions:
+            self._replay_records.add_exception(batch, *exception)
+
+    def _add_event(self, batch: Batch, written: _Written, index: int, event: Event) -> tuple[Source, int, dict[str, Any]] | None:
+        """Add an event's document; return what its replay record needs, if it is an exception in a session."""
+        attributes = copied(event.attributes)
+        if SESSION_ID in written.document["attributes"]:
+            attributes.setdefault(SESSION_ID, written.document["attributes"][SESSION_ID])
+        streams = self._origins.settle(attributes, written.origin)
+        session = take_session(attributes)
+        is_exception = event.name == _EXCEPTION
+        if session is not None and is_exception:
+            self._replay_records.add_link(attributes, session, event.timestamp)
+        attributes[EVENT_NAME] = event.name
+        document = {
+            "@timestamp": otel_timestamp(event.timestamp),
+            "data_stream": streams.logs.data_stream,
+            "trace_id": written.document["trace_id"],
+            "span_id": written.document["span_id"],
+            "event_name": event.name,
+            "attributes": attributes,
+            "resource": written.origin.resource,
+            "scope": written.origin.scope,
+        }
+        if event.dropped_attributes:
+            document["dropped_attributes_count"] = event.dropped_attributes
+        document_id = f"{document['trace_id']}{document['span_id']}-{index}"
+        batch.operations.append(streams.logs.operation(document_id, document))
+        if session is None or not is_exception:
+            return None
+        return written.source(document_id, session, streams), event.timestamp, attributes
+
+
+class _Written(NamedTuple):
+    """A span whose document is written, for what comes with it."""
+
+    span: ReadableSpan
+    document: dict[str, Any]
+    origin: Origin
+    streams: Streams
+    entered: SessionId | None
+    """The session that the span enters this service with."""
+
+    def source(self, document_id: str, session: SessionId, streams: Streams) -> Source:
+        document = self.document
+        return Source(document_id, session, streams.replay, self.origin, document["trace_id"], document["span_id"])
+
+
+def _status(status: Status) -> dict[str, str]:
+    if status.is_ok:
+        return {"code": "Ok"}
+    return {"code": "Error", "message": status.description} if status.description else {"code": "Error"}
+
+
+def _link(link: Link) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "trace_id": hex_trace_id(link.context.trace_id),
+        "span_id": hex_span_id(link.context.span_id),
+        "attributes": copied(link.attributes),
+    }
+    if link.context.trace_state:
+        document["trace_state"] = link.context.trace_state.to_header()
+    if link.dropped_attributes:
+        document["dropped_attributes_count"] = link.dropped_attributes
+    return document
