@@ -1,0 +1,53 @@
+"""The server of `export.py`, in a process of its own: takes bulk requests and OTLP/HTTP, and answers each as the real one would.
+
+A bulk answer names as many items as the request has documents, with the fields that the exporter's `filter_path` asks for.
+Prints its port on one line; ends when its standard input is closed.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from zlib import MAX_WBITS, decompressobj
+
+_GZIP = MAX_WBITS | 16
+_ITEM = b'{"create":{"status":201}}'
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # connections are kept
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.headers.get("content-encoding") == "gzip":
+            body = decompressobj(_GZIP).decompress(body)
+        if self.path.startswith("/_bulk"):
+            self._answer(b'{"errors":false,"items":[' + b",".join([_ITEM] * (body.count(b"\n") // 2)) + b"]}", "application/json")
+        else:
+            self._answer(b"", "application/x-protobuf")
+
+    def _answer(self, body: bytes, content_type: str) -> None:
+        self.send_response(200)
+        self.send_header("x-elastic-product", "Elasticsearch")
+        self.send_header("content-type", content_type)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the standard library's name)
+        """Nothing is logged: the terminal belongs to the benchmark."""
+
+
+def main() -> None:
+    """Serve until standard input is closed."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_port, flush=True)
+    sys.stdin.read()
+    server.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What became of documents: counts by cause, and a line a minute about what was lost. Safe to use from any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Count", "Counters", "Digest", "Fate"]
+
+_INTERVAL: Final = 60.0
+"""Seconds between two lines."""
+
+
+class Fate(Enum):
+    """What became of a document; the value is the word for it in a message."""
+
+    INDEXED = "indexed"
+    """Elasticsearch holds it, and said so."""
+
+    DUPLICATE = "duplicate"
+    """Elasticsearch held it already: an earlier request had arrived, and only its answer was lost."""
+
+    RETRIED = "retried"
+    """Sent once more; counted at each try."""
+
+    REJECTED = "rejected"
+    """Elasticsearch will never index it as it is."""
+
+    DROPPED = "dropped"
+    """Not delivered, and given up."""
+
+
+_LOST: Final = (Fate.REJECTED, Fate.DROPPED)
+
+
+class Count(NamedTuple):
+    """What is counted: a fate and its cause, in a word or two from a bounded set (an error's type, a status)."""
+
+    fate: Fate
+    cause: str = ""
+
+
+class Counters:
+    """How many documents met which fate, by cause."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[Count] = Counter()
+        self._reasons: dict[Count, str] = {}
+
+    def add(self, fate: Fate, number: int, cause: str = "", reason: str = "") -> None:
+        """Add `number` documents; of the reasons given for one cause, the last is kept."""
+        count = Count(fate, cause)
+        with self._lock:
+            self._counts[count] += number
+            if reason:
+                self._reasons[count] = reason
+
+    def snapshot(self) -> Mapping[Count, int]:
+        """Return the counts of this moment."""
+        with self._lock:
+            return dict(self._counts)
+
+    def total(self, fate: Fate) -> int:
+        """Return how many documents met `fate`, for whatever cause."""
+        return sum(number for count, number in self.snapshot().items() if count.fate is fate)
+
+    def reason(self, count: Count) -> str:
+        """Return the last reason given for `count`, or its cause where none was."""
+        with self._lock:
+            reason = self._reasons.get(count)
+        return f"{count.cause}: {reason}" if reason else count.cause
+
+
+class Digest:
+    """Writes what `counters` counted as lost since the last line, at most once a minute."""
+
+    def __init__(self, counters: Counters, logger: logging.Logger, clock: Callable[[], float]) -> None:
+        self._counters = counters
+        self._logger = logger
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._written: Mapping[Count, int] = {}
+        self._due = float("-inf")
+
+    def write_when_due(self) -> None:
+        """Write a line if something was lost and the last line is a minute old."""
+        if self._clock() >= self._due:
+            self.write()
+
+    def write(self) -> None:
+        """Write a line if something was lost that no line tells yet."""
+        with self._lock:
+            now = self._counters.snapshot()
+            new = {count: number - self._written.get(count, 0) for count, number in now.items() if count.fate in _LOST}
+            lost = {count: number for count, number in new.items() if number}
+            if not lost:
+                return
+            self._written, self._due = now, self._clock() + _INTERVAL
+        # Outside of the lock: a handler of this very line may export, and come back here.
+        parts = (f"{number} {count.fate.value} ({self._counters.reason(count)})" for count, number in lost.items())
+        self._logger.warning("Telemetry was lost on its way to Elasticsearch, in documents: %s.", ", ".join(parts))

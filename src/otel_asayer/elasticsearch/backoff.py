@@ -1,0 +1,100 @@
+"""How long to wait, and how long to try: pure rules over an injected clock and random source.
+
+The pauses between tries are *full jitter*: the n-th is evenly random between 0 and `min(5, 0.2 * 2**n)` seconds, so that many processes which
+lost the same server do not come back to it in step. The upper bounds are 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, … seconds, the means half of those:
+about seven tries fit into the default ten seconds. What the server asks for (`Retry-After`) is the least pause.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["Allowance", "Patience", "pauses", "retry_after"]
+
+_FIRST: Final = 0.2
+_LONGEST: Final = 5.0
+_PROBE: Final = 2.0
+"""Seconds for the one try of an export while the destination is down."""
+_LONG_PROBE_EVERY: Final = 60.0
+"""Seconds between tries that may last the whole timeout while the destination is down: a server that is only slow must be found up again."""
+_FAREWELL: Final = 1.0
+"""Seconds without a sign of life from the server after which a process that ends gives up."""
+
+
+def pauses(random: Callable[[], float]) -> Iterator[float]:
+    """Yield the seconds to wait before the next try, for ever; `random` returns numbers from 0 to 1."""
+    bound = _FIRST
+    while True:
+        yield random() * bound
+        bound = min(_LONGEST, bound * 2)
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds that an answer asks to wait, or 0.
+
+    A date counts as nothing: it would have to be compared with a clock that may be wrong, and Elasticsearch sends none.
+    """
+    text = headers.get("retry-after", "")
+    return float(text) if text.isascii() and text.isdecimal() else 0.0
+
+
+class Allowance(NamedTuple):
+    """What one export may use: seconds for everything, and whether it may try more than once."""
+
+    seconds: float
+    repeat: bool
+
+
+class Patience:
+    """How long exports may try, by what became of those before.
+
+    - Usually: the whole timeout, and as many tries as fit.
+    - After an export that failed at its deadline, until one succeeds: one try of two seconds. More would only let the batch processor's queue
+      (2,048 spans) overflow behind an export that waits. Once a minute the one try may last the whole timeout.
+    - After `stop`, when the process ends: one try, until a second has passed without a sign of life; after a failure, none.
+
+    Two threads that read or write one of these attributes at once disagree about nothing but a single try.
+    """
+
+    def __init__(self, timeout: float, clock: Callable[[], float]) -> None:
+        self._timeout = timeout
+        self._clock = clock
+        self._down = False
+        self._next_long_probe = 0.0
+        self._stopping = False
+        self._farewell: float | None = None
+
+    def allow(self) -> Allowance:
+        """Return what an export that begins now may use."""
+        now = self._clock()
+        if self._stopping:
+            self._farewell = now + _FAREWELL if self._farewell is None else self._farewell
+            return Allowance(max(0.0, min(self._timeout, self._farewell - now)), repeat=False)
+        if not self._down:
+            return Allowance(self._timeout, repeat=True)
+        if now < self._next_long_probe:
+            return Allowance(min(_PROBE, self._timeout), repeat=False)
+        self._next_long_probe = now + _LONG_PROBE_EVERY
+        return Allowance(self._timeout, repeat=False)
+
+    def succeeded(self) -> None:
+        """Learn that the server answered."""
+        self._down = False
+        if self._stopping:
+            self._farewell = self._clock() + _FAREWELL
+
+    def failed(self) -> None:
+        """Learn that an export found no destination until its end."""
+        if not self._down:
+            self._next_long_probe = self._clock() + _LONG_PROBE_EVERY
+        self._down = True
+        if self._stopping:
+            self._farewell = self._clock()
+
+    def stop(self) -> float:
+        """Learn that the process ends; return the seconds that a request under way may still take."""
+        self._stopping = True
+        return _FAREWELL

@@ -1,0 +1,216 @@
+"""Bulk requests and their answers, without I/O.
+
+Rules, and where they come from:
+
+- An *operation* is the two lines of one document in a bulk body, and travels as one bytes object. A body is a concatenation of operations.
+- Elasticsearch limits a request by its *uncompressed* bytes (`http.max_content_length`), so that is what is measured here.
+- Positions: the n-th item of an answer belongs to the n-th operation. `filter_path` keeps that only because every item keeps its status.
+- What an item's answer means stands in one table, `ITEMS`; what a request's means, in `REQUESTS`. The first rule that fits counts.
+- A reason may quote the document it is about, and name its id. What is quoted is cut, for telemetry may hold secrets; what names one document
+  is cut as well, so that a thousand like refusals read as one.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Sequence
+
+__all__ = ["ITEMS", "REQUESTS", "Answer", "Finding", "Malformed", "Outcome", "bodies", "judge_request", "parse_answer", "target"]
+
+_ANSWER_FIELDS: Final = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store"
+_ALL_WELL: Final = b'{"errors":false,"items":['
+_FAILURE_STORE: Final = b'"failure_store"'
+_STATUS: Final = b'"status":'
+_MAX_REASON: Final = 300
+_QUOTED: Final = re.compile(
+    r" in document with id '|\.? Preview of field's value:|\s*at \[Source:|\.? The prefix of the first immense term is:|(?<=: id )\["
+)
+_POSITION: Final = re.compile(r"(?:\[\d+:\d+\] )+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+class Outcome(Enum):
+    """What an item's, or a whole request's, answer means for the operations concerned."""
+
+    INDEXED = "indexed"
+    DUPLICATE = "duplicate"
+    """The document is there already. Every `_id` is ours and given once, so an earlier request brought it."""
+    TRANSIENT = "transient"
+    """The same may succeed later."""
+    OVERLOADED = "overloaded"
+    """The same may succeed later, and smaller requests sooner: Elasticsearch limits the bytes that are under way."""
+    CONFIGURATION = "configuration"
+    """Nothing is wrong with the document: a key, a template, an alias or an address is. It will succeed when that is mended."""
+    REFUSED = "refused"
+    """This document will never be indexed as it is."""
+    SPLIT = "split"
+    """The request as a whole was too large, or one document made it fail: smaller ones will tell."""
+
+
+class _Rule(NamedTuple):
+    """Fits an answer of one of these statuses, of this error type, with this text in its reason; type and text left out fit all.
+
+    `advice` is what to do about a problem of configuration.
+    """
+
+    statuses: Container[int]
+    outcome: Outcome
+    kind: str = ""
+    reason: str = ""
+    advice: str = ""
+
+    def fits(self, status: int, kind: str, reason: str) -> bool:
+        return status in self.statuses and self.kind in ("", kind) and self.reason in reason
+
+
+_PRIVILEGES: Final = "The key or user needs the privileges create_doc and auto_configure on logs-*, traces-* and asayer-logs-*"
+_CREDENTIALS: Final = "Set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or the file, user or token in its place, to one that this Elasticsearch accepts"
+_TEMPLATE: Final = (
+    "The index template of that data stream is missing: OTEL_EXPORTER_ELASTICSEARCH_SETUP=auto installs it, with a key that has the cluster "
+    "privilege manage_index_templates, and view_index_metadata on logs"
+)
+_ALIAS: Final = "Another index bears an alias that this data stream needs: take that alias away there (POST /_aliases)"
+_PIPELINE: Final = "Create the pipeline, or correct OTEL_EXPORTER_ELASTICSEARCH_PIPELINE"
+_VERSION: Final = "Elasticsearch 8.12 or newer is needed"
+_ADDRESS: Final = "Check that OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is the address of Elasticsearch itself"
+
+ITEMS: Final = (
+    _Rule(range(200, 300), Outcome.INDEXED),
+    _Rule((409,), Outcome.DUPLICATE),
+    _Rule((401, 403), Outcome.CONFIGURATION, advice=_PRIVILEGES),
+    # The answer to `require_data_stream` where no index template fits: nothing is created by accident.
+    _Rule((404,), Outcome.CONFIGURATION, "index_not_found_exception", advice=_TEMPLATE),
+    _Rule((500,), Outcome.CONFIGURATION, "illegal_state_exception", advice=_ALIAS),
+    _Rule((400,), Outcome.CONFIGURATION, "illegal_argument_exception", "pipeline with id [", _PIPELINE),
+    _Rule((429,), Outcome.OVERLOADED),
+    _Rule((500, 502, 503, 504), Outcome.TRANSIENT),
+    _Rule(range(1000), Outcome.REFUSED),
+)
+"""What the answer to one item means."""
+
+REQUESTS: Final = (
+    _Rule((413,), Outcome.SPLIT),
+    _Rule((400,), Outcome.CONFIGURATION, "illegal_argument_exception", "unrecognized parameter", _VERSION),
+    # One `_id` over 512 bytes, or one broken action line, fails the whole request.
+    _Rule((400,), Outcome.SPLIT, "action_request_validation_exception"),
+    _Rule((400,), Outcome.SPLIT, "illegal_argument_exception"),
+    _Rule((401,), Outcome.CONFIGURATION, advice=_CREDENTIALS),
+    _Rule((403,), Outcome.CONFIGURATION, advice=_PRIVILEGES),
+    _Rule((429,), Outcome.OVERLOADED),
+    _Rule((408, *range(500, 600)), Outcome.TRANSIENT),
+    _Rule(range(1000), Outcome.CONFIGURATION, advice=_ADDRESS),
+)
+"""What the answer to a whole request means, unless it is a success, whose items tell."""
+
+
+class Finding(NamedTuple):
+    """What became of an operation, or of a whole request.
+
+    `cause` is a word or two from a bounded set, to count by; `reason` is to be read; `advice` says what to do, where configuration is wrong.
+    """
+
+    outcome: Outcome
+    cause: str = ""
+    reason: str = ""
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.cause}, {self.reason}" if self.reason else self.cause
+
+
+class Answer(NamedTuple):
+    """The answer to a bulk request: how many operations were indexed, and what became of each other one, by its position."""
+
+    indexed: int
+    others: tuple[tuple[int, Finding], ...] = ()
+
+
+class Malformed(ValueError):  # noqa: N818 (a finding about an answer, like Unreachable about a server)
+    """An answer of status 200 that is none to this bulk request; the message says why, without its text."""
+
+
+def target(pipeline: str | None = None) -> str:
+    """Return the path and query of a bulk request."""
+    query = f"require_data_stream=true&filter_path={_ANSWER_FIELDS}"
+    return f"/_bulk?{query}&pipeline={quote(pipeline, safe='')}" if pipeline else f"/_bulk?{query}"
+
+
+def bodies(operations: Sequence[bytes], max_bytes: int) -> Iterator[Sequence[bytes]]:
+    """Divide `operations` so that no part exceeds `max_bytes`, uncompressed; a single operation that does is a part of its own."""
+    if sum(map(len, operations)) <= max_bytes:
+        yield operations
+        return
+    start, size = 0, 0
+    for position, operation in enumerate(operations):
+        size += len(operation)
+        if size > max_bytes and position > start:
+            yield operations[start:position]
+            start, size = position, len(operation)
+    yield operations[start:]
+
+
+def parse_answer(body: bytes, number: int) -> Answer:
+    """Return what the answer to a bulk request of `number` operations says.
+
+    Raises:
+        Malformed: it is not the answer to such a request.
+    """
+    # The usual answer is recognised without parsing: to build hundreds of objects that say "201" costs more than to compress the request.
+    if body.startswith(_ALL_WELL) and _FAILURE_STORE not in body and body.count(_STATUS) == number:
+        return Answer(number)
+    try:
+        items = orjson.loads(body)["items"]
+        findings = [_judge_item(*item.values()) for item in items]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Malformed("the answer is none to a bulk request") from error
+    if len(findings) != number:
+        raise Malformed(f"the answer names {len(findings)} items, and {number} were sent")
+    others = tuple((position, finding) for position, finding in enumerate(findings) if finding.outcome is not Outcome.INDEXED)
+    return Answer(number - len(others), others)
+
+
+def judge_request(status: int, body: bytes) -> Finding:
+    """Return what a request's answer means for all its operations; INDEXED means that its items tell."""
+    if status // 100 == 2:  # noqa: PLR2004 (success, whose body is parsed once, later)
+        return _INDEXED
+    kind, reason = _error_of(body)
+    rule = _judge(REQUESTS, status, kind, reason)
+    # What is not Elasticsearch's JSON was written by something in between, and may quote the request with its credentials: it is not repeated.
+    return Finding(rule.outcome, f"http {status}", f"{kind}: {_clean(reason)}" if kind else "", rule.advice)
+
+
+def _judge_item(item: dict[str, Any]) -> Finding:
+    if item.get("failure_store") == "used":
+        return Finding(Outcome.REFUSED, "failure_store", "the document is in the data stream's failure store")
+    status, error = item["status"], item.get("error") or {}
+    kind, reason = error.get("type") or f"status {status}", error.get("reason") or ""
+    rule = _judge(ITEMS, status, kind, reason)
+    return _INDEXED if rule.outcome is Outcome.INDEXED else Finding(rule.outcome, kind, _clean(reason), rule.advice)
+
+
+def _judge(rules: tuple[_Rule, ...], status: int, kind: str, reason: str) -> _Rule:
+    return next(rule for rule in rules if rule.fits(status, kind, reason))
+
+
+_INDEXED: Final = Finding(Outcome.INDEXED)
+
+
+def _error_of(body: bytes) -> tuple[str, str]:
+    """The type and reason of the error that a whole answer is, as far as it is Elasticsearch's."""
+    try:
+        error = orjson.loads(body)["error"]
+        return str(error["type"]), str(error["reason"])
+    except (ValueError, KeyError, TypeError):
+        return "", ""
+
+
+def _clean(reason: str) -> str:
+    kept = _QUOTED.split(_POSITION.sub("", reason), maxsplit=1)[0]
+    return _CONTROL.sub(" ", kept)[:_MAX_REASON].rstrip()

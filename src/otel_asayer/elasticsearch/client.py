@@ -1,0 +1,255 @@
+"""The only door to the network: one HTTP exchange with whichever of the configured endpoints answers.
+
+The elasticsearch package brings connections, TLS and addresses; its nodes are used one by one, below its own transport. What is above them
+would trace and log each request, retry 429 four times in a tenth of a second, send a whole body again after a dropped connection, hide an
+endpoint for up to 30 seconds, add a newline to a compressed body, and negotiate a media type that Elasticsearch 8 refuses from version 9 of the
+package. Plain `application/json` is understood by all of them.
+
+There are no proxies: urllib3 reads none from the environment. Redirects come back as answers, for credentials must not follow them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from base64 import b64encode
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from otel_asayer.elasticsearch.background import Calls, GivenUp, silence_loggers
+from otel_asayer.elasticsearch.compression import gzip_of
+from otel_asayer.settings import parse_api_key
+from otel_asayer.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from elastic_transport import BaseNode
+
+    from otel_asayer.config import Config
+
+__all__ = ["Client", "Response", "Unreachable"]
+
+_GRACE: Final = 0.25
+"""Seconds past a request's own timeout after which it is not waited for: its own timeout has the better message."""
+
+_UNAUTHORIZED: Final = 401
+
+
+class Response(NamedTuple):
+    """An answer of whatever status. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Request(NamedTuple):
+    method: str
+    target: str
+    body: bytes | None
+    headers: Mapping[str, str]
+
+
+class Unreachable(Exception):  # noqa: N818 (the contract's name: a state of the server, not a defect of the program)
+    """No endpoint answered as Elasticsearch does. `reason` is half a sentence that names each endpoint and what went wrong there."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Client:
+    """An Elasticsearch, as `config` has it.
+
+    Nothing is imported, read or connected before the first request. A client belongs to the process that made it: after a fork, connections
+    shared with the parent would bring the parent's answers.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._credentials = _Credentials(config)
+        self._calls = Calls()
+        self._lock = threading.Lock()
+        self._nodes: list[BaseNode] = []
+
+    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
+        """Send one request and return the answer, of whatever status.
+
+        Args:
+            method: GET, POST, …
+            target: Path and query.
+            body: JSON or NDJSON. It is compressed on the way, unless `headers` name a `content-encoding`.
+            headers: More headers, in lower case.
+            timeout: Seconds for everything: connecting, other endpoints, a second try with a new key.
+
+        Raises:
+            Unreachable: no endpoint answered in time, or what answers is not Elasticsearch.
+        """
+        exchange = partial(self._exchange, _Request(method, target, body, headers or {}), timeout)
+        try:
+            return self._calls.run(exchange, timeout + _GRACE)
+        except GivenUp as given_up:
+            raise Unreachable(str(given_up)) from None
+
+    def connect(self) -> None:
+        """Import and build what requests need, which takes some tenths of a second and no network.
+
+        Raises:
+            Unreachable: the settings do not make a client; the reason says why.
+        """
+        self._connected()
+
+    def give_up(self, within: float) -> None:
+        """Let no request that is under way outlast `within` seconds, and wait for those that end before."""
+        self._calls.give_up(within)
+
+    def close(self) -> None:
+        """Close idle connections; a later request opens new ones."""
+        self._calls.close()
+        with self._lock:
+            nodes, self._nodes = self._nodes, []
+        for node in nodes:
+            node.close()
+
+    def _exchange(self, request: _Request, timeout: float) -> Response:
+        deadline = time.monotonic() + timeout
+        compressed = _compress(request) if self._config.compression == "gzip" else request
+        response = self._send(compressed, deadline)
+        if response.status == _UNAUTHORIZED and self._credentials.read_again():
+            return self._send(compressed, deadline)
+        return response
+
+    def _send(self, request: _Request, deadline: float) -> Response:
+        """Ask one endpoint after the other, each within its share of the time that is left, until one answers."""
+        nodes = self._connected()
+        headers = {**_BASE_HEADERS, **dict(self._config.headers), **self._credentials.headers(), **request.headers}
+        failures = []
+        for position, node in enumerate(nodes):
+            share = max(0.001, (deadline - time.monotonic()) / (len(nodes) - position))
+            try:
+                response = _perform(node, request._replace(headers=headers), share)
+            except Unreachable as failure:
+                failures.append(failure.reason)
+            else:
+                self._prefer(node)
+                return response
+        raise Unreachable("; ".join(failures))
+
+    def _connected(self) -> list[BaseNode]:
+        with self._lock:
+            if not self._nodes:
+                try:
+                    self._nodes = _build_nodes(self._config)
+                except Exception as error:
+                    raise Unreachable(f"the settings make no client for Elasticsearch: {error}") from error
+            return self._nodes
+
+    def _prefer(self, node: BaseNode) -> None:
+        """Begin with `node` next time, so that a dead endpoint costs its time only once."""
+        nodes = self._nodes
+        if nodes and nodes[0] is not node:
+            self._nodes = [node, *(other for other in nodes if other is not node)]
+
+
+class _Credentials:
+    """The header that says who we are; of a key in a file, read when it is first needed, and again after it was refused."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._key = config.api_key
+
+    def headers(self) -> dict[str, str]:
+        config = self._config
+        if config.api_key_file and self._key is None:
+            self._key = _read_key(config.api_key_file)
+        if self._key:
+            return {"authorization": f"ApiKey {self._key}"}
+        if config.username:
+            pair = f"{config.username}:{config.password}".encode()
+            return {"authorization": f"Basic {b64encode(pair).decode()}"}
+        return {"authorization": f"Bearer {config.bearer_token}"} if config.bearer_token else {}
+
+    def read_again(self) -> bool:
+        """Read the key's file once more; return whether it holds another key than the one that was used."""
+        if not self._config.api_key_file:
+            return False
+        before, self._key = self._key, _read_key(self._config.api_key_file)
+        return self._key != before
+
+
+def _read_key(path: str) -> str:
+    try:
+        return parse_api_key(Path(path).read_text("ascii"))
+    except (OSError, ValueError) as error:
+        # Neither message holds the file's text: an OSError names the file, a BadValue what was expected, a decoding error a position.
+        reason = "it is not ASCII text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise Unreachable(f"the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: {reason}") from None
+
+
+def _perform(node: BaseNode, request: _Request, timeout: float) -> Response:
+    from elastic_transport import ConnectionTimeout, HttpHeaders, TransportError
+
+    try:
+        meta, content = node.perform_request(
+            request.method, request.target, body=request.body, headers=HttpHeaders(request.headers), request_timeout=timeout
+        )
+    except ConnectionTimeout:
+        raise Unreachable(f"{node.base_url}: no answer within {timeout:.3g} s") from None
+    except TransportError as error:
+        raise Unreachable(f"{node.base_url}: {_describe(error)}") from None
+    except Exception as error:
+        # Messages of the standard library's HTTP client may quote a header, and with it the credentials.
+        raise Unreachable(f"{node.base_url}: the request failed with {type(error).__name__}") from None
+    answer = Response(meta.status, {name.lower(): value for name, value in meta.headers.items()}, content)
+    if answer.status // 100 == 2 and answer.headers.get("x-elastic-product") != "Elasticsearch":  # noqa: PLR2004 (success)
+        raise Unreachable(f"{node.base_url}: this is not Elasticsearch (its answer has no header X-Elastic-Product)")
+    return answer
+
+
+def _describe(error: BaseException) -> str:
+    """The innermost of nested errors, which says what happened; those around it say only that a request failed."""
+    while inner := next((cause for cause in (*getattr(error, "errors", ()), *error.args) if isinstance(cause, BaseException)), error.__cause__):
+        error = inner
+    return str(error) or type(error).__name__
+
+
+def _build_nodes(config: Config) -> list[BaseNode]:
+    from elastic_transport import NodeConfig, Urllib3HttpNode
+    from elasticsearch import Elasticsearch
+
+    class Node(Urllib3HttpNode):
+        def __init__(self, config: NodeConfig) -> None:
+            super().__init__(config)
+            # When the interpreter ends, urllib3 empties its pools before the SDK exports what is left. A pool that blocks would then wait for
+            # ever for a connection to come back; this one opens another.
+            self.pool.block = False
+
+    silence_loggers()
+    return Elasticsearch(**_addresses(config), **_tls(config), node_class=Node, http_compress=False).transport.node_pool.all()
+
+
+def _addresses(config: Config) -> dict[str, Any]:
+    return {"cloud_id": config.cloud_id} if config.cloud_id else {"hosts": list(dict.fromkeys(config.endpoint))}
+
+
+def _tls(config: Config) -> dict[str, Any]:
+    options = {
+        "ca_certs": config.certificate,
+        "ssl_assert_fingerprint": config.certificate_fingerprint,
+        "client_cert": config.client_certificate,
+        "client_key": config.client_key,
+    }
+    given = {name: value for name, value in options.items() if value}
+    # Its warning would go to stderr at each start; that the setting is dangerous stands with the setting.
+    return given if config.verify_certs else {**given, "verify_certs": False, "ssl_show_warn": False}
+
+
+_BASE_HEADERS: Final = {"accept": "application/json", "content-type": "application/json", "user-agent": f"otel-asayer/{__version__}"}
+
+
+def _compress(request: _Request) -> _Request:
+    if request.body is None or "content-encoding" in request.headers:
+        return request
+    return request._replace(body=gzip_of([request.body]), headers={**request.headers, "content-encoding": "gzip"})

@@ -1,0 +1,208 @@
+"""Our three index templates, as data.
+
+- `REPLAY` makes the streams of replay records, which the readers of Asayer and OpenReplay reach through the alias `logs`.
+- `TRACES` and `LOGS` stand in on servers without Elasticsearch's own OTel templates (8.16 and newer have them, priority 120). They follow the
+  names and behaviour of those and keep to core field types, which every distribution and licence has.
+
+Every key of `attributes`, `resource.attributes` and `scope.attributes` stays dotted and flat, so `{"clash": 1, "clash.sub": 2}` is one document.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from otel_asayer.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["LOGS", "READERS_ALIAS", "REPLAY", "TRACES", "IndexTemplate"]
+
+READERS_ALIAS: Final = "logs"
+"""The only name that OpenReplay reads, since 1.21. It must never reach the OTel streams: one such hit breaks the panel."""
+
+
+class IndexTemplate(NamedTuple):
+    """A composable index template.
+
+    `stream` is the name of the data stream that a configuration writes to, with `{dataset}` and `{namespace}` for its two parts.
+    """
+
+    name: str
+    stream: str
+    body: Mapping[str, Any]
+
+    @property
+    def priority(self) -> int:
+        """Its rank among the templates that match an index: the highest wins."""
+        return int(self.body["priority"])
+
+
+# Longer strings are stored and not indexed. Without a limit one of more than 32,766 bytes makes Elasticsearch refuse the whole document.
+_KEYWORD: Final = {"type": "keyword", "ignore_above": 1024}
+_FLATTENED: Final = {"type": "flattened", "ignore_above": 1024}
+_TEXT: Final = {"type": "text"}
+_DATE: Final = {"type": "date"}
+_LONG: Final = {"type": "long"}
+_BYTE: Final = {"type": "byte"}
+_DATE_NANOS: Final = {"type": "date_nanos"}
+
+_ATTRIBUTE_PATHS: Final = ("attributes.*", "resource.attributes.*", "scope.attributes.*")
+
+# Below the 500 and more that Elastic's manual gives to a user's template which is to override all others; above everything else.
+_REPLAY_PRIORITY: Final = 499
+# Above Elasticsearch's `logs-*-*` (100), which would map attributes as objects; below its OTel templates (120), which then win of themselves.
+_OTEL_PRIORITY: Final = 117
+
+
+def _alias(path: str) -> dict[str, str]:
+    return {"type": "alias", "path": path}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"properties": properties}
+
+
+def _meta(description: str) -> dict[str, str]:
+    return {"description": description, "managed_by": "otel-asayer", "version": __version__}
+
+
+def _flat_attributes(name: str) -> dict[str, Any]:
+    """Attributes of replay records: one is searchable. No `passthrough`, which older servers lack."""
+    return {"type": "object", "subobjects": False, "dynamic": False, "properties": {name: _KEYWORD}}
+
+
+def _attributes(priority: int, **properties: Any) -> dict[str, Any]:
+    """Attributes of any name, found by their bare name too; where two of one name exist, the higher `priority` has the bare name."""
+    return {"type": "passthrough", "dynamic": True, "priority": priority, "properties": properties}
+
+
+REPLAY: Final = IndexTemplate(
+    name="otel-asayer-replay",
+    stream="asayer-logs-{namespace}",
+    body={
+        "index_patterns": ["asayer-logs-*"],
+        "data_stream": {},
+        "priority": _REPLAY_PRIORITY,
+        "_meta": _meta("Replay records, which Asayer and OpenReplay show beside a session replay"),
+        "template": {
+            "aliases": {READERS_ALIAS: {}},
+            # OpenReplay's query has no sort. With equal scores (similarity `boolean`) its rows come in the order of the index: that of time.
+            "settings": {"index.sort.field": "@timestamp", "index.sort.order": "asc"},
+            "mappings": {
+                "dynamic": False,
+                "properties": {
+                    "@timestamp": _DATE,
+                    "utc_time": _DATE,
+                    "timestamp": _DATE,
+                    "message": {**_TEXT, "similarity": "boolean"},
+                    "level": _KEYWORD,
+                    "tags": _KEYWORD,
+                    "trace_id": _KEYWORD,
+                    "span_id": _KEYWORD,
+                    "attributes": _flat_attributes("session.id"),
+                    "resource": _object(attributes=_flat_attributes("service.name")),
+                    "session": _object(id=_alias("attributes.session.id")),
+                    "service": _object(name=_alias("resource.attributes.service.name")),
+                    "trace": _object(id=_alias("trace_id")),
+                    "span": _object(id=_alias("span_id")),
+                },
+            },
+        },
+    },
+)
+"""Alone in having no field that its readers or the timeline do not ask for."""
+
+
+def _otel_template(name: str, stream: str, pattern: str, description: str, /, **properties: Any) -> IndexTemplate:
+    mappings = {
+        "dynamic": False,
+        "date_detection": False,
+        "dynamic_templates": [
+            {"complex_attributes": {"path_match": _ATTRIBUTE_PATHS, "match_mapping_type": "object", "mapping": _FLATTENED}},
+            {"text_attributes": {"path_match": _ATTRIBUTE_PATHS, "match_mapping_type": "string", "mapping": _KEYWORD}},
+        ],
+        "properties": {**_COMMON, **properties},
+    }
+    # An attribute beyond the thousandth name is stored and not indexed; without this setting its document would be refused.
+    settings = {"index.codec": "best_compression", "index.mapping.total_fields.ignore_dynamic_beyond_limit": True}
+    body = {
+        "index_patterns": [pattern],
+        "data_stream": {},
+        "priority": _OTEL_PRIORITY,
+        "_meta": _meta(description),
+        "template": {"settings": settings, "mappings": mappings},
+    }
+    return IndexTemplate(name, stream, body)
+
+
+_RESOURCE_ATTRIBUTES: Final = {
+    "deployment.environment": _KEYWORD,
+    "service.instance.id": _KEYWORD,
+    "service.name": _KEYWORD,
+    "telemetry.sdk.language": _KEYWORD,
+}
+_SPAN_ATTRIBUTES: Final = {"session.id": _KEYWORD, "geo.location": {"type": "geo_point"}}
+_EXCEPTION_ATTRIBUTES: Final = {
+    "exception.type": _KEYWORD,
+    "exception.message": _KEYWORD,
+    "exception.stacktrace": {**_KEYWORD, "fields": {"text": _TEXT}},
+}
+
+_COMMON: Final = {
+    "@timestamp": _DATE_NANOS,
+    "data_stream": _object(type=_KEYWORD, dataset=_KEYWORD, namespace=_KEYWORD),
+    "trace_id": _KEYWORD,
+    "span_id": _KEYWORD,
+    "trace_flags": _BYTE,
+    "attributes": _attributes(20, **_SPAN_ATTRIBUTES),
+    "dropped_attributes_count": _LONG,
+    "scope": _object(name=_KEYWORD, version=_KEYWORD, schema_url=_KEYWORD, dropped_attributes_count=_LONG, attributes=_attributes(30)),
+    "resource": _object(schema_url=_KEYWORD, dropped_attributes_count=_LONG, attributes=_attributes(40, **_RESOURCE_ATTRIBUTES)),
+    "event": _object(dataset=_alias("data_stream.dataset")),
+    "service": _object(
+        environment=_alias("resource.attributes.deployment.environment"),
+        language=_object(name=_alias("resource.attributes.telemetry.sdk.language")),
+        node=_object(name=_alias("resource.attributes.service.instance.id")),
+    ),
+    "trace": _object(id=_alias("trace_id")),
+}
+
+TRACES: Final = _otel_template(
+    "otel-asayer-traces",
+    "traces-{dataset}.otel-{namespace}",
+    "traces-*.otel-*",
+    "OpenTelemetry spans, on servers without a template of their own for them",
+    name=_KEYWORD,
+    kind=_KEYWORD,
+    duration={**_LONG, "meta": {"unit": "nanos"}},
+    parent_span_id=_KEYWORD,
+    trace_state=_KEYWORD,
+    status=_object(code=_KEYWORD, message=_KEYWORD),
+    dropped_events_count=_LONG,
+    dropped_links_count=_LONG,
+    # Attributes of links are kept as they came: a clash among them could be salvaged by nobody.
+    links=_object(trace_id=_KEYWORD, span_id=_KEYWORD, trace_state=_KEYWORD, attributes={"type": "object", "enabled": False}),
+    span=_object(id=_alias("span_id"), name=_alias("name")),
+    parent=_object(id=_alias("parent_span_id")),
+)
+
+LOGS: Final = _otel_template(
+    "otel-asayer-logs",
+    "logs-{dataset}.otel-{namespace}",
+    "logs-*.otel-*",
+    "OpenTelemetry log records and span events, on servers without a template of their own for them",
+    observed_timestamp=_DATE_NANOS,
+    severity_number=_BYTE,
+    severity_text=_KEYWORD,
+    event_name=_KEYWORD,
+    attributes=_attributes(20, **_SPAN_ATTRIBUTES, **_EXCEPTION_ATTRIBUTES),
+    body=_object(text=_TEXT, structured=_FLATTENED),
+    message=_alias("body.text"),
+    span=_object(id=_alias("span_id")),
+    log=_object(level=_alias("severity_text")),
+    error=_object(
+        exception=_object(type=_alias("attributes.exception.type"), message=_alias("attributes.exception.message")),
+        stack_trace=_alias("attributes.exception.stacktrace"),
+    ),
+)

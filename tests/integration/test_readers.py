@@ -1,0 +1,272 @@
+"""The three generations of Asayer's and OpenReplay's readers find our replay records, all of them, and nothing else, with a key of least rights."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.resources import Resource
+
+from otel_asayer.documents import DocumentSettings, Encoder
+
+from readers import Event, Gen1Reader, Gen2Reader, Gen3Reader, PanelBroken, PollerCrashed, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from elasticsearch_server import Endpoint
+
+BATCHES = 5
+RECORDS = 300
+MS = 1_000_000  # nanoseconds
+START = datetime(2025, 3, 4, 10, tzinfo=timezone.utc)
+SEVERITIES = {"debug": SeverityNumber.DEBUG, "info": SeverityNumber.INFO, "warning": SeverityNumber.WARN, "error": SeverityNumber.FATAL}
+
+
+class Visit(NamedTuple):
+    """A session: what a panel should show of it, in order of time, and the operations that write all its documents."""
+
+    session_id: str
+    rows: list[Row]
+    operations: list[bytes]
+
+    @property
+    def errors(self) -> list[Row]:
+        return [row for row in self.rows if row.level == "error"]
+
+
+class Written(NamedTuple):
+    """What stands in the streams of one namespace."""
+
+    server: Endpoint
+    namespace: str
+    writer_key: str
+
+    def write(self, operations: Sequence[bytes]) -> None:
+        path = "/_bulk?require_data_stream=true&refresh=true"
+        answer = self.server.request("POST", path, b"".join(operations), auth=self.writer_key).json()
+        assert [item["create"]["status"] for item in answer["items"]] == [201] * len(operations)
+
+    def write_raw(self, message: str, **fields: Any) -> None:
+        """A record that our encoder would never make: a good one with some fields in another form, or left out where None."""
+        times = dict.fromkeys(("@timestamp", "utc_time", "timestamp"), "2025-03-04T10:00:00.000Z")
+        document = {"message": message, "level": "error", "tags": ["error"], **times, **fields}
+        self.write([operation(f"asayer-logs-{self.namespace}", {name: value for name, value in document.items() if value is not None})])
+
+
+def operation(stream: str, document: dict[str, Any]) -> bytes:
+    return f"{json.dumps({'create': {'_index': stream}})}\n{json.dumps(document)}\n".encode()
+
+
+def new_session_id() -> str:
+    return str(secrets.randbelow(1 << 60) + (1 << 60))
+
+
+def visit(session_id: str, namespace: str, number: int, levels: Sequence[str] = tuple(SEVERITIES)) -> Visit:
+    """A session with `number` log records, 137 ms apart."""
+    encoder = Encoder(DocumentSettings(namespace=namespace, replay_level="debug"), lambda: secrets.token_hex(10))
+    times = [START + timedelta(milliseconds=137 * step) for step in range(number)]
+    shown = [levels[step % len(levels)] for step in range(number)]
+    operations, failures = encoder.log_records([log_record(session_id, time, level) for time, level in zip(times, shown, strict=True)])
+    assert failures == []
+    records = [document for index, document in map(parsed, operations) if index == f"asayer-logs-{namespace}"]
+    return Visit(session_id, [Row(time, level, record["message"]) for time, level, record in zip(times, shown, records, strict=True)], operations)
+
+
+def log_record(session_id: str, time: datetime, level: str) -> ReadableLogRecord:
+    """A log record of some length: in a score that counts words, short messages would come first."""
+    time_ns = round(time.timestamp() * 1000) * MS
+    body = f"{level} at {time}" + " and then" * (time_ns // MS % 19)
+    record = LogRecord(timestamp=time_ns, severity_number=SEVERITIES[level], body=body, attributes={"session.id": session_id})
+    return ReadableLogRecord(record, Resource({"service.name": "shop"}))
+
+
+def parsed(operation: bytes) -> tuple[str, dict[str, Any]]:
+    """The data stream of an operation, and the document."""
+    action, document = map(json.loads, operation.splitlines())
+    return action["create"]["_index"], document
+
+
+def otel_records(session_id: str, namespace: str) -> list[bytes]:
+    """A log record and a span of the same session, which quote what readers look for."""
+    tag = f"[openReplaySession.id={session_id}][openReplaySessionToken={session_id}][asayer_session_id={session_id}]"
+    common = {"@timestamp": "1741082400000.000000", "attributes": {"session.id": session_id, "tags": "error", "utc_time": "x"}}
+    return [
+        operation(f"logs-generic.otel-{namespace}", {**common, "body": {"text": tag}, "severity_text": "ERROR"}),
+        operation(f"traces-generic.otel-{namespace}", {**common, "name": tag}),
+    ]
+
+
+@pytest.fixture(scope="module")
+def written(prepared: Endpoint, writer_key: str) -> Written:
+    return Written(prepared, f"test{secrets.token_hex(8)}", writer_key)
+
+
+@pytest.fixture(scope="module")
+def visits(written: Written) -> tuple[Visit, Visit]:
+    """Two sessions, of which one's id begins the other's. Their records arrive shuffled, in batches, over two backing indices."""
+    session_id = new_session_id()
+    first, second = (visit(one, written.namespace, RECORDS) for one in (session_id, session_id[:-1]))
+    operations = [*first.operations, *second.operations, *otel_records(session_id, written.namespace)]
+    random.Random(7).shuffle(operations)
+    for batch in range(BATCHES):
+        if batch == BATCHES // 2:
+            assert written.server.request("POST", f"/asayer-logs-{written.namespace}/_rollover").status == 200
+        written.write(operations[batch::BATCHES])
+    return first, second
+
+
+@pytest.fixture(scope="module")
+def almighty_key(prepared: Endpoint) -> str:
+    return prepared.create_api_key("almighty", {})
+
+
+@pytest.fixture(params=["reader_key", "almighty_key"])
+def key(request: pytest.FixtureRequest) -> str:
+    """A key of least rights, and one that sees the OTel streams too."""
+    name: str = request.getfixturevalue(request.param)
+    return name
+
+
+def events_of(visit: Visit, events: list[Event]) -> list[Event]:
+    return [event for event in events if event.session_id == visit.session_id]
+
+
+def test_openreplay_today_shows_a_sessions_records_and_no_others(visits: tuple[Visit, Visit], written: Written, key: str) -> None:
+    reader = Gen3Reader(written.server, key)
+    assert [sorted(reader.rows(visit.session_id)) for visit in visits] == [visit.rows for visit in visits]
+
+
+def test_openreplay_today_shows_rows_in_order_of_time_but_for_the_seams_between_batches(
+    visits: tuple[Visit, Visit], written: Written, reader_key: str
+) -> None:
+    rows = Gen3Reader(written.server, reader_key).rows(visits[0].session_id)
+    assert sum(later.time < earlier.time for earlier, later in pairwise(rows)) < BATCHES
+
+
+def test_openreplay_today_shows_nothing_for_another_session(visits: tuple[Visit, Visit], written: Written, reader_key: str) -> None:
+    assert Gen3Reader(written.server, reader_key).rows(new_session_id()) == []
+
+
+def test_the_form_of_openreplay_accepts_the_integration(visits: tuple[Visit, Visit], written: Written, reader_key: str) -> None:
+    assert Gen3Reader(written.server, reader_key).accepts_integration()
+
+
+@pytest.mark.parametrize("generation", [Gen1Reader, Gen2Reader])
+def test_the_pollers_store_each_error_beside_its_session(
+    visits: tuple[Visit, Visit], written: Written, key: str, generation: type[Gen1Reader | Gen2Reader]
+) -> None:
+    events = generation(written.server, key).events(START - timedelta(seconds=1), START + timedelta(hours=1))
+    expected = [[Event(visit.session_id, row.time, row.message) for row in visit.errors] for visit in visits]
+    assert [events_of(visit, events) for visit in visits] == expected
+
+
+def test_a_poller_reads_on_from_a_second_after_what_it_saw_last(visits: tuple[Visit, Visit], written: Written, reader_key: str) -> None:
+    last = visits[0].errors[9].time
+    events = Gen2Reader(written.server, reader_key).events(last, last + timedelta(hours=1))
+    expected = [row.time for row in visits[0].errors if row.time >= last + timedelta(seconds=1)]
+    assert [event.time for event in events_of(visits[0], events)] == expected
+
+
+def test_a_poller_turns_pages(written: Written, reader_key: str) -> None:
+    busy = visit(new_session_id(), written.namespace, 1100, levels=("error",))
+    written.write(busy.operations)
+    events = Gen2Reader(written.server, reader_key).events(START - timedelta(seconds=1), START + timedelta(hours=1))
+    assert len(events_of(busy, events)) == 1100
+
+
+def test_a_poller_reads_the_id_of_a_token(written: Written, reader_key: str) -> None:
+    token = "jw4wdfpgqhoj.3az.lrraavgc.ovJ2jwk7BEAZr3hB1GgCdXkXTF3W4c4sndRrpZevt3q"
+    written.write_raw(f"[openReplaySessionToken={token}] x", utc_time="2001-01-01T00:00:00Z")
+    (event,) = old_events(Gen2Reader(written.server, reader_key, f"asayer-logs-{written.namespace}"), 2001)
+    assert event.session_id == "2618307011354435587"
+
+
+def test_a_line_of_no_session_is_skipped(written: Written, reader_key: str) -> None:
+    written.write_raw("openReplaySessionToken=  asayer_session_id= x", utc_time="2002-01-01T00:00:00Z")
+    readers = [generation(written.server, reader_key, f"asayer-logs-{written.namespace}") for generation in (Gen1Reader, Gen2Reader)]
+    assert [old_events(reader, 2002) for reader in readers] == [[], []]
+
+
+def old_events(reader: Gen1Reader | Gen2Reader, year: int) -> list[Event]:
+    return reader.events(datetime(year - 1, 12, 31, tzinfo=timezone.utc), datetime(year, 1, 2, tzinfo=timezone.utc))
+
+
+def test_a_reader_of_least_rights_may_not_search_otel_streams(visits: tuple[Visit, Visit], written: Written, reader_key: str) -> None:
+    streams = (f"logs-generic.otel-{written.namespace}", f"traces-generic.otel-{written.namespace}")
+    assert [written.server.request("POST", f"/{stream}/_search", {}, auth=reader_key).status for stream in streams] == [403, 403]
+
+
+def test_a_reader_of_least_rights_sees_only_replay_records_everywhere(visits: tuple[Visit, Visit], written: Written, reader_key: str) -> None:
+    by_index = {"size": 0, "aggs": {"indices": {"terms": {"field": "_index", "size": 1000}}}}
+    answer = written.server.request("POST", "/*/_search", by_index, auth=reader_key).json()
+    indices = [bucket["key"] for bucket in answer["aggregations"]["indices"]["buckets"]]
+    assert indices
+    assert [index for index in indices if not index.startswith(".ds-asayer-logs-")] == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"level": None}, {"level": 40}, {"@timestamp": 1741082400000}, {"@timestamp": "1741082400000"}],
+    ids=str,
+)
+def test_openreplay_today_fails_at_a_record_of_another_form(written: Written, reader_key: str, fields: dict[str, Any]) -> None:
+    session_id = new_session_id()
+    written.write_raw(f"[openReplaySession.id={session_id}] x", **fields)
+    with pytest.raises(PanelBroken):
+        Gen3Reader(written.server, reader_key).rows(session_id)
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"), [("warning", "warning"), (["x", "debug"], "debug"), ("warn", "info"), ("ERROR", "info"), ("fatal", "info")], ids=str
+)
+def test_openreplay_today_shows_as_info_what_it_does_not_know(written: Written, reader_key: str, level: object, shown: str) -> None:
+    session_id = new_session_id()
+    written.write_raw(f"[openReplaySession.id={session_id}] x", level=level)
+    assert [row.level for row in Gen3Reader(written.server, reader_key).rows(session_id)] == [shown]
+
+
+@pytest.mark.parametrize("tag", ["{id},456", "{id}.5", "{id}abc"])
+def test_openreplay_today_does_not_find_an_id_that_is_not_closed(written: Written, reader_key: str, tag: str) -> None:
+    session_id = new_session_id()
+    written.write_raw("openReplaySession.id=" + tag.format(id=session_id))
+    assert Gen3Reader(written.server, reader_key).rows(session_id) == []
+
+
+def test_an_otel_stream_under_the_readers_alias_would_break_the_panel(written: Written, almighty_key: str) -> None:
+    session_id = new_session_id()
+    written.write(otel_records(session_id, written.namespace))
+    alias = {"index": f"logs-generic.otel-{written.namespace}", "alias": "logs"}
+    written.server.request("POST", "/_aliases", {"actions": [{"add": alias}]})
+    try:
+        with pytest.raises(PanelBroken, match="Unknown log format"):
+            Gen3Reader(written.server, almighty_key).rows(session_id)
+    finally:
+        written.server.request("POST", "/_aliases", {"actions": [{"remove": alias}]})
+
+
+@pytest.mark.parametrize(
+    ("generation", "fields"),
+    [(Gen2Reader, {"utc_time": 1046736000000}), (Gen1Reader, {"utc_time": "2003-03-04T00:00:00Z", "timestamp": None})],
+)
+def test_a_poller_crashes_at_a_record_of_another_form(
+    written: Written, reader_key: str, generation: type[Gen1Reader | Gen2Reader], fields: dict[str, Any]
+) -> None:
+    elsewhere = written._replace(namespace=f"test{secrets.token_hex(8)}")
+    elsewhere.write_raw("[openReplaySessionToken=1][asayer_session_id=1] x", **fields)
+    reader = generation(written.server, reader_key, f"asayer-logs-{elsewhere.namespace}")
+    with pytest.raises(PollerCrashed):
+        reader.events(datetime(2003, 3, 3, tzinfo=timezone.utc), datetime(2003, 3, 5, tzinfo=timezone.utc))
+
+
+def test_a_reader_that_may_not_read_is_told_so(written: Written) -> None:
+    key = written.server.create_api_key("nobody", {"nobody": {"index": [{"names": ["elsewhere"], "privileges": ["read"]}]}})
+    with pytest.raises(PanelBroken, match="403"):
+        Gen3Reader(written.server, key).rows("1")

@@ -1,0 +1,60 @@
+"""A prepared Elasticsearch as the end-to-end tests see it: what arrived there, and with which keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from elasticsearch_server import Endpoint
+
+SESSION = "2618307011354435587"
+WRITER = {"writer": {"index": [{"names": ["logs-*", "traces-*", "asayer-logs-*"], "privileges": ["create_doc", "auto_configure"]}]}}
+READER = {"reader": {"index": [{"names": ["logs", "asayer-logs-*"], "privileges": ["read"]}]}}
+NOTHING = {"nobody": {"index": [{"names": ["somewhere-else"], "privileges": ["read"]}]}}
+
+
+@dataclass(frozen=True)
+class Store:
+    """A prepared Elasticsearch, seen through one namespace of data streams."""
+
+    server: Endpoint
+    namespace: str
+    writer_key: str
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The variables that the README lists, and `more`."""
+        return {
+            "OTEL_SERVICE_NAME": "shop",
+            "OTEL_PROPAGATORS": "tracecontext,asayer",
+            "OTEL_TRACES_EXPORTER": "elasticsearch",
+            "OTEL_LOGS_EXPORTER": "elasticsearch",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": self.server.url,
+            "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": self.writer_key,
+            "OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE": self.namespace,
+            "OTEL_ASAYER_REPLAY_URL": "https://replay.example/7/session/{session_id}?jumpto={time_ms}",
+            **more,
+        }
+
+    def spans(self) -> list[dict[str, Any]]:
+        return self._documents(f"traces-generic.otel-{self.namespace}")
+
+    def logs(self) -> list[dict[str, Any]]:
+        return self._documents(f"logs-generic.otel-{self.namespace}")
+
+    def replay_records(self) -> list[dict[str, Any]]:
+        return self._documents(f"asayer-logs-{self.namespace}")
+
+    def exceptions(self) -> list[dict[str, Any]]:
+        return [record for record in self.logs() if "exception.stacktrace" in record["attributes"]]
+
+    def _documents(self, stream: str) -> list[dict[str, Any]]:
+        self.server.refresh()
+        answer = self.server.request("POST", f"/{stream}/_search?ignore_unavailable=true", {"size": 1000, "sort": [{"@timestamp": "asc"}]})
+        return [hit["_source"] for hit in answer.json()["hits"]["hits"]]
+
+
+def sessions(documents: list[dict[str, Any]]) -> set[str | None]:
+    """The session ids that documents carry, None for those that carry none."""
+    return {document["attributes"].get("session.id") for document in documents}

@@ -1,0 +1,135 @@
+"""How long to wait, and how long to try, on a clock of the test's own."""
+
+from itertools import islice
+
+import pytest
+
+from otel_asayer.elasticsearch.backoff import Allowance, Patience, pauses, retry_after
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def patience(clock: Clock) -> Patience:
+    return Patience(10.0, clock)
+
+
+def first(count: int, random: float) -> list[float]:
+    return [round(pause, 6) for pause in islice(pauses(lambda: random), count)]
+
+
+def test_the_longest_pauses_double_up_to_five_seconds() -> None:
+    assert first(8, 1.0) == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+
+
+def test_the_pauses_are_halves_of_those_in_the_mean() -> None:
+    assert first(6, 0.5) == [0.1, 0.2, 0.4, 0.8, 1.6, 2.5]
+
+
+def test_a_pause_may_be_none_at_all() -> None:
+    assert first(3, 0.0) == [0.0, 0.0, 0.0]
+
+
+def test_each_pause_draws_anew() -> None:
+    draws = iter([0.5, 1.0])
+    assert list(islice(pauses(lambda: next(draws)), 2)) == [0.1, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "3"}, 3.0),
+        ({"retry-after": "0"}, 0.0),
+        ({}, 0.0),
+        ({"retry-after": ""}, 0.0),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "soon"}, 0.0),
+        ({"retry-after": "٣"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0),
+    ],
+)
+def test_the_server_asks_to_wait_in_seconds_and_in_nothing_else(headers: dict[str, str], seconds: float) -> None:
+    assert retry_after(headers) == seconds
+
+
+def test_usually_the_whole_timeout_may_be_used_for_many_tries(patience: Patience) -> None:
+    assert patience.allow() == Allowance(10.0, repeat=True)
+
+
+def test_after_a_failure_there_is_one_short_try(patience: Patience) -> None:
+    patience.failed()
+    assert patience.allow() == Allowance(2.0, repeat=False)
+
+
+def test_a_short_try_is_no_longer_than_the_timeout(clock: Clock) -> None:
+    patience = Patience(0.5, clock)
+    patience.failed()
+    assert patience.allow() == Allowance(0.5, repeat=False)
+
+
+def test_one_success_gives_the_whole_timeout_back(patience: Patience) -> None:
+    patience.failed()
+    patience.succeeded()
+    assert patience.allow() == Allowance(10.0, repeat=True)
+
+
+def test_once_a_minute_the_one_try_may_last_the_whole_timeout(patience: Patience, clock: Clock) -> None:
+    patience.failed()
+    clock.now += 60
+    assert [patience.allow(), patience.allow()] == [Allowance(10.0, repeat=False), Allowance(2.0, repeat=False)]
+
+
+def test_further_failures_do_not_put_off_the_long_try(patience: Patience, clock: Clock) -> None:
+    patience.failed()
+    clock.now += 59
+    patience.failed()
+    clock.now += 1
+    assert patience.allow() == Allowance(10.0, repeat=False)
+
+
+def test_a_request_under_way_has_one_second_when_the_process_ends(patience: Patience) -> None:
+    assert patience.stop() == 1.0
+
+
+def test_when_the_process_ends_there_is_one_try_of_a_second(patience: Patience) -> None:
+    patience.stop()
+    assert patience.allow() == Allowance(1.0, repeat=False)
+
+
+def test_the_last_second_begins_with_the_first_export_and_is_shared(patience: Patience, clock: Clock) -> None:
+    patience.stop()
+    clock.now += 5
+    patience.allow()
+    clock.now += 0.75
+    assert patience.allow() == Allowance(0.25, repeat=False)
+
+
+def test_a_sign_of_life_renews_the_last_second(patience: Patience, clock: Clock) -> None:
+    patience.stop()
+    patience.allow()
+    clock.now += 0.75
+    patience.succeeded()
+    assert patience.allow() == Allowance(1.0, repeat=False)
+
+
+def test_after_the_last_failure_nothing_is_tried(patience: Patience) -> None:
+    patience.stop()
+    patience.failed()
+    assert patience.allow() == Allowance(0.0, repeat=False)
+
+
+def test_the_last_try_is_no_longer_than_the_timeout(clock: Clock) -> None:
+    patience = Patience(0.5, clock)
+    patience.stop()
+    assert patience.allow() == Allowance(0.5, repeat=False)

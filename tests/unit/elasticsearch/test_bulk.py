@@ -1,0 +1,237 @@
+"""Bodies of bulk requests, and what answers mean. Answers are in the form that Elasticsearch 9.4 gave."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from otel_asayer.elasticsearch.bulk import (
+    ITEMS,
+    REQUESTS,
+    Answer,
+    Finding,
+    Malformed,
+    Outcome,
+    bodies,
+    judge_request,
+    parse_answer,
+    target,
+)
+
+OPERATIONS = [b"a" * 10, b"b" * 20, b"c" * 30, b"d" * 40]
+
+
+def item(status: int, kind: str = "", reason: str = "", **more: str) -> dict[str, Any]:
+    error = {"error": {"type": kind, "reason": reason}} if kind else {}
+    return {"create": {"status": status, **error, **more}}
+
+
+def parsed(*entries: dict[str, Any]) -> Answer:
+    errors = any(entry["create"]["status"] >= 300 for entry in entries)
+    return parse_answer(json.dumps({"errors": errors, "items": entries}, separators=(",", ":")).encode(), len(entries))
+
+
+def finding_of(status: int, kind: str = "", reason: str = "", **more: str) -> Finding:
+    [(position, finding)] = parsed(item(status, kind, reason, **more)).others
+    assert position == 0
+    return finding
+
+
+def request_finding(status: int, kind: str, reason: str = "") -> Finding:
+    return judge_request(status, json.dumps({"error": {"type": kind, "reason": reason}, "status": status}).encode())
+
+
+class TestTarget:
+    def test_every_request_requires_data_streams_and_asks_only_for_what_is_read(self) -> None:
+        assert target() == (
+            "/_bulk?require_data_stream=true&filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store"
+        )
+
+    def test_a_pipeline_is_named_and_quoted(self) -> None:
+        assert target("a&b/c").removeprefix(target()) == "&pipeline=a%26b%2Fc"
+
+
+class TestBodies:
+    @pytest.mark.parametrize(
+        ("limit", "sizes"),
+        [(100, [4]), (99, [3, 1]), (60, [3, 1]), (59, [2, 1, 1]), (40, [2, 1, 1]), (29, [1, 1, 1, 1]), (1, [1, 1, 1, 1])],
+    )
+    def test_a_body_is_as_large_as_the_limit_allows_and_one_operation_at_least(self, limit: int, sizes: list[int]) -> None:
+        assert [len(body) for body in bodies(OPERATIONS, limit)] == sizes
+
+    def test_a_large_operation_goes_alone_between_small_ones(self) -> None:
+        assert [list(body) for body in bodies([b"a", b"b" * 50, b"c"], 10)] == [[b"a"], [b"b" * 50], [b"c"]]
+
+    @pytest.mark.parametrize("limit", range(1, 102))
+    def test_no_operation_is_lost_or_moved(self, limit: int) -> None:
+        assert [operation for body in bodies(OPERATIONS, limit) for operation in body] == OPERATIONS
+
+
+class TestItems:
+    @pytest.mark.parametrize(
+        ("status", "kind", "outcome"),
+        [
+            (401, "security_exception", Outcome.CONFIGURATION),
+            (403, "security_exception", Outcome.CONFIGURATION),
+            (404, "index_not_found_exception", Outcome.CONFIGURATION),
+            (404, "document_missing_exception", Outcome.REFUSED),
+            (409, "version_conflict_engine_exception", Outcome.DUPLICATE),
+            (429, "es_rejected_execution_exception", Outcome.OVERLOADED),
+            (500, "illegal_state_exception", Outcome.CONFIGURATION),
+            (500, "translog_exception", Outcome.TRANSIENT),
+            (501, "unsupported_operation_exception", Outcome.REFUSED),
+            (502, "bad_gateway", Outcome.TRANSIENT),
+            (503, "unavailable_shards_exception", Outcome.TRANSIENT),
+            (504, "process_cluster_event_timeout_exception", Outcome.TRANSIENT),
+            (400, "document_parsing_exception", Outcome.REFUSED),
+            (400, "illegal_argument_exception", Outcome.REFUSED),
+            (400, "invalid_index_name_exception", Outcome.REFUSED),
+            (422, "", Outcome.REFUSED),
+        ],
+    )
+    def test_the_table_says_what_an_item_means(self, status: int, kind: str, outcome: Outcome) -> None:
+        assert finding_of(status, kind).outcome is outcome
+
+    @pytest.mark.parametrize("status", range(100, 600))
+    def test_every_status_has_a_rule(self, status: int) -> None:
+        assert any(rule.fits(status, "", "") for rule in ITEMS)
+
+    def test_an_unknown_pipeline_is_no_fault_of_the_document(self) -> None:
+        finding = finding_of(400, "illegal_argument_exception", "pipeline with id [nope] does not exist")
+        assert finding == Finding(
+            Outcome.CONFIGURATION,
+            "illegal_argument_exception",
+            "pipeline with id [nope] does not exist",
+            "Create the pipeline, or correct OTEL_EXPORTER_ELASTICSEARCH_PIPELINE",
+        )
+
+    def test_every_problem_of_configuration_has_an_advice(self) -> None:
+        rules = [rule for rule in (*ITEMS, *REQUESTS) if rule.outcome is Outcome.CONFIGURATION]
+        assert [rule for rule in rules if not rule.advice] == []
+
+    def test_the_failure_store_looks_like_success_and_is_none(self) -> None:
+        assert finding_of(201, failure_store="used") == Finding(
+            Outcome.REFUSED, "failure_store", "the document is in the data stream's failure store"
+        )
+
+    def test_a_failure_store_that_is_not_enabled_changes_nothing(self) -> None:
+        assert finding_of(400, "document_parsing_exception", "failed", failure_store="not_enabled").cause == "document_parsing_exception"
+
+    def test_an_item_without_an_error_type_is_counted_by_its_status(self) -> None:
+        assert finding_of(422) == Finding(Outcome.REFUSED, "status 422")
+
+
+class TestAnswers:
+    def test_all_created(self) -> None:
+        assert parsed(item(201), item(201)) == Answer(2)
+
+    def test_positions_are_those_of_the_operations(self) -> None:
+        answer = parsed(item(201), item(429, "es_rejected_execution_exception"), item(201), item(409, "version_conflict_engine_exception"))
+        assert (answer.indexed, [(position, finding.outcome) for position, finding in answer.others]) == (
+            2,
+            [(1, Outcome.OVERLOADED), (3, Outcome.DUPLICATE)],
+        )
+
+    def test_spaces_in_the_answer_change_nothing(self) -> None:
+        assert parse_answer(json.dumps({"errors": False, "items": [item(201)]}, indent=2).encode(), 1) == Answer(1)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"<html>",
+            b"[]",
+            b"null",
+            b'{"errors":false}',
+            b'{"errors":false,"items":[{}]}',
+            b'{"errors":true,"items":[{"create":{"statu',
+            b'{"items":7}',
+        ],
+    )
+    def test_what_is_no_answer_to_a_bulk_request_is_said_to_be_none(self, body: bytes) -> None:
+        with pytest.raises(Malformed, match=r"^the answer is none to a bulk request$"):
+            parse_answer(body, 1)
+
+    @pytest.mark.parametrize("number", [1, 3])
+    def test_an_answer_with_another_number_of_items_is_none(self, number: int) -> None:
+        with pytest.raises(Malformed, match=rf"^the answer names 2 items, and {number} were sent$"):
+            parse_answer(b'{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}', number)
+
+
+class TestReasons:
+    @pytest.mark.parametrize(
+        ("reason", "kept"),
+        [
+            (
+                "[1:56] failed to parse field [attributes.n] of type [long] in document with id 'a2'. Preview of field's value: 'secret'",
+                "failed to parse field [attributes.n] of type [long]",
+            ),
+            ("failed to parse field [n] of type [long]. Preview of field's value: 'secret'", "failed to parse field [n] of type [long]"),
+            ('[1:52] failed to parse: [1:59] bad token\n at [Source: (byte[])"{secret}"; line: 1]', "failed to parse: bad token"),
+            (
+                "Document contains at least one immense term in field=\"x\". The prefix of the first immense term is: '[115]...'",
+                'Document contains at least one immense term in field="x"',
+            ),
+            ("line\r\nfeed\x1b[31m", "line feed [31m"),
+            ("x" * 1000, "x" * 300),
+        ],
+    )
+    def test_a_reason_never_shows_a_value_or_one_documents_place(self, reason: str, kept: str) -> None:
+        assert finding_of(400, "document_parsing_exception", reason).reason == kept
+
+    def test_refusals_of_two_documents_for_one_field_read_as_one(self) -> None:
+        reasons = {
+            finding_of(400, "document_parsing_exception", f"[1:{n}] failed to parse field [n] of type [long] in document with id '{n}'").reason
+            for n in range(3)
+        }
+        assert reasons == {"failed to parse field [n] of type [long]"}
+
+
+class TestRequests:
+    @pytest.mark.parametrize(
+        ("status", "outcome"),
+        [
+            (200, Outcome.INDEXED),
+            (302, Outcome.CONFIGURATION),
+            (400, Outcome.CONFIGURATION),
+            (401, Outcome.CONFIGURATION),
+            (403, Outcome.CONFIGURATION),
+            (404, Outcome.CONFIGURATION),
+            (405, Outcome.CONFIGURATION),
+            (408, Outcome.TRANSIENT),
+            (413, Outcome.SPLIT),
+            (429, Outcome.OVERLOADED),
+            (500, Outcome.TRANSIENT),
+            (502, Outcome.TRANSIENT),
+            (503, Outcome.TRANSIENT),
+            (504, Outcome.TRANSIENT),
+            (522, Outcome.TRANSIENT),
+        ],
+    )
+    def test_the_table_says_what_a_request_means(self, status: int, outcome: Outcome) -> None:
+        assert judge_request(status, b"").outcome is outcome
+
+    def test_one_bad_id_is_found_by_halving(self) -> None:
+        reason = f"Validation Failed: 1: id [{'0' * 600}] is too long, must be no longer than 512 bytes but was: 600;"
+        assert request_finding(400, "action_request_validation_exception", reason) == Finding(
+            Outcome.SPLIT, "http 400", "action_request_validation_exception: Validation Failed: 1: id"
+        )
+
+    def test_one_broken_line_is_found_by_halving(self) -> None:
+        assert request_finding(400, "illegal_argument_exception", "Malformed action/metadata line [1]").outcome is Outcome.SPLIT
+
+    def test_a_parameter_that_an_old_version_does_not_know_is_no_fault_of_any_document(self) -> None:
+        reason = "request [/_bulk] contains unrecognized parameter: [require_data_stream]"
+        assert request_finding(400, "illegal_argument_exception", reason) == Finding(
+            Outcome.CONFIGURATION, "http 400", f"illegal_argument_exception: {reason}", "Elasticsearch 8.12 or newer is needed"
+        )
+
+    def test_an_answer_of_something_in_between_is_not_repeated(self) -> None:
+        assert str(judge_request(502, b"<html>Authorization: ApiKey c2VjcmV0")) == "http 502"
+
+    def test_a_refused_key_is_told_with_elasticsearchs_reason(self) -> None:
+        assert str(request_finding(401, "security_exception", "missing authentication credentials")) == (
+            "http 401, security_exception: missing authentication credentials"
+        )

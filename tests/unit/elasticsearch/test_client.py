@@ -1,0 +1,318 @@
+"""The door to the network, against a double on loopback: what is sent, what comes back, and what is said when nothing does."""
+
+from __future__ import annotations
+
+import gzip
+import ssl
+import threading
+import warnings
+from contextlib import closing
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from otel_asayer.config import Config
+from otel_asayer.elasticsearch.client import Client, Unreachable
+from otel_asayer.testing import ElasticsearchDouble, Fault, status
+from otel_asayer.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Connect = Callable[..., Client]
+
+BODY = b'{"create":{"_index":"traces-generic.otel-default","_id":"1"}}\n{"name":"GET /cart"}\n'
+DEAD = "http://127.0.0.1:9"
+UNAUTHORIZED = status(401, {"error": {"type": "security_exception", "reason": "no"}})
+
+
+@pytest.fixture
+def double() -> Iterator[ElasticsearchDouble]:
+    with ElasticsearchDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def connect(double: ElasticsearchDouble) -> Iterator[Connect]:
+    """Makes clients of the double, with more settings."""
+    clients = []
+
+    def connect(**settings: object) -> Client:
+        clients.append(Client(Config.from_environment({}, **{"endpoint": double.url, **settings})))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def post(client: Client, body: bytes = BODY, **headers: str) -> int:
+    return client.request("POST", "/_bulk", body, headers=headers, timeout=10).status
+
+
+def reason(client: Client, timeout: float = 10) -> str:
+    with pytest.raises(Unreachable) as caught:
+        client.request("POST", "/_bulk", BODY, timeout=timeout)
+    return caught.value.reason
+
+
+class TestRequests:
+    def test_a_body_arrives_compressed_byte_for_byte(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        post(connect())
+        assert (gzip.decompress(double.exchanges[0].body), double.exchanges[0].headers["content-encoding"]) == (BODY, "gzip")
+
+    def test_a_body_arrives_as_it_is_where_compression_is_off(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        post(connect(compression="none"))
+        assert (double.exchanges[0].body, double.exchanges[0].headers.get("content-encoding")) == (BODY, None)
+
+    def test_a_body_that_is_compressed_already_is_not_touched(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        compressed = gzip.compress(BODY, mtime=0)
+        post(connect(), compressed, **{"content-encoding": "gzip"})
+        assert double.exchanges[0].body == compressed
+
+    def test_plain_json_is_sent_and_asked_for(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        post(connect())
+        headers = double.exchanges[0].headers
+        assert {name: headers[name] for name in ("accept", "content-type", "user-agent", "connection")} == {
+            "accept": "application/json",
+            "content-type": "application/json",
+            "user-agent": f"otel-asayer/{__version__}",
+            "connection": "keep-alive",
+        }
+
+    def test_method_and_target_arrive_as_given(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        connect().request("GET", "/_index_template?filter_path=a.*.b,c", timeout=10)
+        assert (double.exchanges[0].method, double.exchanges[0].target, double.exchanges[0].body) == (
+            "GET",
+            "/_index_template?filter_path=a.*.b,c",
+            b"",
+        )
+
+    def test_the_endpoints_path_goes_before_the_target(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        connect(endpoint=f"{double.url}/proxy/es/").request("GET", "/_bulk", timeout=10)
+        assert double.exchanges[0].target == "/proxy/es/_bulk"
+
+    def test_one_connection_is_used_again_and_opened_anew_after_closing(self, connect: Connect) -> None:
+        client = connect()
+        post(client)
+        client.close()
+        assert post(client) == 200
+
+    def test_first_contact_can_be_prepared_without_network(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        connect().connect()
+        assert double.exchanges == []
+
+    def test_proxies_of_the_environment_are_not_used(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("http_proxy", DEAD)
+        assert post(connect()) == 200
+
+
+class TestCredentials:
+    @pytest.mark.parametrize(
+        ("settings", "header"),
+        [
+            ({"api_key": "a2V5OnNlY3JldA=="}, "ApiKey a2V5OnNlY3JldA=="),
+            ({"api_key": "key:secret"}, "ApiKey a2V5OnNlY3JldA=="),
+            ({"username": "élastic", "password": "pässword:"}, "Basic w6lsYXN0aWM6cMOkc3N3b3JkOg=="),
+            ({"bearer_token": "abc.def"}, "Bearer abc.def"),
+            ({"headers": {"authorization": "Custom abc"}}, "Custom abc"),
+            ({}, None),
+        ],
+    )
+    def test_who_we_are_stands_in_one_header(
+        self, connect: Connect, double: ElasticsearchDouble, settings: dict[str, object], header: str | None
+    ) -> None:
+        post(connect(**settings))
+        assert double.exchanges[0].headers.get("authorization") == header
+
+    def test_more_headers_go_with_every_request(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        post(connect(headers={"x-tenant": "shop"}))
+        assert double.exchanges[0].headers["x-tenant"] == "shop"
+
+    def test_a_new_key_in_the_file_is_used_at_once_after_the_old_one_was_refused(
+        self, connect: Connect, double: ElasticsearchDouble, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "key"
+        file.write_text("b2xk\n")
+        client = connect(api_key_file=file)
+        post(client)
+        file.write_text("bmV3\n")
+        double.reply_with(UNAUTHORIZED)
+        assert (post(client), [exchange.headers["authorization"] for exchange in double.exchanges]) == (
+            200,
+            ["ApiKey b2xk", "ApiKey b2xk", "ApiKey bmV3"],
+        )
+
+    def test_a_key_that_did_not_change_is_not_tried_again(self, connect: Connect, double: ElasticsearchDouble, tmp_path: Path) -> None:
+        file = tmp_path / "key"
+        file.write_text("b2xk")
+        double.reply_with(UNAUTHORIZED)
+        assert (post(connect(api_key_file=file)), len(double.exchanges)) == (401, 1)
+
+    def test_a_refused_key_that_is_no_file_is_not_tried_again(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        double.reply_with(UNAUTHORIZED)
+        assert (post(connect(api_key="b2xk")), len(double.exchanges)) == (401, 1)
+
+    @pytest.mark.parametrize(
+        ("content", "why"),
+        [(b"not a key!", "expected an API key, the field 'encoded' of the answer that created it"), (b"\xff\xfe", "it is not ASCII text")],
+    )
+    def test_a_file_without_a_key_is_named_by_its_variable_and_not_quoted(self, connect: Connect, tmp_path: Path, content: bytes, why: str) -> None:
+        file = tmp_path / "key"
+        file.write_bytes(content)
+        assert reason(connect(api_key_file=file)) == f"the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: {why}"
+
+    def test_a_file_that_vanished_is_named(self, connect: Connect, tmp_path: Path) -> None:
+        file = tmp_path / "key"
+        file.write_text("b2xk")
+        client = connect(api_key_file=file)
+        file.unlink()
+        assert reason(client) == (f"the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: [Errno 2] No such file or directory: '{file}'")
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("code", [200, 302, 400, 401, 403, 404, 413, 429, 500, 502, 503, 504])
+    def test_every_status_comes_back_after_one_request(self, connect: Connect, double: ElasticsearchDouble, code: int) -> None:
+        double.reply_with(status(code, {"n": 1}, retry_after=3, location="/elsewhere"))
+        response = connect().request("POST", "/_bulk", BODY, timeout=10)
+        assert (response.status, response.headers["retry-after"], response.body, len(double.exchanges)) == (code, "3", b'{"n":1}', 1)
+
+    def test_a_success_of_another_product_is_none(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        double.reply_with(status(200, {}, x_elastic_product="Lookalike"))
+        assert reason(connect()) == f"{double.url}: this is not Elasticsearch (its answer has no header X-Elastic-Product)"
+
+    def test_a_refusal_needs_no_product(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        double.reply_with(status(413, None, x_elastic_product=""))
+        assert post(connect()) == 413
+
+
+class TestFaults:
+    def test_nobody_listens(self, connect: Connect) -> None:
+        assert reason(connect(endpoint=DEAD)) == f"{DEAD}: [Errno 111] Connection refused"
+
+    def test_the_connection_breaks_and_the_body_is_not_sent_again(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        double.reply_with(Fault.RESET)
+        assert (reason(connect()), len(double.exchanges)) == (f"{double.url}: Remote end closed connection without response", 1)
+
+    def test_the_server_hangs(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        double.reply_with(Fault.HANG)
+        assert reason(connect(), 0.05).startswith(f"{double.url}: no answer within 0.0")
+
+    def test_what_hangs_is_given_up_when_the_process_ends(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        client = connect()
+        double.reply_with(Fault.HANG)
+
+        def give_up() -> None:
+            double.arrived.wait()
+            client.give_up(0)
+
+        threading.Thread(target=give_up).start()
+        assert reason(client, 60) == "given up, as the process ends"
+
+    def test_the_next_endpoint_is_asked_at_once(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        client = connect(endpoint=f"{DEAD},{DEAD}/again,{double.url}")
+        assert [post(client), post(client)] == [200, 200]
+
+    def test_the_endpoint_that_answered_is_asked_first_from_then_on(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        client = connect(endpoint=f"{DEAD},{double.url}")
+        post(client)
+        assert client._nodes[0].base_url == double.url
+
+    def test_a_hanging_endpoint_leaves_time_for_the_next(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        with ElasticsearchDouble() as other:
+            double.reply_with(Fault.HANG)
+            other.reply_with(Fault.HANG)
+            parts = reason(connect(endpoint=f"{double.url},{other.url}"), 0.1).split("; ")
+        assert sorted(part.partition(": ")[0] for part in parts) == sorted([double.url, other.url])
+
+    def test_every_endpoint_that_failed_is_named(self, connect: Connect) -> None:
+        parts = reason(connect(endpoint=f"{DEAD},{DEAD}/b")).split("; ")
+        assert sorted(parts) == [f"{DEAD}/b: [Errno 111] Connection refused", f"{DEAD}: [Errno 111] Connection refused"]
+
+    def test_an_endpoint_named_twice_is_one(self, connect: Connect) -> None:
+        assert reason(connect(endpoint=f"{DEAD},{DEAD}")) == f"{DEAD}: [Errno 111] Connection refused"
+
+    def test_settings_that_make_no_client_are_a_reason_as_well(self, connect: Connect) -> None:
+        assert reason(connect(endpoint=None, cloud_id="shop:bm90aGluZw==")).startswith("the settings make no client for Elasticsearch: ")
+
+    def test_a_defect_of_the_libraries_is_named_by_its_kind_for_its_message_may_quote_a_header(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client = connect(endpoint=DEAD)
+        client.connect()
+
+        def fail(*_: object, **__: object) -> None:
+            raise ValueError("Invalid header value b'ApiKey c2VjcmV0'")
+
+        monkeypatch.setattr(client._nodes[0], "perform_request", fail)
+        assert reason(client) == f"{DEAD}: the request failed with ValueError"
+
+
+class TestCloud:
+    def test_a_cloud_id_is_the_address(self) -> None:
+        with closing(Client(Config.from_environment({}, cloud_id="shop:ZXhhbXBsZS50ZXN0JGFiYyRkZWY="))) as client:
+            client.connect()
+            assert [(node.base_url, node.config.http_compress) for node in client._nodes] == [("https://abc.example.test:443", False)]
+
+
+class TestTls:
+    @pytest.fixture
+    def ca_file(self, authority: trustme.CA, tmp_path: Path) -> Path:
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        return tmp_path / "ca.pem"
+
+    @pytest.fixture
+    def context(self, authority: trustme.CA) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        return context
+
+    @pytest.fixture
+    def double(self, context: ssl.SSLContext) -> Iterator[ElasticsearchDouble]:
+        with ElasticsearchDouble(tls=context) as double:
+            yield double
+
+    def test_a_certificate_of_the_given_authority_is_trusted(self, connect: Connect, ca_file: Path) -> None:
+        assert post(connect(certificate=ca_file)) == 200
+
+    def test_a_certificate_of_an_unknown_authority_is_not(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        why = reason(connect())
+        assert (why.startswith(f"{double.url}: [SSL: CERTIFICATE_VERIFY_FAILED]"), double.exchanges) == (True, [])
+
+    def test_a_fingerprint_takes_the_authoritys_place(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        certificate = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", int(double.url.rpartition(":")[2]))))
+        assert post(connect(certificate_fingerprint=sha256(certificate).hexdigest())) == 200
+
+    def test_another_fingerprint_is_refused(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        why = reason(connect(certificate_fingerprint="ab" * 32))
+        assert (why.startswith(f"{double.url}: "), "ingerprint" in why, double.exchanges) == (True, True, [])
+
+    def test_without_verification_any_certificate_will_do_and_nothing_is_warned(self, connect: Connect, capfd: pytest.CaptureFixture[str]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            assert (post(connect(verify_certs=False)), capfd.readouterr().err) == (200, "")
+
+    def test_a_client_certificate_is_shown(
+        self, connect: Connect, authority: trustme.CA, context: ssl.SSLContext, ca_file: Path, tmp_path: Path
+    ) -> None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(context)
+        identity = authority.issue_cert("shop.example")
+        identity.cert_chain_pems[0].write_to_path(tmp_path / "client.pem")
+        identity.private_key_pem.write_to_path(tmp_path / "client.key")
+        assert post(connect(certificate=ca_file, client_certificate=tmp_path / "client.pem", client_key=tmp_path / "client.key")) == 200
+
+    def test_without_its_client_certificate_a_server_that_wants_one_is_out_of_reach(
+        self, connect: Connect, authority: trustme.CA, context: ssl.SSLContext, ca_file: Path, double: ElasticsearchDouble
+    ) -> None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(context)
+        assert reason(connect(certificate=ca_file)).startswith(f"{double.url}: ")

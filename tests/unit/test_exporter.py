@@ -1,0 +1,380 @@
+"""The exporters inside the SDK, with a double of Elasticsearch on loopback."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
+from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
+from opentelemetry.sdk._logs.export import (
+    BatchLogRecordProcessor,
+    InMemoryLogRecordExporter,
+    LogRecordExporter,
+    LogRecordExportResult,
+    SimpleLogRecordProcessor,
+)
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from otel_asayer.config import Config
+from otel_asayer.counters import Count, Fate
+from otel_asayer.elasticsearch.delivery import Delivery, shared
+from otel_asayer.errors import ConfigurationError
+from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
+from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    MakeProcessor = Callable[[LogRecordExporter], LogRecordProcessor]
+
+SESSION = "2618307011354435587"
+
+
+@pytest.fixture
+def double() -> Iterator[ElasticsearchDouble]:
+    with ElasticsearchDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def settings(double: ElasticsearchDouble, namespace: str) -> dict[str, Any]:
+    """Settings of the test's own, so that its delivery is as well."""
+    return {"endpoint": double.url, "namespace": namespace, "setup": "off", "timeout": 5}
+
+
+@pytest.fixture
+def delivery(settings: dict[str, Any]) -> Iterator[Delivery]:
+    delivery = shared(Config.from_environment(**settings))
+    yield delivery
+    delivery.close()
+
+
+@pytest.fixture
+def span_exporter(settings: dict[str, Any]) -> Iterator[ElasticsearchSpanExporter]:
+    exporter = ElasticsearchSpanExporter(**settings)
+    yield exporter
+    exporter.shutdown()
+
+
+@pytest.fixture
+def log_exporter(settings: dict[str, Any]) -> Iterator[ElasticsearchLogRecordExporter]:
+    exporter = ElasticsearchLogRecordExporter(**settings)
+    yield exporter
+    exporter.shutdown()
+
+
+def spans(*names: str, **attributes: str) -> Sequence[ReadableSpan]:
+    memory = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    for name in names:
+        provider.get_tracer("shop").start_span(name, attributes=attributes).end()
+    return memory.get_finished_spans()
+
+
+@contextmanager
+def logging_into(
+    exporter: LogRecordExporter, processor: MakeProcessor = BatchLogRecordProcessor, level: int = logging.WARNING
+) -> Iterator[LoggerProvider]:
+    """Hand what the standard library's logging logs to an exporter, by the handler of opentelemetry-instrumentation-logging."""
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(processor(exporter))
+    root, handler = logging.getLogger(), LoggingHandler(logger_provider=provider)
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(level)
+    try:
+        yield provider
+    finally:
+        root.setLevel(before)
+        root.removeHandler(handler)
+        provider.shutdown()
+
+
+def texts(double: ElasticsearchDouble) -> list[str]:
+    return [document["body"]["text"] for document in double.documents]
+
+
+class TestContract:
+    @pytest.mark.parametrize(("ours", "base"), [(ElasticsearchSpanExporter, SpanExporter), (ElasticsearchLogRecordExporter, LogRecordExporter)])
+    def test_each_exporter_is_one_of_the_sdks(self, ours: type, base: type) -> None:
+        assert issubclass(ours, base)
+
+    def test_spans_are_delivered(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> None:
+        assert span_exporter.export(spans("GET /cart", "SELECT")) is SpanExportResult.SUCCESS
+        assert [document["name"] for document in double.documents] == ["GET /cart", "SELECT"]
+
+    def test_log_records_are_delivered(self, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble) -> None:
+        with logging_into(log_exporter) as provider:
+            logging.getLogger("shop").warning("the cart is empty")
+            provider.force_flush()
+        assert texts(double) == ["the cart is empty"]
+
+    def test_an_empty_batch_is_a_success_and_no_request(
+        self, span_exporter: ElasticsearchSpanExporter, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble
+    ) -> None:
+        assert (span_exporter.export([]), log_exporter.export([]), double.exchanges) == (
+            SpanExportResult.SUCCESS,
+            LogRecordExportResult.SUCCESS,
+            [],
+        )
+
+    def test_a_document_that_is_refused_is_a_failure(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> None:
+        double.reply_with(items((400, "document_parsing_exception", "failed")))
+        assert span_exporter.export(spans("GET /cart")) is SpanExportResult.FAILURE
+
+    def test_settings_of_the_exporter_reach_the_documents(self, settings: dict[str, Any], double: ElasticsearchDouble) -> None:
+        exporter = ElasticsearchSpanExporter(**settings, dataset="shop", replay_url="https://replay.example/{session_id}")
+        exporter.export(spans("GET /cart", **{"session.id": SESSION}))
+        exporter.shutdown()
+        [(span_stream, _), (replay_stream, _)] = double.stored
+        assert (span_stream, replay_stream, double.documents[0]["attributes"]["asayer.replay.url"]) == (
+            f"traces-shop.otel-{settings['namespace']}",
+            f"asayer-logs-{settings['namespace']}",
+            f"https://replay.example/{SESSION}",
+        )
+
+    def test_a_batch_that_is_flushed_is_delivered_already(
+        self, span_exporter: ElasticsearchSpanExporter, log_exporter: ElasticsearchLogRecordExporter
+    ) -> None:
+        assert (span_exporter.force_flush(), log_exporter.force_flush()) == (True, True)
+
+    def test_shutting_down_twice_is_shutting_down(self, span_exporter: ElasticsearchSpanExporter) -> None:
+        span_exporter.shutdown()
+        span_exporter.shutdown()
+        assert span_exporter.export([]) is SpanExportResult.SUCCESS
+
+    def test_what_is_exported_after_shutdown_is_lost_and_counted(
+        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery
+    ) -> None:
+        span_exporter.shutdown()
+        assert span_exporter.export(spans("GET /cart")) is SpanExportResult.FAILURE
+        assert (double.exchanges, delivery.counters.total(Fate.DROPPED)) == ([], 1)
+
+    def test_one_exporters_shutdown_leaves_the_other_working(
+        self, span_exporter: ElasticsearchSpanExporter, log_exporter: ElasticsearchLogRecordExporter
+    ) -> None:
+        log_exporter.shutdown()
+        assert span_exporter.export(spans("GET /cart")) is SpanExportResult.SUCCESS
+
+    def test_both_exporters_share_one_delivery(
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        log_exporter: ElasticsearchLogRecordExporter,
+        delivery: Delivery,
+    ) -> None:
+        span_exporter.export(spans("GET /cart"))
+        with logging_into(log_exporter) as provider:
+            logging.getLogger("shop").warning("the cart is empty")
+            provider.force_flush()
+        assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 2}
+
+    def test_ids_of_log_records_are_random_and_short(self, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble) -> None:
+        with logging_into(log_exporter) as provider:
+            for _ in range(3):
+                logging.getLogger("shop").warning("the cart is empty")
+            provider.force_flush()
+        assert [len(name) for _, name in double.stored] == [20, 20, 20]
+
+
+class TestSettings:
+    def test_an_option_that_does_not_exist_is_the_callers_mistake(self) -> None:
+        with pytest.raises(ConfigurationError, match="There is no setting 'endpont'"):
+            ElasticsearchSpanExporter(endpont="http://localhost:9200")
+
+    @pytest.mark.parametrize("exporter", [ElasticsearchSpanExporter, ElasticsearchLogRecordExporter])
+    def test_a_variable_never_raises_and_one_message_says_that_nothing_is_sent(
+        self, exporter: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, namespace: str
+    ) -> None:
+        monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT", "es:9200")
+        for _ in range(2):
+            exporter(namespace=namespace).export([])
+        [message] = caplog.messages
+        assert message.startswith("No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT: expected URLs")
+
+    def test_without_an_endpoint_everything_is_counted_and_one_message_says_so(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, namespace: str
+    ) -> None:
+        monkeypatch.delenv("OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT", raising=False)
+        exporter = ElasticsearchSpanExporter(namespace=namespace)
+        results = [exporter.export(spans("GET /cart")) for _ in range(2)]
+        exporter.shutdown()
+        assert (results, caplog.messages, shared(Config.from_environment(namespace=namespace)).counters.snapshot()) == (
+            [SpanExportResult.FAILURE] * 2,
+            ["No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is not set."],
+            {Count(Fate.DROPPED, "no destination"): 2},
+        )
+
+    def test_building_an_exporter_imports_no_client(self) -> None:
+        code = (
+            "import sys; from otel_asayer import ElasticsearchSpanExporter; ElasticsearchSpanExporter(endpoint='http://127.0.0.1:9'); "
+            "print([name for name in ('elasticsearch', 'elastic_transport', 'urllib3', 'isal') if name in sys.modules])"
+        )
+        assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+class TestNothingRaises:
+    def test_a_span_that_cannot_be_encoded_is_counted_and_the_others_are_delivered(
+        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery
+    ) -> None:
+        batch: list[Any] = [*spans("GET /cart"), object()]
+        assert span_exporter.export(batch) is SpanExportResult.FAILURE
+        assert (len(double.documents), delivery.counters.snapshot()) == (
+            1,
+            {Count(Fate.INDEXED): 1, Count(Fate.DROPPED, "not encoded"): 1},
+        )
+
+    def test_a_defect_is_counted_and_named_without_its_message(
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        delivery: Delivery,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise RuntimeError("secret")
+
+        monkeypatch.setattr(delivery, "deliver", fail)
+        assert span_exporter.export(spans("GET /cart")) is SpanExportResult.FAILURE
+        [message] = caplog.messages
+        assert message.endswith("1 dropped (defect: the export failed with RuntimeError; with DEBUG for otel_asayer.exporter the log tells where).")
+
+
+class TestNoLoops:
+    """What an export does must not become telemetry that the next export sends."""
+
+    def test_requests_of_an_export_make_no_spans(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> None:
+        double.reply_with(Fault.RESET, status(503))
+        made = InMemorySpanExporter()
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(made))
+        instrumentor = URLLib3Instrumentor()
+        instrumentor.instrument(tracer_provider=provider)
+        try:
+            span_exporter.export(spans("GET /cart"))
+        finally:
+            instrumentor.uninstrument()
+        assert (len(double.exchanges), [span.name for span in made.get_finished_spans()]) == (3, [])
+
+    def test_requests_of_an_export_make_no_log_records(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> None:
+        double.reply_with(Fault.RESET, status(503))
+        made = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+        with logging_into(made, SimpleLogRecordProcessor, logging.DEBUG):
+            span_exporter.export(spans("GET /cart"))
+        assert (len(double.exchanges), [record.log_record.body for record in made.get_finished_logs()]) == (3, [])
+
+    @pytest.mark.parametrize("processor", [SimpleLogRecordProcessor, BatchLogRecordProcessor])
+    def test_one_log_record_is_one_request(
+        self,
+        log_exporter: ElasticsearchLogRecordExporter,
+        double: ElasticsearchDouble,
+        processor: MakeProcessor,
+    ) -> None:
+        with logging_into(log_exporter, processor):
+            logging.getLogger("shop").warning("the cart is empty")
+        assert (texts(double), len(double.exchanges)) == (["the cart is empty"], 1)
+
+    @pytest.mark.parametrize("processor", [SimpleLogRecordProcessor, BatchLogRecordProcessor])
+    def test_what_is_said_about_losses_reaches_the_console_and_not_elasticsearch(
+        self,
+        log_exporter: ElasticsearchLogRecordExporter,
+        double: ElasticsearchDouble,
+        caplog: pytest.LogCaptureFixture,
+        processor: MakeProcessor,
+    ) -> None:
+        double.reply_with(items((400, "document_parsing_exception", "failed")))
+        with logging_into(log_exporter, processor) as provider:
+            logging.getLogger("shop").warning("refused")
+            provider.force_flush()
+            logging.getLogger("shop").warning("taken")
+        assert (texts(double), [record.getMessage() for record in caplog.records if record.name.startswith("otel_asayer")]) == (
+            ["taken"],
+            ["Telemetry was lost on its way to Elasticsearch, in documents: 1 rejected (document_parsing_exception: failed)."],
+        )
+
+    def test_the_applications_own_use_of_the_same_libraries_is_exported(
+        self, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble
+    ) -> None:
+        with logging_into(log_exporter) as provider:
+            logging.getLogger("urllib3.connectionpool").warning("the application's")
+            provider.force_flush()
+            logging.getLogger("urllib3.connectionpool").warning("the application's, too")
+        assert texts(double) == ["the application's", "the application's, too"]
+
+
+class TestTheEnd:
+    """Programs whose exports could take five minutes; each has twenty seconds to end, and the batch processor alone would wait for thirty."""
+
+    PROGRAM = """
+import sys
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from otel_asayer import ElasticsearchSpanExporter
+from otel_asayer.counters import Fate
+from otel_asayer.elasticsearch import shared
+
+url, delay, order = sys.argv[1:]
+exporter = ElasticsearchSpanExporter(endpoint=url, setup="off", timeout=300) if order == "exporter first" else None
+provider = TracerProvider()
+exporter = exporter or ElasticsearchSpanExporter(endpoint=url, setup="off", timeout=300)
+provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=int(delay)))
+tracer = provider.get_tracer("shop")
+if order == "exported before":
+    tracer.start_span("GET /").end()
+    provider.force_flush()
+tracer.start_span("GET /cart").end()
+sys.stdin.read()
+
+class Last:
+    def __init__(self):
+        self.counters, self.fate, self.print = shared(exporter._path._config).counters, Fate.DROPPED, print
+    def __del__(self):
+        self.print(self.counters.total(self.fate))
+
+last = Last()
+"""
+
+    @contextmanager
+    def program(self, url: str, delay: int, order: str = "") -> Iterator[subprocess.Popen[str]]:
+        command = [sys.executable, "-c", self.PROGRAM, url, str(delay), order]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def test_nobody_listens(self) -> None:
+        with self.program("http://127.0.0.1:9", 3_600_000) as process:
+            assert process.communicate("", timeout=20)[0] == "1\n"
+
+    def test_the_first_export_hangs_at_the_end(self, double: ElasticsearchDouble) -> None:
+        double.reply_with(Fault.HANG)
+        with self.program(double.url, 3_600_000) as process:
+            assert process.communicate("", timeout=20)[0] == "1\n"
+
+    @pytest.mark.parametrize("order", ["provider first", "exporter first"])
+    def test_an_export_hangs_when_the_end_comes(self, double: ElasticsearchDouble, order: str) -> None:
+        double.reply_with(Fault.HANG)
+        with self.program(double.url, 1, order) as process:
+            double.arrived.wait()
+            assert process.communicate("", timeout=20)[0] == "1\n"
+
+    def test_what_was_never_exported_is_delivered_at_the_end(self, double: ElasticsearchDouble) -> None:
+        with self.program(double.url, 3_600_000) as process:
+            assert process.communicate("", timeout=20)[0] == "0\n"
+        assert [document["name"] for document in double.documents] == ["GET /cart"]
+
+    def test_what_is_left_after_earlier_exports_is_delivered_at_the_end(self, double: ElasticsearchDouble) -> None:
+        with self.program(double.url, 3_600_000, "exported before") as process:
+            assert process.communicate("", timeout=20)[0] == "0\n"
+        assert [document["name"] for document in double.documents] == ["GET /", "GET /cart"]
