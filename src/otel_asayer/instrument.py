@@ -1,0 +1,209 @@
+"""The two doors: `pre_instrument`, which `opentelemetry-instrument` opens, and `configure`, for SDK setup in code.
+
+Both do the same to the providers, once, however often they are called. Neither leaves anything bound to a thread or to a process: workers that
+fork afterwards (gunicorn, uWSGI, Celery) have all of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import trace
+from opentelemetry._logs import get_logger_provider, set_logger_provider
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.instrumentation import propagators
+from opentelemetry.propagate import get_global_textmap, set_global_textmap
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from otel_asayer import _sdk
+from otel_asayer.config import SETTINGS, Config, environment_config, sdk_disabled
+from otel_asayer.errors import ConfigurationError
+from otel_asayer.notices import make_audible, unsaid
+from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
+from otel_asayer.propagator import AsayerPropagator
+from otel_asayer.redirects import guard_redirects
+from otel_asayer.stdlib import stamp_stdio, watch_exceptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["configure", "pre_instrument"]
+
+_logger = logging.getLogger("otel_asayer")
+
+_NO_CONFIGURATOR: Final = (
+    "Nothing is recorded, for no package is installed that sets up OpenTelemetry's SDK: pip install opentelemetry-distro, or 'otel-asayer[distro]'."
+)
+_NO_SDK: Final = (
+    "No session id is recorded, for OpenTelemetry's SDK is not set up: see the messages before this one, or call otel_asayer.configure()."
+)
+_NO_PROPAGATOR: Final = (
+    "No X-Session-Id will be read or passed on, for the propagator 'asayer' is not at work: set OTEL_PROPAGATORS=tracecontext,asayer, or list it "
+    "under 'propagator' in the file that OTEL_CONFIG_FILE names."
+)
+_LEAK: Final = (
+    "The session id leaves for every host, for the propagator 'baggage' is at work beside 'asayer', which carries baggage as well: "
+    "set OTEL_PROPAGATORS=tracecontext,asayer, or take 'baggage' out of the file that OTEL_CONFIG_FILE names."
+)
+_NO_TRACE_RESPONSE: Final = "OTEL_ASAYER_TRACE_RESPONSE: no traceresponse header is sent, for another response propagator is at work."
+_NO_LOGGING: Final = (
+    "What Python's logging logs is not sent to Elasticsearch, for nothing hands it to OpenTelemetry: "
+    "pip install opentelemetry-instrumentation-logging."
+)
+_TWO_DISTROS: Final = (
+    "Several packages set up OpenTelemetry under the same name, and whichever is found first displaces the others: uninstall all but one of {}."
+)
+
+
+def pre_instrument() -> None:
+    """Stamp spans and log records, record uncaught exceptions, and do what else the environment asks for.
+
+    The entry point in the group `opentelemetry_pre_instrument`: the providers exist by then, and no library is instrumented yet. One warning
+    lists all that stands in the way. It never raises, for that would switch all instrumentation off.
+    """
+    try:
+        make_audible()
+        if sdk_disabled():
+            return
+        config, tracer_provider, logger_provider = environment_config(), trace.get_tracer_provider(), get_logger_provider()
+        _add_session_side(config, tracer_provider, logger_provider)
+        _report([*_findings(config, tracer_provider, logger_provider), *_findings_on_packages()])
+    except Exception:
+        _logger.exception("otel-asayer could not be set up; OpenTelemetry goes on without sessions.")
+
+
+def configure(tracer_provider: object = None, logger_provider: object = None, **options: Any) -> None:
+    """Connect OpenTelemetry's SDK with the session replay; calling it again adds nothing twice.
+
+    The providers get the processors that stamp sessions and, where an Elasticsearch is configured, exporters to it. The propagator `asayer`
+    takes the place of `baggage` among the global ones. Python's `logging` is left alone: `LoggingInstrumentor().instrument()` of
+    opentelemetry-instrumentation-logging, called afterwards, hands its records over.
+
+    Args:
+        tracer_provider: one of the SDK's; default: the global one, which is made where there is none.
+        logger_provider: likewise.
+        options: fields of `otel_asayer.config.Config`; they go before the environment's variables.
+
+    Raises:
+        ConfigurationError: a provider is not the SDK's, an option does not exist, or its value cannot be used. What is wrong with variables
+            is logged instead.
+    """
+    make_audible()
+    config = Config.from_environment(**options)
+    _require(tracer_provider, "add_span_processor")
+    _require(logger_provider, "add_log_record_processor")
+    if config.enabled:
+        _set_propagator({name: value for name, value in options.items() if SETTINGS[name].variable.startswith("OTEL_ASAYER_")})
+    if sdk_disabled():
+        return
+    tracer_provider = _global_tracer_provider() if tracer_provider is None else tracer_provider
+    logger_provider = _global_logger_provider() if logger_provider is None else logger_provider
+    if config.has_destination:
+        _add_exporters(tracer_provider, logger_provider, options)
+    _add_session_side(config, tracer_provider, logger_provider)
+    _report(_findings(config, tracer_provider, logger_provider))
+
+
+def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
+    if not config.enabled:
+        return
+    if _is_sdk(tracer_provider, "add_span_processor"):
+        _sdk.add_span_processor_first(tracer_provider, SessionSpanProcessor())
+    if _is_sdk(logger_provider, "add_log_record_processor"):
+        _sdk.add_log_record_processor_first(logger_provider, SessionLogRecordProcessor())
+    watch_exceptions(logger_provider)
+    guard_redirects()
+    if config.stamp_stdio:
+        stamp_stdio()
+    if config.trace_response and propagators.get_global_response_propagator() is None:  # type: ignore[no-untyped-call]
+        propagators.set_global_response_propagator(propagators.TraceResponsePropagator())  # type: ignore[no-untyped-call]
+
+
+def _is_sdk(provider: object, method: str) -> bool:
+    """Whether processors can be added: to the SDK's providers and to those that wrap one, and not to the API's placeholders."""
+    return hasattr(provider, method)
+
+
+def _require(provider: object, method: str) -> None:
+    if provider is not None and not _is_sdk(provider, method):
+        raise ConfigurationError(f"{type(provider).__name__} is no provider of OpenTelemetry's SDK: it has no {method}().")
+
+
+def _global_tracer_provider() -> trace.TracerProvider:
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        trace.set_tracer_provider(TracerProvider(sampler=_sdk.environment_sampler()))
+    return trace.get_tracer_provider()
+
+
+def _global_logger_provider() -> object:
+    if not _is_sdk(get_logger_provider(), "add_log_record_processor"):
+        set_logger_provider(LoggerProvider())
+    return get_logger_provider()
+
+
+def _set_propagator(options: Mapping[str, Any]) -> None:
+    """Put `asayer` among the global propagators in place of `baggage`; one that is there already stays, unless there are options for it."""
+    present = _sdk.propagators(get_global_textmap())
+    ours = next((propagator for propagator in present if isinstance(propagator, AsayerPropagator)), None)
+    others = [propagator for propagator in present if not isinstance(propagator, (AsayerPropagator, W3CBaggagePropagator))]
+    if ours is None or options:
+        ours = AsayerPropagator(**options)
+    set_global_textmap(CompositePropagator([*others, ours]))
+
+
+def _add_exporters(tracer_provider: Any, logger_provider: Any, options: Mapping[str, Any]) -> None:
+    from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
+
+    signals: tuple[tuple[Any, str, Any, Any], ...] = (
+        (tracer_provider, "add_span_processor", BatchSpanProcessor, ElasticsearchSpanExporter),
+        (logger_provider, "add_log_record_processor", BatchLogRecordProcessor, ElasticsearchLogRecordExporter),
+    )
+    for provider, method, processor, exporter in signals:
+        if _is_sdk(provider, method) and not any(isinstance(other, exporter) for other in _sdk.exporters(provider)):
+            getattr(provider, method)(processor(exporter(**options)))
+
+
+def _findings(config: Config, tracer_provider: object, logger_provider: object) -> Iterator[str]:
+    yield from map(str, config.problems)
+    if not (_is_sdk(tracer_provider, "add_span_processor") or _is_sdk(logger_provider, "add_log_record_processor")):
+        yield _NO_SDK if any(entry_points(group="opentelemetry_configurator")) else _NO_CONFIGURATOR
+    if config.enabled:
+        yield from _findings_on_propagators(config)
+    if _exports_logs(logger_provider) and not find_spec("opentelemetry.instrumentation.logging"):
+        yield _NO_LOGGING
+
+
+def _findings_on_propagators(config: Config) -> Iterator[str]:
+    """Look at what is at work, not at OTEL_PROPAGATORS, which a configuration file overrules."""
+    members = _sdk.propagators(get_global_textmap())
+    if not any(isinstance(member, AsayerPropagator) for member in members):
+        yield _NO_PROPAGATOR
+    elif any(isinstance(member, W3CBaggagePropagator) for member in members):
+        yield _LEAK
+    response_propagator = propagators.get_global_response_propagator()  # type: ignore[no-untyped-call]
+    if config.trace_response and not isinstance(response_propagator, propagators.TraceResponsePropagator):
+        yield _NO_TRACE_RESPONSE
+
+
+def _exports_logs(logger_provider: object) -> bool:
+    return any(type(exporter).__module__ == "otel_asayer.exporter" for exporter in _sdk.exporters(logger_provider))
+
+
+def _findings_on_packages() -> Iterator[str]:
+    for group in ("opentelemetry_distro", "opentelemetry_configurator"):
+        found = list(entry_points(group=group))
+        if len({entry_point.name for entry_point in found}) < len(found):
+            yield _TWO_DISTROS.format(", ".join(sorted({entry_point.value.partition(":")[0] for entry_point in found})))
+
+
+def _report(findings: Iterable[str]) -> None:
+    """Log what has not been said yet in this process, as one warning."""
+    if new := unsaid(findings):
+        _logger.warning("otel-asayer needs your attention:%s", "".join(f"\n- {finding}" for finding in new))

@@ -1,0 +1,107 @@
+"""Stamps the session id on spans and log records: the SDK's two processors over one stamping function.
+
+One policy for both: the session of the request wins, over what the application itself wrote under `session.id` and over the SDK's limits.
+Without a session nothing is touched.
+
+A span belongs to the session of the context it is started in. Where the session becomes known later, inside a span (a WebSocket's first message,
+a login: `with session(id):`), the spans and log records of the block carry it, and the enclosing span does not.
+
+`on_start` and `on_emit` are called unguarded by the SDK: what they raise would come out of the application's own call.
+"""
+
+from __future__ import annotations
+
+import logging
+from threading import current_thread
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.sdk._logs import LogRecordProcessor
+from opentelemetry.sdk.trace import SpanProcessor
+
+from otel_asayer import _sdk
+from otel_asayer.context import get_session_id, session_of_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk._logs import ReadWriteLogRecord
+    from opentelemetry.sdk.trace import Span
+
+    from otel_asayer.session_id import SessionId
+
+__all__ = ["SessionLogRecordProcessor", "SessionSpanProcessor"]
+
+_logger = logging.getLogger(__name__)
+_EXCEPTIONS_INSTRUMENTATION: Final = "opentelemetry.instrumentation.exceptions"
+_failures: Final[set[type[BaseException]]] = set()
+
+
+class SessionSpanProcessor(SpanProcessor):
+    """Gives every span of a session its `session.id`. Its place among the processors does not matter."""
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Stamp a span with the session of its parent context; the SDK passes none for the current one."""
+        _stamp(_sdk.stamp_span, span, get_session_id, parent_context)
+
+    def _on_ending(self, span: Span) -> None:
+        """Stamp it again: a limit may have dropped or cut the id since, or the application may have overwritten it."""
+        try:
+            _sdk.restore_session(span)
+        except Exception as error:
+            _say_once(error)
+
+
+class SessionLogRecordProcessor(LogRecordProcessor):
+    """Gives every log record of a session its `session.id`. It must stand before the processors that export."""
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Stamp a log record with the session of its context."""
+        _stamp(_sdk.stamp_log_record, log_record.log_record, _session_of, log_record)
+
+    def enabled(self, **_: Any) -> bool:
+        """Never, for nothing is exported here: a logger whose records nobody wants must be able to say so."""
+        return False
+
+    def shutdown(self) -> None:
+        """Nothing is held."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 (the SDK's signature; milliseconds)
+        """Nothing is held."""
+        return True
+
+
+def _stamp(write: Callable[[Any, str], None], target: Any, find: Callable[[Any], SessionId | None], place: Any) -> None:
+    """Write the session that `find` finds in `place` on `target`, if there is one; never raise."""
+    try:
+        session_id = find(place)
+        if session_id is not None:
+            write(target, str(session_id))  # a plain string: serialisers look at the exact type
+    except Exception as error:
+        _say_once(error)
+
+
+def _session_of(emitted: ReadWriteLogRecord) -> SessionId | None:
+    """Return the session of a log record: its context's, else the one its exception arose in.
+
+    An exception that nothing catches is recorded when its context is gone: what `session()` noted on it helps, and in a thread the context
+    that the thread was started in. That one is asked for this case alone, for threads of a pool outlive the request that made them start.
+    """
+    record = emitted.log_record
+    session_id = get_session_id(record.context)
+    error = getattr(record, "exception", None)
+    if session_id is not None or error is None:
+        return session_id
+    session_id = session_of_exception(error)
+    scope = emitted.instrumentation_scope
+    if session_id is None and scope is not None and scope.name == _EXCEPTIONS_INSTRUMENTATION:
+        started_in = _sdk.thread_context(current_thread())
+        session_id = None if started_in is None else get_session_id(started_in)
+    return session_id
+
+
+def _say_once(error: Exception) -> None:
+    """Log a failure, once for each type: it may come with every span, and from inside of logging itself."""
+    if type(error) not in _failures:
+        _failures.add(type(error))
+        _logger.warning("The session id could not be written on a span or log record; this is said once.", exc_info=error)
