@@ -1,0 +1,57 @@
+# Everything runs in .venv, which the first target makes. `make demo` and `make test` are all that a fresh machine needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTHONS ?= 3.10 3.11 3.12 3.13
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help demo test matrix pythons lint types imports check docs bench clean
+.DEFAULT_GOAL := help
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml requirements/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## the whole path on a real Elasticsearch: two services, five requests, one session
+	@PYTHONPATH=tests $(BIN)/python -m examples.demo
+
+test: $(READY) ## all tests but the matrix, with branch coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+matrix: $(READY) ## the tests of Elasticsearch 8 and 9, plain, secured and with TLS, and of elasticsearch-py 8
+	$(BIN)/python -m pytest -m matrix
+
+pythons: ## the unit and property tests on every supported Python that this machine has
+	@PYTHONS="$(PYTHONS)" sh requirements/pythons.sh
+
+lint: $(READY) ## ruff: every rule, and the format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy --strict
+	$(BIN)/mypy
+
+imports: $(READY) ## the map of ARCHITECTURE.md: imports point down only
+	$(BIN)/lint-imports
+
+docs: $(READY) ## write the generated parts of the documentation anew
+	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/generate_documents.py
+
+check: lint types imports test ## what must hold before a commit
+
+bench: $(READY) ## the exporter beside OTLP/HTTP, propagation beside B3, as ratios
+	$(BIN)/python benchmarks/export.py
+	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/propagation.py
+
+clean: ## remove what the targets made, downloads included
+	rm -rf $(VENV) .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist src/*.egg-info
