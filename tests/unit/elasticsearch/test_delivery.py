@@ -298,7 +298,7 @@ class TestConfiguration:
         assert advice == (
             "Elasticsearch does not take all telemetry: index_not_found_exception, no such index [asayer-logs-default]. The index template of that "
             "data stream is missing: OTEL_EXPORTER_ELASTICSEARCH_SETUP=auto installs it, with a key that has the cluster privilege "
-            "manage_index_templates."
+            "manage_index_templates, and view_index_metadata on logs."
         )
         assert loss.endswith("1 dropped (index_not_found_exception: no such index [asayer-logs-default]).")
 
