@@ -1,0 +1,279 @@
+"""Safe file operations in a folder that belongs to this user alone.
+
+- A folder is opened once per operation, without following a link in its place, and checked while open: it must be this user's, and nobody
+  else's to write. Everything in it is then looked up relative to the open folder, so that a path swapped meanwhile changes nothing.
+- A file appears under its name only when whole: temporary file, fsync, rename, fsync of the folder.
+- Names vanish at any time, for other processes work in the same folder: what vanished is an answer (`False`, `None`), not an error.
+- Every other failure is a `SpoolError`: a sentence that says where, what, and what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from otel_asayer.errors import AsayerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["Folder", "SpoolError", "explained", "find_folder", "make_folder"]
+
+_FOLDER_MODE: Final = 0o700
+_FILE_MODE: Final = 0o600
+_WRITABLE_BY_OTHERS: Final = 0o022
+
+# Absent on Windows, where this module must import; it is refused there before any of them is used.
+_COMMON: Final[int] = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_OPEN_FOLDER: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON
+_CREATE_FILE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
+# Without O_NONBLOCK, opening a named pipe that somebody put there would wait for its writer for ever.
+_READ_FILE: Final[int] = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
+
+_SUPPORTED: Final = os.open in os.supports_dir_fd
+
+_ADVICE: Final = {
+    errno.ENOSPC: "the disk is full. Free space, or choose a spool directory on another disk",
+    errno.EDQUOT: "this user's disk quota is used up. Free space, or choose a spool directory on another disk",
+    errno.EFBIG: "the file would exceed the process's limit of file size. Raise it (ulimit -f), or send smaller batches",
+    errno.EROFS: "the file system is read-only. Choose a spool directory that can be written to",
+    errno.EACCES: "this user has no right to it. Choose a spool directory that this user can write to",
+    errno.EPERM: "this user has no right to it. Choose a spool directory that this user can write to",
+    errno.ENOTDIR: "it is a symbolic link, or no folder. Give the folder itself, for links are not followed",
+    errno.ELOOP: "it is a symbolic link. Give the folder itself, for links are not followed",
+}
+
+# Some network file systems cannot sync a folder and say so with one of these; the rename itself has been done.
+_CANNOT_SYNC_FOLDERS: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
+
+
+class SpoolError(AsayerError):
+    """The spool cannot do what was asked; the message says where, why, and what to do. Nothing half-written is left."""
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the system answers about `path` into a `SpoolError`."""
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}. Check the folder and its disk"
+        raise SpoolError(f"The spool cannot use {path}: {advice}.") from error
+
+
+class Folder:
+    """An open folder of ours. Close it by leaving its `with` block.
+
+    The descriptor lives for one operation only: a forked child inherits none that matters.
+    """
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self.path = path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        os.close(self._descriptor)
+
+    def scan(self) -> Iterator[str]:
+        """Yield the names of regular files, in no order. What is renamed meanwhile may be missed, or seen under both names."""
+        with explained(self.path), os.scandir(self._descriptor) as entries:
+            yield from (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+
+    def folders(self) -> list[str]:
+        """Return the names of the folders in this one, sorted."""
+        with explained(self.path), os.scandir(self._descriptor) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes; None when it vanished."""
+        status = self._status(name)
+        return status and status.st_size
+
+    def modified_ns(self, name: str) -> int | None:
+        """Return a file's time of modification, nanoseconds since 1970; None when it vanished."""
+        status = self._status(name)
+        return status and status.st_mtime_ns
+
+    def write(self, name: str, temporary: str, content: bytes) -> None:
+        """Write `content` as `name`, durably: after this, a loss of power does not lose it.
+
+        Raises:
+            SpoolError: it could not be written; neither `name` nor `temporary` exists then.
+        """
+        with explained(self.path):
+            descriptor = os.open(temporary, _CREATE_FILE, _FILE_MODE, dir_fd=self._descriptor)
+            present = temporary
+            try:
+                _fill(descriptor, content)
+                os.rename(temporary, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+                present = name
+                self._sync()
+            except BaseException:
+                # The first error is the one to tell; what cannot be removed now is swept by the next start's recovery.
+                with suppress(OSError):
+                    os.unlink(present, dir_fd=self._descriptor)
+                raise
+
+    def read(self, name: str) -> BinaryIO:
+        """Open `name` for reading.
+
+        Raises:
+            OSError: as the system says it, for a reader tells damage from shortage by the error's number; ENOENT when `name` vanished,
+                EPERM when it is no regular file of this user.
+        """
+        descriptor = os.open(name, _READ_FILE, dir_fd=self._descriptor)
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+        raise PermissionError(errno.EPERM, "no regular file of this user", name)
+
+    def rename(self, name: str, new_name: str, *, to: Folder | None = None) -> bool:
+        """Rename a file, in one step; False when it vanished, which is how one of several processes learns that another was faster."""
+        target = (to or self)._descriptor  # noqa: SLF001 (of this class)
+        return self._unless_gone(lambda: os.rename(name, new_name, src_dir_fd=self._descriptor, dst_dir_fd=target))
+
+    def remove(self, name: str) -> bool:
+        """Remove a file; False when it vanished."""
+        return self._unless_gone(lambda: os.unlink(name, dir_fd=self._descriptor))
+
+    def touch(self, name: str, now_ns: int) -> bool:
+        """Set a file's time of modification, nanoseconds since 1970; False when it vanished."""
+
+        def touch() -> None:
+            # A file that another user copied here cannot be touched: then it looks old, and that is all.
+            with suppress(PermissionError):
+                os.utime(name, ns=(now_ns, now_ns), dir_fd=self._descriptor, follow_symlinks=False)
+
+        return self._unless_gone(touch)
+
+    def find(self, name: str) -> Folder | None:
+        """Open a folder in this one, or return None when there is none."""
+        return _opened(name, self.path / name, self._descriptor)
+
+    def make(self, name: str) -> Folder:
+        """Open a folder in this one, made when missing."""
+        found = self.find(name)
+        if found is None:
+            with explained(self.path / name):
+                _make(name, self._descriptor)
+                self._sync()
+            found = _present(self.find(name), self.path / name)
+        return found
+
+    def _status(self, name: str) -> os.stat_result | None:
+        with explained(self.path):
+            try:
+                return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+
+    def _unless_gone(self, operation: Callable[[], object]) -> bool:
+        with explained(self.path):
+            try:
+                operation()
+            except FileNotFoundError:
+                return False
+        return True
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC_FOLDERS:
+                raise
+
+
+def find_folder(path: Path) -> Folder | None:
+    """Open the folder at `path`, or return None when there is none.
+
+    Raises:
+        SpoolError: it is a link, another user's, or writable by others.
+    """
+    if not _SUPPORTED:
+        raise SpoolError(f"The spool cannot use {path}: it needs a POSIX system. Switch the spool off.")
+    return _opened(path, path, None)
+
+
+def make_folder(path: Path) -> Folder:
+    """Open the folder at `path`, made with its parents when missing, for this user alone whatever the umask is.
+
+    Raises:
+        SpoolError: it cannot be made, is a link, another user's, or writable by others.
+    """
+    found = find_folder(path)
+    if found is None:
+        with explained(path):
+            for missing in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
+                _make(missing, None)
+                _sync_path(missing.parent)
+        found = _present(find_folder(path), path)
+    return found
+
+
+def _opened(name: Path | str, path: Path, parent: int | None) -> Folder | None:
+    with explained(path):
+        try:
+            descriptor = os.open(name, _OPEN_FOLDER, dir_fd=parent)
+        except FileNotFoundError:
+            return None
+    complaint = _complaint(os.fstat(descriptor))
+    if complaint:
+        os.close(descriptor)
+        raise SpoolError(f"The spool cannot use {path}: {complaint}.")
+    return Folder(descriptor, path)
+
+
+def _present(folder: Folder | None, path: Path) -> Folder:
+    if folder is None:
+        raise SpoolError(f"The spool cannot use {path}: something removed it just after it was made. Choose a spool directory of its own.")
+    return folder
+
+
+def _complaint(status: os.stat_result) -> str:
+    user = os.geteuid()
+    if status.st_uid != user:
+        return f"it belongs to user {status.st_uid}, and this process is user {user}. Change its owner, or choose another spool directory"
+    if status.st_mode & _WRITABLE_BY_OTHERS:
+        return "other users can write to it. Take that right away (chmod go-w), or choose another spool directory"
+    return ""
+
+
+def _make(name: Path | str, parent: int | None) -> None:
+    with suppress(FileExistsError):  # another process made it meanwhile; whose it is gets checked when it is opened
+        os.mkdir(name, _FOLDER_MODE, dir_fd=parent)
+        made = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if stat.S_IMODE(made.st_mode) & 0o777 != _FOLDER_MODE:  # a umask that takes rights from the owner himself
+            os.chmod(name, _FOLDER_MODE, dir_fd=parent)
+
+
+def _sync_path(path: Path) -> None:
+    # The folder is made; where its parent cannot be opened or synced, only a loss of power in this very moment could take it away.
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _fill(descriptor: int, content: bytes) -> None:
+    """Write all of `content`, durably, and close: some file systems tell of a full disk only then."""
+    try:
+        os.fchmod(descriptor, _FILE_MODE)  # whatever the umask is
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

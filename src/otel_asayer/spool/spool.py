@@ -1,0 +1,244 @@
+"""The spool itself: writing, leasing and reading bodies that wait for delivery, in a folder that any number of processes share."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from otel_asayer.spool import reading, recovery, rejected
+from otel_asayer.spool.bodies import compress
+from otel_asayer.spool.directory import Folder, SpoolError
+from otel_asayer.spool.lease import Lease
+from otel_asayer.spool.locations import LOCAL, Destination
+from otel_asayer.spool.names import Entry, held_name, new_body, parse, temporary_name
+from otel_asayer.spool.place import DAMAGED, REJECTED, Place
+from otel_asayer.spool.recovery import Recovered
+from otel_asayer.spool.space import Room, Written, footprint
+from otel_asayer.spool.status import Contents, SpoolStatus, contents_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+__all__ = ["Spool"]
+
+_BACKLOG: Final = 1024
+"""Names of waiting bodies kept in memory at once, however many there are."""
+
+
+@dataclass
+class _Own:
+    """What one process knows and counts."""
+
+    room: Room
+    lock: threading.RLock = field(default_factory=threading.RLock)  # a signal's handler may write while its thread writes
+    backlog: list[Entry] = field(default_factory=list)
+    """Waiting bodies as they were last seen, the oldest at the end."""
+
+    evicted: int = 0
+    evicted_rejected: int = 0
+
+
+class Spool:
+    """A durable folder of bodies for one destination, shared safely by threads and processes.
+
+    Waiting and leased bodies take at most `max_bytes` on the disk; beside them `rejected/` and `damaged/` take at most an eighth of that each.
+    Processes that write at the same time may exceed the cap by what they write between two looks (`space`).
+
+    Nothing is read or made before the first call. No method needs another process to be well: a lease whose holder died comes back by
+    `recover`, to be called at start and, while draining, now and then.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        destination: Destination = LOCAL,
+        *,
+        max_bytes: int,
+        clock: Callable[[], int] = time.time_ns,
+        stale_seconds: float = 600.0,
+    ) -> None:
+        """A spool in `root`.
+
+        Args:
+            root: the folder that holds all destinations' folders; made when first written to.
+            destination: where the bodies are to go.
+            max_bytes: the cap of what waits, in bytes on the disk.
+            clock: nanoseconds since 1970.
+            stale_seconds: a lease that was not renewed for so long is given back, whatever its holder does.
+        """
+        self._place = Place(root, destination, max_bytes, clock)
+        self._stale_ns = int(stale_seconds * 1e9)
+        self._by_process: dict[int, _Own] = {}
+
+    @property
+    def folder(self) -> Path:
+        """The destination's folder."""
+        return self._place.root / self._place.destination.folder
+
+    @property
+    def empty(self) -> bool:
+        """Whether no body waits that could be leased."""
+        with self._place.find() as folder:
+            return folder is None or not any(True for _ in _waiting(folder))
+
+    @property
+    def evicted_documents(self) -> int:
+        """Documents of waiting bodies that this process evicted: they are lost. Complete, even after a write that failed."""
+        return self._own().evicted
+
+    def write(self, operations: Sequence[bytes]) -> Written:
+        """Write operations as one body, durably.
+
+        Raises:
+            SpoolError: they could not be written; nothing half-written remains.
+        """
+        written, _ = self._write(operations, held=False)
+        return written
+
+    def write_ahead(self, operations: Sequence[bytes]) -> tuple[Written, Lease]:
+        """Write operations as one body, durably, and leased: the caller delivers them now, and no other process does meanwhile.
+
+        Raises:
+            SpoolError: they could not be written; nothing half-written remains.
+        """
+        written, entry = self._write(operations, held=True)
+        return written, self._lease(entry)
+
+    def lease(self) -> Lease | None:
+        """Lease the oldest body that nobody holds, or return None.
+
+        Among processes the order is that of their last look, which each takes after 1024 bodies at the latest.
+
+        Raises:
+            SpoolError: the folder cannot be used.
+        """
+        own = self._own()
+        with self._place.find() as folder, own.lock:
+            if folder is None:
+                return None
+            lease = self._take_oldest(folder, own.backlog)
+            if lease is None:
+                own.backlog = sorted(heapq.nsmallest(_BACKLOG, _waiting(folder)), reverse=True)
+                lease = self._take_oldest(folder, own.backlog)
+            return lease
+
+    def reject(self, operations_with_reasons: Sequence[tuple[bytes, str]]) -> Written:
+        """Keep operations that were refused for good, each with the reason, in `rejected/`; the oldest there make room.
+
+        Raises:
+            SpoolError: they could not be written.
+        """
+        if not operations_with_reasons:
+            return Written(0, 0, 0)
+        with self._place.make(REJECTED) as side:
+            written = rejected.reject(side, operations_with_reasons, max_bytes=self._place.side_bytes, now_ns=self._place.clock())
+        own = self._own()
+        with own.lock:
+            own.evicted_rejected += written.evicted
+        return written
+
+    def read(self) -> Iterator[bytes]:
+        """Yield all operations, oldest first, without leasing; see `reading.read`."""
+        return reading.read(self._place)
+
+    def recover(self) -> Recovered:
+        """Give back leases whose holder is gone, and remove half-written files.
+
+        Raises:
+            SpoolError: the folder cannot be used.
+        """
+        found = self._recover(""), self._recover(REJECTED)
+        self._forget_backlog()
+        return Recovered(*map(sum, zip(*found, strict=True)))
+
+    def status(self) -> SpoolStatus:
+        """Return what the spool holds.
+
+        Raises:
+            SpoolError: the folder cannot be used.
+        """
+        waiting, refused, damaged = map(self._contents, ("", REJECTED, DAMAGED))
+        own = self._own()
+        age_ns = None if waiting.oldest_ns is None else self._place.clock() - waiting.oldest_ns
+        return SpoolStatus(
+            files=waiting.files,
+            documents=waiting.documents,
+            bytes=waiting.bytes,
+            oldest_seconds=None if age_ns is None else max(age_ns / 1e9, 0.0),
+            leased_files=waiting.leased,
+            rejected_files=refused.files,
+            rejected_documents=refused.documents,
+            rejected_bytes=refused.bytes,
+            damaged_files=damaged.files,
+            evicted_documents=own.evicted,
+            evicted_rejected_documents=own.evicted_rejected,
+        )
+
+    def _own(self) -> _Own:
+        # By pid, for a forked child must not wait for a lock that a thread of its parent held; not every server runs at-fork hooks.
+        pid = os.getpid()
+        return self._by_process.get(pid) or self._by_process.setdefault(pid, _Own(Room(self._place.max_bytes)))
+
+    def _write(self, operations: Sequence[bytes], *, held: bool) -> tuple[Written, Entry]:
+        now_ns = self._place.clock()
+        body = new_body(now_ns, len(operations))
+        entry = Entry(body, body, now_ns, len(operations))
+        if not operations:
+            return Written(0, 0, 0), entry
+        content = compress(operations)
+        size = footprint(len(content))
+        with self._place.make() as folder:
+            entry = entry._replace(name=held_name(body) if held else body)
+            evicted = self._make_room(folder, size)
+            folder.write(entry.name, temporary_name(body), content)
+            if held:
+                folder.touch(entry.name, now_ns)  # by the clock that will judge its age, which need not be the file system's
+        return Written(len(operations), size, evicted), entry
+
+    def _make_room(self, folder: Folder, size: int) -> int:
+        if size > self._place.max_bytes:
+            raise SpoolError(f"The spool {folder.path} may take {self._place.max_bytes} bytes, and one body alone takes {size}. Raise its cap.")
+        own = self._own()
+        with own.lock:
+            left, evicted = own.room.make(folder, size)
+            own.evicted += evicted
+        if left + size > self._place.max_bytes:
+            raise SpoolError(
+                f"The spool {folder.path} is full, and what is being delivered takes too much to make room: {left} of "
+                f"{self._place.max_bytes} bytes are taken, and {size} are needed. Raise its cap."
+            )
+        return evicted
+
+    def _take_oldest(self, folder: Folder, backlog: list[Entry]) -> Lease | None:
+        while backlog:
+            entry = backlog.pop()
+            held = entry._replace(name=held_name(entry.body))
+            # Touched before it is taken: with its old time it would look like a lease of long ago.
+            if folder.touch(entry.name, self._place.clock()) and folder.rename(entry.name, held.name):
+                return self._lease(held)
+        return None
+
+    def _lease(self, held: Entry) -> Lease:
+        return Lease(self._place, held, self._forget_backlog)
+
+    def _forget_backlog(self) -> None:
+        own = self._own()
+        with own.lock:
+            own.backlog = []
+
+    def _recover(self, side: str) -> Recovered:
+        with self._place.find(side) as folder:
+            return recovery.recover(folder, now_ns=self._place.clock(), stale_ns=self._stale_ns) if folder else Recovered(0, 0)
+
+    def _contents(self, side: str) -> Contents:
+        with self._place.find(side) as folder:
+            return contents_of(folder) if folder else Contents()
+
+
+def _waiting(folder: Folder) -> Iterator[Entry]:
+    return (entry for name in folder.scan() if (entry := parse(name)) and entry.is_body and entry.holder is None)

@@ -1,0 +1,90 @@
+"""Names of the files."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from otel_asayer.spool.holders import current_holder
+from otel_asayer.spool.names import Entry, Temporary, held_name, new_body, parse, parse_temporary, reasons_name, temporary_name
+
+BODY = "01795536236662271530-4711-9f86d081884c7d65-512.ndjson.gz"
+
+
+def entry(name: str) -> Entry:
+    parsed = parse(name)
+    assert parsed is not None
+    return parsed
+
+
+def test_a_name_tells_age_and_documents() -> None:
+    assert parse(BODY) == Entry(BODY, BODY, 1795536236662271530, 512, None)
+
+
+def test_a_lease_keeps_the_bodys_name_and_tells_its_holder() -> None:
+    name = held_name(BODY)
+    assert parse(name) == Entry(BODY, name, 1795536236662271530, 512, current_holder())
+
+
+def test_two_leases_of_one_process_have_different_names() -> None:
+    assert held_name(BODY) != held_name(BODY)
+
+
+def test_a_new_body_is_named_by_time_pid_and_documents() -> None:
+    body = new_body(7, 3)
+    assert (body[:20], body.split("-")[1], entry(body).documents) == (f"{7:020d}", str(os.getpid()), 3)
+
+
+def test_bodies_of_the_same_moment_have_different_names() -> None:
+    assert len({new_body(7, 1) for _ in range(100)}) == 100
+
+
+def test_sorted_names_are_sorted_by_age() -> None:
+    by_age = [new_body(time, 1) for time in (0, 1, 9, 10, 1795536236662271530, 9999999999999999999, 10**19)]
+    assert sorted(by_age) == by_age
+
+
+def test_a_clock_before_1970_counts_as_1970() -> None:
+    assert entry(new_body(-5, 1)).written_ns == 0
+
+
+def test_a_temporary_file_tells_its_writer() -> None:
+    name = temporary_name(BODY)
+    assert parse_temporary(name) == Temporary(name, current_holder())
+
+
+def test_a_temporary_file_is_no_body() -> None:
+    assert parse(temporary_name(BODY)) is None
+
+
+def test_reasons_stand_next_to_their_body_and_are_none() -> None:
+    name = reasons_name(BODY)
+    assert (name, entry(name).documents, entry(name).is_body) == ("01795536236662271530-4711-9f86d081884c7d65-512.reasons.ndjson", 0, False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "destination.txt",
+        BODY + "\n",
+        BODY + ".lease",
+        BODY + ".tmp",
+        BODY.removesuffix(".gz"),
+        "copy of " + BODY,
+        BODY.replace("4711", "٤٧١١"),
+        BODY.replace("9f86", "9F86"),
+        f"{BODY}.5f70bf18-0-1-d2c3b4a5.lease",
+        f"{BODY}.5f70bf18--1-1-d2c3b4a5.lease",
+        "1" + BODY,
+        "",
+    ],
+)
+def test_what_is_no_name_of_ours_is_left_alone(name: str) -> None:
+    assert (parse(name), parse_temporary(name)) == (None, None)
+
+
+def test_the_longest_name_is_one_that_every_file_system_takes() -> None:
+    holder = current_holder()._replace(pid=2**31 - 1, started=2**63 - 1)
+    longest = f"{10**19}-{2**31 - 1}-{'f' * 16}-{10**9 - 1}.ndjson.gz.{holder}-{'f' * 8}.lease"
+    assert (entry(longest).holder, len(longest) < 255) == (holder, True)
