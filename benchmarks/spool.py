@@ -30,12 +30,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
+from otel_asayer.compression import gzip_of
 from otel_asayer.config import Config
 from otel_asayer.documents import DocumentSettings, Encoder
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.spool import Spool
-from otel_asayer.spool.bodies import compress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -113,7 +113,7 @@ def ways(operations: Sequence[bytes], url: str, spool: Spool, unsynced: Spool) -
 
     spool.write(operations)
     return [
-        Way("compress", lambda: compress(operations)),
+        Way("compress", lambda: gzip_of(operations)),
         Way("deliver", lambda: client.request("POST", bulk.target(), b"".join(operations), timeout=10)),
         Way("write to the spool, delivered from memory", lambda: write_and_remove(spool, operations)),
         Way("the same without fsync", without_sync),
@@ -166,7 +166,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=parser.parse_args().directory) as name, sink() as url:
         root = Path(name)
         spools = Spool(root / "synced", max_bytes=1 << 30), Spool(root / "unsynced", max_bytes=1 << 30)
-        print(f"{DOCUMENTS} documents of {size:.0f} bytes, {len(compress(operations)) / DOCUMENTS:.0f} compressed\n")
+        print(f"{DOCUMENTS} documents of {size:.0f} bytes, {len(gzip_of(operations)) / DOCUMENTS:.0f} compressed\n")
         compare(ways(operations, url, *spools))
         compare_crowds(root, operations)
 

@@ -67,3 +67,9 @@ def matrix_server(request: pytest.FixtureRequest) -> Iterator[Server]:
 def namespace() -> str:
     """A data stream namespace of the test's own: data streams cannot be deleted in the test distribution, so none is shared."""
     return f"test{secrets.token_hex(8)}"
+
+
+@pytest.fixture(autouse=True)
+def _no_spool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test does not deliver is lost, unless it asks for a spool."""
+    monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL", "off")

@@ -95,7 +95,12 @@ def application(
     with console.open("wb") as output:
         process = subprocess.Popen(
             [str(binaries / "opentelemetry-instrument"), *command],
-            env={**clean_environment(), "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", **environment},
+            env={
+                **clean_environment(),
+                "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+                "XDG_STATE_HOME": str(console.parent / "state"),
+                **environment,
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Config", "Problem", "attribute_length_limit", "environment_config", "sdk_disabled"]
 
 _MASK: Final = "***"
+_BASE_DIRECTORIES: Final = ("XDG_STATE_HOME", "HOME", "TMPDIR")
 _MIB: Final = 1024 * 1024
 
 
@@ -99,8 +100,13 @@ class Config:
     namespace: str = _setting("default", env.OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE, settings.parse_namespace)
     pipeline: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_PIPELINE, settings.parse_pipeline)
     max_request_bytes: int = _setting(5 * _MIB, env.OTEL_EXPORTER_ELASTICSEARCH_MAX_REQUEST_BYTES, settings.parse_integer(1024, 100 * _MIB))
+    spool: str = _setting("on_failure", env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL, settings.parse_choice("on_failure", "always", "off"))
+    spool_directory: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY, settings.parse_directory)
+    spool_max_bytes: int = _setting(256 * _MIB, env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES, settings.parse_integer(_MIB, 1024 * 1024 * _MIB))
     setup: str = _setting("auto", env.OTEL_EXPORTER_ELASTICSEARCH_SETUP, settings.parse_choice("auto", "off"))
 
+    base_directories: tuple[tuple[str, str], ...] = ()
+    """The environment's own folders, by the names of their variables: where the spool is when `spool_directory` does not say."""
     problems: tuple[Problem, ...] = ()
 
     @classmethod
@@ -113,7 +119,9 @@ class Config:
             ConfigurationError: an argument has no such field, or a value that cannot be used.
         """
         given = {name: _argument(name, value) for name, value in arguments.items() if value is not None}
-        values, problems = _from_variables(os.environ if environ is None else environ, given)
+        environ = os.environ if environ is None else environ
+        values, problems = _from_variables(environ, given)
+        values["base_directories"] = tuple((name, environ[name]) for name in _BASE_DIRECTORIES if name in environ)
         config = cls(**values, **given, problems=tuple(problems))
         conflicts = _conflicts(config)
         if given and (caused := [conflict for conflict in conflicts if conflict not in _conflicts(cls(**values))]):

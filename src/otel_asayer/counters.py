@@ -29,14 +29,26 @@ class Fate(Enum):
     RETRIED = "retried"
     """Sent once more; counted at each try."""
 
+    SALVAGED = "salvaged"
+    """Sent again with what contradicted the mapping put aside, and indexed so, or still on its way."""
+
+    SPOOLED = "spooled"
+    """Kept on the disk, to be sent later."""
+
+    DRAINED = "drained"
+    """Delivered from the disk, and counted as indexed or duplicate besides."""
+
     REJECTED = "rejected"
     """Elasticsearch will never index it as it is."""
+
+    EVICTED = "evicted"
+    """Removed from the disk, undelivered, for newer ones."""
 
     DROPPED = "dropped"
     """Not delivered, and given up."""
 
 
-_LOST: Final = (Fate.REJECTED, Fate.DROPPED)
+_LOST: Final = (Fate.REJECTED, Fate.EVICTED, Fate.DROPPED)
 
 
 class Count(NamedTuple):
@@ -79,9 +91,13 @@ class Counters:
 
 
 class Digest:
-    """Writes what `counters` counted as lost since the last line, at most once a minute."""
+    """Writes what `counters` counted as lost, or as kept on the disk, since the last line, at most once a minute."""
 
-    def __init__(self, counters: Counters, logger: logging.Logger, clock: Callable[[], float]) -> None:
+    def __init__(self, counters: Counters, logger: logging.Logger, clock: Callable[[], float], folder: object = None) -> None:
+        self._sentences = (
+            ((Fate.SPOOLED,), f"Telemetry waits for Elasticsearch in {folder}, in documents: %s."),
+            (_LOST, "Telemetry was lost on its way to Elasticsearch, in documents: %s."),
+        )
         self._counters = counters
         self._logger = logger
         self._clock = clock
@@ -90,19 +106,22 @@ class Digest:
         self._due = float("-inf")
 
     def write_when_due(self) -> None:
-        """Write a line if something was lost and the last line is a minute old."""
+        """Write a line if there is something to say and the last line is a minute old."""
         if self._clock() >= self._due:
             self.write()
 
     def write(self) -> None:
-        """Write a line if something was lost that no line tells yet."""
+        """Write what no line tells yet."""
         with self._lock:
-            now = self._counters.snapshot()
-            new = {count: number - self._written.get(count, 0) for count, number in now.items() if count.fate in _LOST}
-            lost = {count: number for count, number in new.items() if number}
-            if not lost:
+            now, before = self._counters.snapshot(), self._written
+            new = {count: more for count, number in now.items() if (more := number - before.get(count, 0))}
+            told = [(sentence, parts) for fates, sentence in self._sentences if (parts := self._parts(new, fates))]
+            if not told:
                 return
             self._written, self._due = now, self._clock() + _INTERVAL
         # Outside of the lock: a handler of this very line may export, and come back here.
-        parts = (f"{number} {count.fate.value} ({self._counters.reason(count)})" for count, number in lost.items())
-        self._logger.warning("Telemetry was lost on its way to Elasticsearch, in documents: %s.", ", ".join(parts))
+        for sentence, parts in told:
+            self._logger.warning(sentence, parts)
+
+    def _parts(self, new: Mapping[Count, int], fates: tuple[Fate, ...]) -> str:
+        return ", ".join(f"{number} {count.fate.value} ({self._counters.reason(count)})" for count, number in new.items() if count.fate in fates)

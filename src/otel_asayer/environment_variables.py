@@ -51,7 +51,7 @@ OTEL_ASAYER_TRACE_RESPONSE = "OTEL_ASAYER_TRACE_RESPONSE"
 """`true` answers each request with its trace id in a `traceresponse` header, which the browser's own code may then show or report."""
 
 OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT = "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT"
-"""URLs of Elasticsearch, comma-separated, each with `http://` or `https://`. Unset: nothing is sent, and what would have been is counted."""
+"""URLs of Elasticsearch, comma-separated, each with `http://` or `https://`. Unset: nothing is sent, and the spool keeps everything."""
 
 OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID = "OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID"
 """Cloud ID of an Elastic Cloud deployment, in place of the endpoint."""
@@ -107,6 +107,19 @@ OTEL_EXPORTER_ELASTICSEARCH_PIPELINE = "OTEL_EXPORTER_ELASTICSEARCH_PIPELINE"
 
 OTEL_EXPORTER_ELASTICSEARCH_MAX_REQUEST_BYTES = "OTEL_EXPORTER_ELASTICSEARCH_MAX_REQUEST_BYTES"
 """Uncompressed bytes of one bulk request, from 1024 on. A single document may exceed it."""
+
+OTEL_EXPORTER_ELASTICSEARCH_SPOOL = "OTEL_EXPORTER_ELASTICSEARCH_SPOOL"
+"""`on_failure` keeps on the disk what could not be delivered, and sends it later; `always` writes everything there first, so that it survives
+kill -9 while it is sent; `off` keeps nothing. With `off`, an outage of more than some seconds loses telemetry.
+"""
+
+OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY = "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY"
+"""Folder of the spool, an absolute path. Unset: `$XDG_STATE_HOME/otel-asayer/spool`, else `~/.local/state/otel-asayer/spool`, else a folder under the
+temporary directory. In a container, a volume lets it survive.
+"""
+
+OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES = "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES"
+"""Bytes on the disk, compressed, that may wait for one destination; beyond them the oldest are evicted and counted."""
 
 OTEL_EXPORTER_ELASTICSEARCH_SETUP = "OTEL_EXPORTER_ELASTICSEARCH_SETUP"
 """`auto` installs missing index templates on first contact where the key may, and never overwrites one; `off` leaves that to you."""

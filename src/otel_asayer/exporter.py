@@ -34,7 +34,7 @@ _Record = TypeVar("_Record")
 
 _logger = logging.getLogger(__name__)
 
-_OWN_SCOPES: Final = (__name__, "otel_asayer.elasticsearch")
+_OWN_SCOPES: Final = (__name__, "otel_asayer.elasticsearch", "otel_asayer.spool")
 """How the scopes of log records about delivery begin: handlers name a scope after its logger."""
 _ID_BYTES: Final = 15
 """Random bytes of an `_id`, 20 characters of base64: as many as Elasticsearch's own."""
@@ -125,9 +125,10 @@ class _Path:
             delivery.shared(self._config).close()
 
     def _export(self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record], current: delivery.Delivery) -> bool:
-        if self._closed or current.obstacle:
+        if current.obstacle:
             current.announce()
-            current.lose(len(records), "exporter shut down" if self._closed else "no destination")
+        if self._closed:
+            current.lose(len(records), "exporter shut down")
             return not records
         operations, failures = encode(records)
         if failures:

@@ -26,6 +26,7 @@ __all__ = [
     "parse_cloud_id",
     "parse_cookie_name",
     "parse_dataset",
+    "parse_directory",
     "parse_endpoints",
     "parse_file",
     "parse_fingerprint",
@@ -202,6 +203,14 @@ def parse_file(text: str) -> str:
             return str(path)
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
         raise BadValue(f"expected a file that can be read, and {path} gives: {getattr(error, 'strerror', error)}") from None
+
+
+def parse_directory(text: str) -> str:
+    """The absolute path of a folder, which need not exist yet."""
+    path = text.strip()
+    if not Path(path).is_absolute() or "\0" in path:
+        raise BadValue("expected the absolute path of a folder")
+    return path
 
 
 def parse_fingerprint(text: str) -> str:

@@ -55,6 +55,7 @@ def test_tasks_run_in_the_session_of_whoever_queued_them(store: Store, tmp_path:
         **clean_environment(),
         "PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}",
         "BROKER_FOLDER": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
         **store.environment(),
     }
     subprocess.run(

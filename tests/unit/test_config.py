@@ -56,6 +56,9 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "namespace": ("eu-west", "eu-west", "EU"),
     "pipeline": ("geo", "geo", "two words"),
     "max_request_bytes": ("2048", 2048, "5MiB"),
+    "spool": ("Always", "always", "true"),
+    "spool_directory": ("/var/spool/otel", "/var/spool/otel", "spool"),
+    "spool_max_bytes": ("1048576", 1048576, "256MiB"),
     "setup": ("off", "off", "yes"),
 }
 # What the field's own rules demand beside it.
@@ -96,8 +99,13 @@ def test_every_setting_has_its_case_here() -> None:
     assert list(CASES) == list(SETTINGS)
 
 
-def test_every_field_but_the_problems_is_a_setting() -> None:
-    assert [field.name for field in fields(Config)] == [*SETTINGS, "problems"]
+def test_every_field_but_what_comes_with_the_environment_is_a_setting() -> None:
+    assert [field.name for field in fields(Config)] == [*SETTINGS, "base_directories", "problems"]
+
+
+def test_the_environments_own_folders_are_noted() -> None:
+    environ = {"HOME": "/home/shop", "PATH": "/bin", "TMPDIR": "/scratch"}
+    assert Config.from_environment(environ).base_directories == (("HOME", "/home/shop"), ("TMPDIR", "/scratch"))
 
 
 def test_every_documented_variable_is_a_setting() -> None:
@@ -156,7 +164,11 @@ def test_the_defaults_are_these() -> None:
         "namespace": "default",
         "pipeline": None,
         "max_request_bytes": 5242880,
+        "spool": "on_failure",
+        "spool_directory": None,
+        "spool_max_bytes": 256 * 1024 * 1024,
         "setup": "auto",
+        "base_directories": (),
         "problems": (),
     }
 

@@ -130,7 +130,7 @@ class TestContract:
         )
 
     def test_a_document_that_is_refused_is_a_failure(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> None:
-        double.reply_with(items((400, "document_parsing_exception", "failed")))
+        double.reply_with(items((400, "invalid_index_name_exception", "failed")))
         assert span_exporter.export(spans("GET /cart")) is SpanExportResult.FAILURE
 
     def test_settings_of_the_exporter_reach_the_documents(self, settings: dict[str, Any], double: ElasticsearchDouble) -> None:
@@ -292,14 +292,14 @@ class TestNoLoops:
         caplog: pytest.LogCaptureFixture,
         processor: MakeProcessor,
     ) -> None:
-        double.reply_with(items((400, "document_parsing_exception", "failed")))
+        double.reply_with(items((400, "invalid_index_name_exception", "failed")))
         with logging_into(log_exporter, processor) as provider:
             logging.getLogger("shop").warning("refused")
             provider.force_flush()
             logging.getLogger("shop").warning("taken")
         assert (texts(double), [record.getMessage() for record in caplog.records if record.name.startswith("otel_asayer")]) == (
             ["taken"],
-            ["Telemetry was lost on its way to Elasticsearch, in documents: 1 rejected (document_parsing_exception: failed)."],
+            ["Telemetry was lost on its way to Elasticsearch, in documents: 1 rejected (invalid_index_name_exception: failed)."],
         )
 
     def test_the_applications_own_use_of_the_same_libraries_is_exported(

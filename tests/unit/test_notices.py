@@ -11,12 +11,13 @@ import pytest
 from otel_asayer.notices import make_audible
 
 PROGRAM = """
-import logging
+import logging, os
 {setup}
 from otel_asayer.notices import make_audible
 make_audible()
 make_audible()
 logging.getLogger("otel_asayer.somewhere").warning("something is wrong")
+os._exit(0)  # before logging shuts down: on Python 3.12 the flush of OpenTelemetry's handler fails there, loudly
 """
 OTEL_HANDLER = """
 from opentelemetry.instrumentation.logging.handler import LoggingHandler

@@ -300,3 +300,13 @@ def test_a_template_is_a_web_address(template: str) -> None:
 
 def test_what_closes_is_said_in_words() -> None:
     assert [closes.value for closes in Closes] == ["nothing", "no session id leaves the process", "nothing is sent to Elasticsearch"]
+
+
+def test_a_folder_need_not_exist_yet() -> None:
+    assert settings.parse_directory(" /var/spool/otel ") == "/var/spool/otel"
+
+
+@pytest.mark.parametrize("text", ["spool", "~/spool", "", "/var/\x00"])
+def test_a_folder_is_an_absolute_path(text: str) -> None:
+    with pytest.raises(BadValue, match="expected the absolute path of a folder"):
+        settings.parse_directory(text)

@@ -1,5 +1,6 @@
 """From spans and log records to the operations of a bulk request: pure, without clock, randomness, thread or network."""
 
 from otel_asayer.documents.encoder import DocumentSettings, Encoded, Encoder
+from otel_asayer.documents.salvaging import salvage
 
-__all__ = ["DocumentSettings", "Encoded", "Encoder"]
+__all__ = ["DocumentSettings", "Encoded", "Encoder", "salvage"]

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Allowance", "Patience", "pauses", "retry_after"]
+__all__ = ["Allowance", "Patience", "long_pauses", "pauses", "retry_after"]
 
 _FIRST: Final = 0.2
 _LONGEST: Final = 5.0
+_FIRST_LONG: Final = 1.0
+_LONGEST_LONG: Final = 60.0
 _PROBE: Final = 2.0
 """Seconds for the one try of an export while the destination is down."""
 _LONG_PROBE_EVERY: Final = 60.0
@@ -26,10 +28,18 @@ _FAREWELL: Final = 1.0
 
 def pauses(random: Callable[[], float]) -> Iterator[float]:
     """Yield the seconds to wait before the next try, for ever; `random` returns numbers from 0 to 1."""
-    bound = _FIRST
+    return _jitter(random, _FIRST, _LONGEST)
+
+
+def long_pauses(random: Callable[[], float]) -> Iterator[float]:
+    """Yield the seconds to wait before the next try to drain a spool: evenly random below 1, 2, 4, … and at last 60."""
+    return _jitter(random, _FIRST_LONG, _LONGEST_LONG)
+
+
+def _jitter(random: Callable[[], float], bound: float, longest: float) -> Iterator[float]:
     while True:
         yield random() * bound
-        bound = min(_LONGEST, bound * 2)
+        bound = min(longest, bound * 2)
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
@@ -56,10 +66,14 @@ class Patience:
       (2,048 spans) overflow behind an export that waits. Once a minute the one try may last the whole timeout.
     - After `stop`, when the process ends: one try, until a second has passed without a sign of life; after a failure, none.
 
+    A *prompt* one has a spool behind it, and what is not delivered at once waits there: usually one try of two seconds, and none while the
+    destination is down, but for one a minute; what drains the spool finds it up again.
+
     Two threads that read or write one of these attributes at once disagree about nothing but a single try.
     """
 
-    def __init__(self, timeout: float, clock: Callable[[], float]) -> None:
+    def __init__(self, timeout: float, clock: Callable[[], float], *, prompt: bool = False) -> None:
+        self._prompt = prompt
         self._timeout = timeout
         self._clock = clock
         self._down = False
@@ -71,14 +85,16 @@ class Patience:
         """Return what an export that begins now may use."""
         now = self._clock()
         if self._stopping:
-            self._farewell = now + _FAREWELL if self._farewell is None else self._farewell
+            if self._farewell is None:
+                self._farewell = now if self._prompt and self._down else now + _FAREWELL
             return Allowance(max(0.0, min(self._timeout, self._farewell - now)), repeat=False)
+        probe = min(_PROBE, self._timeout)
         if not self._down:
-            return Allowance(self._timeout, repeat=True)
+            return Allowance(probe, repeat=False) if self._prompt else Allowance(self._timeout, repeat=True)
         if now < self._next_long_probe:
-            return Allowance(min(_PROBE, self._timeout), repeat=False)
+            return Allowance(0.0 if self._prompt else probe, repeat=False)
         self._next_long_probe = now + _LONG_PROBE_EVERY
-        return Allowance(self._timeout, repeat=False)
+        return Allowance(probe if self._prompt else self._timeout, repeat=False)
 
     def succeeded(self) -> None:
         """Learn that the server answered."""

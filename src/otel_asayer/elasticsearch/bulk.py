@@ -48,6 +48,8 @@ class Outcome(Enum):
     """The same may succeed later, and smaller requests sooner: Elasticsearch limits the bytes that are under way."""
     CONFIGURATION = "configuration"
     """Nothing is wrong with the document: a key, a template, an alias or an address is. It will succeed when that is mended."""
+    UNMAPPED = "unmapped"
+    """A value of the document contradicts the mapping: it will be indexed with that value put aside."""
     REFUSED = "refused"
     """This document will never be indexed as it is."""
     SPLIT = "split"
@@ -89,6 +91,10 @@ ITEMS: Final = (
     _Rule((404,), Outcome.CONFIGURATION, "index_not_found_exception", advice=_TEMPLATE),
     _Rule((500,), Outcome.CONFIGURATION, "illegal_state_exception", advice=_ALIAS),
     _Rule((400,), Outcome.CONFIGURATION, "illegal_argument_exception", "pipeline with id [", _PIPELINE),
+    _Rule((400,), Outcome.UNMAPPED, "document_parsing_exception"),
+    _Rule((400,), Outcome.UNMAPPED, "mapper_parsing_exception"),
+    _Rule((400,), Outcome.UNMAPPED, "strict_dynamic_mapping_exception"),
+    _Rule((400,), Outcome.UNMAPPED, "illegal_argument_exception"),
     _Rule((429,), Outcome.OVERLOADED),
     _Rule((500, 502, 503, 504), Outcome.TRANSIENT),
     _Rule(range(1000), Outcome.REFUSED),

@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from otel_asayer.compression import gzip_of
 from otel_asayer.elasticsearch.background import Calls, GivenUp, silence_loggers
-from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.settings import parse_api_key
 from otel_asayer.version import __version__
 

@@ -1,10 +1,13 @@
-"""From encoded operations to documents in Elasticsearch: retries, partial failures, outages, and the account of what was lost.
+"""From encoded operations to documents in Elasticsearch, or on the disk until it takes them, and the account of what was lost.
 
 One `Delivery` serves everything in the process that has the same settings. It belongs to the process that made it: after a fork `shared` gives
 the child one of its own, with its own connections, counts and locks.
 
-Only items that need it are sent again, so an answer with 3 failures out of 1,000 costs 3 documents; a request whose answer was lost is sent
-whole, and what had arrived comes back as a duplicate. All tries of one export share one deadline.
+*Spool first, retry later.* With a spool, an export makes one short try; what is not delivered goes to the disk at once, and a thread behind
+retries (`drain`). While the destination is down, everything goes straight to the disk. Else the batch processor's queue of 2,048 spans would
+overflow behind an export that waits. Without a spool, an export retries until its deadline, and what is left then is lost.
+
+Where no destination is configured, the spool is the store.
 """
 
 from __future__ import annotations
@@ -13,40 +16,33 @@ import logging
 import os
 import threading
 import time
-from collections import deque
-from contextlib import suppress
-from itertools import chain
+from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final, Protocol
 
+from otel_asayer.compression import gzip_of
 from otel_asayer.counters import Counters, Digest, Fate
 from otel_asayer.elasticsearch import bulk
-from otel_asayer.elasticsearch.backoff import Patience, pauses, retry_after
-from otel_asayer.elasticsearch.bulk import Finding, Outcome
-from otel_asayer.elasticsearch.client import Client, Unreachable
-from otel_asayer.elasticsearch.compression import gzip_of
-from otel_asayer.elasticsearch.templates import ensure
+from otel_asayer.elasticsearch.backoff import Patience
+from otel_asayer.elasticsearch.client import Client
+from otel_asayer.elasticsearch.drain import Drainer
+from otel_asayer.elasticsearch.export import Export, Left
+from otel_asayer.elasticsearch.first_contact import FirstContact
 from otel_asayer.environment_variables import OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT
 from otel_asayer.notices import unsaid
 from otel_asayer.settings import Closes
+from otel_asayer.spool import LOCAL, Destination as SpoolDestination, Spool, SpoolError, default_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.client import Response
+    from otel_asayer.spool import Lease, Written
 
-__all__ = ["Delivery", "Destination", "shared"]
+__all__ = ["Delivery", "Destination", "shared", "spool_of", "spool_root"]
 
 _logger = logging.getLogger(__name__)
-
-_MOST_SPLITS: Final = 40
-"""Requests that one export may halve because a document spoils them: enough for some spoilt ones among thousands, and an end when all are."""
-
-_LEAST_BYTES: Final = 64 * 1024
-"""Bytes below which requests are not made smaller, however overloaded Elasticsearch is: from there on their number would be the load."""
-
-_TO_BE_RETRIED: Final = (Outcome.TRANSIENT, Outcome.OVERLOADED)
 
 _system_random: Final = SystemRandom()  # forked workers would share the state of any other
 
@@ -72,15 +68,17 @@ class Delivery:
 
     Args:
         config: Where to, and how.
+        spool: Where undelivered operations wait; None: they are lost.
         client: The way there; default, a `Client` of `config`.
         clock: Seconds that only grow.
         random: Numbers from 0 to 1.
         wait: Waits for some seconds, or less once the event is set.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (clock, random and wait are injected by tests)
         self,
         config: Config,
+        spool: Spool | None = None,
         *,
         client: Destination | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -89,46 +87,81 @@ class Delivery:
     ) -> None:
         self.config = config
         self.obstacle = config.closed or ("" if config.has_destination else f"{OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT} is not set")
+        self.spool = spool
         self.client = client or Client(config)
         self.clock = clock
         self.random = random
-        self._target = bulk.target(config.pipeline)
         self.counters = Counters()
-        self.patience = Patience(config.timeout, clock)
+        self.patience = Patience(config.timeout, clock, prompt=spool is not None)
         self.request_bytes = config.max_request_bytes
-        self._digest = Digest(self.counters, _logger, clock)
+        self.drainer = Drainer(self, spool) if spool and not self.obstacle else None
+        self._target = bulk.target(config.pipeline)
+        self._digest = Digest(self.counters, _logger, clock, spool.folder if spool else None)
         self._stopped = threading.Event()
         self._wait = wait
-        self._setup = _Setup(config)
+        self._first_contact = FirstContact(config)
         self._said: set[str] = set()
+
+    @classmethod
+    def of(cls, config: Config) -> Delivery:
+        """Return a delivery with the spool that `config` asks for."""
+        return cls(config, spool_of(config))
 
     def announce(self) -> None:
         """Say, once, when by these settings nothing can be delivered, unless the start-up message has said why."""
         reasons = [str(problem) for problem in self.config.problems if problem.closes is Closes.EXPORTER] or [self.obstacle]
         if self.obstacle and (new := unsaid(reasons)):
-            _logger.warning("No telemetry is sent to Elasticsearch: %s.", "; ".join(new))
+            kept = f" It is kept in {self.spool.folder}, and sent when somebody says so." if self.spool else ""
+            _logger.warning("No telemetry is sent to Elasticsearch: %s.%s", "; ".join(new), kept)
 
     def deliver(self, operations: Sequence[bytes]) -> bool:
-        """Deliver all operations, within the deadline of the settings; return whether Elasticsearch has every one of them now.
-
-        Only where there is no `obstacle`.
-        """
+        """Deliver all operations, or put them on the disk; return whether each is in one of the two now."""
         if not operations:
             return True
-        delivered = _Export(self).run(operations)
+        if self.obstacle:
+            return self.keep(operations, "no destination", self.obstacle)
+        if self.drainer:
+            self.drainer.start()
+        lease = self._write_ahead(operations) if self.config.spool == "always" else None
+        safe = self.settle(Export(self, self.patience.allow).run(operations), lease)
         self._digest.write_when_due()
-        return delivered
+        return safe
 
-    def keep(self, operations: Sequence[bytes], finding: Finding) -> None:
-        """Take over operations that could not be delivered, though nothing is wrong with them."""
-        self.counters.add(Fate.DROPPED, len(operations), finding.cause, finding.reason)
-        if finding.advice:
-            reason = finding.reason or "without a reason"
-            self._say_once(finding.cause, f"Elasticsearch does not take all telemetry: {finding.cause}, {reason}. {finding.advice}.")
+    def settle(self, left: Sequence[Left], lease: Lease | None) -> bool:
+        """Take over what an export left: put it on the disk, or count it as lost; return whether nothing is lost.
 
-    def reject(self, operations: Sequence[bytes], finding: Finding) -> None:
-        """Take over operations that Elasticsearch will never index as they are."""
-        self.counters.add(Fate.REJECTED, len(operations), finding.cause, finding.reason)
+        Args:
+            left: what was not delivered.
+            lease: the body on the disk that holds the exported operations, if there is one; it ends here.
+        """
+        refused = [(operation, str(one.finding)) for one in left if one.for_good for operation in one.operations]
+        kept = [operation for one in left if not one.for_good for operation in one.operations]
+        for one in left:
+            self._account(one, on_disk=lease is not None)
+        safe = self._reject(refused)
+        if lease is not None:
+            return self._give_back(lease, kept) and safe
+        for one in left:
+            safe = (one.for_good or self.keep(one.operations, one.finding.cause, one.finding.reason)) and safe
+        return safe
+
+    def keep(self, operations: Sequence[bytes], cause: str, reason: str = "") -> bool:
+        """Put operations that could not be delivered on the disk; where that cannot be, they are lost. Return whether they are there."""
+        if self.spool is None:
+            self.counters.add(Fate.DROPPED, len(operations), cause, reason)
+            return False
+        try:
+            self.count_written(self.spool.write(operations), cause, reason)
+        except SpoolError as error:
+            self.counters.add(Fate.DROPPED, len(operations), "spool", str(error))
+            return False
+        return True
+
+    def count_written(self, written: Written, cause: str, reason: str) -> None:
+        """Count what was put on the disk, and what had to make room for it."""
+        self.counters.add(Fate.SPOOLED, written.documents, cause, reason)
+        if written.evicted:
+            self.counters.add(Fate.EVICTED, written.evicted, "spool is full")
 
     def lose(self, number: int, cause: str, reason: str = "") -> None:
         """Count documents that never became operations."""
@@ -142,7 +175,15 @@ class Delivery:
         Raises:
             Unreachable: Elasticsearch does not answer.
         """
-        return self._setup.run(self.client, timeout)
+        return self._first_contact.make(self.client, timeout)
+
+    def connect(self) -> None:
+        """Import and build what requests need.
+
+        Raises:
+            Unreachable: the settings do not make a client; the reason says why.
+        """
+        self.client.connect()
 
     def send(self, operations: Sequence[bytes], timeout: float) -> Response:
         """Send one bulk request.
@@ -165,6 +206,8 @@ class Delivery:
     def stop(self) -> None:
         """Learn that the process ends: waiting is over, and what is under way has a second."""
         self._stopped.set()
+        if self.drainer:
+            self.drainer.wake()
         self.client.give_up(self.patience.stop())
 
     def close(self) -> None:
@@ -172,6 +215,48 @@ class Delivery:
         self.client.close()
         if not self.obstacle:
             self._digest.write()
+
+    def _account(self, left: Left, *, on_disk: bool) -> None:
+        finding = left.finding
+        if finding.advice:
+            reason = finding.reason or "without a reason"
+            self._say_once(finding.cause, f"Elasticsearch does not take all telemetry: {finding.cause}, {reason}. {finding.advice}.")
+        if left.for_good:
+            self.counters.add(Fate.REJECTED, len(left.operations), finding.cause, finding.reason)
+        elif on_disk:
+            self.counters.add(Fate.SPOOLED, len(left.operations), finding.cause, finding.reason)
+
+    def _reject(self, refused: Sequence[tuple[bytes, str]]) -> bool:
+        """Keep what Elasticsearch refused for good, with its reasons, where a person can look at it."""
+        if self.spool is not None and refused:
+            try:
+                self.spool.reject(refused)
+            except SpoolError as error:
+                _logger.debug("Rejected documents could not be kept: %s", error)
+        return not refused
+
+    def _write_ahead(self, operations: Sequence[bytes]) -> Lease | None:
+        if self.spool is None:
+            return None
+        try:
+            written, lease = self.spool.write_ahead(operations)
+        except SpoolError as error:
+            self._say_once("write ahead", f"Telemetry is sent without being written to the disk first: {error}")
+            return None
+        if written.evicted:
+            self.counters.add(Fate.EVICTED, written.evicted, "spool is full")
+        return lease
+
+    def _give_back(self, lease: Lease, kept: Sequence[bytes]) -> bool:
+        try:
+            if kept:
+                lease.replace(kept)
+            else:
+                lease.done()
+        except SpoolError as error:
+            # The body stays as it is, and is sent once more when its lease is stale: the documents' ids make that harmless.
+            _logger.debug("A body of the spool could not be changed: %s", error)
+        return True
 
     def _say_once(self, subject: str, sentence: str) -> None:
         if subject not in self._said:
@@ -185,190 +270,17 @@ _shared: Final[dict[tuple[int, Config], Delivery]] = {}
 def shared(config: Config) -> Delivery:
     """Return this process's delivery for `config`."""
     key = os.getpid(), config
-    return _shared.get(key) or _shared.setdefault(key, Delivery(config))
+    return _shared.get(key) or _shared.setdefault(key, Delivery.of(config))
 
 
-class _Setup:
-    """First contact, once: of two threads that export at the same time one sets up, and the other waits for what it will need."""
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._done = config.setup == "off"
-        self._lock = threading.Lock()
-
-    def run(self, client: Destination, timeout: float) -> bool:
-        if self._done:
-            return False
-        if not self._lock.acquire(timeout=timeout):
-            raise Unreachable("another thread's first contact is still under way")
-        try:
-            if not self._done:
-                self._ensure(client, timeout)
-                self._done = True
-        finally:
-            self._lock.release()
-        return True
-
-    def _ensure(self, client: Destination, timeout: float) -> None:
-        try:
-            problems = ensure(client, self._config, timeout=timeout).problems
-        except Unreachable:
-            raise
-        except Exception as error:
-            problems = (f"Elasticsearch was not set up: its answers were not understood ({type(error).__name__}). Documents are sent all the same.",)
-        for problem in problems:
-            _logger.warning("%s", problem)
+def spool_root(config: Config) -> Path:
+    """Return the folder in which the spools of all destinations lie."""
+    return Path(config.spool_directory) if config.spool_directory else default_directory(dict(config.base_directories))
 
 
-class _Later(Exception):  # noqa: N818 (a turn of the road, which `_Export` alone takes)
-    """Nothing more can be sent in this round."""
-
-    def __init__(self, finding: Finding, least_pause: float = 0.0) -> None:
-        super().__init__(finding)
-        self.finding = finding
-        self.least_pause = least_pause
-
-
-class _Export:
-    """One call of `Delivery.deliver`: rounds, in each of which everything that still needs it is sent once, and pauses between them."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        self._delivery = delivery
-        self._complete = True
-        self._splits = 0
-        self._trouble = Finding(Outcome.TRANSIENT, "deadline", f"no try fitted into {delivery.config.timeout:g} s")
-        self._least_pause = 0.0
-        self._most_bytes = delivery.request_bytes
-
-    def run(self, operations: Sequence[bytes]) -> bool:
-        """Deliver; return whether Elasticsearch has every operation."""
-        if self._delivery.has_stopped():
-            self._connect()
-        self._begin()
-        for number, pause in enumerate(pauses(self._delivery.random)):
-            if self._left() > 0:
-                if number:
-                    self._delivery.counters.add(Fate.RETRIED, len(operations), self._trouble.cause)
-                operations = self._round(operations)
-            if not operations:
-                return self._complete
-            if not self._wait(max(pause, self._least_pause)):
-                break
-        self._delivery.patience.failed()
-        self._delivery.keep(operations, self._trouble)
-        return False
-
-    def _begin(self) -> None:
-        seconds, self._repeat = self._delivery.patience.allow()
-        self._deadline = self._delivery.clock() + seconds
-
-    def _left(self) -> float:
-        return self._deadline - self._delivery.clock()
-
-    def _connect(self) -> None:
-        """Import the client before the last second begins: it takes half of that, and tells nothing about the server."""
-        with suppress(Unreachable):  # the request that follows raises it again
-            self._delivery.client.connect()
-
-    def _wait(self, seconds: float) -> bool:
-        """Wait for the next round; return whether there is one."""
-        if not self._repeat or self._delivery.has_stopped() or seconds >= self._left():
-            return False
-        self._delivery.pause(seconds)
-        if self._delivery.has_stopped():
-            self._begin()
-        return True
-
-    def _round(self, operations: Sequence[bytes]) -> Sequence[bytes]:
-        """Send every operation once; return those that have to be sent again."""
-        again: list[bytes] = []
-        parts = deque(bulk.bodies(operations, min(self._most_bytes, self._delivery.request_bytes)))
-        self._least_pause = 0.0
-        try:
-            self._set_up()
-            while parts:
-                again += self._send(parts)
-        except _Later as later:
-            self._trouble, self._least_pause = later.finding, later.least_pause
-        return [*again, *chain.from_iterable(parts)]
-
-    def _set_up(self) -> None:
-        try:
-            if self._delivery.set_up(max(0.0, self._left())):
-                self._answered()
-        except Unreachable as failure:
-            raise _Later(Finding(Outcome.TRANSIENT, "unreachable", failure.reason)) from None
-
-    def _answered(self) -> None:
-        self._delivery.patience.succeeded()
-        if self._delivery.has_stopped():
-            self._begin()
-
-    def _send(self, parts: deque[Sequence[bytes]]) -> Sequence[bytes]:
-        """Send the first of `parts` and take it away, or put its halves in its place; return what of it has to be sent again."""
-        operations = parts[0]
-        response = self._request(operations)
-        finding = bulk.judge_request(response.status, response.body)
-        if finding.outcome in _TO_BE_RETRIED:
-            self._dispose(finding, operations)
-            raise _Later(finding, retry_after(response.headers))
-        again = self._settle(operations, response.body) if finding.outcome is Outcome.INDEXED else ()
-        if not again:
-            self._answered()
-        parts.popleft()
-        if finding.outcome is Outcome.SPLIT:
-            parts.extendleft(self._halves(operations, finding))
-        elif finding.outcome is Outcome.CONFIGURATION:
-            self._dispose(finding, [*operations, *chain.from_iterable(parts)])
-            parts.clear()
-        return again
-
-    def _request(self, operations: Sequence[bytes]) -> Response:
-        left = self._left()
-        if left <= 0:
-            raise _Later(self._trouble)
-        try:
-            return self._delivery.send(operations, left)
-        except Unreachable as failure:
-            raise _Later(Finding(Outcome.TRANSIENT, "unreachable", failure.reason)) from None
-
-    def _halves(self, operations: Sequence[bytes], finding: Finding) -> Sequence[Sequence[bytes]]:
-        """The halves, the second first, of a request that was too large or held a spoilt document; nothing where halving is at its end."""
-        too_large = finding.cause == "http 413"
-        self._splits += not too_large
-        if len(operations) == 1 or self._splits > _MOST_SPLITS:
-            self._dispose(finding._replace(outcome=Outcome.REFUSED), operations)
-            return ()
-        if too_large:
-            self._delivery.request_bytes = min(self._delivery.request_bytes, sum(map(len, operations)) // 2)
-        middle = len(operations) // 2
-        return operations[middle:], operations[:middle]
-
-    def _settle(self, operations: Sequence[bytes], body: bytes) -> list[bytes]:
-        """Count what became of each operation of an answered request; return those that have to be sent again."""
-        try:
-            answer = bulk.parse_answer(body, len(operations))
-        except bulk.Malformed as problem:
-            raise _Later(Finding(Outcome.TRANSIENT, "malformed answer", str(problem))) from None
-        self._delivery.counters.add(Fate.INDEXED, answer.indexed)
-        groups: dict[Finding, list[bytes]] = {}
-        for position, finding in answer.others:
-            groups.setdefault(finding, []).append(operations[position])
-        return [operation for finding, group in groups.items() for operation in self._dispose(finding, group)]
-
-    def _dispose(self, finding: Finding, operations: Sequence[bytes]) -> Sequence[bytes]:
-        """Do with operations what was found about them; return those that have to be sent again."""
-        if finding.outcome in _TO_BE_RETRIED:
-            self._trouble = finding
-            if finding.outcome is Outcome.OVERLOADED:
-                self._most_bytes = max(_LEAST_BYTES, min(self._most_bytes, sum(map(len, operations)) // 2))
-            return operations
-        if finding.outcome is Outcome.DUPLICATE:
-            self._delivery.counters.add(Fate.DUPLICATE, len(operations))
-            return ()
-        self._complete = False
-        if finding.outcome is Outcome.CONFIGURATION:
-            self._delivery.keep(operations, finding)
-        else:
-            self._delivery.reject(operations, finding)
-        return ()
+def spool_of(config: Config) -> Spool | None:
+    """Return the spool that `config` asks for: one folder per destination, so that nothing is sent to the wrong one."""
+    if config.spool == "off":
+        return None
+    addresses = config.endpoint or ((config.cloud_id,) if config.cloud_id else ())
+    return Spool(spool_root(config), SpoolDestination.of(addresses) if addresses else LOCAL, max_bytes=config.spool_max_bytes)

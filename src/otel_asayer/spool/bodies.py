@@ -14,23 +14,14 @@ import json
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-try:
-    from isal import isal_zlib as compressor
-except ImportError:
-    import zlib as compressor  # type: ignore[no-redef]
-
 from otel_asayer.spool.directory import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from otel_asayer.spool.directory import Folder
 
-__all__ = ["Damage", "DamagedBodyError", "compress", "open_body", "operations_of", "salvage"]
-
-_LEVEL: Final = 1
-_GZIP: Final = 31
-"""zlib's code for its largest window within gzip's header and trailer."""
+__all__ = ["Damage", "DamagedBodyError", "open_body", "operations_of", "salvage"]
 
 _LONGEST_LINE: Final = 128 * 1024 * 1024
 """Bytes. No request is that long; without a limit, a damaged file could decompress to a thousand times its size in one line."""
@@ -50,12 +41,6 @@ class Damage(NamedTuple):
 
 class DamagedBodyError(Exception):
     """The rest of a body cannot be read; the message says why."""
-
-
-def compress(operations: Sequence[bytes]) -> bytes:
-    """Return the file's content: one gzip member, without a name or time of its own."""
-    compression = compressor.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    return compression.compress(b"".join(operations)) + compression.flush()
 
 
 def open_body(folder: Folder, name: str) -> BinaryIO | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_asayer.spool.bodies import Damage, DamagedBodyError, compress, open_body, salvage
+from otel_asayer.compression import gzip_of
+from otel_asayer.spool.bodies import Damage, DamagedBodyError, open_body, salvage
 from otel_asayer.spool.names import new_body, temporary_name
 from otel_asayer.spool.place import DAMAGED
 from otel_asayer.spool.space import evict
@@ -109,7 +110,7 @@ class Lease:
             # Whoever took a lost lease has the whole body.
             if operations and folder.size(self._entry.name) is not None:
                 rest = new_body(self.written_ns, len(operations))
-                folder.write(rest, temporary_name(rest), compress(operations))
+                folder.write(rest, temporary_name(rest), gzip_of(operations))
             self._remove(folder)
         self._on_return()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from otel_asayer.spool.bodies import compress
+from otel_asayer.compression import gzip_of
 from otel_asayer.spool.directory import SpoolError
 from otel_asayer.spool.names import new_body, reasons_name, temporary_name
 from otel_asayer.spool.space import Written, evict, footprint
@@ -25,7 +25,7 @@ def reject(folder: Folder, rejected: Sequence[tuple[bytes, str]], *, max_bytes: 
         SpoolError: they could not be written, or take more than `max_bytes`.
     """
     body = new_body(now_ns, len(rejected))
-    operations = compress([operation for operation, _ in rejected])
+    operations = gzip_of([operation for operation, _ in rejected])
     reasons = b"".join(_reason_line(operation, reason) for operation, reason in rejected)
     size = footprint(len(operations)) + footprint(len(reasons))
     if size > max_bytes:

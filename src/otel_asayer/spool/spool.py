@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from otel_asayer.compression import gzip_of
 from otel_asayer.spool import reading, recovery, rejected
-from otel_asayer.spool.bodies import compress
 from otel_asayer.spool.directory import Folder, SpoolError
 from otel_asayer.spool.lease import Lease
 from otel_asayer.spool.locations import LOCAL, Destination
@@ -190,7 +190,7 @@ class Spool:
         entry = Entry(body, body, now_ns, len(operations))
         if not operations:
             return Written(0, 0, 0), entry
-        content = compress(operations)
+        content = gzip_of(operations)
         size = footprint(len(content))
         with self._place.make() as folder:
             entry = entry._replace(name=held_name(body) if held else body)

@@ -9,7 +9,7 @@ import pytest
 
 from otel_asayer.config import Config
 from otel_asayer.counters import Count, Fate
-from otel_asayer.elasticsearch import delivery as delivery_module
+from otel_asayer.elasticsearch import first_contact
 from otel_asayer.elasticsearch.client import Client, Response, Unreachable
 from otel_asayer.elasticsearch.delivery import Delivery, shared
 from otel_asayer.elasticsearch.templates import SetupReport
@@ -391,7 +391,7 @@ class TestSetup:
             timeouts.append(timeout)
             return SetupReport(problems=("Setup found a problem.",))
 
-        monkeypatch.setattr(delivery_module, "ensure", ensure)
+        monkeypatch.setattr(first_contact, "ensure", ensure)
         return timeouts
 
     def test_elasticsearch_is_set_up_once_before_the_first_bulk_request(self, calls: list[float], caplog: pytest.LogCaptureFixture) -> None:
@@ -410,7 +410,7 @@ class TestSetup:
                 raise reply
             return SetupReport()
 
-        monkeypatch.setattr(delivery_module, "ensure", ensure)
+        monkeypatch.setattr(first_contact, "ensure", ensure)
         world = World(setup="auto")
         assert (world.deliver(A), replies, world.sent) == (True, [], [["a"]])
 
@@ -420,7 +420,7 @@ class TestSetup:
         def ensure(*_: object, timeout: float) -> SetupReport:
             raise KeyError("name")
 
-        monkeypatch.setattr(delivery_module, "ensure", ensure)
+        monkeypatch.setattr(first_contact, "ensure", ensure)
         assert (World(setup="auto").deliver(A), caplog.messages) == (
             True,
             ["Elasticsearch was not set up: its answers were not understood (KeyError). Documents are sent all the same."],
@@ -435,7 +435,7 @@ class TestSetup:
             go_on.wait()
             return SetupReport()
 
-        monkeypatch.setattr(delivery_module, "ensure", ensure)
+        monkeypatch.setattr(first_contact, "ensure", ensure)
         world = World(setup="auto")
         threads = [threading.Thread(target=world.deliver, args=(body,)) for body in (A, B)]
         threads[0].start()
@@ -454,7 +454,7 @@ class TestSetup:
             go_on.wait()
             return SetupReport()
 
-        monkeypatch.setattr(delivery_module, "ensure", ensure)
+        monkeypatch.setattr(first_contact, "ensure", ensure)
         world = World(setup="auto", timeout=0.01)
         thread = threading.Thread(target=world.deliver, args=(A,))
         thread.start()
@@ -516,7 +516,7 @@ class TestTheEnd:
             return SetupReport()
 
         world = World(setup="auto")
-        monkeypatch.setattr(delivery_module, "ensure", ensure)
+        monkeypatch.setattr(first_contact, "ensure", ensure)
         world.delivery.stop()
         assert (world.deliver(A), world.timeouts) == (True, [1.0])
 

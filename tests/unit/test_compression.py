@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_asayer.elasticsearch import compression
+from otel_asayer import compression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

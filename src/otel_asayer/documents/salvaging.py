@@ -1,0 +1,158 @@
+"""Documents that contradict a mapping: the value that does is put aside, so that all the rest is indexed and nothing is lost.
+
+Elasticsearch refuses a whole document for one value, and names that value's field in its reason. Rules of what is put aside, by round:
+
+1. The attribute that the reason names: an attribute of the document, its resource, its scope or a link, or its body. Where it names none
+   (`Limit of total fields [1000] has been exceeded`), every attribute of the document.
+2. A document that was refused again, which shows in that something of it is put aside already: everything that can be.
+
+What stays in any case is what documents are found by: the session id, and in the second round the service's name.
+
+What is put aside stands in one attribute, `otel_asayer.unmapped`, as JSON text of one map. Its keys are the names of attributes; those of the
+rest are paths (`resource.attributes.<name>`, `links.0.attributes.<name>`, `body.structured`), and an attribute whose own name begins like a
+path is told apart by `attributes.` before it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+
+from otel_asayer.attributes import SESSION_ID, UNMAPPED
+from otel_asayer.documents.values import json_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["salvage"]
+
+_SERVICE_NAME: Final = "service.name"
+_ATTRIBUTES: Final = "attributes."
+_PATHS: Final = (_ATTRIBUTES, "resource.attributes.", "scope.attributes.", "links.", "body.")
+_KEPT: Final = frozenset((_ATTRIBUTES + SESSION_ID, _ATTRIBUTES + UNMAPPED))
+_FIELD: Final = re.compile(r"failed to parse field \[(.+)\] of type \[")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+class _Field(NamedTuple):
+    """A value that can be put aside."""
+
+    holder: dict[str, Any]
+    name: str
+    path: str
+    """As Elasticsearch writes it in a reason, with the control characters taken out that are taken out of reasons."""
+    key: str
+    """What it is called where it is put."""
+
+
+def salvage(operation: bytes, reason: str) -> bytes | None:
+    """Return an operation that was refused for a value, with that value put aside; or None if there is nothing left to put aside.
+
+    Called again with its own result, should that be refused as well, it puts aside all that can be; the third time it returns None.
+
+    Args:
+        operation: the two lines of a document in a bulk request, as `Encoder` makes them. The first one stays as it is, so the `_id` does, too.
+        reason: Elasticsearch's reason for refusing the document; it may be cut, and control characters in it may be replaced by spaces.
+    """
+    header, line_break, line = operation.partition(b"\n")
+    document = _parsed(line)
+    attributes = document.get("attributes")
+    if not isinstance(attributes, dict) or _is_beyond_help(reason):
+        return None
+    fields = list(_fields(document, attributes))
+    chosen = _everything(fields) if UNMAPPED in attributes else _refused(fields, reason)
+    if not chosen:
+        return None
+    moved = {field.key: field.holder.pop(field.name) for field in chosen}
+    attributes[UNMAPPED] = orjson.dumps(_merged(attributes.get(UNMAPPED), moved)).decode()
+    return header + line_break + json_line(document)
+
+
+def _parsed(text: bytes | str) -> dict[str, Any]:
+    """Return the map that is written in `text`; an empty one if there is none."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _is_beyond_help(reason: str) -> bool:
+    """Whether the refused value is one that stays where it is: an id, a time, a name."""
+    named = _FIELD.search(reason)
+    return named is not None and (named[1] in _KEPT or not named[1].startswith(_PATHS))
+
+
+def _fields(document: dict[str, Any], attributes: dict[str, Any]) -> Iterator[_Field]:
+    for name in attributes:
+        if name not in (SESSION_ID, UNMAPPED):
+            yield _field(attributes, _ATTRIBUTES, name, _ATTRIBUTES + name if name.startswith(_PATHS) else name)
+    for part in ("resource", "scope"):
+        yield from _within(_map(document.get(part)).get("attributes"), f"{part}.attributes.")
+    yield from _within(document.get("body"), "body.")
+    links = document.get("links")
+    for index, link in enumerate(links if isinstance(links, list) else ()):
+        of_link = _map(_map(link).get("attributes"))
+        yield from (_field(of_link, "links.attributes.", name, f"links.{index}.attributes.{name}") for name in of_link)
+
+
+def _within(holder: Any, prefix: str) -> Iterator[_Field]:
+    return (_field(holder, prefix, name, prefix + name) for name in _map(holder))
+
+
+def _field(holder: dict[str, Any], prefix: str, name: str, key: str) -> _Field:
+    return _Field(holder, name, _CONTROL.sub(" ", prefix + name), key)
+
+
+def _map(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _everything(fields: Iterable[_Field]) -> list[_Field]:
+    """Return what is put aside in the second round. The text of a body is what a log record says, and fits any mapping of a text."""
+    return [field for field in fields if field.key not in (f"resource.attributes.{_SERVICE_NAME}", "body.text")]
+
+
+def _refused(fields: Sequence[_Field], reason: str) -> list[_Field]:
+    """Return what is put aside in the first round: the fields that the reason names in the clearest way."""
+    for is_named in (_is_itself_named, _is_above_the_named, _is_below_the_named, _is_cut, _is_named_without_path):
+        if chosen := [field for field in fields if is_named(field, reason)]:
+            return chosen
+    return [field for field in fields if field.path.startswith(_ATTRIBUTES)] or _everything(fields)
+
+
+def _is_itself_named(field: _Field, reason: str) -> bool:
+    return f"[{field.path}]" in reason
+
+
+def _is_above_the_named(field: _Field, reason: str) -> bool:
+    """A value within the attribute's is the refused one: `Limit of mapping depth [20] has been exceeded due to object field [attributes.a.a.a]`."""
+    return f"[{field.path}." in reason
+
+
+def _is_below_the_named(field: _Field, reason: str) -> bool:
+    """Where attributes are mapped as objects, `attributes.a` is refused for an attribute `a.b`."""
+    start = len(next(filter(field.path.startswith, ("links.attributes.", *_PATHS))))
+    dots = [match.start() for match in re.finditer(r"\.", field.path[start:])]
+    return any(f"[{field.path[: start + dot]}]" in reason for dot in dots)
+
+
+def _is_cut(field: _Field, reason: str) -> bool:
+    """Reasons are cut, and so are long names in them."""
+    _, _, rest = reason.rpartition("[")
+    return rest.startswith(("links.", *_PATHS)) and "]" not in rest and field.path.startswith(rest)
+
+
+def _is_named_without_path(field: _Field, reason: str) -> bool:
+    name = _CONTROL.sub(" ", field.name)
+    return reason.endswith((f": ['{name}']", f": [{name}]", f" value for {name}", f"] for {name}")) or f" introduction of [{name}] within [" in reason
+
+
+def _merged(present: Any, moved: dict[str, Any]) -> dict[str, Any]:
+    """Return `moved` together with what was put aside before. Whatever else stands in its place is the application's own, and is kept as it is."""
+    before = _parsed(present) if isinstance(present, str) else {}
+    if present is None or (before and before.keys().isdisjoint(moved)):
+        return {**before, **moved}
+    return {UNMAPPED: present, **moved}

@@ -1,0 +1,157 @@
+"""What drains the spool: a thread behind, which sends what waits on the disk, oldest first, as long as Elasticsearch takes it.
+
+It looks at the folder once when the process first exports, then every half minute, so that what another process left behind, killed or ended,
+is delivered too. A failed try is followed by a pause of full jitter, up to a minute, or what Elasticsearch asks for.
+
+A body whose documents wait for somebody to mend a key or a template goes to the end of the line, so that it does not hold up the others; a
+pass ends where it meets what it put there.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from otel_asayer.counters import Fate
+from otel_asayer.elasticsearch.backoff import Allowance, long_pauses
+from otel_asayer.elasticsearch.bulk import Finding, Outcome
+from otel_asayer.elasticsearch.export import Export, Left, Road
+from otel_asayer.spool import SpoolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from otel_asayer.config import Config
+    from otel_asayer.spool import Lease, Spool, SpoolStatus, Written
+
+__all__ = ["Drainer", "Origin"]
+
+_logger = logging.getLogger(__name__)
+
+_LOOK_EVERY: Final = 30.0
+"""Seconds between two looks at a spool that was empty."""
+_RECOVER_EVERY: Final = 300.0
+"""Seconds between two looks for leases whose holder is gone."""
+
+
+class Origin(Road, Protocol):
+    """The delivery whose spool is drained."""
+
+    config: Config
+
+    def settle(self, left: Sequence[Left], lease: Lease | None) -> bool:
+        """Take over what an export left."""
+
+    def count_written(self, written: Written, cause: str, reason: str) -> None:
+        """Count what was put on the disk."""
+
+
+class Drainer:
+    """Sends what waits in `spool` by the way of `delivery`, on a daemon thread that starts when the process first exports."""
+
+    def __init__(self, delivery: Origin, spool: Spool, *, wall_clock: Callable[[], int] = time.time_ns) -> None:
+        self._delivery = delivery
+        self._spool = spool
+        self._wall_clock = wall_clock
+        self._woken = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._recover_at = 0.0
+        self.trouble: Finding | None = None
+        """What kept the last body from being delivered; None after one that was."""
+
+    def start(self) -> None:
+        """Start the thread; nothing happens the second time."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="otel-asayer-drain", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:  # the interpreter ends: another process will drain
+                _logger.debug("No thread can be started to drain the spool any more.")
+
+    def wake(self) -> None:
+        """Let the thread look at once, or learn that the process ends."""
+        self._woken.set()
+
+    def status(self) -> SpoolStatus:
+        """Return what waits.
+
+        Raises:
+            SpoolError: the spool cannot be used.
+        """
+        return self._spool.status()
+
+    def drain(self, on_progress: Callable[[int], None] = lambda _: None) -> bool:
+        """Send what waits until nothing does, or Elasticsearch takes no more; return whether the spool was emptied.
+
+        Args:
+            on_progress: called with the number of documents delivered of each body.
+
+        Raises:
+            SpoolError: the spool cannot be used.
+        """
+        self._recover()
+        begin = self._wall_clock()
+        while not self._delivery.has_stopped() and (lease := self._spool.lease()):
+            if lease.written_ns >= begin:
+                lease.release()
+                return False
+            if not self._send(lease, on_progress):
+                return False
+        return self._spool.empty
+
+    def _run(self) -> None:
+        pauses = long_pauses(self._delivery.random)
+        while not self._delivery.has_stopped():
+            if self._pass():
+                pauses = long_pauses(self._delivery.random)
+                self._woken.wait(_LOOK_EVERY)
+            else:
+                self._woken.wait(next(pauses))
+            self._woken.clear()
+
+    def _pass(self) -> bool:
+        try:
+            return self.drain()
+        except SpoolError as error:
+            _logger.debug("The spool cannot be drained: %s", error)
+        except Exception:
+            _logger.warning("Draining the spool failed; what waits there stays, and is tried again.", exc_info=True)
+        return False
+
+    def _recover(self) -> None:
+        if self._delivery.clock() >= self._recover_at:
+            self._recover_at = self._delivery.clock() + _RECOVER_EVERY
+            self._spool.recover()
+
+    def _send(self, lease: Lease, on_progress: Callable[[int], None]) -> bool:
+        """Send one body; return whether another may follow."""
+        operations = lease.operations()
+        if lease.damage:
+            self._delivery.counters.add(Fate.DROPPED, lease.damage.documents, "damaged", lease.damage.reason)
+        left = Export(self._delivery, self._allow).run(operations)
+        self.trouble = left[-1].finding if left else None
+        self._count(len(operations) - sum(len(one.operations) for one in left), on_progress)
+        if any(one.finding.outcome is not Outcome.CONFIGURATION and not one.for_good for one in left):
+            if sum(len(one.operations) for one in left) == len(operations):
+                lease.release()
+            else:
+                self._delivery.settle(left, lease)
+            return False
+        self._send_to_the_end([one for one in left if not one.for_good])
+        self._delivery.settle([one for one in left if one.for_good], lease)
+        return True
+
+    def _send_to_the_end(self, waiting: Sequence[Left]) -> None:
+        if operations := [operation for one in waiting for operation in one.operations]:
+            self._spool.write(operations)
+
+    def _count(self, delivered: int, on_progress: Callable[[int], None]) -> None:
+        if delivered:
+            self._delivery.counters.add(Fate.DRAINED, delivered)
+            on_progress(delivered)
+
+    def _allow(self) -> Allowance:
+        """The whole timeout for one try; what follows a failure is a pause of this thread's own."""
+        return Allowance(0.0 if self._delivery.has_stopped() else self._delivery.config.timeout, repeat=False)

@@ -1,0 +1,411 @@
+"""Delivery with a spool behind it: one short try, then the disk, and a drainer that brings it all to Elasticsearch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_asayer.config import Config
+from otel_asayer.counters import Count, Fate
+from otel_asayer.elasticsearch.delivery import Delivery, spool_of
+from otel_asayer.spool import Spool, SpoolError
+from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from otel_asayer.elasticsearch.client import Response
+
+REJECTED = (429, "es_rejected_execution_exception", "rejected execution")
+MISSING = (404, "index_not_found_exception", "no such index [asayer-logs-default]")
+MAPPING = (400, "document_parsing_exception", "[1:2] failed to parse field [attributes.a] of type [long] in document with id 'a'.")
+IMMENSE = (400, "invalid_index_name_exception", "Invalid index name")
+UNAVAILABLE = status(503, {"error": {"type": "unavailable", "reason": "starting"}})
+
+
+def operation(name: str) -> bytes:
+    return b'{"create":{"_index":"traces-generic.otel-default","_id":"%s"}}\n{"attributes":{"a":"%s"}}\n' % (name.encode(), name.encode())
+
+
+A, B, C = map(operation, "abc")
+
+
+class World:
+    """A delivery with a spool, the double it delivers to, and clocks that only the test moves. No thread drains: the test does."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.double = ElasticsearchDouble()
+        self.now = 0.0
+        self.timeouts: list[float] = []
+        config = Config.from_environment({}, **{"endpoint": "http://localhost:9200", "setup": "off", "spool_directory": str(folder), **settings})
+        spool = spool_of(config)
+        assert spool
+        self.spool = spool
+        self.delivery = Delivery(config, spool, client=self, clock=lambda: self.now, random=lambda: 1.0, wait=self._wait)
+        if self.delivery.drainer:
+            self.delivery.drainer.start = lambda: None  # type: ignore[method-assign]
+
+    def _wait(self, _: threading.Event, seconds: float) -> None:
+        raise AssertionError(f"nothing may wait, and something waits {seconds} s")
+
+    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
+        self.timeouts.append(round(timeout, 3))
+        return self.double.request(method, target, body, headers=headers, timeout=timeout)
+
+    def connect(self) -> None:
+        self.double.connect()
+
+    def give_up(self, within: float) -> None:
+        self.double.give_up(within)
+
+    def close(self) -> None:
+        self.double.close()
+
+    def deliver(self, *operations: bytes) -> bool:
+        return self.delivery.deliver(operations)
+
+    def drain(self) -> bool:
+        assert self.delivery.drainer
+        return self.delivery.drainer.drain()
+
+    @property
+    def waiting(self) -> list[bytes]:
+        return list(self.spool.read())
+
+    @property
+    def counts(self) -> dict[Fate, int]:
+        counted: dict[Fate, int] = {}
+        for count, number in self.delivery.counters.snapshot().items():
+            counted[count.fate] = counted.get(count.fate, 0) + number
+        return {fate: number for fate, number in counted.items() if number}
+
+    @property
+    def ids(self) -> list[str]:
+        """The `_id`s of the documents that arrived, in their order."""
+        return [action["create"]["_id"] for exchange in self.double.exchanges for action, _ in exchange.operations]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+class TestOnFailure:
+    def test_what_arrives_is_not_written(self, world: World) -> None:
+        assert (world.deliver(A, B), world.waiting, world.counts) == (True, [], {Fate.INDEXED: 2})
+
+    def test_what_does_not_arrive_at_once_is_on_the_disk(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET)
+        assert (world.deliver(A, B), world.waiting, world.counts) == (True, [A, B], {Fate.SPOOLED: 2})
+
+    def test_an_export_makes_one_short_try(self, world: World) -> None:
+        world.double.reply_with(UNAVAILABLE)
+        world.deliver(A)
+        assert world.timeouts == [2.0]
+
+    def test_only_the_items_that_need_it_are_written(self, world: World) -> None:
+        world.double.reply_with(items(201, REJECTED, 201))
+        world.deliver(A, B, C)
+        assert (world.waiting, world.counts) == ([B], {Fate.INDEXED: 2, Fate.SPOOLED: 1})
+
+    def test_while_the_destination_is_down_nothing_is_asked(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET)
+        world.deliver(A)
+        world.deliver(B)
+        assert (len(world.timeouts), world.waiting) == (1, [A, B])
+
+    def test_once_a_minute_an_export_asks_again(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET)
+        world.deliver(A)
+        world.now = 60.0
+        world.deliver(B)
+        world.deliver(C)
+        assert (world.waiting, world.counts[Fate.INDEXED]) == ([A], 2)
+
+    def test_where_the_disk_refuses_the_loss_is_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Spool, "write", refuse)
+        world.double.reply_with(Fault.RESET)
+        assert world.deliver(A) is False
+        assert world.delivery.counters.snapshot()[Count(Fate.DROPPED, "spool")] == 1
+
+    def test_what_is_refused_for_good_lies_in_rejected_with_its_reason(self, world: World) -> None:
+        world.double.reply_with(items(IMMENSE, 201))
+        assert world.deliver(A, B) is False
+        assert (world.spool.status().rejected_documents, world.waiting, world.counts) == (1, [], {Fate.INDEXED: 1, Fate.REJECTED: 1})
+        assert "Invalid index name" in "".join(path.read_text() for path in (world.spool.folder / "rejected").glob("*.reasons*"))
+
+    def test_what_cannot_even_be_kept_in_rejected_is_still_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Spool, "reject", refuse)
+        world.double.reply_with(items(IMMENSE))
+        assert (world.deliver(A), world.counts) == (False, {Fate.REJECTED: 1})
+
+    def test_documents_that_wait_for_a_template_are_kept_and_the_others_go_on(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+        world.double.reply_with(items(MISSING, 201))
+        world.deliver(A, B)
+        world.deliver(C)
+        assert (world.waiting, world.counts) == ([A], {Fate.INDEXED: 2, Fate.SPOOLED: 1})
+        assert any("The index template of that data stream is missing" in message for message in caplog.messages)
+
+    def test_a_line_says_where_telemetry_waits_and_why(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+        world.double.reply_with(UNAVAILABLE)
+        world.deliver(A, B)
+        world.deliver(C)
+        assert caplog.messages == [
+            f"Telemetry waits for Elasticsearch in {world.spool.folder}, in documents: 2 spooled (http 503: unavailable: starting)."
+        ]
+
+    def test_what_makes_room_is_counted_as_evicted(self, tmp_path: Path) -> None:
+        world = World(tmp_path, spool_max_bytes=1024 * 1024)
+        world.double.reply_with(Fault.RESET)
+        world.deliver(A)
+        for _ in range(300):
+            world.deliver(B)
+        assert world.counts[Fate.EVICTED] > 0
+        assert len(world.waiting) == 301 - world.counts[Fate.EVICTED]
+
+
+class TestSalvage:
+    def test_a_value_that_contradicts_the_mapping_is_put_aside_and_the_document_sent_again(self, world: World) -> None:
+        world.double.reply_with(items(MAPPING, 201))
+        assert world.deliver(A, B) is True
+        assert world.double.exchanges[1].operations[0][1] == {"attributes": {"otel_asayer.unmapped": '{"a":"a"}'}}
+        assert world.counts == {Fate.INDEXED: 2, Fate.SALVAGED: 1}
+
+    def test_what_is_refused_even_so_is_rejected(self, world: World) -> None:
+        world.double.reply_with(items(MAPPING), items(MAPPING))
+        assert (world.deliver(A), world.counts) == (False, {Fate.SALVAGED: 1, Fate.REJECTED: 1})
+
+    def test_a_salvaged_document_that_does_not_arrive_is_kept_in_its_new_form(self, world: World) -> None:
+        world.double.reply_with(items(MAPPING), Fault.RESET)
+        world.deliver(A)
+        assert [b"otel_asayer.unmapped" in kept for kept in world.waiting] == [True]
+
+
+class TestDraining:
+    def test_what_waits_is_delivered_oldest_first(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET)
+        world.deliver(A)
+        world.deliver(B)
+        assert (world.drain(), world.waiting, world.ids[1:], world.counts[Fate.DRAINED]) == (True, [], ["a", "b"], 2)
+
+    def test_it_finds_the_destination_up_again(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET)
+        world.deliver(A)
+        world.drain()
+        world.deliver(B)
+        assert (world.waiting, world.ids[-1]) == ([], "b")
+
+    def test_a_failed_try_leaves_everything_where_it_was(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET, Fault.RESET)
+        world.deliver(A)
+        world.deliver(B)
+        assert (world.drain(), world.waiting, world.spool.status().leased_files) == (False, [A, B], 0)
+
+    def test_what_was_delivered_of_a_body_is_not_sent_again(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET, items(201, REJECTED))
+        world.deliver(A, B)
+        assert (world.drain(), world.waiting) == (False, [B])
+
+    def test_a_document_that_had_arrived_is_a_duplicate(self, world: World) -> None:
+        world.double.reply_with(Fault.LOST_ANSWER)
+        world.deliver(A)
+        world.drain()
+        assert (world.waiting, world.counts[Fate.DUPLICATE]) == ([], 1)
+
+    def test_a_body_that_waits_for_a_template_does_not_hold_up_the_others(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET, items(MISSING))
+        world.deliver(A)
+        world.deliver(B)
+        assert world.drain() is False
+        assert (world.waiting, world.counts[Fate.DRAINED]) == ([A], 1)
+
+    def test_what_is_refused_while_draining_is_rejected(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET, items(IMMENSE))
+        world.deliver(A)
+        assert (world.drain(), world.waiting, world.spool.status().rejected_documents) == (True, [], 1)
+
+    def test_what_another_process_left_is_delivered(self, world: World, tmp_path: Path) -> None:
+        World(tmp_path).spool.write([A])
+        assert (world.drain(), world.ids) == (True, ["a"])
+
+    def test_another_destinations_bodies_are_not_touched(self, world: World, tmp_path: Path) -> None:
+        other = World(tmp_path, endpoint="http://elsewhere:9200")
+        other.spool.write([A])
+        assert (world.drain(), world.ids, other.waiting) == (True, [], [A])
+
+    def test_a_damaged_body_is_counted_and_does_not_stop_the_rest(self, world: World) -> None:
+        world.spool.write([A])
+        (body,) = world.spool.folder.glob("*.ndjson.gz")
+        body.write_bytes(b"no gzip")
+        world.spool.write([B])
+        assert (world.drain(), world.ids, world.delivery.counters.snapshot()[Count(Fate.DROPPED, "damaged")]) == (True, ["b"], 1)
+
+    def test_nothing_is_drained_when_the_process_ends(self, world: World) -> None:
+        world.spool.write([A])
+        world.delivery.stop()
+        assert (world.drain(), world.waiting) == (False, [A])
+
+
+class TestTheThread:
+    def test_it_drains_and_looks_again_when_it_is_woken(self, tmp_path: Path) -> None:
+        world = World(tmp_path)
+        drainer: Any = world.delivery.drainer
+        waits: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 1:
+                world.spool.write([A])
+            else:
+                world.delivery.stop()
+
+        drainer._woken.wait = wait
+        drainer._run()
+        assert (world.ids, waits) == (["a"], [30.0, 30.0])
+
+    def test_it_waits_longer_after_each_failure(self, tmp_path: Path) -> None:
+        world = World(tmp_path)
+        drainer: Any = world.delivery.drainer
+        world.spool.write([A])
+        world.double.reply_with(*[Fault.RESET] * 8)
+        waits: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 8:
+                world.delivery.stop()
+
+        drainer._woken.wait = wait
+        drainer._run()
+        assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+    @pytest.mark.parametrize("error", [SpoolError("The folder is gone."), RuntimeError("a defect")])
+    def test_no_failure_ends_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+        world = World(tmp_path)
+        drainer: Any = world.delivery.drainer
+
+        def fail(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(Spool, "lease", fail)
+        drainer._woken.wait = lambda _: world.delivery.stop()
+        drainer._run()
+
+    def test_it_is_started_by_the_first_export_and_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        started: list[str] = []
+        monkeypatch.setattr("threading.Thread.start", lambda thread: started.append(thread.name))
+        world = World(tmp_path)
+        drainer: Any = world.delivery.drainer
+        del drainer.start
+        world.deliver(A)
+        world.deliver(B)
+        assert started == ["otel-asayer-drain"]
+
+    def test_where_no_thread_can_be_started_exports_go_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(_: object) -> None:
+            raise RuntimeError("can't start new thread at interpreter shutdown")
+
+        monkeypatch.setattr("threading.Thread.start", fail)
+        world = World(tmp_path)
+        drainer: Any = world.delivery.drainer
+        del drainer.start
+        assert world.deliver(A) is True
+
+
+class TestAlways:
+    def test_everything_is_on_the_disk_while_it_is_sent(self, tmp_path: Path) -> None:
+        world = World(tmp_path, spool="always")
+        seen: list[int] = []
+        request = world.double.request
+
+        def look(*arguments: Any, **keywords: Any) -> Response:
+            seen.append(world.spool.status().documents)
+            return request(*arguments, **keywords)
+
+        world.double.request = look  # type: ignore[method-assign]
+        assert (world.deliver(A, B), seen, world.waiting) == (True, [2], [])
+
+    def test_what_does_not_arrive_stays_there(self, tmp_path: Path) -> None:
+        world = World(tmp_path, spool="always")
+        world.double.reply_with(items(201, REJECTED, IMMENSE))
+        world.deliver(A, B, C)
+        assert (world.waiting, world.counts) == ([B], {Fate.INDEXED: 1, Fate.SPOOLED: 1, Fate.REJECTED: 1})
+
+    def test_where_the_disk_refuses_documents_are_sent_all_the_same(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = World(tmp_path, spool="always")
+        monkeypatch.setattr(Spool, "write_ahead", refuse)
+        assert (world.deliver(A), world.counts) == (True, {Fate.INDEXED: 1})
+        assert caplog.messages == ["Telemetry is sent without being written to the disk first: The disk is full."]
+
+    def test_a_body_that_cannot_be_removed_costs_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World(tmp_path, spool="always")
+        monkeypatch.setattr("otel_asayer.spool.Lease.done", refuse)
+        assert (world.deliver(A), world.counts) == (True, {Fate.INDEXED: 1})
+
+
+class TestNowhere:
+    def test_without_a_destination_the_spool_is_the_store(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        world = World(tmp_path, endpoint=None)
+        world.delivery.announce()
+        assert (world.deliver(A, B), world.waiting, world.double.exchanges) == (True, [A, B], [])
+        assert caplog.messages == [
+            (
+                f"No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is not set. It is kept in {tmp_path}/local, and sent "
+                "when somebody says so."
+            )
+        ]
+
+    def test_a_setting_that_closes_keeps_telemetry_for_its_destination(self, tmp_path: Path) -> None:
+        config = Config.from_environment(
+            {
+                "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "http://localhost:9200",
+                "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": "not a key",
+                "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(tmp_path),
+            }
+        )
+        closed = Delivery(config, spool_of(config), client=ElasticsearchDouble())
+        assert closed.deliver([A]) is True
+        assert World(tmp_path).waiting == [A]
+
+
+class TestWhereItLies:
+    def test_off_is_no_spool(self) -> None:
+        assert spool_of(Config.from_environment({}, spool="off")) is None
+
+    def test_the_environments_own_folder_holds_it(self, tmp_path: Path) -> None:
+        spool = spool_of(Config.from_environment({"XDG_STATE_HOME": str(tmp_path)}))
+        assert spool
+        assert spool.folder == tmp_path / "otel-asayer" / "spool" / "local"
+
+    def test_a_cloud_id_is_a_destination_of_its_own(self, tmp_path: Path) -> None:
+        folders = {
+            spool.folder.name
+            for cloud_id in (None, "one:ZXhhbXBsZSQxJDI=", "two:ZXhhbXBsZSQxJDM=")
+            if (spool := spool_of(Config.from_environment({}, cloud_id=cloud_id, spool_directory=str(tmp_path))))
+        }
+        assert len(folders) == 3
+        assert "local" in folders
+
+
+class TestTheEnd:
+    def test_while_the_destination_is_down_the_last_export_goes_to_the_disk_unasked(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET)
+        world.deliver(A)
+        world.delivery.stop()
+        world.deliver(B)
+        assert (len(world.timeouts), world.waiting) == (1, [A, B])
+
+    def test_else_it_is_tried_for_a_second(self, world: World) -> None:
+        world.delivery.stop()
+        world.double.reply_with(Fault.RESET)
+        world.deliver(A)
+        assert (world.timeouts, world.waiting) == ([1.0], [A])
+
+
+def refuse(*_: object) -> Callable[..., None]:
+    raise SpoolError("The disk is full.")

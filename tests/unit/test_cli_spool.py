@@ -1,0 +1,160 @@
+"""`otel-asayer spool`: what waits is shown, looked into, and sent when somebody says so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from otel_asayer.cli.commands import otel_asayer
+from otel_asayer.spool import LOCAL, Destination, Spool
+from otel_asayer.testing import ElasticsearchDouble, items, status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+UNAVAILABLE = status(503, {"error": {"type": "unavailable", "reason": "starting"}})
+
+
+def operation(name: str) -> bytes:
+    return b'{"create":{"_index":"traces-generic.otel-default","_id":"%s"}}\n{"name":"GET /%s"}\n' % (name.encode(), name.encode())
+
+
+A, B, C = map(operation, "abc")
+
+
+@pytest.fixture(autouse=True)
+def _variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL", "on_failure")
+    monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_SETUP", "off")
+    monkeypatch.delenv("OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT", raising=False)
+
+
+@pytest.fixture
+def double() -> Iterator[ElasticsearchDouble]:
+    with ElasticsearchDouble() as running:
+        yield running
+
+
+def run(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(otel_asayer, ["spool", *words, "--directory", str(folder)], env={"COLUMNS": "200"})
+
+
+def spool(folder: Path, *endpoints: str) -> Spool:
+    return Spool(folder, Destination.of(endpoints) if endpoints else LOCAL, max_bytes=2**30)
+
+
+def documents(double: ElasticsearchDouble) -> list[Any]:
+    return [document["name"] for document in double.documents]
+
+
+def test_an_empty_spool_says_so(tmp_path: Path) -> None:
+    result = run(tmp_path, "status")
+    assert (result.exit_code, result.output) == (0, f"Nothing waits in {tmp_path}.\n")
+
+
+def test_status_tells_how_much_waits_for_whom(tmp_path: Path) -> None:
+    spool(tmp_path).write([A])
+    spool(tmp_path, "http://es:9200").write([B, C])
+    result = run(tmp_path, "status")
+    assert result.exit_code == 0
+    assert "nobody yet" in result.output
+    assert "http://es:9200" in result.output
+
+
+def test_status_as_json_has_every_number(tmp_path: Path) -> None:
+    spool(tmp_path, "http://es:9200").write([B, C])
+    (one,) = json.loads(run(tmp_path, "status", "--json").output)
+    assert (one["endpoints"], one["documents"], one["files"], one["rejected_documents"]) == (["http://es:9200"], 2, 1, 0)
+
+
+def test_refused_documents_are_a_problem(tmp_path: Path) -> None:
+    spool(tmp_path).reject([(A, "because")])
+    assert run(tmp_path, "status").exit_code == 1
+
+
+def test_drain_sends_what_waits_for_this_elasticsearch_and_the_local_store(tmp_path: Path, double: ElasticsearchDouble) -> None:
+    spool(tmp_path, double.url).write([A])
+    spool(tmp_path).write([B])
+    spool(tmp_path, "http://elsewhere:9200").write([C])
+    result = run(tmp_path, "drain", "--endpoint", double.url)
+    assert (result.exit_code, result.output, documents(double)) == (0, "2 documents were delivered.\n", ["GET /a", "GET /b"])
+    assert spool(tmp_path, "http://elsewhere:9200").status().documents == 1
+
+
+def test_drain_says_why_it_could_not(tmp_path: Path, double: ElasticsearchDouble) -> None:
+    spool(tmp_path).write([A, B])
+    double.reply_with(UNAVAILABLE)
+    result = run(tmp_path, "drain", "--endpoint", double.url)
+    assert result.exit_code == 1
+    assert result.output == "0 documents were delivered. 2 still wait. Elasticsearch takes no more now: http 503, unavailable: starting.\n"
+
+
+def test_drain_as_json_tells_the_same(tmp_path: Path, double: ElasticsearchDouble) -> None:
+    spool(tmp_path).write([A, B])
+    double.reply_with(items(201, (429, "es_rejected_execution_exception", "busy")))
+    result = run(tmp_path, "drain", "--endpoint", double.url, "--json")
+    assert json.loads(result.output) == {"drained": 1, "waiting": 1, "trouble": "es_rejected_execution_exception, busy"}
+
+
+def test_drain_without_an_endpoint_is_wrong_usage(tmp_path: Path) -> None:
+    result = run(tmp_path, "drain")
+    assert result.exit_code == 2
+    assert "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is not set" in result.output
+
+
+def test_a_wrong_endpoint_is_wrong_usage(tmp_path: Path) -> None:
+    result = run(tmp_path, "drain", "--endpoint", "es:9200")
+    assert (result.exit_code, "expected URLs" in result.output) == (2, True)
+
+
+def test_inspect_shows_the_oldest_documents(tmp_path: Path) -> None:
+    spool(tmp_path).write([A, B])
+    result = run(tmp_path, "inspect", "--limit", "1")
+    assert result.exit_code == 0
+    assert ("GET /a" in result.output, "GET /b" in result.output) == (True, False)
+
+
+def test_inspect_as_json_has_the_documents_whole(tmp_path: Path) -> None:
+    spool(tmp_path).write([A])
+    assert json.loads(run(tmp_path, "inspect", "local", "--json").output) == {
+        "_index": "traces-generic.otel-default",
+        "_id": "a",
+        "_source": {"name": "GET /a"},
+    }
+
+
+def test_inspect_of_a_folder_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
+    result = run(tmp_path, "inspect", "nowhere")
+    assert (result.exit_code, "There is no folder 'nowhere'" in result.output) == (2, True)
+
+
+def test_a_folder_that_cannot_be_used_gives_a_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    spool_folder = tmp_path / "link"
+    spool_folder.symlink_to(tmp_path)
+    result = CliRunner().invoke(otel_asayer, ["spool", "status"], env={"OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(spool_folder)})
+    assert (result.exit_code, result.output.startswith("Error: ")) == (1, True)
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(4, "4 s"), (64, "1 min 4 s"), (3700, "1 h 1 min")])
+def test_an_age_is_shown_in_two_units(seconds: float, shown: str) -> None:
+    from otel_asayer.cli.spool import _duration
+
+    assert _duration(seconds) == shown
+
+
+def test_without_the_extra_the_command_says_what_to_install() -> None:
+    code = "import sys; sys.modules['click'] = None; sys.modules['rich'] = None; from otel_asayer.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (1, "The command otel-asayer needs click and rich: pip install 'otel-asayer[cli]'\n")
+
+
+def test_the_command_is_installed() -> None:
+    code = "import sys; sys.argv = ['otel-asayer', '--version']; from otel_asayer.cli import main; main()"
+    assert "version" in subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
