@@ -129,5 +129,5 @@ def test_without_an_endpoint_everything_is_in_the_local_store(outage: Outage, ru
         visit(app, 3)
     local = Spool(tmp_path / "spool", max_bytes=2**30)
     assert sum(b'"name":"GET /ok"' in operation for operation in local.read()) == 3
-    assert app.output().count(f"It is kept in {local.folder}") == 1
+    assert app.output().count(f"It is kept in {local.folder}: ") == 1
     assert outage.arrived() == []

@@ -120,6 +120,14 @@ def test_inspect_shows_the_oldest_documents(tmp_path: Path) -> None:
     assert ("GET /a" in result.output, "GET /b" in result.output) == (True, False)
 
 
+def test_what_an_application_logged_is_shown_as_it_is_and_without_control_characters(tmp_path: Path) -> None:
+    hostile = json.dumps({"message": "[bold]not markup[/] \x1b[31mnot red"}).encode()
+    spool(tmp_path).write([b'{"create":{"_index":"asayer-logs-default","_id":"a"}}\n' + hostile + b"\n"])
+    output = run(tmp_path, "inspect").output
+    assert "[bold]not markup[/]" in output
+    assert "\x1b" not in output
+
+
 def test_inspect_as_json_has_the_documents_whole(tmp_path: Path) -> None:
     spool(tmp_path).write([A])
     assert json.loads(run(tmp_path, "inspect", "local", "--json").output) == {

@@ -11,12 +11,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from otel_asayer.config import Config
 from otel_asayer.counters import Fate
+from otel_asayer.documents import one_line
 from otel_asayer.elasticsearch import Delivery, spool_root
 from otel_asayer.elasticsearch.drain import Drainer
 from otel_asayer.errors import AsayerError
@@ -124,22 +127,28 @@ def _documents(config: Config, chosen: list[Destination]) -> Iterator[dict[str, 
 
 
 def _table(found: list[tuple[Destination, SpoolStatus]]) -> Table:
-    table = Table("folder", "for", "documents", "files", "MB", "oldest", "refused", "damaged")
-    for column in table.columns[2:]:
-        column.justify = "right"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("folder", no_wrap=True)
+    table.add_column("for", overflow="fold", min_width=22)
+    for column in ("documents", "files", "MB", "oldest", "refused", "damaged"):
+        table.add_column(column, justify="right", no_wrap=True)
     for one, state in found:
         oldest = "" if state.oldest_seconds is None else _duration(state.oldest_seconds)
         numbers = (state.documents, state.files, f"{state.bytes / 1e6:.1f}", oldest, state.rejected_documents, state.damaged_files)
-        table.add_row(one.folder, ", ".join(one.endpoints) or "nobody yet", *map(str, numbers))
+        table.add_row(one.folder, Text(", ".join(one.endpoints) or "nobody yet"), *map(str, numbers))
     return table
 
 
 def _documents_table(documents: list[dict[str, Any]]) -> Table:
-    table = Table("data stream", "_id", "what")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("data stream", overflow="fold", min_width=19)
+    table.add_column("_id", overflow="fold")
+    table.add_column("what", no_wrap=True, overflow="ellipsis", ratio=1)
     for document in documents:
         source = document["_source"]
-        what = source.get("name") or source.get("message") or source.get("event_name") or source.get("body", {}).get("text") or ""
-        table.add_row(document["_index"], document["_id"], str(what).partition("\n")[0])
+        what: object = source.get("name") or source.get("message") or source.get("event_name") or source.get("body", {}).get("text") or ""
+        # As text, never as markup: it is whatever an application logged, and `[…]` would vanish.
+        table.add_row(document["_index"], document["_id"], Text(one_line(str(what).partition("\n")[0])))
     return table
 
 

@@ -2,5 +2,6 @@
 
 from otel_asayer.documents.encoder import DocumentSettings, Encoded, Encoder
 from otel_asayer.documents.salvaging import salvage
+from otel_asayer.documents.values import one_line
 
-__all__ = ["DocumentSettings", "Encoded", "Encoder", "salvage"]
+__all__ = ["DocumentSettings", "Encoded", "Encoder", "one_line", "salvage"]

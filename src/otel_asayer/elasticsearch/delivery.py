@@ -111,7 +111,7 @@ class Delivery:
         """Say, once, when by these settings nothing can be delivered, unless the start-up message has said why."""
         reasons = [str(problem) for problem in self.config.problems if problem.closes is Closes.EXPORTER] or [self.obstacle]
         if self.obstacle and (new := unsaid(reasons)):
-            kept = f" It is kept in {self.spool.folder}, and sent when somebody says so." if self.spool else ""
+            kept = f" It is kept in {self.spool.folder}: `otel-asayer spool drain` sends it." if self.spool else ""
             _logger.warning("No telemetry is sent to Elasticsearch: %s.%s", "; ".join(new), kept)
 
     def deliver(self, operations: Sequence[bytes]) -> bool:

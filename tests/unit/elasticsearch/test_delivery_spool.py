@@ -355,8 +355,8 @@ class TestNowhere:
         assert (world.deliver(A, B), world.waiting, world.double.exchanges) == (True, [A, B], [])
         assert caplog.messages == [
             (
-                f"No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is not set. It is kept in {tmp_path}/local, and sent "
-                "when somebody says so."
+                f"No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is not set. It is kept in {tmp_path}/local: "
+                "`otel-asayer spool drain` sends it."
             )
         ]
 
