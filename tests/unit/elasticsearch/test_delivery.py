@@ -13,7 +13,8 @@ from otel_asayer.elasticsearch import first_contact
 from otel_asayer.elasticsearch.client import Client, Response, Unreachable
 from otel_asayer.elasticsearch.delivery import Delivery, shared
 from otel_asayer.elasticsearch.templates import SetupReport
-from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
+from otel_asayer.testing import Fault, items, status
+from unit.elasticsearch.relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,15 +25,12 @@ REJECTED = (429, "es_rejected_execution_exception", "rejected execution")
 UNAVAILABLE = status(503, {"error": {"type": "unavailable", "reason": "starting"}})
 
 
-class World:
+class World(Relay):
     """A delivery, the double it delivers to, and a clock that only waiting and `take` move."""
 
     def __init__(self, **settings: object) -> None:
-        self.double = ElasticsearchDouble()
-        self.now = 0.0
+        super().__init__()
         self.pauses: list[float] = []
-        self.timeouts: list[float] = []
-        self.takes = 0.0
         self.on_pause: Callable[[], None] = lambda: None
         config = Config.from_environment({}, **{"endpoint": "http://localhost:9200", "setup": "off", **settings})
         self.delivery = Delivery(config, client=self, clock=lambda: self.now, random=lambda: 1.0, wait=self._wait)
@@ -41,20 +39,6 @@ class World:
         self.pauses.append(round(seconds, 3))
         self.now += seconds
         self.on_pause()
-
-    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
-        self.timeouts.append(round(timeout, 3))
-        self.now += self.takes
-        return self.double.request(method, target, body, headers=headers, timeout=timeout)
-
-    def connect(self) -> None:
-        self.double.connect()
-
-    def give_up(self, within: float) -> None:
-        self.double.give_up(within)
-
-    def close(self) -> None:
-        self.double.close()
 
     def deliver(self, *operations: bytes) -> bool:
         return self.delivery.deliver(operations)

@@ -11,10 +11,11 @@ from otel_asayer.counters import Count, Fate
 from otel_asayer.elasticsearch.delivery import Delivery, spool_of
 from otel_asayer.spool import Spool, SpoolError
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
+from unit.elasticsearch.relay import Relay
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from otel_asayer.elasticsearch.client import Response
@@ -33,13 +34,11 @@ def operation(name: str) -> bytes:
 A, B, C = map(operation, "abc")
 
 
-class World:
+class World(Relay):
     """A delivery with a spool, the double it delivers to, and clocks that only the test moves. No thread drains: the test does."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
-        self.double = ElasticsearchDouble()
-        self.now = 0.0
-        self.timeouts: list[float] = []
+        super().__init__()
         config = Config.from_environment({}, **{"endpoint": "http://localhost:9200", "setup": "off", "spool_directory": str(folder), **settings})
         spool = spool_of(config)
         assert spool
@@ -50,19 +49,6 @@ class World:
 
     def _wait(self, _: threading.Event, seconds: float) -> None:
         raise AssertionError(f"nothing may wait, and something waits {seconds} s")
-
-    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
-        self.timeouts.append(round(timeout, 3))
-        return self.double.request(method, target, body, headers=headers, timeout=timeout)
-
-    def connect(self) -> None:
-        self.double.connect()
-
-    def give_up(self, within: float) -> None:
-        self.double.give_up(within)
-
-    def close(self) -> None:
-        self.double.close()
 
     def deliver(self, *operations: bytes) -> bool:
         return self.delivery.deliver(operations)

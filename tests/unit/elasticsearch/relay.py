@@ -1,0 +1,37 @@
+"""What stands between a delivery and the double in the tests of its policy: it notes timeouts, and lets time pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_asayer.testing import ElasticsearchDouble
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_asayer.elasticsearch.client import Response
+
+
+class Relay:
+    """A client of a delivery on a clock of the test's own."""
+
+    def __init__(self) -> None:
+        self.double = ElasticsearchDouble()
+        self.now = 0.0
+        self.timeouts: list[float] = []
+        self.takes = 0.0
+        """Seconds that each request takes."""
+
+    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
+        self.timeouts.append(round(timeout, 3))
+        self.now += self.takes
+        return self.double.request(method, target, body, headers=headers, timeout=timeout)
+
+    def connect(self) -> None:
+        self.double.connect()
+
+    def give_up(self, within: float) -> None:
+        self.double.give_up(within)
+
+    def close(self) -> None:
+        self.double.close()
