@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from opentelemetry.trace import DEFAULT_TRACE_STATE
+
 from otel_asayer._sdk import fields_of
 from otel_asayer.attributes import SESSION_ID
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
@@ -76,13 +78,15 @@ class SpanDocuments:
         }
         if parent is not None:
             document["parent_span_id"] = hex_span_id(parent.span_id)
-        if context.trace_state:
-            document["trace_state"] = context.trace_state.to_header()
-        if span.dropped_attributes:
+        trace_state = context.trace_state
+        if trace_state is not DEFAULT_TRACE_STATE and trace_state:
+            document["trace_state"] = trace_state.to_header()
+        # The lists know it themselves; only what is none of the SDK's own is asked by the span's slower public name.
+        if getattr(own_attributes, "dropped", True) and span.dropped_attributes:
             document["dropped_attributes_count"] = span.dropped_attributes
-        if span.dropped_events:
+        if getattr(events, "dropped", True) and span.dropped_events:
             document["dropped_events_count"] = span.dropped_events
-        if span.dropped_links:
+        if getattr(links, "dropped", True) and span.dropped_links:
             document["dropped_links_count"] = span.dropped_links
         batch.operations.append(streams.traces.operation(trace_id + span_id, document))
 
