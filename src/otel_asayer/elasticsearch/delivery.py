@@ -151,15 +151,16 @@ class Delivery:
             self.counters.add(Fate.DROPPED, len(operations), cause, reason)
             return False
         try:
-            self.count_written(self.spool.write(operations), cause, reason)
+            written = self.spool.write(operations)
         except SpoolError as error:
             self.counters.add(Fate.DROPPED, len(operations), "spool", str(error))
             return False
+        self.counters.add(Fate.SPOOLED, written.documents, cause, reason)
+        self.count_evicted(written)
         return True
 
-    def count_written(self, written: Written, cause: str, reason: str) -> None:
-        """Count what was put on the disk, and what had to make room for it."""
-        self.counters.add(Fate.SPOOLED, written.documents, cause, reason)
+    def count_evicted(self, written: Written) -> None:
+        """Count what had to make room for what was written to the disk."""
         if written.evicted:
             self.counters.add(Fate.EVICTED, written.evicted, "spool is full")
 
@@ -243,8 +244,7 @@ class Delivery:
         except SpoolError as error:
             self._say_once("write ahead", f"Telemetry is sent without being written to the disk first: {error}")
             return None
-        if written.evicted:
-            self.counters.add(Fate.EVICTED, written.evicted, "spool is full")
+        self.count_evicted(written)
         return lease
 
     def _give_back(self, lease: Lease, kept: Sequence[bytes]) -> bool:

@@ -44,8 +44,8 @@ class Origin(Road, Protocol):
     def settle(self, left: Sequence[Left], lease: Lease | None) -> bool:
         """Take over what an export left."""
 
-    def count_written(self, written: Written, cause: str, reason: str) -> None:
-        """Count what was put on the disk."""
+    def count_evicted(self, written: Written) -> None:
+        """Count what had to make room on the disk."""
 
 
 class Drainer:
@@ -58,6 +58,7 @@ class Drainer:
         self._woken = threading.Event()
         self._thread: threading.Thread | None = None
         self._recover_at = 0.0
+        self._least_pause = 0.0
         self.trouble: Finding | None = None
         """What kept the last body from being delivered; None after one that was."""
 
@@ -108,7 +109,7 @@ class Drainer:
                 pauses = long_pauses(self._delivery.random)
                 self._woken.wait(_LOOK_EVERY)
             else:
-                self._woken.wait(next(pauses))
+                self._woken.wait(max(next(pauses), self._least_pause))
             self._woken.clear()
 
     def _pass(self) -> bool:
@@ -130,7 +131,9 @@ class Drainer:
         operations = lease.operations()
         if lease.damage:
             self._delivery.counters.add(Fate.DROPPED, lease.damage.documents, "damaged", lease.damage.reason)
-        left = Export(self._delivery, self._allow).run(operations)
+        export = Export(self._delivery, self._allow)
+        left = export.run(operations)
+        self._least_pause = export.least_pause
         self.trouble = left[-1].finding if left else None
         self._count(len(operations) - sum(len(one.operations) for one in left), on_progress)
         if any(one.finding.outcome is not Outcome.CONFIGURATION and not one.for_good for one in left):
@@ -145,7 +148,7 @@ class Drainer:
 
     def _send_to_the_end(self, waiting: Sequence[Left]) -> None:
         if operations := [operation for one in waiting for operation in one.operations]:
-            self._spool.write(operations)
+            self._delivery.count_evicted(self._spool.write(operations))
 
     def _count(self, delivered: int, on_progress: Callable[[int], None]) -> None:
         if delivered:

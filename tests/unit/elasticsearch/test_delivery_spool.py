@@ -9,7 +9,7 @@ import pytest
 from otel_asayer.config import Config
 from otel_asayer.counters import Count, Fate
 from otel_asayer.elasticsearch.delivery import Delivery, spool_of
-from otel_asayer.spool import Spool, SpoolError
+from otel_asayer.spool import Spool, SpoolError, Written
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
 from unit.elasticsearch.relay import Relay
 
@@ -208,6 +208,13 @@ class TestDraining:
         assert world.drain() is False
         assert (world.waiting, world.counts[Fate.DRAINED]) == ([A], 1)
 
+    def test_what_makes_room_for_a_body_that_goes_to_the_end_is_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        world.spool.write([A])
+        world.double.reply_with(items(MISSING))
+        monkeypatch.setattr(Spool, "write", lambda *_: Written(1, 4096, 7))
+        world.drain()
+        assert world.counts[Fate.EVICTED] == 7
+
     def test_what_is_refused_while_draining_is_rejected(self, world: World) -> None:
         world.double.reply_with(Fault.RESET, items(IMMENSE))
         world.deliver(A)
@@ -267,6 +274,21 @@ class TestTheThread:
         drainer._woken.wait = wait
         drainer._run()
         assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+    def test_it_waits_as_long_as_elasticsearch_asks(self, tmp_path: Path) -> None:
+        world = World(tmp_path)
+        drainer: Any = world.delivery.drainer
+        world.spool.write([A])
+        world.double.reply_with(status(503, retry_after=45))
+        waits: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            world.delivery.stop()
+
+        drainer._woken.wait = wait
+        drainer._run()
+        assert waits == [45.0]
 
     @pytest.mark.parametrize("error", [SpoolError("The folder is gone."), RuntimeError("a defect")])
     def test_no_failure_ends_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
