@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PYTHONS ?= 3.10 3.11 3.12 3.13
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test matrix pythons lint types imports check docs bench clean
+.PHONY: help demo test matrix pythons browser chromium chaos lint types imports check docs site bench clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -17,10 +17,10 @@ $(READY): pyproject.toml requirements/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(READY) ## the whole path on a real Elasticsearch: two services, five requests, one session
-	@PYTHONPATH=tests $(BIN)/python -m examples.demo
+demo: $(READY) ## the whole path: two services, five requests, one session; ELASTICSEARCH=1 with a real one
+	@PYTHONPATH=tests $(BIN)/python -m examples.demo $(if $(ELASTICSEARCH),--elasticsearch)
 
-test: $(READY) ## all tests but the matrix, with branch coverage
+test: $(READY) ## all tests but those with a target of their own, with branch coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
@@ -31,6 +31,15 @@ matrix: $(READY) ## the tests of Elasticsearch 8 and 9, plain, secured and with 
 
 pythons: ## the unit and property tests on every supported Python that this machine has
 	@PYTHONS="$(PYTHONS)" sh requirements/pythons.sh
+
+browser: $(READY) chromium ## the session page in headless Chromium
+	$(BIN)/python -m pytest -m browser
+
+chromium: # Debian's, and only where no Chromium is on this machine yet
+	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null)
+
+chaos: $(READY) ## 200,000 documents through faults of network, Elasticsearch, disk and application, beside OTLP
+	PYTHONPATH=tests $(BIN)/python -m chaos
 
 lint: $(READY) ## ruff: every rule, and the format
 	$(BIN)/ruff check .
@@ -45,6 +54,15 @@ imports: $(READY) ## the map of ARCHITECTURE.md: imports point down only
 docs: $(READY) ## write the generated parts of the documentation anew
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/generate_documents.py
+	$(BIN)/python docs/generate_commands.py
+	$(BIN)/python docs/generate_kibana.py
+
+site: $(VENV)/.docs ## the documentation as a site, in build/site; a warning is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky -d build/doctrees docs build/site
+
+$(VENV)/.docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[docs]'
+	@touch $@
 
 check: lint types imports test ## what must hold before a commit
 
@@ -52,6 +70,7 @@ bench: $(READY) ## the exporter beside OTLP/HTTP, propagation beside B3, as rati
 	$(BIN)/python benchmarks/export.py
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/propagation.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/page.py
 
 clean: ## remove what the targets made, downloads included
 	rm -rf $(VENV) .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist src/*.egg-info

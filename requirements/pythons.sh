@@ -10,7 +10,7 @@ for version in ${PYTHONS:-3.10 3.11 3.12 3.13}; do
   if [ -z "$python" ]; then echo "Python $version: not on this machine"; continue; fi
   environment=.cache/python-$version
   "$python" -m venv "$environment"
-  "$environment/bin/python" -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
+  "$environment/bin/python" -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[test]'
   echo "Python $version:"
   "$environment/bin/python" -m pytest -q tests/unit tests/property
   found=$((found + 1))

@@ -10,16 +10,19 @@ from elasticsearch_server import MODES, SECURED, SMALL_LIMITS, VERSIONS, Endpoin
 
 _ELASTICSEARCH_FIXTURES = {"secured", "small_limits", "elasticsearch_node", "matrix_server"}
 _MATRIX = [NodeConfig(version, mode) for version in VERSIONS for mode in MODES]
+_APART = ("matrix", "browser")
+"""Markers of tests that run only when `-m` speaks of them."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by -m
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs an Elasticsearch, and leave the matrix out unless -m speaks of it."""
+    """Mark what needs an Elasticsearch, and leave out what runs apart unless -m speaks of it."""
     for item in items:
         _mark(item, set(getattr(item, "fixturenames", ())))
-    if "matrix" not in config.option.markexpr:
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("matrix")])
-        items[:] = [item for item in items if not item.get_closest_marker("matrix")]
+    apart = [name for name in _APART if name not in config.option.markexpr]
+    left_out = [item for item in items if any(map(item.get_closest_marker, apart))]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def _mark(item: pytest.Item, fixtures: set[str]) -> None:

@@ -55,6 +55,36 @@ class Store:
         return [hit["_source"] for hit in answer.json()["hits"]["hits"]]
 
 
+LEFT_OVER = "left-over"
+
+
+def wipe(server: Endpoint) -> None:
+    """Leave a server without index templates, without plain indices, without API keys, and with nothing that bears the name `logs`."""
+    resolved = server.request("GET", "/_resolve/index/*").json()
+    for index in resolved["indices"]:
+        if "data_stream" not in index:
+            server.request("DELETE", f"/{index['name']}")
+    streams = [stream["name"] for stream in resolved["data_streams"]]
+    if streams:  # they stay, and a template that a stream needs cannot be deleted: another one takes its place
+        put_template(server, LEFT_OVER, *streams)
+        server.request("POST", "/_aliases", {"actions": [{"remove": {"index": "*", "alias": "logs", "must_exist": False}}]})
+    for name in templates(server):
+        if name != LEFT_OVER:
+            server.request("DELETE", f"/_index_template/{name}")
+    server.request("DELETE", "/_security/api_key", {"owner": True})  # without security there are none, and no such request
+
+
+def templates(server: Endpoint) -> dict[str, Any]:
+    """The index templates of a server, by their names."""
+    return {entry["name"]: entry["index_template"] for entry in server.request("GET", "/_index_template").json()["index_templates"]}
+
+
+def put_template(server: Endpoint, name: str, *patterns: str, priority: int = 0, **template: Any) -> None:
+    """Install an index template for data streams."""
+    body = {"index_patterns": patterns, "data_stream": {}, "priority": priority, "template": template}
+    assert server.request("PUT", f"/_index_template/{name}", body).status == 200
+
+
 def sessions(documents: list[dict[str, Any]]) -> set[str | None]:
     """The session ids that documents carry, None for those that carry none."""
     return {document["attributes"].get("session.id") for document in documents}

@@ -1,7 +1,8 @@
-"""The whole path, shown: two services, five requests as a browser sends them, and what Elasticsearch holds afterwards.
+"""The whole path, shown: two services, five requests as a browser sends them, and what is stored of the session afterwards.
 
-`make demo` runs it. It starts a real Elasticsearch on loopback, or uses the one that `OTEL_ASAYER_TEST_ELASTICSEARCH_URL` names, and cleans up
-after itself. The exit status is 1 when something of what it shows is missing.
+`make demo` runs it, with the local store, which needs nothing but Python. `make demo ELASTICSEARCH=1` starts a real Elasticsearch on loopback, or
+uses the one that `OTEL_ASAYER_TEST_ELASTICSEARCH_URL` names. Both clean up after themselves. The exit status is 1 when something of what it shows
+is missing.
 """
 
 from __future__ import annotations
@@ -11,29 +12,31 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
-from otel_asayer.config import Config
-from otel_asayer.elasticsearch import Client, ensure
+from otel_asayer.cli.timeline_view import print_timeline
 from otel_asayer.session_id import EPOCH_MS, SessionId, require_session_id
+from otel_asayer.timeline import Kind, Timeline
 
-from elasticsearch_server import default_server
 from examples.demo import screen
-from examples.demo.reading import Found, spans_without_session, wait_for_session
 from examples.demo.services import Request, send, service
+from examples.demo.stores import Cluster, LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from elasticsearch_server import Endpoint
+    from examples.demo.stores import Store
 
 REPLAY_URL = "https://app.openreplay.com/1234/session/{session_id}?jumpto={time_ms}"
-WRITER = {"writer": {"index": [{"names": ["logs-*", "traces-*", "asayer-logs-*"], "privileges": ["create_doc", "auto_configure"]}]}}
+SPANS, DOCUMENTS, REPLAY_RECORDS = 12, 20, 16
+"""What four requests of the session must leave: spans; spans, span events and log records; replay records."""
+
 SIGNATURE = "ovJ2jwk7BEAZr3hB1GgCdXkXTF3W4c4sndRrpZevt3q"
 
 
@@ -66,7 +69,7 @@ def browser_requests(session_id: SessionId, token: str) -> tuple[Request, ...]:
     )
 
 
-def service_environment(server: Endpoint, name: str) -> dict[str, str]:
+def service_environment(store: Store, name: str) -> dict[str, str]:
     """All that a service needs: variables."""
     return {
         "OTEL_SERVICE_NAME": name,
@@ -74,8 +77,7 @@ def service_environment(server: Endpoint, name: str) -> dict[str, str]:
         "OTEL_TRACES_EXPORTER": "elasticsearch",
         "OTEL_LOGS_EXPORTER": "elasticsearch",
         "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": server.url,
-        **credentials(server),
+        **store.environment(),
         "OTEL_ASAYER_REPLAY_URL": REPLAY_URL,
         "OTEL_ASAYER_STAMP_STDIO": "true",
         "OTEL_BSP_SCHEDULE_DELAY": "500",
@@ -84,83 +86,51 @@ def service_environment(server: Endpoint, name: str) -> dict[str, str]:
     }
 
 
-def credentials(server: Endpoint) -> dict[str, str]:
-    """A key with the least rights of a writer; none where security is off."""
-    certificate = {"OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE": str(server.ca_certificate)} if server.ca_certificate else {}
-    if not server.username:
-        return certificate
-    return {"OTEL_EXPORTER_ELASTICSEARCH_API_KEY": server.create_api_key("otel-asayer-demo", WRITER), **certificate}
-
-
-def install_templates(server: Endpoint) -> None:
-    """Once per cluster, by somebody who may: the application's key cannot."""
-    config = Config.from_environment(
-        {}, endpoint=server.url, username=server.username or None, password=server.password or None, certificate=server.ca_certificate
-    )
-    client = Client(config)
-    try:
-        for problem in ensure(client, config, timeout=30).problems:
-            raise SystemExit(problem)
-    finally:
-        client.close()
-
-
-def run_shop(server: Endpoint, requests: tuple[Request, ...], folder: Path) -> Iterator[tuple[Request, int]]:
+def run_shop(store: Store, requests: tuple[Request, ...], folder: Path) -> Iterator[tuple[Request, int]]:
     """Run both services, send the requests, and stop the services, which flushes what they hold."""
-    with service("pricing.py", folder / "pricing.log", service_environment(server, "pricing")) as pricing:
-        environment = {**service_environment(server, "storefront"), "PRICING_URL": f"http://127.0.0.1:{pricing.port}"}
+    with service("pricing.py", folder / "pricing.log", service_environment(store, "pricing")) as pricing:
+        environment = {**service_environment(store, "storefront"), "PRICING_URL": f"http://127.0.0.1:{pricing.port}"}
         with service("storefront.py", folder / "storefront.log", environment) as storefront:
             for request in requests:
                 yield request, send(request, storefront)
 
 
-def checks(found: Found, stamped: list[str], without: int, *, token_signature_seen: bool) -> list[tuple[str, bool]]:
-    services = {span["resource"]["attributes"]["service.name"] for span in found.spans}
-    times = [record["@timestamp"] for record in found.replay_records]
+def checks(store: Store, found: Timeline, records: list[dict[str, Any]], stamped: list[str]) -> list[tuple[str, bool]]:
+    spans = found.counts[Kind.REQUEST] + found.counts[Kind.SPAN]
+    times = [record["@timestamp"] for record in records]
     # The query has no sort, and Elasticsearch orders by time within a segment only: what came in several batches may show a seam.
     misplaced = sum(later < earlier for earlier, later in pairwise(times))
     return [
-        (f"{len(found.spans)} spans of {len(services)} services under one session.id", len(services) == 2),
-        (f"{len(found.logs)} log records, the exception with its stack among them", bool(found.exceptions)),
-        (f"{len(found.replay_records)} replay records, as OpenReplay's own query returns them, {misplaced} out of place", bool(found.replay_records)),
+        (f"{spans} spans of {len(found.services)} services under one session.id", (spans, len(found.services)) == (SPANS, 2)),
+        (f"{found.counts[Kind.LOG]} log records, and the exception with its stack", any(moment.stack for moment in found.errors)),
+        (f"{len(records)} replay records for OpenReplay's panel, {misplaced} out of place", len(records) == REPLAY_RECORDS),
         (f"{len(stamped)} console lines stamped with the session", len(stamped) >= 2),
-        ("the request without a session carries no session.id", without > 0),
-        ("the bearer token is in no document", not token_signature_seen),
+        ("the request without a session carries no session.id", store.spans_without_session("/health") > 0),
+        ("the bearer token is in no document", not store.holds(SIGNATURE)),
     ]
 
 
-def token_seen(server: Endpoint) -> bool:
-    query = {"size": 0, "track_total_hits": True, "query": {"query_string": {"query": f'"{SIGNATURE}"'}}}
-    answer = server.search("traces-*,logs-*,asayer-logs-*", query)
-    return bool(answer["hits"]["total"]["value"])
-
-
-def demo(console: Console, server: Endpoint, folder: Path) -> bool:
+def demo(console: Console, store: Store, folder: Path) -> bool:
     now_ms = time.time_ns() // 1_000_000
     session_id = new_session(now_ms)
-    install_templates(server)
     console.print(screen.title("Five requests", f"to two Flask services under opentelemetry-instrument, session {session_id}"))
-    sent = list(run_shop(server, browser_requests(session_id, as_token(session_id, now_ms)), folder))
+    sent = list(run_shop(store, browser_requests(session_id, as_token(session_id, now_ms)), folder))
     console.print(screen.requests_table(sent))
 
-    found = wait_for_session(server, session_id, spans=10, replay_records=8)
+    found = Timeline.of(store.documents(session_id, at_least=DOCUMENTS), replay_url=REPLAY_URL)
+    records = store.replay_records(session_id)
     stamped = [line for line in (folder / "storefront.log").read_text().splitlines() if line.startswith("[asayer_session_id=")]
-    console.print(screen.title("Traces", "traces-generic.otel-default, as Kibana reads them"))
-    for tree in screen.trace_trees(found.spans):
-        console.print(tree)
-    console.print(screen.title("Logs and exceptions", "logs-generic.otel-default"))
-    console.print(screen.logs_table(found.logs))
-    for exception in found.exceptions[:1]:
+    console.print(screen.title("The session", f"from {store.name}"))
+    print_timeline(console, found, f"Session {session_id}")
+    for exception in [moment for moment in found.errors if moment.kind is Kind.EXCEPTION][:1]:
+        console.print()
         console.print(screen.stack(exception))
-    console.print(screen.title("In OpenReplay, beside the replay", "the alias logs, in the order of the answer"))
-    console.print(screen.replay_panel(found.replay_records))
+    console.print(screen.title("In OpenReplay, beside the replay", "replay records, as its own query finds them"))
+    console.print(screen.replay_panel(records))
     console.print(screen.title("On the console", "stamped for Filebeat or Logstash"))
     for line in stamped:
         console.print(Text(line))
-    for exception in found.exceptions[:1]:
-        console.print(screen.title("That moment in the replay", ""))
-        console.print(Text(exception["attributes"]["asayer.replay.url"], style="underline blue"))
-    results = checks(found, stamped, len(spans_without_session(server, "/health")), token_signature_seen=token_seen(server))
+    results = checks(store, found, records, stamped)
     console.print()
     console.print(screen.summary(results))
     good = all(good for _, good in results)
@@ -170,18 +140,30 @@ def demo(console: Console, server: Endpoint, folder: Path) -> bool:
     return good
 
 
+@contextmanager
+def opened_store(console: Console, folder: Path, *, elasticsearch: bool) -> Iterator[Store]:
+    if not elasticsearch:
+        yield LocalStore(folder / "spool")
+        return
+    from elasticsearch_server import default_server
+
+    console.print("[dim]Starting a real Elasticsearch on loopback (the first time, it is downloaded) …[/]")
+    with default_server() as server:
+        yield Cluster(server)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--elasticsearch", action="store_true", help="store in a real Elasticsearch instead of the local store")
     parser.add_argument("--svg", type=Path, help="also write what is shown to this file, as a picture")
-    picture = parser.parse_args().svg
-    console = Console(width=120 if picture else max(shutil.get_terminal_size().columns, 120), highlight=False, record=picture is not None)
-    with tempfile.TemporaryDirectory(prefix="otel-asayer-demo-") as folder:
-        console.print("[dim]Starting a real Elasticsearch on loopback (the first time, it is downloaded) …[/]")
-        with default_server() as server:
-            console.print(f"[dim]Elasticsearch {server.version} at {server.url}[/]")
-            good = demo(console, server, Path(folder))
-    if picture:
-        console.save_svg(str(picture), title="make demo")
+    arguments = parser.parse_args()
+    console = Console(width=120 if arguments.svg else max(shutil.get_terminal_size().columns, 120), highlight=False, record=arguments.svg is not None)
+    with tempfile.TemporaryDirectory(prefix="otel-asayer-demo-") as name:
+        folder = Path(name)
+        with opened_store(console, folder, elasticsearch=arguments.elasticsearch) as store:
+            good = demo(console, store, folder)
+    if arguments.svg:
+        console.save_svg(str(arguments.svg), title="make demo")
     return 0 if good else 1
 
 

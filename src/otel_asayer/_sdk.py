@@ -7,15 +7,19 @@ Why private names at all:
 - A log record processor can only be appended, and one behind the exporting processor comes too late.
 - A span's public lists of events and links are locked and copied at each look, which costs a tenth of its export when they are empty.
 - Which propagators, exporters and instrumentations are at work can be seen nowhere else.
+- What the queue of a batch processor drops is told to nobody but the processor's own metrics, which are off by default.
+- A batch processor that was forked behind Python's back waits 30 seconds, when it is shut down, for a thread that does not exist.
 """
 # ruff: noqa: SLF001 (this module exists for it)
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from opentelemetry.sdk._logs import ConcurrentMultiLogRecordProcessor
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor
@@ -25,6 +29,7 @@ from otel_asayer.attributes import SESSION_ID
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from threading import Thread
+    from types import FrameType
 
     from opentelemetry._logs import LogRecord
     from opentelemetry.context import Context
@@ -39,10 +44,12 @@ if TYPE_CHECKING:
 __all__ = [
     "add_log_record_processor_first",
     "add_span_processor_first",
+    "dismiss_strangers",
     "environment_sampler",
     "exceptions_are_instrumented",
     "exporters",
     "fields_of",
+    "hear_of_drops",
     "propagators",
     "restore_session",
     "stamp_log_record",
@@ -142,10 +149,48 @@ def _call_first(multi: object, processor: object, *methods: str) -> None:
 
 def exporters(provider: object) -> list[object]:
     """Return the exporters that a provider of either signal feeds; none where they cannot be seen."""
-    multi = getattr(provider, "_active_span_processor", None) or getattr(provider, "_multi_log_record_processor", None)
-    processors: Iterable[object] = getattr(multi, "_span_processors", None) or getattr(multi, "_log_record_processors", None) or ()
-    found = (getattr(p, "span_exporter", None) or getattr(getattr(p, "_batch_processor", p), "_exporter", None) for p in processors)
+    found = (getattr(p, "span_exporter", None) or getattr(getattr(p, "_batch_processor", p), "_exporter", None) for p in _processors(provider))
     return [exporter for exporter in found if exporter is not None]
+
+
+class Listener(Protocol):
+    """Hears what a batch processor drops."""
+
+    def drop_items(self, count: int, error_type: str = "queue_full") -> None:
+        """Hear that `count` spans or log records were dropped; called in the thread that ended or emitted them."""
+
+
+def hear_of_drops(listener: Listener) -> None:
+    """Let `listener` hear of what the batch processor drops that is exporting at this moment; without the private names it hears nothing.
+
+    Called by an exporter. Nobody tells it who feeds it, but whoever does is on the stack while it exports. The processor calls what is hooked
+    here when its queue is full, and else never: a span that is not dropped pays nothing for it.
+    """
+    module = sys.modules.get("opentelemetry.sdk._shared_internal")
+    code = getattr(getattr(getattr(module, "BatchProcessor", None), "_export", None), "__code__", None)
+    frame: FrameType | None = getattr(sys, "_getframe", lambda: None)()
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    if frame is not None:
+        with suppress(AttributeError):  # metrics that can be given no other method
+            _call_first(getattr(frame.f_locals.get("self"), "_metrics", None), listener, "drop_items")
+
+
+def dismiss_strangers(provider: object) -> None:
+    """Let no shutdown of `provider` wait for threads that a fork left in the parent.
+
+    Where the at-fork hooks of Python did not run (uWSGI), a batch processor starts its thread when it gets something. One that never got
+    anything in this process holds nothing, and would join its parent's thread for 30 seconds: it counts as shut down.
+    """
+    for processor in _processors(provider):
+        batch: Any = getattr(processor, "_batch_processor", None)
+        if getattr(batch, "_pid", os.getpid()) != os.getpid() and hasattr(batch, "_shutdown"):
+            batch._shutdown = True
+
+
+def _processors(provider: object) -> Iterable[object]:
+    multi = getattr(provider, "_active_span_processor", None) or getattr(provider, "_multi_log_record_processor", None)
+    return getattr(multi, "_span_processors", None) or getattr(multi, "_log_record_processors", None) or ()
 
 
 def propagators(textmap: TextMapPropagator) -> list[TextMapPropagator]:

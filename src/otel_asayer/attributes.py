@@ -1,4 +1,4 @@
-"""Names of attributes, baggage entries and fields that this package writes.
+"""Names of attributes, baggage entries and fields that this package writes, and the levels of replay records.
 
 `session.id` is the semantic conventions' own (https://opentelemetry.io/docs/specs/semconv/general/session/).
 The names under `asayer.` and `otel_asayer.` are this package's.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BAGGAGE_SESSION_ID", "REPLAY_URL", "SESSION_ID", "UNMAPPED"]
+__all__ = ["BAGGAGE_SESSION_ID", "REPLAY_LEVELS", "REPLAY_URL", "SESSION_ID", "UNMAPPED"]
 
 SESSION_ID: Final = "session.id"
 """Attribute of every span, span event and log record of a session."""
@@ -21,3 +21,6 @@ REPLAY_URL: Final = "asayer.replay.url"
 
 UNMAPPED: Final = "otel_asayer.unmapped"
 """Attribute that holds, as one JSON string, the attributes that Elasticsearch's mapping refused."""
+
+REPLAY_LEVELS: Final = ("debug", "info", "warning", "error")
+"""Values of a replay record's field `level`, from least to greatest."""

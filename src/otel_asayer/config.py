@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from otel_asayer import environment_variables as env, settings
+from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.settings import Closes
 from otel_asayer.targets import INTERNAL, Targets
@@ -23,7 +24,7 @@ from otel_asayer.targets import INTERNAL, Targets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Config", "Problem", "attribute_length_limit", "environment_config", "sdk_disabled"]
+__all__ = ["Config", "Problem", "attribute_length_limit", "environment_config", "opentelemetry_variables", "sdk_disabled"]
 
 _MASK: Final = "***"
 _BASE_DIRECTORIES: Final = ("XDG_STATE_HOME", "HOME", "TMPDIR")
@@ -75,8 +76,9 @@ class Config:
     propagate_to_unknown: bool = _setting(False, env.OTEL_ASAYER_PROPAGATE_TO_UNKNOWN, settings.parse_boolean)
     replay_url: str | None = _setting(None, env.OTEL_ASAYER_REPLAY_URL, settings.parse_replay_url)
     replay_records: bool = _setting(True, env.OTEL_ASAYER_REPLAY_RECORDS, settings.parse_boolean)
-    replay_level: str = _setting("info", env.OTEL_ASAYER_REPLAY_LEVEL, settings.parse_choice("debug", "info", "warning", "error"))
+    replay_level: str = _setting("info", env.OTEL_ASAYER_REPLAY_LEVEL, settings.parse_choice(*REPLAY_LEVELS))
     stamp_stdio: bool = _setting(False, env.OTEL_ASAYER_STAMP_STDIO, settings.parse_boolean)
+    viewer_api_key: str | None = _setting(None, env.OTEL_ASAYER_VIEWER_API_KEY, settings.parse_api_key, secret=True)
     trace_response: bool = _setting(False, env.OTEL_ASAYER_TRACE_RESPONSE, settings.parse_boolean)
 
     endpoint: tuple[str, ...] = _setting((), env.OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, settings.parse_endpoints, Closes.EXPORTER)
@@ -110,23 +112,32 @@ class Config:
     problems: tuple[Problem, ...] = ()
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> Config:
+    def from_environment(cls, environ: Mapping[str, str] | None = None, *, ignoring: Collection[str] = (), **arguments: Any) -> Config:
         """Return the settings of `environ` (default: the process's), with `arguments` before them.
 
-        An argument is a value of its field's type, or the text that its variable would have; None counts as not given.
+        An argument is a value of its field's type, or the text that its variable would have; None counts as not given. The variables of the
+        settings named in `ignoring` do not count.
 
         Raises:
             ConfigurationError: an argument has no such field, or a value that cannot be used.
         """
         given = {name: _argument(name, value) for name, value in arguments.items() if value is not None}
         environ = os.environ if environ is None else environ
-        values, problems = _from_variables(environ, given)
+        values, problems = _from_variables(environ, {*given, *ignoring})
         values["base_directories"] = tuple((name, environ[name]) for name in _BASE_DIRECTORIES if name in environ)
         config = cls(**values, **given, problems=tuple(problems))
         conflicts = _conflicts(config)
         if given and (caused := [conflict for conflict in conflicts if conflict not in _conflicts(cls(**values))]):
             raise ConfigurationError("; ".join(f"{conflict.variable}: {conflict.message}" for conflict in caused))
         return cls(**values, **given, problems=(*problems, *conflicts)) if conflicts else config
+
+    def as_viewer(self) -> Config:
+        """Return these settings with the viewer's key, where there is one, as the only credentials; what is wrong with others counts no more."""
+        if not self.viewer_api_key:
+            return self
+        variables = {SETTINGS[name].variable for name in ("api_key", "api_key_file", "username", "password", "bearer_token")}
+        problems = tuple(problem for problem in self.problems if problem.variable not in variables)
+        return replace(self, api_key=self.viewer_api_key, api_key_file=None, username=None, password=None, bearer_token=None, problems=problems)
 
     @property
     def closed(self) -> str:
@@ -178,7 +189,7 @@ def _item_as_text(item: Any) -> str:
     return f"{name}={quote(_as_text(value))}"
 
 
-def _from_variables(environ: Mapping[str, str], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def _from_variables(environ: Mapping[str, str], given: Collection[str]) -> tuple[dict[str, Any], list[Problem]]:
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, setting in SETTINGS.items():
@@ -237,6 +248,11 @@ def _conflicts(config: Config) -> list[Problem]:
 def environment_config() -> Config:
     """Return the settings of the process's environment, read once."""
     return Config.from_environment()
+
+
+def opentelemetry_variables() -> Mapping[str, str]:
+    """Return the process's variables of OpenTelemetry, ours among them: those that begin with `OTEL_`."""
+    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
 
 
 def sdk_disabled(environ: Mapping[str, str] | None = None) -> bool:

@@ -15,10 +15,17 @@ __all__ = ["Count", "Counters", "Digest", "Fate"]
 
 _INTERVAL: Final = 60.0
 """Seconds between two lines."""
+_MOST_COUNTS: Final = 200
+"""Fates with causes that are counted apart. There are some thirty; more would be an endpoint that makes up types of errors."""
+_OTHER: Final = "_OTHER"
+"""The cause of all that came later: the semantic conventions' word for it."""
 
 
 class Fate(Enum):
-    """What became of a document; the value is the word for it in a message."""
+    """What became of a document; the value is the word for it in a message, and the attribute of the metric.
+
+    A document ends as `indexed`, `duplicate`, `rejected`, `evicted` or `dropped`; what happens to it before is counted besides.
+    """
 
     INDEXED = "indexed"
     """Elasticsearch holds it, and said so."""
@@ -62,7 +69,7 @@ class Counters:
     """How many documents met which fate, by cause."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may end a span while its thread counts
         self._counts: Counter[Count] = Counter()
         self._reasons: dict[Count, str] = {}
 
@@ -70,6 +77,8 @@ class Counters:
         """Add `number` documents; of the reasons given for one cause, the last is kept."""
         count = Count(fate, cause)
         with self._lock:
+            if len(self._counts) >= _MOST_COUNTS and count not in self._counts:
+                count = Count(fate, _OTHER)
             self._counts[count] += number
             if reason:
                 self._reasons[count] = reason

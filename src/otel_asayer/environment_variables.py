@@ -47,6 +47,11 @@ OTEL_ASAYER_STAMP_STDIO = "OTEL_ASAYER_STAMP_STDIO"
 Filebeat or Logstash.
 """
 
+OTEL_ASAYER_VIEWER_API_KEY = "OTEL_ASAYER_VIEWER_API_KEY"
+"""API key of the commands that only look (`timeline`, `errors`, `serve`, `doctor`), before the exporter's own credentials: those of a writer cannot
+read. It needs `read` and `view_index_metadata` on `logs`, `logs-*`, `traces-*` and `asayer-logs-*`, and `monitor` on the cluster.
+"""
+
 OTEL_ASAYER_TRACE_RESPONSE = "OTEL_ASAYER_TRACE_RESPONSE"
 """`true` answers each request with its trace id in a `traceresponse` header, which the browser's own code may then show or report."""
 

@@ -5,6 +5,8 @@
     AsayerError
     ├── ConfigurationError (also a ValueError)    an argument, or a variable, that cannot be used
     ├── InvalidSessionIdError (also a ValueError) a value that is no session id, given by code
+    ├── ElasticsearchError                        an Elasticsearch that a command cannot use; the message says why, and what to do
+    │   └── NotAllowedError                       it refuses this key or user
     └── SpoolError                                the spool's folder cannot be used; the message says why (`otel_asayer.spool`)
 
 Nothing of this is ever raised in a request path: there, bad input is ignored and counted.
@@ -12,7 +14,7 @@ Nothing of this is ever raised in a request path: there, bad input is ignored an
 
 from __future__ import annotations
 
-__all__ = ["AsayerError", "ConfigurationError", "InvalidSessionIdError"]
+__all__ = ["AsayerError", "ConfigurationError", "ElasticsearchError", "InvalidSessionIdError", "NotAllowedError"]
 
 
 class AsayerError(Exception):
@@ -28,3 +30,11 @@ class InvalidSessionIdError(AsayerError, ValueError):
 
     The message never repeats the value: what is not a session id may be a secret.
     """
+
+
+class ElasticsearchError(AsayerError):
+    """An Elasticsearch cannot be used for what a person asked of it. The message is whole sentences, with what to do next."""
+
+
+class NotAllowedError(ElasticsearchError):
+    """Elasticsearch refuses this key or user: never to be taken for "there is nothing"."""

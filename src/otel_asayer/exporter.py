@@ -10,19 +10,26 @@ import atexit
 import logging
 import os
 from base64 import urlsafe_b64encode
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from weakref import WeakSet
 
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from otel_asayer import _sdk
 from otel_asayer.config import Config
+from otel_asayer.counters import Fate
 from otel_asayer.documents import DocumentSettings, Encoder
 from otel_asayer.elasticsearch import delivery
 from otel_asayer.notices import make_audible
+from otel_asayer.self_observation import ExporterMetrics, meter_of, observe
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Sequence
 
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -34,27 +41,43 @@ _Record = TypeVar("_Record")
 
 _logger = logging.getLogger(__name__)
 
-_OWN_SCOPES: Final = (__name__, "otel_asayer.elasticsearch", "otel_asayer.spool")
+_OWN_SCOPES: Final = (__name__, "otel_asayer.elasticsearch", "otel_asayer.self_observation", "otel_asayer.spool")
 """How the scopes of log records about delivery begin: handlers name a scope after its logger."""
 _ID_BYTES: Final = 15
 """Random bytes of an `_id`, 20 characters of base64: as many as Elasticsearch's own."""
+
+
+class _Signal(NamedTuple):
+    """What differs between spans and log records on their way."""
+
+    name: str
+    """Its word in the names of metrics."""
+    head: bytes
+    """How the operation of a span or log record itself begins; there are those of span events and replay records besides."""
+    queue_size: str
+    """The variable that sets the size of the batch processor's queue."""
+
+
+_SPANS: Final = _Signal("span", b'{"create":{"_index":"traces-', "OTEL_BSP_MAX_QUEUE_SIZE")
+_LOG_RECORDS: Final = _Signal("log", b'{"create":{"_index":"logs-', "OTEL_BLRP_MAX_QUEUE_SIZE")
 
 
 class ElasticsearchSpanExporter(SpanExporter):
     """Exports spans, their events and their replay records to Elasticsearch.
 
     Args:
+        meter_provider: Takes the metrics; default, the global one.
         **options: Settings, by the names of `otel_asayer.config.Config`'s fields; they go before the environment variables.
 
     Raises:
         ConfigurationError: an option has no such name, or a value that cannot be used. Variables never raise.
     """
 
-    def __init__(self, **options: Any) -> None:
-        self._path = _Path(Config.from_environment(**options))
+    def __init__(self, *, meter_provider: MeterProvider | None = None, **options: Any) -> None:
+        self._path = _Path(_SPANS, type(self), Config.from_environment(**options), meter_provider)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Encode and deliver `spans`; SUCCESS when Elasticsearch has every document."""
+        """Encode and deliver `spans`; SUCCESS when Elasticsearch has every document, or the disk."""
         return SpanExportResult.SUCCESS if self._path.export(self._path.encoder.spans, spans) else SpanExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 (nothing is ever left between exports)
@@ -62,7 +85,7 @@ class ElasticsearchSpanExporter(SpanExporter):
         return True
 
     def shutdown(self) -> None:
-        """Close connections; what is exported later is lost, and counted."""
+        """Close connections, when no other exporter shares them; what is exported later is lost, and counted."""
         self._path.shutdown()
 
 
@@ -70,17 +93,18 @@ class ElasticsearchLogRecordExporter(LogRecordExporter):
     """Exports log records and their replay records to Elasticsearch.
 
     Args:
+        meter_provider: Takes the metrics; default, the global one.
         **options: Settings, by the names of `otel_asayer.config.Config`'s fields; they go before the environment variables.
 
     Raises:
         ConfigurationError: an option has no such name, or a value that cannot be used. Variables never raise.
     """
 
-    def __init__(self, **options: Any) -> None:
-        self._path = _Path(Config.from_environment(**options))
+    def __init__(self, *, meter_provider: MeterProvider | None = None, **options: Any) -> None:
+        self._path = _Path(_LOG_RECORDS, type(self), Config.from_environment(**options), meter_provider)
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Encode and deliver `batch`; SUCCESS when Elasticsearch has every document."""
+        """Encode and deliver `batch`; SUCCESS when Elasticsearch has every document, or the disk."""
         records = [record for record in batch if not _is_own(record)]
         return LogRecordExportResult.SUCCESS if self._path.export(self._path.encoder.log_records, records) else LogRecordExportResult.FAILURE
 
@@ -89,51 +113,81 @@ class ElasticsearchLogRecordExporter(LogRecordExporter):
         return True
 
     def shutdown(self) -> None:
-        """Close connections; what is exported later is lost, and counted."""
+        """Close connections, when no other exporter shares them; what is exported later is lost, and counted."""
         self._path.shutdown()
 
 
 class _Path:
     """What both signals share: from records of the SDK to a delivered, or counted, batch."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, signal: _Signal, exporter: type, config: Config, meter_provider: MeterProvider | None) -> None:
+        self._signal = signal
         self._config = config
         self._exported = False
         self._closed = False
+        self._stop = partial(_stop, config)  # no method: the exit handlers must not keep an exporter alive that nobody uses
         self.encoder = Encoder(_document_settings(config), _random_id)
         make_audible()
         if not config.closed:  # what closes it is listed by the start-up message, which comes after this
             delivery.shared(config).announce()
+        meter = meter_of(meter_provider)
+        self._metrics = ExporterMetrics(meter, exporter, signal.name, config)
+        observe(meter, delivery.deliveries)
+        _open.setdefault(config, WeakSet()).add(self)
         atexit.register(self._stop)
 
     def export(self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record]) -> bool:
-        """Encode and deliver; return whether Elasticsearch has every document. Never raises."""
+        """Encode and deliver; return whether Elasticsearch has every document, or the disk. Never raises."""
         # Looked up each time: after a fork it is another.
         current = delivery.shared(self._config)
         self._stop_before_provider()
+        _sdk.hear_of_drops(self)
+        with self._metrics.operation(len(records)) as lost:
+            try:
+                return self._export(encode, records, current, lost)
+            except Exception as error:
+                _logger.debug("Export failed", exc_info=True)
+                lost.clear()
+                reason = f"the export failed with {type(error).__name__}; with DEBUG for {__name__} the log tells where"
+                return self._lose(current, lost, len(records), "defect", reason)
+
+    def drop_items(self, count: int, error_type: str = "queue_full") -> None:
+        """Count what the queue of the batch processor drops; called by it, in the thread that ended a span or emitted a log record."""
         try:
-            return self._export(encode, records, current)
-        except Exception as error:
-            _logger.debug("Export failed", exc_info=True)
-            current.lose(len(records), "defect", f"the export failed with {type(error).__name__}; with DEBUG for {__name__} the log tells where")
-            return False
+            reason = f"they came faster than they could be sent; {self._signal.queue_size} sets its size" if error_type == "queue_full" else ""
+            delivery.shared(self._config).counters.add(Fate.DROPPED, count, error_type.replace("_", " "), reason)
+        except Exception:
+            _logger.debug("What the queue dropped could not be counted.", exc_info=True)
 
     def shutdown(self) -> None:
-        if not self._closed:
-            self._closed = True
-            atexit.unregister(self._stop)
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self._stop)
+        _open[self._config].discard(self)
+        if not _open[self._config]:  # the last one writes the line about losses: each would write one of its own
             delivery.shared(self._config).close()
 
-    def _export(self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record], current: delivery.Delivery) -> bool:
+    def _export(
+        self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record], current: delivery.Delivery, lost: Counter[str]
+    ) -> bool:
         if current.obstacle:
             current.announce()
         if self._closed:
-            current.lose(len(records), "exporter shut down")
-            return not records
+            return self._lose(current, lost, len(records), "exporter shut down")
         operations, failures = encode(records)
-        if failures:
-            current.lose(len(failures), "not encoded", failures[-1])
-        return current.deliver(operations) and not failures
+        encoded = self._lose(current, lost, len(failures), "not encoded", failures[-1]) if failures else True
+        return current.deliver(operations, partial(self._note, lost)) and encoded
+
+    def _lose(self, current: delivery.Delivery, lost: Counter[str], number: int, cause: str, reason: str = "") -> bool:
+        """Count spans or log records that never became operations; return whether there are none."""
+        if number:
+            lost[cause] += number
+            current.lose(number, cause, reason)
+        return not number
+
+    def _note(self, lost: Counter[str], operations: Sequence[bytes], cause: str) -> None:
+        lost[cause] += sum(operation.startswith(self._signal.head) for operation in operations)
 
     def _stop_before_provider(self) -> None:
         """Register the exit handler once more, where the provider was built after the exporter: the last registered runs first.
@@ -145,8 +199,13 @@ class _Path:
             atexit.unregister(self._stop)
             atexit.register(self._stop)
 
-    def _stop(self) -> None:
-        delivery.shared(self._config).stop()
+
+_open: Final[dict[Config, WeakSet[_Path]]] = {}
+"""The exporters that are not shut down, by their settings: they share one delivery, and a forked process has all of them."""
+
+
+def _stop(config: Config) -> None:
+    delivery.shared(config).stop()
 
 
 def _document_settings(config: Config) -> DocumentSettings:

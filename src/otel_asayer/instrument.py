@@ -1,7 +1,7 @@
 """The two doors: `pre_instrument`, which `opentelemetry-instrument` opens, and `configure`, for SDK setup in code.
 
 Both do the same to the providers, once, however often they are called. Neither leaves anything bound to a thread or to a process: workers that
-fork afterwards (gunicorn, uWSGI, Celery) have all of it.
+fork afterwards (gunicorn, uWSGI, Celery) have all of it, and what they hold when they end is exported (`endings`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry._logs import get_logger_provider, set_logger_provider
@@ -22,8 +22,9 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otel_asayer import _sdk
+from otel_asayer import _sdk, findings
 from otel_asayer.config import SETTINGS, Config, environment_config, sdk_disabled
+from otel_asayer.endings import export_at_ends
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.notices import make_audible, unsaid
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
@@ -38,29 +39,6 @@ __all__ = ["configure", "pre_instrument"]
 
 _logger = logging.getLogger("otel_asayer")
 
-_NO_CONFIGURATOR: Final = (
-    "Nothing is recorded, for no package is installed that sets up OpenTelemetry's SDK: pip install opentelemetry-distro, or 'otel-asayer[distro]'."
-)
-_NO_SDK: Final = (
-    "No session id is recorded, for OpenTelemetry's SDK is not set up: see the messages before this one, or call otel_asayer.configure()."
-)
-_NO_PROPAGATOR: Final = (
-    "No X-Session-Id will be read or passed on, for the propagator 'asayer' is not at work: set OTEL_PROPAGATORS=tracecontext,asayer, or list it "
-    "under 'propagator' in the file that OTEL_CONFIG_FILE names."
-)
-_LEAK: Final = (
-    "The session id leaves for every host, for the propagator 'baggage' is at work beside 'asayer', which carries baggage as well: "
-    "set OTEL_PROPAGATORS=tracecontext,asayer, or take 'baggage' out of the file that OTEL_CONFIG_FILE names."
-)
-_NO_TRACE_RESPONSE: Final = "OTEL_ASAYER_TRACE_RESPONSE: no traceresponse header is sent, for another response propagator is at work."
-_NO_LOGGING: Final = (
-    "What Python's logging logs is not sent to Elasticsearch, for nothing hands it to OpenTelemetry: "
-    "pip install opentelemetry-instrumentation-logging."
-)
-_TWO_DISTROS: Final = (
-    "Several packages set up OpenTelemetry under the same name, and whichever is found first displaces the others: uninstall all but one of {}."
-)
-
 
 def pre_instrument() -> None:
     """Stamp spans and log records, record uncaught exceptions, and do what else the environment asks for.
@@ -74,7 +52,8 @@ def pre_instrument() -> None:
             return
         config, tracer_provider, logger_provider = environment_config(), trace.get_tracer_provider(), get_logger_provider()
         _add_session_side(config, tracer_provider, logger_provider)
-        _report([*_findings(config, tracer_provider, logger_provider), *_findings_on_packages()])
+        _export_at_ends(tracer_provider, logger_provider)
+        _report([*_findings(config, tracer_provider, logger_provider), *findings.on_packages()])
     except Exception:
         _logger.exception("otel-asayer could not be set up; OpenTelemetry goes on without sessions.")
 
@@ -108,6 +87,7 @@ def configure(tracer_provider: object = None, logger_provider: object = None, **
     if config.has_destination:
         _add_exporters(tracer_provider, logger_provider, options)
     _add_session_side(config, tracer_provider, logger_provider)
+    _export_at_ends(tracer_provider, logger_provider)
     _report(_findings(config, tracer_provider, logger_provider))
 
 
@@ -170,40 +150,27 @@ def _add_exporters(tracer_provider: Any, logger_provider: Any, options: Mapping[
             getattr(provider, method)(processor(exporter(**options)))
 
 
-def _findings(config: Config, tracer_provider: object, logger_provider: object) -> Iterator[str]:
-    yield from map(str, config.problems)
+def _export_at_ends(*providers: Any) -> None:
+    """Do so for the providers that feed an exporter of ours: of others, nobody asked us to change how a process ends."""
+    for provider in filter(_feeds_ours, providers):
+        export_at_ends(provider)
+
+
+def _feeds_ours(provider: object) -> bool:
+    return any(type(exporter).__module__ == "otel_asayer.exporter" for exporter in _sdk.exporters(provider))
+
+
+def _findings(config: Config, tracer_provider: object, logger_provider: object) -> Iterator[object]:
+    yield from config.problems
     if not (_is_sdk(tracer_provider, "add_span_processor") or _is_sdk(logger_provider, "add_log_record_processor")):
-        yield _NO_SDK if any(entry_points(group="opentelemetry_configurator")) else _NO_CONFIGURATOR
+        yield findings.NO_SDK if any(entry_points(group="opentelemetry_configurator")) else findings.NO_CONFIGURATOR
     if config.enabled:
-        yield from _findings_on_propagators(config)
-    if _exports_logs(logger_provider) and not find_spec("opentelemetry.instrumentation.logging"):
-        yield _NO_LOGGING
+        yield from findings.on_propagators(trace_response=config.trace_response)
+    if _feeds_ours(logger_provider) and not find_spec("opentelemetry.instrumentation.logging"):
+        yield findings.NO_LOGGING
 
 
-def _findings_on_propagators(config: Config) -> Iterator[str]:
-    """Look at what is at work, not at OTEL_PROPAGATORS, which a configuration file overrules."""
-    members = _sdk.propagators(get_global_textmap())
-    if not any(isinstance(member, AsayerPropagator) for member in members):
-        yield _NO_PROPAGATOR
-    elif any(isinstance(member, W3CBaggagePropagator) for member in members):
-        yield _LEAK
-    response_propagator = propagators.get_global_response_propagator()  # type: ignore[no-untyped-call]
-    if config.trace_response and not isinstance(response_propagator, propagators.TraceResponsePropagator):
-        yield _NO_TRACE_RESPONSE
-
-
-def _exports_logs(logger_provider: object) -> bool:
-    return any(type(exporter).__module__ == "otel_asayer.exporter" for exporter in _sdk.exporters(logger_provider))
-
-
-def _findings_on_packages() -> Iterator[str]:
-    for group in ("opentelemetry_distro", "opentelemetry_configurator"):
-        found = list(entry_points(group=group))
-        if len({entry_point.name for entry_point in found}) < len(found):
-            yield _TWO_DISTROS.format(", ".join(sorted({entry_point.value.partition(":")[0] for entry_point in found})))
-
-
-def _report(findings: Iterable[str]) -> None:
+def _report(found: Iterable[object]) -> None:
     """Log what has not been said yet in this process, as one warning."""
-    if new := unsaid(findings):
-        _logger.warning("otel-asayer needs your attention:%s", "".join(f"\n- {finding}" for finding in new))
+    if new := unsaid(map(str, found)):
+        _logger.warning("otel-asayer needs your attention:%s", "".join(f"\n- {sentence}" for sentence in new))

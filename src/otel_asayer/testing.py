@@ -9,12 +9,14 @@
         assert elasticsearch.documents == [...]
 
 It listens on loopback inside a `with` block; without one its `request` can take the place of a `Client`. Once its script is used up it takes bulk
-requests as Elasticsearch does, each `_id` once. It knows nothing of mappings, templates or keys: tests of those need the real thing.
+requests as Elasticsearch does, each `_id` once, and says who it is. It knows nothing of mappings, templates or keys: tests of those need the real
+thing.
 """
 
 from __future__ import annotations
 
 import gzip
+import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["ElasticsearchDouble", "Exchange", "Fault", "items", "status"]
+__all__ = ["IDENTITY", "ElasticsearchDouble", "Exchange", "Fault", "items", "status"]
 
 _PRODUCT: Final = {"x-elastic-product": "Elasticsearch", "content-type": "application/json"}
 _CREATED: Final = 201
@@ -85,6 +87,10 @@ def items(*outcomes: int | tuple[int, str] | tuple[int, str, str]) -> Response:
     """Return the answer to a bulk request, an outcome for each document: a status, or status and error type, or those and a reason."""
     entries = [{"create": _item(*((outcome,) if isinstance(outcome, int) else outcome))} for outcome in outcomes]
     return status(200, {"errors": any(entry["create"]["status"] >= 300 for entry in entries), "items": entries})  # noqa: PLR2004 (no success)
+
+
+IDENTITY: Final = status(200, {"cluster_name": "double", "version": {"number": "9.4.3"}})
+"""The answer to `GET /`."""
 
 
 def _item(code: int, kind: str = "", reason: str = "") -> dict[str, Any]:
@@ -147,9 +153,14 @@ class ElasticsearchDouble:
         self.arrived.set()
         reply = self._script.popleft() if self._script else None
         if reply is None or reply is Fault.LOST_ANSWER:
-            taken = self._take(exchange) if exchange.target.startswith("/_bulk") else status(404, {})
-            return reply or taken
+            done = self._carry_out(exchange)
+            return reply or done
         return reply
+
+    def _carry_out(self, exchange: Exchange) -> Response:
+        if exchange.target.startswith("/_bulk"):
+            return self._take(exchange)
+        return IDENTITY if (exchange.method, exchange.target) == ("GET", "/") else status(404, {})
 
     def _take(self, exchange: Exchange) -> Response:
         return items(*(self._store(action["create"], document) for action, document in exchange.operations))
@@ -161,7 +172,7 @@ class ElasticsearchDouble:
         return _CREATED
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
+        self._server = _Server(("127.0.0.1", 0), partial(_Handler, self))
         self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self._server.server_port}"
         if self.tls:
             # The handshake belongs to the connection's own thread: one that a client breaks off must not stop the server.
@@ -178,6 +189,13 @@ class ElasticsearchDouble:
     def wait_until_closed(self) -> None:
         """Block while the double is open."""
         self._closing.wait()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a connection that the other side broke off, as by a handshake that failed: its own message tells."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -14,22 +14,30 @@ import otel_asayer
 from otel_asayer import environment_variables
 from otel_asayer.config import SETTINGS
 
+from documentation import PAGES, ROOT, blocks
 from instrumented import clean_environment
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
-)
 SNIPPETS = [
     pytest.param(snippet, id=f"{page.name}-{number}")
     for page in PAGES
-    for number, snippet in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+    for number, snippet in enumerate(blocks(page.read_text(encoding="utf-8"), "python"))
 ]
 
 
 def test_the_table_of_variables_is_current() -> None:
     generator = runpy.run_path(str(ROOT / "docs" / "generate.py"))
     assert (ROOT / "docs" / "reference" / "variables.md").read_text(encoding="utf-8") == generator["variables"]()
+
+
+def test_the_pages_of_commands_and_of_python_are_current() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_commands.py"))
+    assert generator["COMMANDS"].read_text(encoding="utf-8") == generator["commands_page"]()
+    assert generator["PYTHON"].read_text(encoding="utf-8") == generator["python_page"]()
+
+
+def test_the_tables_of_metrics_and_outcomes_are_current() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    assert (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8") == generator["metrics"]()
 
 
 def test_every_variable_is_documented_and_read() -> None:

@@ -22,13 +22,13 @@ from otel_asayer.elasticsearch.templates import SetupReport, ensure
 
 from elasticsearch_server import NodeConfig, running
 from readers import Gen3Reader
+from store import put_template, templates, wipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from elasticsearch_server import Endpoint, Server
 
-LEFT_OVER = "left-over"
 NAMES = (TRACES.name, LOGS.name, REPLAY.name)
 SESSION = "2618307011354435587"
 OTEL_TIME = "1795536236662.000005"
@@ -78,17 +78,7 @@ def node() -> Iterator[Server]:
 @pytest.fixture
 def bare(node: Server) -> Server:
     """The node without templates, and with nothing that bears the name `logs`."""
-    resolved = node.request("GET", "/_resolve/index/*").json()
-    for index in resolved["indices"]:
-        if "data_stream" not in index:
-            node.request("DELETE", f"/{index['name']}")
-    streams = [stream["name"] for stream in resolved["data_streams"]]
-    if streams:  # they stay, and a template that a stream needs cannot be deleted: another one takes its place
-        put_template(node, LEFT_OVER, *streams)
-        node.request("POST", "/_aliases", {"actions": [{"remove": {"index": "*", "alias": "logs", "must_exist": False}}]})
-    for name in templates(node):
-        if name != LEFT_OVER:
-            node.request("DELETE", f"/_index_template/{name}")
+    wipe(node)
     return node
 
 
@@ -104,15 +94,6 @@ def setup(server: Endpoint, **settings: Any) -> SetupReport:
     config = config_of(server, **settings)
     with closing(Client(config)) as client:
         return ensure(client, config, timeout=60)
-
-
-def templates(server: Endpoint) -> dict[str, Any]:
-    return {entry["name"]: entry["index_template"] for entry in server.request("GET", "/_index_template").json()["index_templates"]}
-
-
-def put_template(server: Endpoint, name: str, *patterns: str, priority: int = 0, **template: Any) -> None:
-    body = {"index_patterns": patterns, "data_stream": {}, "priority": priority, "template": template}
-    assert server.request("PUT", f"/_index_template/{name}", body).status == 200
 
 
 def create(server: Endpoint, stream: str, *documents: dict[str, Any], auth: str = "elastic") -> list[tuple[int, str]]:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.spool import LOCAL, Destination, Spool
-from otel_asayer.testing import ElasticsearchDouble, items, status
+from otel_asayer.testing import IDENTITY, ElasticsearchDouble, items, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ def test_drain_sends_what_waits_for_this_elasticsearch_and_the_local_store(tmp_p
 
 def test_drain_says_why_it_could_not(tmp_path: Path, double: ElasticsearchDouble) -> None:
     spool(tmp_path).write([A, B])
-    double.reply_with(UNAVAILABLE)
+    double.reply_with(IDENTITY, UNAVAILABLE)
     result = run(tmp_path, "drain", "--endpoint", double.url)
     assert result.exit_code == 1
     assert result.output == "0 documents were delivered. 2 still wait. Elasticsearch takes no more now: http 503, unavailable: starting.\n"
@@ -97,7 +97,7 @@ def test_drain_says_why_it_could_not(tmp_path: Path, double: ElasticsearchDouble
 
 def test_drain_as_json_tells_the_same(tmp_path: Path, double: ElasticsearchDouble) -> None:
     spool(tmp_path).write([A, B])
-    double.reply_with(items(201, (429, "es_rejected_execution_exception", "busy")))
+    double.reply_with(IDENTITY, items(201, (429, "es_rejected_execution_exception", "busy")))
     result = run(tmp_path, "drain", "--endpoint", double.url, "--json")
     assert json.loads(result.output) == {"drained": 1, "waiting": 1, "trouble": "es_rejected_execution_exception, busy"}
 
@@ -105,7 +105,7 @@ def test_drain_as_json_tells_the_same(tmp_path: Path, double: ElasticsearchDoubl
 def test_drain_without_an_endpoint_is_wrong_usage(tmp_path: Path) -> None:
     result = run(tmp_path, "drain")
     assert result.exit_code == 2
-    assert "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is not set" in result.output
+    assert "set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or give --endpoint" in " ".join(result.output.split())
 
 
 def test_a_wrong_endpoint_is_wrong_usage(tmp_path: Path) -> None:
@@ -126,6 +126,13 @@ def test_what_an_application_logged_is_shown_as_it_is_and_without_control_charac
     output = run(tmp_path, "inspect").output
     assert "[bold]not markup[/]" in output
     assert "\x1b" not in output
+
+
+@pytest.mark.parametrize("body", [b'{"text":"two lamps"}', b'"two lamps"', b'{"structured":{"left":"two lamps"}}'])
+def test_inspect_shows_a_body_of_any_form(tmp_path: Path, body: bytes) -> None:
+    spool(tmp_path).write([b'{"create":{"_index":"logs-generic.otel-[x]","_id":"a"}}\n{"body":%b}\n' % body])
+    result = run(tmp_path, "inspect")
+    assert ("two lamps" in result.output, "logs-generic.otel-[x]" in result.output) == (True, True)
 
 
 def test_inspect_as_json_has_the_documents_whole(tmp_path: Path) -> None:

@@ -61,6 +61,14 @@ def test_a_cause_without_a_reason_speaks_for_itself(counters: Counters) -> None:
     assert counters.reason(Count(Fate.DROPPED, "exporter shut down")) == "exporter shut down"
 
 
+def test_causes_that_an_endpoint_makes_up_are_counted_as_one(counters: Counters) -> None:
+    for number in range(1000):
+        counters.add(Fate.REJECTED, 1, f"type {number}", "a reason")
+    counters.add(Fate.REJECTED, 1, "type 0")
+    counts = counters.snapshot()
+    assert (len(counts), counts[Count(Fate.REJECTED, "type 0")], counts[Count(Fate.REJECTED, "_OTHER")]) == (201, 2, 800)
+
+
 def test_the_first_loss_is_told_at_once(counters: Counters, digest: Digest, caplog: pytest.LogCaptureFixture) -> None:
     counters.add(Fate.REJECTED, 2, "document_parsing_exception", "failed to parse field [n] of type [long]")
     counters.add(Fate.DROPPED, 5, "http 503")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry._logs import LogRecord
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
@@ -20,7 +22,7 @@ from opentelemetry.sdk._logs.export import (
     SimpleLogRecordProcessor,
 )
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_asayer.config import Config
@@ -250,6 +252,52 @@ class TestNothingRaises:
         assert message.endswith("1 dropped (defect: the export failed with RuntimeError; with DEBUG for otel_asayer.exporter the log tells where).")
 
 
+class TestQueues:
+    """What the queue of a batch processor drops is counted by the exporter that it feeds."""
+
+    def test_spans_are_counted(self, span_exporter: ElasticsearchSpanExporter, delivery: Delivery) -> None:
+        provider = TracerProvider(shutdown_on_exit=False)
+        processor = BatchSpanProcessor(span_exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000)
+        provider.add_span_processor(processor)
+        tracer = provider.get_tracer("shop")
+        tracer.start_span("the first export").end()
+        provider.force_flush()
+        with processor._batch_processor._export_lock:
+            for _ in range(5):
+                tracer.start_span("GET /cart").end()
+        provider.shutdown()
+        assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 3, Count(Fate.DROPPED, "queue full"): 3}
+
+    def test_log_records_are_counted_and_a_line_says_what_to_do(
+        self, log_exporter: ElasticsearchLogRecordExporter, delivery: Delivery, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        processor = BatchLogRecordProcessor(log_exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000)
+        provider = LoggerProvider(shutdown_on_exit=False)
+        provider.add_log_record_processor(processor)
+        logger = provider.get_logger("shop")
+        logger.emit(LogRecord(body="the first export"))
+        provider.force_flush()
+        with processor._batch_processor._export_lock:
+            for _ in range(5):
+                logger.emit(LogRecord(body="the cart is empty"))
+        provider.shutdown()
+        assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 3, Count(Fate.DROPPED, "queue full"): 3}
+        assert caplog.messages[-1] == (
+            "Telemetry was lost on its way to Elasticsearch, in documents: "
+            "3 dropped (queue full: they came faster than they could be sent; OTEL_BLRP_MAX_QUEUE_SIZE sets its size)."
+        )
+
+    def test_counting_never_raises_in_the_thread_that_ends_a_span(
+        self, span_exporter: ElasticsearchSpanExporter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: object) -> None:
+            raise RuntimeError
+
+        with monkeypatch.context() as patched:
+            patched.setattr("otel_asayer.elasticsearch.delivery.shared", fail)
+            span_exporter._path.drop_items(1)
+
+
 class TestNoLoops:
     """What an export does must not become telemetry that the next export sends."""
 
@@ -312,6 +360,24 @@ class TestNoLoops:
         assert texts(double) == ["the application's", "the application's, too"]
 
 
+BOTH_SIGNALS = """
+import sys
+from opentelemetry._logs import LogRecord
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from otel_asayer import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
+
+settings = {"endpoint": sys.argv[1], "setup": "off", "spool": "off", "timeout": 5}
+tracers, loggers = TracerProvider(), LoggerProvider()
+tracers.add_span_processor(BatchSpanProcessor(ElasticsearchSpanExporter(**settings), schedule_delay_millis=3_600_000))
+loggers.add_log_record_processor(BatchLogRecordProcessor(ElasticsearchLogRecordExporter(**settings), schedule_delay_millis=3_600_000))
+tracers.get_tracer("shop").start_span("GET /cart").end()
+loggers.get_logger("shop").emit(LogRecord(body="the cart is empty"))
+"""
+
+
 class TestTheEnd:
     """Programs whose exports could take five minutes; each has twenty seconds to end, and the batch processor alone would wait for thirty."""
 
@@ -352,6 +418,25 @@ last = Last()
                 yield process
             finally:
                 process.kill()
+
+    def test_all_exporters_of_a_process_write_one_line_about_what_was_lost(self) -> None:
+        command = [sys.executable, "-c", BOTH_SIGNALS, "http://127.0.0.1:9"]
+        said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stderr
+        assert (said.count("Telemetry was lost"), said.count("1 dropped (")) == (1, 2)
+
+    def test_an_exporter_that_nobody_uses_any_more_is_not_waited_for(
+        self, settings: dict[str, Any], double: ElasticsearchDouble, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        exporter = ElasticsearchSpanExporter(**settings)
+        ElasticsearchLogRecordExporter(**settings)
+        gc.collect()
+        refused = items((400, "invalid_index_name_exception", "failed"))
+        double.reply_with(refused, refused)
+        for _ in range(2):
+            exporter.export(spans("GET /cart"))
+        told = len(caplog.messages)
+        exporter.shutdown()
+        assert (told, len(caplog.messages)) == (1, 2)
 
     def test_nobody_listens(self) -> None:
         with self.program("http://127.0.0.1:9", 3_600_000) as process:

@@ -22,7 +22,7 @@ from opentelemetry.sdk import _configuration
 from opentelemetry.sdk._logs import ConcurrentMultiLogRecordProcessor, LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -31,7 +31,7 @@ from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcess
 from otel_asayer.sampler import SessionSampler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -334,3 +334,90 @@ class Public:
         if name == "__dict__":
             raise AttributeError(name)
         return getattr(self._span, name)
+
+
+# What queues drop
+
+
+class Dropped:
+    def __init__(self) -> None:
+        self.heard: list[tuple[int, str]] = []
+
+    def drop_items(self, count: int, error_type: str = "queue_full") -> None:
+        self.heard.append((count, error_type))
+
+
+class Hearing(InMemorySpanExporter):
+    """Hears of drops, with another exporter's frames between itself and the processor."""
+
+    def __init__(self, listener: Dropped) -> None:
+        super().__init__()
+        self.listener = listener
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        for _ in range(2):
+            _sdk.hear_of_drops(self.listener)
+        return super().export(spans)
+
+
+def overflow(provider: TracerProvider, exporter: SpanExporter, spans: int) -> BatchSpanProcessor:
+    """Let a processor with a queue of two export once, and then end some spans while it cannot export."""
+    processor = BatchSpanProcessor(exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000)
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("shop")
+    tracer.start_span("exported").end()
+    processor.force_flush()
+    with processor._batch_processor._export_lock:
+        for _ in range(spans):
+            tracer.start_span("held or dropped").end()
+    return processor
+
+
+def test_what_the_queue_of_a_batch_processor_drops_is_heard_once(tracer_provider: TracerProvider) -> None:
+    dropped = Dropped()
+    overflow(tracer_provider, Hearing(dropped), 5).shutdown()  # type: ignore[no-untyped-call]
+    assert dropped.heard == [(1, "queue_full")] * 3
+
+
+def test_what_comes_after_shutdown_is_heard(tracer_provider: TracerProvider) -> None:
+    dropped = Dropped()
+    overflow(tracer_provider, Hearing(dropped), 0).shutdown()  # type: ignore[no-untyped-call]
+    tracer_provider.get_tracer("shop").start_span("late").end()
+    assert dropped.heard == [(1, "already_shutdown")]
+
+
+def test_processors_do_not_share_what_is_hooked() -> None:
+    one, other = (BatchSpanProcessor(InMemorySpanExporter()) for _ in range(2))
+    assert one._batch_processor._metrics is not other._batch_processor._metrics
+    one.shutdown()  # type: ignore[no-untyped-call]
+    other.shutdown()  # type: ignore[no-untyped-call]
+
+
+def test_nothing_is_heard_outside_of_an_export() -> None:
+    _sdk.hear_of_drops(Dropped())
+
+
+@pytest.mark.parametrize("metrics", [None, object()])
+def test_without_metrics_that_can_be_hooked_nothing_is_heard(tracer_provider: TracerProvider, metrics: object) -> None:
+    dropped = Dropped()
+
+    class Without(Hearing):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            batch: Any = processor._batch_processor
+            before, batch._metrics = batch._metrics, metrics
+            result = super().export(spans)
+            batch._metrics = before
+            return result
+
+    processor = BatchSpanProcessor(Without(dropped))
+    tracer_provider.add_span_processor(processor)
+    tracer_provider.get_tracer("shop").start_span("exported").end()
+    tracer_provider.shutdown()
+    assert dropped.heard == []
+
+
+def test_without_the_private_names_nothing_is_heard(monkeypatch: pytest.MonkeyPatch, tracer_provider: TracerProvider) -> None:
+    dropped = Dropped()
+    monkeypatch.setattr("opentelemetry.sdk._shared_internal.BatchProcessor", None)
+    overflow(tracer_provider, Hearing(dropped), 3).shutdown()  # type: ignore[no-untyped-call]
+    assert dropped.heard == []

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 __all__ = ["main"]
 
-_NEEDED = ("click", "rich")
+_NEEDED = ("click", "rich", "jinja2", "starlette", "uvicorn")
 
 
 def main() -> None:

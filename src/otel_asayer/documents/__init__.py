@@ -1,7 +1,24 @@
 """From spans and log records to the operations of a bulk request: pure, without clock, randomness, thread or network."""
 
 from otel_asayer.documents.encoder import DocumentSettings, Encoded, Encoder
+from otel_asayer.documents.entries import entry_of
+from otel_asayer.documents.exceptions import EXCEPTION_STACKTRACE, EXCEPTION_TYPE, exception_message, exception_text, exception_type_name
+from otel_asayer.documents.log_records import level_of
 from otel_asayer.documents.salvaging import salvage
-from otel_asayer.documents.values import one_line
+from otel_asayer.documents.values import one_line, text_of
 
-__all__ = ["DocumentSettings", "Encoded", "Encoder", "one_line", "salvage"]
+__all__ = [
+    "EXCEPTION_STACKTRACE",
+    "EXCEPTION_TYPE",
+    "DocumentSettings",
+    "Encoded",
+    "Encoder",
+    "entry_of",
+    "exception_message",
+    "exception_text",
+    "exception_type_name",
+    "level_of",
+    "one_line",
+    "salvage",
+    "text_of",
+]

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
+from otel_asayer.documents.exceptions import EXCEPTION_TYPE
 from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
-from otel_asayer.documents.replay_records import EXCEPTION_TYPE, Source
+from otel_asayer.documents.replay_records import Source
 from otel_asayer.documents.timestamps import otel_timestamp
 from otel_asayer.documents.values import text_of
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from otel_asayer.documents.origins import Origins
     from otel_asayer.documents.replay_records import ReplayRecords
 
-__all__ = ["LogRecordDocuments"]
+__all__ = ["LogRecordDocuments", "level_of"]
 
 _LEVELS: Final = ((17, "error"), (13, "warning"), (9, "info"), (1, "debug"))
 """Least severity number and level, by the log data model's ranges: ERROR and FATAL, WARN, INFO, DEBUG and TRACE."""
@@ -66,7 +67,7 @@ class LogRecordDocuments:
         source = Source(document_id, session, streams.replay, origin, document.get("trace_id", ""), document.get("span_id", ""))
         if not (is_exception and log_record.body is None):
             text = text_of(document.get("event_name", "(no body)") if log_record.body is None else log_record.body)
-            self._replay_records.add(batch, source, time, _level(document.get("severity_number", 0)), text)
+            self._replay_records.add(batch, source, time, level_of(document.get("severity_number", 0)), text)
         if is_exception:
             self._replay_records.add_exception(batch, source, time, attributes)
 
@@ -92,7 +93,8 @@ def _severity(severity_number: Any) -> int:
     return int(getattr(severity_number, "_value_", severity_number))
 
 
-def _level(severity: int) -> str:
+def level_of(severity: int) -> str:
+    """Return the level of a severity number, by the log data model's ranges."""
     return next((level for least, level in _LEVELS if severity >= least), "info")
 
 

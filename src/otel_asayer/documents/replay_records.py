@@ -16,9 +16,9 @@ import re
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_asayer.attributes import REPLAY_URL, SESSION_ID
+from otel_asayer.attributes import REPLAY_LEVELS, REPLAY_URL, SESSION_ID
+from otel_asayer.documents.exceptions import exception_message, exception_text, exception_type_name
 from otel_asayer.documents.timestamps import iso_timestamp
-from otel_asayer.documents.values import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,14 +29,7 @@ if TYPE_CHECKING:
     from otel_asayer.replay import ReplayLink
     from otel_asayer.session_id import SessionId
 
-__all__ = ["EXCEPTION_TYPE", "ReplayRecords", "Source"]
-
-LEVELS: Final = ("debug", "info", "warning", "error")
-"""From least to greatest."""
-
-EXCEPTION_TYPE: Final = "exception.type"
-_EXCEPTION_MESSAGE: Final = "exception.message"
-_EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+__all__ = ["ReplayRecords", "Source"]
 
 # Elasticsearch's standard analyzer makes one term of `openReplaySession.id`, and finds the phrase whatever stands between it and the number.
 # It lower-cases `İ` to `i`, as Python's IGNORECASE does.
@@ -66,10 +59,10 @@ class ReplayRecords:
         Raises:
             ValueError: there is no such level.
         """
-        if least_level not in (None, *LEVELS):
-            raise ValueError(f"There is no level {least_level!r} of replay records; there are {', '.join(LEVELS)}.")
+        if least_level not in (None, *REPLAY_LEVELS):
+            raise ValueError(f"There is no level {least_level!r} of replay records; there are {', '.join(REPLAY_LEVELS)}.")
         self._link = link
-        self._levels = frozenset(LEVELS[LEVELS.index(least_level) :] if least_level else ())
+        self._levels = frozenset(REPLAY_LEVELS[REPLAY_LEVELS.index(least_level) :] if least_level else ())
 
     def add_link(self, attributes: dict[str, Any], session: SessionId, time_ns: int) -> None:
         """Put the link to a moment into a document's attributes."""
@@ -83,7 +76,7 @@ class ReplayRecords:
             batch: where to.
             source: the document.
             time_ns: the moment in the replay, in nanoseconds since 1970.
-            level: one of `LEVELS`.
+            level: one of `REPLAY_LEVELS`.
             text: what happened, its first line in short; whatever in it looks like the tag of a session is made ineffective.
         """
         if level in self._levels:
@@ -94,7 +87,7 @@ class ReplayRecords:
         record_id = _exception_record_id(source, attributes)
         if "error" in self._levels and record_id not in batch.exceptions:
             batch.exceptions.add(record_id)
-            batch.operations.append(_operation(source, record_id, time_ns, "error", _exception_text(attributes)))
+            batch.operations.append(_operation(source, record_id, time_ns, "error", exception_text(attributes)))
 
 
 def _operation(source: Source, record_id: str, time_ns: int, level: str, text: str) -> bytes:
@@ -118,12 +111,6 @@ def _operation(source: Source, record_id: str, time_ns: int, level: str, text: s
     return source.stream.operation(record_id, document)
 
 
-def _exception_text(attributes: Mapping[str, Any]) -> str:
-    """Return an exception's type and message, and on the lines after it its stack."""
-    head = ": ".join(filter(None, (_text(attributes, EXCEPTION_TYPE), _exception_message(attributes))))
-    return f"{head or 'exception'}\n{_text(attributes, _EXCEPTION_STACKTRACE)}".rstrip()
-
-
 def _exception_record_id(source: Source, attributes: Mapping[str, Any]) -> str:
     """Return the `_id` of an exception's record: the same for every span and log record of a trace that the exception passes through.
 
@@ -131,7 +118,7 @@ def _exception_record_id(source: Source, attributes: Mapping[str, Any]) -> str:
     """
     if not source.trace_id:
         return f"{source.document_id}er"
-    parts = (source.session, _type_name(attributes), _exception_message(attributes))
+    parts = (source.session, exception_type_name(attributes), exception_message(attributes))
     return f"{source.trace_id}-{blake2b(chr(0).join(parts).encode(), digest_size=16).hexdigest()}r"
 
 
@@ -145,23 +132,3 @@ def _message(source: Source, text: str) -> str:
 
 def _without_tags(text: str) -> str:
     return _TAG.sub(_DEFUSED, text) if _IN_EACH_TAG in text.lower() else text
-
-
-def _text(attributes: Mapping[str, Any], name: str) -> str:
-    value = attributes.get(name)
-    return "" if value is None else text_of(value)
-
-
-def _type_name(attributes: Mapping[str, Any]) -> str:
-    return _text(attributes, EXCEPTION_TYPE).rpartition(".")[2]
-
-
-def _exception_message(attributes: Mapping[str, Any]) -> str:
-    """Return the exception's text, which handlers of the standard library's logging cut down to the exception's first argument.
-
-    `KeyError('x')` is `x` there and `'x'` in a span event; the last line of the stack has the whole of it.
-    """
-    message = _text(attributes, _EXCEPTION_MESSAGE)
-    last_line = _text(attributes, _EXCEPTION_STACKTRACE).rstrip().rpartition("\n")[2]
-    kind, _, whole = last_line.partition(": ")
-    return whole if message in whole and kind.rpartition(".")[2] == _type_name(attributes) else message

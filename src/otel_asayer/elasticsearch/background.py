@@ -14,13 +14,14 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import Future, InvalidStateError, TimeoutError as FutureTimeoutError, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     _Jobs = SimpleQueue[Callable[[], None] | None]
 
@@ -140,14 +141,21 @@ def _serve(jobs: _Jobs, idle: list[_Jobs]) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Hide what this thread does from telemetry."""
-    from opentelemetry.instrumentation.utils import suppress_instrumentation
-
     before, _here.quiet = getattr(_here, "quiet", False), True
     try:
-        with suppress_instrumentation():
+        with _suppressed():
             yield
     finally:
         _here.quiet = before
+
+
+def _suppressed() -> AbstractContextManager[None]:
+    try:
+        from opentelemetry.instrumentation.utils import suppress_instrumentation
+    except Exception:
+        # It imports the propagators that OTEL_PROPAGATORS names. Where one of them cannot be loaded, nothing in this process is instrumented.
+        return nullcontext()
+    return suppress_instrumentation()
 
 
 def _settle(settle: Callable[[Any], None], outcome: Any) -> None:

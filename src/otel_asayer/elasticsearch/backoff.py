@@ -67,7 +67,8 @@ class Patience:
     - After `stop`, when the process ends: one try, until a second has passed without a sign of life; after a failure, none.
 
     A *prompt* one has a spool behind it, and what is not delivered at once waits there: usually one try of two seconds, and none while the
-    destination is down, but for one a minute; what drains the spool finds it up again.
+    destination is down, but for one a minute; what drains the spool finds it up again. Where nothing waits, as when the disk is full, that finds
+    nothing out, and the next export tries.
 
     Two threads that read or write one of these attributes at once disagree about nothing but a single try.
     """
@@ -109,6 +110,10 @@ class Patience:
         self._down = True
         if self._stopping:
             self._farewell = self._clock()
+
+    def nothing_waits(self) -> None:
+        """Learn that the spool is empty: only an export can find the destination up again."""
+        self._down = False
 
     def stop(self) -> float:
         """Learn that the process ends; return the seconds that a request under way may still take."""

@@ -15,7 +15,7 @@ import time
 from base64 import b64encode
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from otel_asayer.compression import gzip_of
 from otel_asayer.elasticsearch.background import Calls, GivenUp, silence_loggers
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
 
-__all__ = ["Client", "Response", "Unreachable"]
+__all__ = ["Client", "Requester", "Response", "Unreachable"]
 
 _GRACE: Final = 0.25
 """Seconds past a request's own timeout after which it is not waited for: its own timeout has the better message."""
@@ -43,6 +43,13 @@ class Response(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Requester(Protocol):
+    """What most need of a client: every status comes back as an answer, and only a failed connection raises."""
+
+    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
+        """Send one request that ends within `timeout` seconds; raise `Unreachable` when no endpoint answers."""
 
 
 class _Request(NamedTuple):

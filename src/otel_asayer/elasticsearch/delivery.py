@@ -25,7 +25,7 @@ from otel_asayer.counters import Counters, Digest, Fate
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.elasticsearch.backoff import Patience
 from otel_asayer.elasticsearch.client import Client
-from otel_asayer.elasticsearch.drain import Drainer
+from otel_asayer.elasticsearch.drain import Drainer, give_back_unchanged
 from otel_asayer.elasticsearch.export import Export, Left
 from otel_asayer.elasticsearch.first_contact import FirstContact
 from otel_asayer.environment_variables import OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT
@@ -40,11 +40,18 @@ if TYPE_CHECKING:
     from otel_asayer.elasticsearch.client import Response
     from otel_asayer.spool import Lease, Written
 
-__all__ = ["Delivery", "Destination", "shared", "spool_of", "spool_root"]
+__all__ = ["Delivery", "Destination", "OnLoss", "deliveries", "shared", "spool_of", "spool_root"]
 
 _logger = logging.getLogger(__name__)
 
 _system_random: Final = SystemRandom()  # forked workers would share the state of any other
+
+
+class OnLoss(Protocol):
+    """Hears of what an export loses."""
+
+    def __call__(self, operations: Sequence[bytes], cause: str, /) -> object:
+        """Hear that these operations were refused for good, or given up, for this cause."""
 
 
 class Destination(Protocol):
@@ -114,50 +121,33 @@ class Delivery:
             kept = f" It is kept in {self.spool.folder}: `otel-asayer spool drain` sends it." if self.spool else ""
             _logger.warning("No telemetry is sent to Elasticsearch: %s.%s", "; ".join(new), kept)
 
-    def deliver(self, operations: Sequence[bytes]) -> bool:
-        """Deliver all operations, or put them on the disk; return whether each is in one of the two now."""
+    def deliver(self, operations: Sequence[bytes], on_loss: OnLoss = lambda *_: None) -> bool:
+        """Deliver all operations, or put them on the disk; return whether each is in one of the two now. `on_loss` hears of those that are not."""
         if not operations:
             return True
         if self.obstacle:
-            return self.keep(operations, "no destination", self.obstacle)
+            return self._keep(operations, "no destination", self.obstacle, on_loss)
         if self.drainer:
             self.drainer.start()
         lease = self._write_ahead(operations) if self.config.spool == "always" else None
-        safe = self.settle(Export(self, self.patience.allow).run(operations), lease)
-        self._digest.write_when_due()
+        left = Export(self, self.patience.allow).run(operations)
+        safe = self._take_over(left, lease, on_loss)
+        if left and self.drainer:
+            self.drainer.notice()
+        self._tell()
         return safe
 
-    def settle(self, left: Sequence[Left], lease: Lease | None) -> bool:
-        """Take over what an export left: put it on the disk, or count it as lost; return whether nothing is lost.
+    def settle(self, left: Sequence[Left], lease: Lease, on_loss: OnLoss = lambda *_: None) -> bool:
+        """Take over what an export of a body on the disk left: what was refused leaves it, the rest stays. Return whether the body is so now.
 
         Args:
             left: what was not delivered.
-            lease: the body on the disk that holds the exported operations, if there is one; it ends here.
+            lease: the body; it ends here.
+            on_loss: hears of what was refused.
         """
-        refused = [(operation, str(one.finding)) for one in left if one.for_good for operation in one.operations]
-        kept = [operation for one in left if not one.for_good for operation in one.operations]
-        for one in left:
-            self._account(one, on_disk=lease is not None)
-        safe = self._reject(refused)
-        if lease is not None:
-            return self._give_back(lease, kept) and safe
-        for one in left:
-            safe = (one.for_good or self.keep(one.operations, one.finding.cause, one.finding.reason)) and safe
-        return safe
-
-    def keep(self, operations: Sequence[bytes], cause: str, reason: str = "") -> bool:
-        """Put operations that could not be delivered on the disk; where that cannot be, they are lost. Return whether they are there."""
-        if self.spool is None:
-            self.counters.add(Fate.DROPPED, len(operations), cause, reason)
-            return False
-        try:
-            written = self.spool.write(operations)
-        except SpoolError as error:
-            self.counters.add(Fate.DROPPED, len(operations), "spool", str(error))
-            return False
-        self.counters.add(Fate.SPOOLED, written.documents, cause, reason)
-        self.count_evicted(written)
-        return True
+        self._advise(left)
+        self._refuse([one for one in left if one.for_good], on_loss)
+        return self._give_back(lease, [operation for one in left if not one.for_good for operation in one.operations])
 
     def count_evicted(self, written: Written) -> None:
         """Count what had to make room for what was written to the disk."""
@@ -168,7 +158,7 @@ class Delivery:
         """Count documents that never became operations."""
         self.counters.add(Fate.DROPPED, number, cause, reason)
         if not self.obstacle:
-            self._digest.write_when_due()
+            self._tell()
 
     def set_up(self, timeout: float) -> bool:
         """Make first contact, unless that is done; return whether it was made just now.
@@ -217,24 +207,62 @@ class Delivery:
         if not self.obstacle:
             self._digest.write()
 
-    def _account(self, left: Left, *, on_disk: bool) -> None:
-        finding = left.finding
-        if finding.advice:
+    def _take_over(self, left: Sequence[Left], lease: Lease | None, on_loss: OnLoss) -> bool:
+        """Take over what an export left: put it on the disk, or count it as lost; return whether nothing is lost."""
+        waiting = [one for one in left if not one.for_good]
+        if lease is not None:
+            for one in waiting:
+                self.counters.add(Fate.SPOOLED, len(one.operations), one.finding.cause, one.finding.reason)
+            self.settle(left, lease, on_loss)
+            return len(waiting) == len(left)
+        self._advise(left)
+        self._refuse([one for one in left if one.for_good], on_loss)
+        kept = [self._keep(one.operations, one.finding.cause, one.finding.reason, on_loss) for one in waiting]
+        return all(kept) and len(waiting) == len(left)
+
+    def _keep(self, operations: Sequence[bytes], cause: str, reason: str, on_loss: OnLoss) -> bool:
+        """Put operations that could not be delivered on the disk; where that cannot be, they are lost. Return whether they are there."""
+        try:
+            written = self.spool.write(operations) if self.spool else None
+        except SpoolError as error:
+            written, cause, reason = None, "spool", str(error)
+        if written is None:
+            self.counters.add(Fate.DROPPED, len(operations), cause, reason)
+            on_loss(operations, cause)
+            return False
+        self.counters.add(Fate.SPOOLED, written.documents, cause, reason)
+        self.count_evicted(written)
+        return True
+
+    def _tell(self) -> None:
+        """Say what was lost, if it is time to. When the process ends, `close` says all of it: else each exporter's last batch had a line."""
+        if not self.has_stopped():
+            self._digest.write_when_due()
+
+    def _advise(self, left: Sequence[Left]) -> None:
+        """Say, once for each cause, what a person can do about it."""
+        for finding in (one.finding for one in left if one.finding.advice):
             reason = finding.reason or "without a reason"
             self._say_once(finding.cause, f"Elasticsearch does not take all telemetry: {finding.cause}, {reason}. {finding.advice}.")
-        if left.for_good:
-            self.counters.add(Fate.REJECTED, len(left.operations), finding.cause, finding.reason)
-        elif on_disk:
-            self.counters.add(Fate.SPOOLED, len(left.operations), finding.cause, finding.reason)
 
-    def _reject(self, refused: Sequence[tuple[bytes, str]]) -> bool:
-        """Keep what Elasticsearch refused for good, with its reasons, where a person can look at it."""
-        if self.spool is not None and refused:
-            try:
-                self.spool.reject(refused)
-            except SpoolError as error:
-                _logger.debug("Rejected documents could not be kept: %s", error)
-        return not refused
+    def _refuse(self, refused: Sequence[Left], on_loss: OnLoss) -> None:
+        """Count what Elasticsearch refused for good, and keep it, with its reasons, where a person can look at it."""
+        problem = self._put_aside(refused)
+        for finding, operations in refused:
+            if problem:
+                self.counters.add(Fate.DROPPED, len(operations), "rejected and not kept", f"{finding}; {problem}")
+            else:
+                self.counters.add(Fate.REJECTED, len(operations), finding.cause, finding.reason)
+            on_loss(operations, finding.cause)
+
+    def _put_aside(self, refused: Sequence[Left]) -> str:
+        """Write what was refused to the spool, if there is one; return why that cannot be, or nothing."""
+        try:
+            if self.spool is not None:
+                self.spool.reject([(operation, str(finding)) for finding, operations in refused for operation in operations])
+        except SpoolError as error:
+            return str(error)
+        return ""
 
     def _write_ahead(self, operations: Sequence[bytes]) -> Lease | None:
         if self.spool is None:
@@ -254,8 +282,11 @@ class Delivery:
             else:
                 lease.done()
         except SpoolError as error:
-            # The body stays as it is, and is sent once more when its lease is stale: the documents' ids make that harmless.
+            # The body stays as it is, and all of it is sent once more: the documents' ids make that harmless.
             _logger.debug("A body of the spool could not be changed: %s", error)
+            if kept:  # else only its removal failed, and at once it would be sent again and again
+                give_back_unchanged(lease)
+            return False
         return True
 
     def _say_once(self, subject: str, sentence: str) -> None:
@@ -271,6 +302,11 @@ def shared(config: Config) -> Delivery:
     """Return this process's delivery for `config`."""
     key = os.getpid(), config
     return _shared.get(key) or _shared.setdefault(key, Delivery.of(config))
+
+
+def deliveries() -> list[Delivery]:
+    """Return all deliveries of this process."""
+    return [delivery for (pid, _), delivery in list(_shared.items()) if pid == os.getpid()]
 
 
 def spool_root(config: Config) -> Path:

@@ -1,7 +1,9 @@
 """What drains the spool: a thread behind, which sends what waits on the disk, oldest first, as long as Elasticsearch takes it.
 
 It looks at the folder once when the process first exports, then every half minute, so that what another process left behind, killed or ended,
-is delivered too. A failed try is followed by a pause of full jitter, up to a minute, or what Elasticsearch asks for.
+is delivered too; and soon after an export of its own process had to put something there. A failed try is followed by a pause of full jitter, up
+to a minute, or what Elasticsearch asks for. The pauses begin anew after a pass that delivered something: where one request in ten fails, a
+large spool is never emptied in one pass, and is drained all the same.
 
 A body whose documents wait for somebody to mend a key or a template goes to the end of the line, so that it does not hold up the others; a
 pass ends where it meets what it put there.
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from otel_asayer.config import Config
     from otel_asayer.spool import Lease, Spool, SpoolStatus, Written
 
-__all__ = ["Drainer", "Origin"]
+__all__ = ["Drainer", "Origin", "give_back_unchanged"]
 
 _logger = logging.getLogger(__name__)
 
@@ -41,8 +43,8 @@ class Origin(Road, Protocol):
 
     config: Config
 
-    def settle(self, left: Sequence[Left], lease: Lease | None) -> bool:
-        """Take over what an export left."""
+    def settle(self, left: Sequence[Left], lease: Lease) -> bool:
+        """Take over what an export of the body left; return whether the body holds what still waits, and no more."""
 
     def count_evicted(self, written: Written) -> None:
         """Count what had to make room on the disk."""
@@ -55,7 +57,8 @@ class Drainer:
         self._delivery = delivery
         self._spool = spool
         self._wall_clock = wall_clock
-        self._woken = threading.Event()
+        self._noticed = threading.Event()
+        self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._recover_at = 0.0
         self._least_pause = 0.0
@@ -71,9 +74,14 @@ class Drainer:
             except RuntimeError:  # the interpreter ends: another process will drain
                 _logger.debug("No thread can be started to drain the spool any more.")
 
+    def notice(self) -> None:
+        """Let the thread know that something waits now: it looks after a short pause, or after the one in which a failure has left it."""
+        self._noticed.set()
+
     def wake(self) -> None:
-        """Let the thread look at once, or learn that the process ends."""
-        self._woken.set()
+        """Let the thread learn that the process ends."""
+        self._ended.set()
+        self._noticed.set()
 
     def status(self) -> SpoolStatus:
         """Return what waits.
@@ -105,12 +113,20 @@ class Drainer:
     def _run(self) -> None:
         pauses = long_pauses(self._delivery.random)
         while not self._delivery.has_stopped():
-            if self._pass():
+            self._noticed.clear()
+            before = self._drained
+            emptied = self._pass()
+            if emptied:
+                self._least_pause = 0.0
+                self._delivery.patience.nothing_waits()
+            if emptied or self._drained > before:
                 pauses = long_pauses(self._delivery.random)
-                self._woken.wait(_LOOK_EVERY)
-            else:
-                self._woken.wait(max(next(pauses), self._least_pause))
-            self._woken.clear()
+            if not emptied or self._noticed.wait(_LOOK_EVERY):
+                self._ended.wait(max(next(pauses), self._least_pause))
+
+    @property
+    def _drained(self) -> int:
+        return self._delivery.counters.total(Fate.DRAINED)
 
     def _pass(self) -> bool:
         try:
@@ -128,6 +144,13 @@ class Drainer:
 
     def _send(self, lease: Lease, on_progress: Callable[[int], None]) -> bool:
         """Send one body; return whether another may follow."""
+        try:
+            return self._deliver(lease, on_progress)
+        except SpoolError:
+            give_back_unchanged(lease)
+            raise
+
+    def _deliver(self, lease: Lease, on_progress: Callable[[int], None]) -> bool:
         operations = lease.operations()
         if lease.damage:
             self._delivery.counters.add(Fate.DROPPED, lease.damage.documents, "damaged", lease.damage.reason)
@@ -135,16 +158,17 @@ class Drainer:
         left = export.run(operations)
         self._least_pause = export.least_pause
         self.trouble = left[-1].finding if left else None
-        self._count(len(operations) - sum(len(one.operations) for one in left), on_progress)
-        if any(one.finding.outcome is not Outcome.CONFIGURATION and not one.for_good for one in left):
-            if sum(len(one.operations) for one in left) == len(operations):
-                lease.release()
-            else:
-                self._delivery.settle(left, lease)
+        delivered = len(operations) - sum(len(one.operations) for one in left)
+        stuck = any(one.finding.outcome is not Outcome.CONFIGURATION and not one.for_good for one in left)
+        if stuck and not delivered:
+            lease.release()
             return False
-        self._send_to_the_end([one for one in left if not one.for_good])
-        self._delivery.settle([one for one in left if one.for_good], lease)
-        return True
+        if not stuck:
+            self._send_to_the_end([one for one in left if not one.for_good])
+            left = [one for one in left if one.for_good]
+        if self._delivery.settle(left, lease):
+            self._count(delivered, on_progress)
+        return not stuck
 
     def _send_to_the_end(self, waiting: Sequence[Left]) -> None:
         if operations := [operation for one in waiting for operation in one.operations]:
@@ -158,3 +182,11 @@ class Drainer:
     def _allow(self) -> Allowance:
         """The whole timeout for one try; what follows a failure is a pause of this thread's own."""
         return Allowance(0.0 if self._delivery.has_stopped() else self._delivery.config.timeout, repeat=False)
+
+
+def give_back_unchanged(lease: Lease) -> None:
+    """Give a body back as it is, so that it need not wait until its lease is stale; where even that cannot be, it does."""
+    try:
+        lease.release()
+    except SpoolError as error:
+        _logger.debug("A body of the spool could not be given back: %s", error)

@@ -11,7 +11,7 @@ from otel_asayer.elasticsearch.templates import ensure
 
 if TYPE_CHECKING:
     from otel_asayer.config import Config
-    from otel_asayer.elasticsearch.templates import Requester
+    from otel_asayer.elasticsearch.client import Requester
 
 __all__ = ["FirstContact"]
 

@@ -16,10 +16,14 @@ from otel_asayer.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LOGS", "READERS_ALIAS", "REPLAY", "TRACES", "IndexTemplate"]
+__all__ = ["LOGS", "MANAGED_BY", "READERS_ALIAS", "REPLAY", "TRACES", "IndexTemplate"]
 
 READERS_ALIAS: Final = "logs"
 """The only name that OpenReplay reads, since 1.21. It must never reach the OTel streams: one such hit breaks the panel."""
+
+
+MANAGED_BY: Final = "otel-asayer"
+"""Marks what is ours, in the metadata of templates and keys."""
 
 
 class IndexTemplate(NamedTuple):
@@ -64,7 +68,7 @@ def _object(**properties: Any) -> dict[str, Any]:
 
 
 def _meta(description: str) -> dict[str, str]:
-    return {"description": description, "managed_by": "otel-asayer", "version": __version__}
+    return {"description": description, "managed_by": MANAGED_BY, "version": __version__}
 
 
 def _flat_attributes(name: str) -> dict[str, Any]:

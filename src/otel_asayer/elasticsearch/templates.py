@@ -7,37 +7,25 @@ Elasticsearch does not version a template's owner, so `PUT` goes with `create=tr
 from __future__ import annotations
 
 import http
-import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from otel_asayer.elasticsearch.template_bodies import LOGS, READERS_ALIAS, REPLAY, TRACES, IndexTemplate
+from otel_asayer.elasticsearch.explain import reason_of
+from otel_asayer.elasticsearch.inventory import BEARERS, TEMPLATES, Template, clash_of, hidden_sentence, rival_of, stream_of, templates_in
+from otel_asayer.elasticsearch.template_bodies import LOGS, REPLAY, TRACES, IndexTemplate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from otel_asayer.config import Config
-    from otel_asayer.elasticsearch.client import Response
+    from otel_asayer.elasticsearch.client import Requester
 
-__all__ = ["Requester", "SetupReport", "ensure"]
+__all__ = ["SetupReport", "ensure"]
 
-_LIST_TARGET: Final = (
-    "/_index_template?filter_path=index_templates.name,index_templates.index_template.index_patterns,index_templates.index_template.priority"
-)
-_OUR_STREAM: Final = re.compile(r"(?:\.ds-)?asayer-logs-.*")
-_BACKING_INDEX: Final = re.compile(r"\.ds-(?P<stream>.+)-[0-9]{4}\.[0-9]{2}\.[0-9]{2}-[0-9]{6}")
-_MAX_REASON: Final = 500
 _AGAIN: Final = "Setup is tried again when the application starts next; OTEL_EXPORTER_ELASTICSEARCH_SETUP=off leaves it to you."
-
-
-class Requester(Protocol):
-    """What setup needs of the client: every status comes back as an answer, and only a failed connection raises."""
-
-    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
-        """Send one request that ends within `timeout` seconds."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +57,7 @@ def ensure(client: Requester, config: Config, *, timeout: float, clock: Callable
     setup = _Setup(_Server(client, clock() + timeout, clock), config)
     templates = (TRACES, LOGS, REPLAY) if config.replay_records else (TRACES, LOGS)
     try:
-        present = _present(setup.server)
+        present = templates_in(setup.server.expect("GET", TEMPLATES))
     except _Stopped as stopped:
         return SetupReport(problems=stopped.problems)
     outcomes = [setup.install(template, present) for template in templates]
@@ -90,17 +78,6 @@ class _Stopped(Exception):  # noqa: N818 (no error: most often the key may not, 
     def __init__(self, *problems: str) -> None:
         super().__init__(*problems)
         self.problems = problems
-
-
-class _Template(NamedTuple):
-    """A template that the server has."""
-
-    name: str
-    patterns: tuple[str, ...]
-    priority: int
-
-    def matches(self, stream: str) -> bool:
-        return any(re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), stream) for pattern in self.patterns)
 
 
 class _Server:
@@ -136,12 +113,12 @@ class _Setup:
     server: _Server
     config: Config
 
-    def install(self, template: IndexTemplate, present: tuple[_Template, ...]) -> _Outcome:
+    def install(self, template: IndexTemplate, present: tuple[Template, ...]) -> _Outcome:
         """Install one template, unless something stands in the way."""
         try:
             if any(other.name == template.name for other in present):
                 return _Outcome()
-            if rival := self._rival(template, present):
+            if rival := rival_of(template, stream_of(template, self.config), present):
                 return _Outcome(problems=self._hidden(template, rival))
             if template is REPLAY:
                 self._check_alias()
@@ -149,31 +126,18 @@ class _Setup:
         except _Stopped as stopped:
             return _Outcome(problems=stopped.problems)
 
-    def _stream(self, template: IndexTemplate) -> str:
-        return template.stream.format(dataset=self.config.dataset.removesuffix(".otel"), namespace=self.config.namespace)
-
-    def _rival(self, template: IndexTemplate, present: tuple[_Template, ...]) -> str | None:
-        """The template that takes the stream before ours: Elasticsearch's own, or the user's."""
-        rivals = [other for other in present if other.priority > template.priority and other.matches(self._stream(template))]
-        return max(rivals, key=lambda rival: rival.priority).name if rivals else None
-
     def _hidden(self, template: IndexTemplate, rival: str) -> tuple[str, ...]:
         """What is wrong when `rival` takes the stream: only replay records need what its owner may not have thought of, the alias."""
         if template is not REPLAY:
             return ()
-        stream = self._stream(template)
+        stream = stream_of(template, self.config)
         simulated = self.server.expect("POST", f"/_index_template/_simulate_index/{stream}")
-        if READERS_ALIAS in simulated.get("template", {}).get("aliases", {}):
-            return ()
-        sentence = (
-            f"The index template {rival} takes the data stream {stream} without the alias {READERS_ALIAS!r}, so Asayer / OpenReplay would never "
-            f"see what is written there: exclude it from that template's patterns, or give that template a priority below {template.priority}"
-        )
-        return (f"{sentence}. {_AGAIN}",)
+        sentence = hidden_sentence(rival, stream, template.priority, simulated)
+        return (f"{sentence}. {_AGAIN}",) if sentence else ()
 
     def _check_alias(self) -> None:
-        if sentence := _clash(self.server.expect("GET", f"/_resolve/index/{READERS_ALIAS}", or_nothing=True)):
-            raise _Stopped(f"{sentence}; until then no replay records can be delivered (OTEL_ASAYER_REPLAY_RECORDS=false writes none). {_AGAIN}")
+        if clash := clash_of(self.server.expect("GET", BEARERS, or_nothing=True)):
+            raise _Stopped(f"{clash}; until then no replay records can be delivered (OTEL_ASAYER_REPLAY_RECORDS=false writes none). {_AGAIN}")
 
     def _create(self, template: IndexTemplate) -> bool:
         target = f"/_index_template/{template.name}?create=true"
@@ -185,40 +149,13 @@ class _Setup:
         if self.server.ask("GET", f"/_index_template/{template.name}")[0] == http.HTTPStatus.OK:
             return False  # another process was first
         raise _Stopped(
-            f"Elasticsearch refused the index template {template.name}: {_reason(content)}. Versions from 8.15 on take it: update, "
+            f"Elasticsearch refused the index template {template.name}: {reason_of(content)}. Versions from 8.15 on take it: update, "
             f"or install a template of your own for {', '.join(template.body['index_patterns'])}. {_AGAIN}"
         )
 
 
 def _unexpected(method: str, target: str, status: int, content: Mapping[str, Any]) -> _Stopped:
-    return _Stopped(f"Setup of Elasticsearch stopped: {method} {target} was answered with {status}, {_reason(content)}. {_AGAIN}")
-
-
-def _present(server: _Server) -> tuple[_Template, ...]:
-    listed = server.expect("GET", _LIST_TARGET).get("index_templates", ())
-    bodies = ((entry["name"], entry["index_template"]) for entry in listed)
-    return tuple(_Template(name, tuple(body["index_patterns"]), body.get("priority", 0)) for name, body in bodies)
-
-
-def _clash(resolved: Mapping[str, Any]) -> str:
-    """Who else bears the readers' alias, in the answer of `_resolve/index`, as the first half of a sentence; nothing when nobody does."""
-    named = [*resolved.get("indices", ()), *resolved.get("data_streams", ())]
-    if any(entry["name"] == READERS_ALIAS for entry in named):
-        return (
-            f"An index or data stream is called {READERS_ALIAS!r}, which has to be an alias of the replay records, for Asayer / OpenReplay reads "
-            "nothing else: move its documents to another name (POST /_reindex) and delete it"
-        )
-    others = _others(index for alias in resolved.get("aliases", ()) for index in alias["indices"])
-    return others and (
-        f"The alias {READERS_ALIAS!r}, which Asayer / OpenReplay reads, stands on {others}, whose documents its panel cannot show: "
-        "take the alias away there (POST /_aliases)"
-    )
-
-
-def _others(indices: Iterable[str]) -> str:
-    """The names of indices and streams that are not ours, divided by commas."""
-    strangers = (index for index in indices if not _OUR_STREAM.fullmatch(index))
-    return ", ".join(sorted({_BACKING_INDEX.sub(r"\g<stream>", index) for index in strangers}))
+    return _Stopped(f"Setup of Elasticsearch stopped: {method} {target} was answered with {status}, {reason_of(content)}. {_AGAIN}")
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -227,12 +164,3 @@ def _parse(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _reason(content: Mapping[str, Any]) -> str:
-    """The innermost reason of an error, which names the cause; the outer ones say only that something failed."""
-    error = content.get("error")
-    while isinstance(error, dict) and isinstance(error.get("caused_by"), dict):
-        error = error["caused_by"]
-    reason = error.get("reason") if isinstance(error, dict) else error
-    return str(reason or "without a reason")[:_MAX_REASON]

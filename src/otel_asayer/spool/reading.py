@@ -18,8 +18,10 @@ __all__ = ["read"]
 _logger = logging.getLogger(__name__)
 
 
-def read(place: Place) -> Iterator[bytes]:
+def read(place: Place, side: str = "") -> Iterator[bytes]:
     """Yield the operations of all bodies, leased ones too, oldest first; one file is open at a time, and no body is held in memory.
+
+    `side` is the folder beside the waiting bodies, if it is to be read instead of those.
 
     A body that is renamed meanwhile is found under its new name; one that is delivered meanwhile is left out. What is damaged is left out,
     and logged.
@@ -29,9 +31,9 @@ def read(place: Place) -> Iterator[bytes]:
     """
     done = missed = ""
     while True:
-        for body, name in _bodies(place, after=done):
+        for body, name in _bodies(place, side, after=done):
             try:
-                file = _open(place, name)
+                file = _open(place, side, name)
                 if file is None and body != missed:
                     missed = body
                     break  # renamed or removed since it was listed: look again, from here on
@@ -45,12 +47,12 @@ def read(place: Place) -> Iterator[bytes]:
             return
 
 
-def _bodies(place: Place, *, after: str) -> list[tuple[str, str]]:
-    with place.find() as folder:
+def _bodies(place: Place, side: str, *, after: str) -> list[tuple[str, str]]:
+    with place.find(side) as folder:
         entries = filter(None, map(parse, folder.scan())) if folder else ()
         return sorted({entry.body: entry.name for entry in entries if entry.is_body and entry.body > after}.items())
 
 
-def _open(place: Place, name: str) -> BinaryIO | None:
-    with place.find() as folder:
+def _open(place: Place, side: str, name: str) -> BinaryIO | None:
+    with place.find(side) as folder:
         return open_body(folder, name) if folder else None

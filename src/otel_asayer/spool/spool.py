@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.compression import gzip_of
-from otel_asayer.spool import reading, recovery, rejected
+from otel_asayer.spool import erasing, reading, recovery, rejected
 from otel_asayer.spool.directory import Folder, SpoolError
 from otel_asayer.spool.lease import Lease
 from otel_asayer.spool.locations import LOCAL, Destination
@@ -145,6 +145,22 @@ class Spool:
     def read(self) -> Iterator[bytes]:
         """Yield all operations, oldest first, without leasing; see `reading.read`."""
         return reading.read(self._place)
+
+    def read_rejected(self) -> Iterator[bytes]:
+        """Yield the operations that were refused for good, oldest first; see `reading.read`."""
+        return reading.read(self._place, REJECTED)
+
+    def erase(self, wanted: Callable[[bytes], bool]) -> int:
+        """Remove the operations that are `wanted` for good, refused ones too; return how many they were.
+
+        What another process is delivering is left alone.
+
+        Raises:
+            SpoolError: the folder cannot be used, or written to.
+        """
+        erased = erasing.erase_waiting(self.lease, wanted)
+        with self._place.find(REJECTED) as side:
+            return erased + (erasing.erase_rejected(side, wanted) if side else 0)
 
     def recover(self) -> Recovered:
         """Give back leases whose holder is gone, and remove half-written files.

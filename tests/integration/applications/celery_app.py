@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from celery import Celery
-from celery.signals import task_postrun
+from celery.signals import task_postrun, task_prerun
+from opentelemetry import trace
 
 import otel_asayer
 
@@ -34,6 +35,11 @@ def work() -> None:
 @app.task
 def fail() -> None:
     raise ValueError("the task failed")
+
+
+@task_prerun.connect
+def say_where_it_runs(**_: object) -> None:
+    trace.get_current_span().set_attribute("worker", os.getpid())
 
 
 @task_postrun.connect

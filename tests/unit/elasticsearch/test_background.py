@@ -13,6 +13,8 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_asayer.elasticsearch.background import SILENCED, Calls, GivenUp, silence_loggers
 
+from instrumented import clean_environment
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -155,3 +157,10 @@ def test_no_other_logger_is_on_the_way() -> None:
     )
     loggers = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert set(loggers) <= set(SILENCED)
+
+
+def test_a_propagator_that_cannot_be_loaded_stops_no_request() -> None:
+    code = "from otel_asayer.elasticsearch.background import Calls; print(Calls().run(lambda: 'answered', 10))"
+    environment = {**clean_environment(), "OTEL_PROPAGATORS": "misspelt"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("answered\n", "")

@@ -78,6 +78,13 @@ def test_a_short_try_is_no_longer_than_the_timeout(clock: Clock) -> None:
     assert patience.allow() == Allowance(0.5, repeat=False)
 
 
+def test_where_nothing_waits_on_the_disk_a_prompt_one_tries_again(clock: Clock) -> None:
+    patience = Patience(10.0, clock, prompt=True)
+    patience.failed()
+    patience.nothing_waits()
+    assert patience.allow() == Allowance(2.0, repeat=False)
+
+
 def test_one_success_gives_the_whole_timeout_back(patience: Patience) -> None:
     patience.failed()
     patience.succeeded()

@@ -8,7 +8,7 @@ import threading
 import warnings
 from contextlib import closing
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
@@ -40,7 +40,7 @@ def connect(double: ElasticsearchDouble) -> Iterator[Connect]:
     """Makes clients of the double, with more settings."""
     clients = []
 
-    def connect(**settings: object) -> Client:
+    def connect(**settings: Any) -> Client:
         clients.append(Client(Config.from_environment({}, **{"endpoint": double.url, **settings})))
         return clients[-1]
 

@@ -28,7 +28,7 @@ UNAVAILABLE = status(503, {"error": {"type": "unavailable", "reason": "starting"
 class World(Relay):
     """A delivery, the double it delivers to, and a clock that only waiting and `take` move."""
 
-    def __init__(self, **settings: object) -> None:
+    def __init__(self, **settings: Any) -> None:
         super().__init__()
         self.pauses: list[float] = []
         self.on_pause: Callable[[], None] = lambda: None

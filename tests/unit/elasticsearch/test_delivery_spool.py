@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,7 +38,7 @@ A, B, C = map(operation, "abc")
 class World(Relay):
     """A delivery with a spool, the double it delivers to, and clocks that only the test moves. No thread drains: the test does."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__()
         config = Config.from_environment({}, **{"endpoint": "http://localhost:9200", "setup": "off", "spool_directory": str(folder), **settings})
         spool = spool_of(config)
@@ -126,7 +127,20 @@ class TestOnFailure:
     def test_what_cannot_even_be_kept_in_rejected_is_still_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Spool, "reject", refuse)
         world.double.reply_with(items(IMMENSE))
-        assert (world.deliver(A), world.counts) == (False, {Fate.REJECTED: 1})
+        assert (world.deliver(A), world.counts) == (False, {Fate.DROPPED: 1})
+
+    def test_a_line_says_why_it_could_not_be_kept_in_rejected(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(Spool, "reject", refuse)
+        world.double.reply_with(items(IMMENSE))
+        world.deliver(A)
+        assert caplog.messages == [
+            (
+                "Telemetry was lost on its way to Elasticsearch, in documents: 1 dropped (rejected and not kept: invalid_index_name_exception, "
+                "Invalid index name; The disk is full.)."
+            )
+        ]
 
     def test_documents_that_wait_for_a_template_are_kept_and_the_others_go_on(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         world.double.reply_with(items(MISSING, 201))
@@ -215,6 +229,36 @@ class TestDraining:
         world.drain()
         assert world.counts[Fate.EVICTED] == 7
 
+    def test_where_the_disk_is_full_a_body_that_goes_to_the_end_is_given_back(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        world.spool.write([A])
+        world.double.reply_with(items(MISSING))
+        monkeypatch.setattr(Spool, "write", refuse)
+        with pytest.raises(SpoolError, match="The disk is full"):
+            world.drain()
+        assert (world.waiting, world.spool.status().leased_files) == ([A], 0)
+
+    def test_where_the_disk_is_full_a_body_that_was_delivered_in_part_is_given_back_whole(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.spool.write([A, B])
+        world.double.reply_with(items(201, REJECTED))
+        monkeypatch.setattr("otel_asayer.spool.Lease.replace", refuse)
+        assert (world.drain(), world.waiting, world.spool.status().leased_files) == (False, [A, B], 0)
+        assert world.counts == {Fate.INDEXED: 1}
+
+    def test_a_body_that_cannot_even_be_given_back_stays_leased(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        world.spool.write([A, B])
+        world.double.reply_with(items(201, REJECTED))
+        monkeypatch.setattr("otel_asayer.spool.Lease.replace", refuse)
+        monkeypatch.setattr("otel_asayer.spool.Lease.release", refuse)
+        assert (world.drain(), world.spool.status().leased_files) == (False, 1)
+
+    def test_what_stays_of_a_body_that_was_delivered_in_part_is_counted_as_spooled_once(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET, items(201, REJECTED))
+        world.deliver(A, B)
+        world.drain()
+        assert world.counts == {Fate.SPOOLED: 2, Fate.INDEXED: 1, Fate.DRAINED: 1}
+
     def test_what_is_refused_while_draining_is_rejected(self, world: World) -> None:
         world.double.reply_with(Fault.RESET, items(IMMENSE))
         world.deliver(A)
@@ -242,65 +286,95 @@ class TestDraining:
         assert (world.drain(), world.waiting) == (False, [A])
 
 
+class Turns:
+    """What the thread waited for, turn by turn; what a test does in each of them, the last of which ends the process."""
+
+    def __init__(self, world: World, *turns: Callable[[], object]) -> None:
+        self.waits: list[tuple[str, float]] = []
+        self._turns = iter([*turns, world.delivery.stop])
+        self._drainer: Any = world.delivery.drainer
+        for name in ("_noticed", "_ended"):
+            getattr(self._drainer, name).wait = partial(self._wait, name)
+
+    def run(self) -> list[tuple[str, float]]:
+        self._drainer._run()
+        return self.waits
+
+    def _wait(self, name: str, seconds: float) -> bool:
+        event: threading.Event = getattr(self._drainer, name)
+        if turn := next(self._turns, None):
+            self.waits.append((name, seconds))
+            turn()
+        return event.is_set()
+
+
+def nothing() -> None:
+    """A turn in which nothing happens."""
+
+
 class TestTheThread:
-    def test_it_drains_and_looks_again_when_it_is_woken(self, tmp_path: Path) -> None:
+    def test_it_drains_and_looks_again_every_half_minute(self, tmp_path: Path) -> None:
+        world = World(tmp_path)
+        turns = Turns(world, lambda: world.spool.write([A]))
+        assert (turns.run(), world.ids) == ([("_noticed", 30.0), ("_noticed", 30.0)], ["a"])
+
+    def test_it_looks_soon_when_something_was_put_there(self, tmp_path: Path) -> None:
         world = World(tmp_path)
         drainer: Any = world.delivery.drainer
-        waits: list[float] = []
 
-        def wait(seconds: float) -> None:
-            waits.append(seconds)
-            if len(waits) == 1:
-                world.spool.write([A])
-            else:
-                world.delivery.stop()
+        def put() -> None:
+            world.spool.write([A])
+            drainer.notice()
 
-        drainer._woken.wait = wait
-        drainer._run()
-        assert (world.ids, waits) == (["a"], [30.0, 30.0])
+        turns = Turns(world, put, nothing)
+        assert (turns.run(), world.ids) == ([("_noticed", 30.0), ("_ended", 1.0), ("_noticed", 30.0)], ["a"])
+
+    def test_what_is_put_there_meanwhile_shortens_no_pause_after_a_failure(self, tmp_path: Path) -> None:
+        world = World(tmp_path)
+        drainer: Any = world.delivery.drainer
+        world.spool.write([A])
+        world.double.reply_with(Fault.RESET, Fault.RESET)
+        turns = Turns(world, drainer.notice)
+        assert turns.run() == [("_ended", 1.0), ("_ended", 2.0)]
+
+    def test_where_the_disk_is_full_and_nothing_waits_the_next_export_tries_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World(tmp_path)
+        world.double.reply_with(Fault.RESET)
+        monkeypatch.setattr(Spool, "write", refuse)
+        assert (world.deliver(A), world.deliver(B)) == (False, False)
+        Turns(world, lambda: world.deliver(C)).run()
+        assert world.counts == {Fate.DROPPED: 2, Fate.INDEXED: 1}
 
     def test_it_waits_longer_after_each_failure(self, tmp_path: Path) -> None:
         world = World(tmp_path)
-        drainer: Any = world.delivery.drainer
         world.spool.write([A])
         world.double.reply_with(*[Fault.RESET] * 8)
-        waits: list[float] = []
+        turns = Turns(world, *[nothing] * 7)
+        assert turns.run() == [("_ended", seconds) for seconds in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0)]
 
-        def wait(seconds: float) -> None:
-            waits.append(seconds)
-            if len(waits) == 8:
-                world.delivery.stop()
-
-        drainer._woken.wait = wait
-        drainer._run()
-        assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    def test_its_pauses_begin_anew_after_one_body_that_was_delivered(self, tmp_path: Path) -> None:
+        world = World(tmp_path)
+        for operation in (A, B):
+            world.spool.write([operation])
+        world.double.reply_with(Fault.RESET, Fault.RESET, items(201), Fault.RESET)
+        turns = Turns(world, nothing, nothing)
+        assert turns.run() == [("_ended", 1.0), ("_ended", 2.0), ("_ended", 1.0)]
 
     def test_it_waits_as_long_as_elasticsearch_asks(self, tmp_path: Path) -> None:
         world = World(tmp_path)
-        drainer: Any = world.delivery.drainer
         world.spool.write([A])
         world.double.reply_with(status(503, retry_after=45))
-        waits: list[float] = []
-
-        def wait(seconds: float) -> None:
-            waits.append(seconds)
-            world.delivery.stop()
-
-        drainer._woken.wait = wait
-        drainer._run()
-        assert waits == [45.0]
+        assert Turns(world).run() == [("_ended", 45.0)]
 
     @pytest.mark.parametrize("error", [SpoolError("The folder is gone."), RuntimeError("a defect")])
     def test_no_failure_ends_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         world = World(tmp_path)
-        drainer: Any = world.delivery.drainer
 
         def fail(*_: object) -> None:
             raise error
 
         monkeypatch.setattr(Spool, "lease", fail)
-        drainer._woken.wait = lambda _: world.delivery.stop()
-        drainer._run()
+        assert Turns(world).run() == [("_ended", 1.0)]
 
     def test_it_is_started_by_the_first_export_and_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         started: list[str] = []

@@ -9,6 +9,7 @@ import pytest
 
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.client import Response, Unreachable
+from otel_asayer.elasticsearch.inventory import TEMPLATES
 from otel_asayer.elasticsearch.template_bodies import LOGS, REPLAY, TRACES
 from otel_asayer.elasticsearch.templates import SetupReport, ensure
 
@@ -179,8 +180,7 @@ def test_a_refused_template_does_not_keep_the_others_out() -> None:
     [({"error": "busy"}, "busy"), ({"error": {"reason": "x" * 600}}, "x" * 500), (b"<html>", "without a reason"), (b"[]", "without a reason")],
 )
 def test_an_answer_that_setup_cannot_go_on_from_is_a_problem(content: object, reason: str) -> None:
-    target = "/_index_template?filter_path=index_templates.name,index_templates.index_template.index_patterns,index_templates.index_template.priority"
-    sentence = f"Setup of Elasticsearch stopped: GET {target} was answered with 503, {reason}. {AGAIN}"
+    sentence = f"Setup of Elasticsearch stopped: GET {TEMPLATES} was answered with 503, {reason}. {AGAIN}"
     assert setup({LIST: (503, content)}) == (SetupReport(problems=(sentence,)), [LIST])
 
 

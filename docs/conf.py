@@ -1,0 +1,17 @@
+"""The documentation as a site (Sphinx): `make site`. A warning is an error, so a broken link, anchor or a page that nothing leads to fails."""
+
+from __future__ import annotations
+
+from otel_asayer.version import __version__
+
+project = "otel-asayer"
+author = "The otel-asayer authors"
+release = version = __version__
+extensions = ["myst_parser", "sphinx_copybutton"]
+myst_heading_anchors = 3
+exclude_patterns = ["**.py", "kibana"]
+html_theme = "furo"
+html_title = "otel-asayer"
+html_copy_source = False
+html_show_sphinx = False
+copybutton_exclude = ".linenos, .gp, .go"

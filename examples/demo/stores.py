@@ -1,0 +1,146 @@
+"""Where the demo's telemetry goes and is read from: the local store, which needs nothing but Python, or a real Elasticsearch."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from otel_asayer.config import Config
+from otel_asayer.elasticsearch import Client, ensure
+from otel_asayer.sources import LocalSource, open_source
+from otel_asayer.spool import LOCAL, Spool
+from otel_asayer.timeline import Selection, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from elasticsearch_server import Endpoint
+
+ARRIVAL_SECONDS = 30
+WRITER = {"writer": {"index": [{"names": ["logs-*", "traces-*", "asayer-logs-*"], "privileges": ["create_doc", "auto_configure"]}]}}
+
+
+class Store(Protocol):
+    """What the demo asks of either."""
+
+    name: str
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead a service there."""
+
+    def documents(self, session_id: str, *, at_least: int) -> list[Stored]:
+        """The documents of a session, once so many have arrived, or the time is over."""
+
+    def replay_records(self, session_id: str) -> list[dict[str, Any]]:
+        """What OpenReplay's own query finds, in the order of the answer."""
+
+    def spans_without_session(self, path: str) -> int:
+        """How many spans of requests to `path` carry no session."""
+
+    def holds(self, secret: str) -> bool:
+        """Whether any document holds `secret`."""
+
+
+class LocalStore:
+    """The spool of services without an Elasticsearch."""
+
+    def __init__(self, root: Path) -> None:
+        self.name = "the local store (make demo ELASTICSEARCH=1 takes a real Elasticsearch)"
+        self._root = root
+
+    def environment(self) -> dict[str, str]:
+        """The folder."""
+        return {"OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(self._root)}
+
+    def documents(self, session_id: str, *, at_least: int) -> list[Stored]:  # noqa: ARG002 (all is there: the services have ended)
+        """The documents of a session."""
+        config = Config.from_environment({}, spool_directory=str(self._root))
+        return list(LocalSource(config).documents(Selection(session_id=session_id)))
+
+    def replay_records(self, session_id: str) -> list[dict[str, Any]]:
+        """The records with the session's tag, in the order of their time."""
+        phrase = f"[openReplaySession.id={session_id}]"
+        found = (source for index, source in self._all() if index.startswith("asayer-logs-") and phrase in source["message"])
+        return sorted(found, key=lambda record: str(record["@timestamp"]))
+
+    def spans_without_session(self, path: str) -> int:
+        """How many spans of requests to `path` carry no session."""
+        spans = (source["attributes"] for index, source in self._all() if index.startswith("traces-"))
+        return sum(span.get("http.target") == path and "session.id" not in span for span in spans)
+
+    def holds(self, secret: str) -> bool:
+        """Whether any document holds `secret`."""
+        return any(secret.encode() in operation for operation in self._operations())
+
+    def _all(self) -> Iterable[tuple[str, dict[str, Any]]]:
+        """Index and source of each document; what Elasticsearch would refuse for its `_id`, as it has it already, is one here too."""
+        found = {}
+        for operation in self._operations():
+            header, source, *_ = operation.split(b"\n")
+            action = orjson.loads(header)["create"]
+            found[action["_index"], action["_id"]] = action["_index"], orjson.loads(source)
+        return found.values()
+
+    def _operations(self) -> Iterator[bytes]:
+        return Spool(self._root, LOCAL, max_bytes=2**30).read()
+
+
+class Cluster:
+    """A real Elasticsearch, prepared by somebody who may: the services' key cannot."""
+
+    def __init__(self, server: Endpoint) -> None:
+        self.name = f"Elasticsearch {server.version} at {server.url}"
+        self._server = server
+        self._administrator = Config.from_environment(
+            {}, endpoint=server.url, certificate=server.ca_certificate, username=server.username or None, password=server.password or None
+        )
+        self._install_templates()
+
+    def environment(self) -> dict[str, str]:
+        """The address, and a key with the least rights of a writer; none where security is off."""
+        server = self._server
+        variables = {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": server.url}
+        if server.ca_certificate:
+            variables["OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE"] = str(server.ca_certificate)
+        if server.username:
+            variables["OTEL_EXPORTER_ELASTICSEARCH_API_KEY"] = server.create_api_key("otel-asayer-demo", WRITER)
+        return variables
+
+    def documents(self, session_id: str, *, at_least: int) -> list[Stored]:
+        """Read until as much has arrived as the requests must have caused, or the time is over."""
+        deadline = time.monotonic() + ARRIVAL_SECONDS
+        with open_source(self._administrator) as source:
+            while True:
+                self._server.refresh()
+                found = list(source.documents(Selection(session_id=session_id)))
+                if len(found) >= at_least or time.monotonic() > deadline:
+                    return found
+                time.sleep(0.3)
+
+    def replay_records(self, session_id: str) -> list[dict[str, Any]]:
+        """Send the request that OpenReplay itself sends: no sort, one phrase, the index named `logs`."""
+        return self._search("logs", {"match_phrase": {"message": f"openReplaySession.id={session_id}"}})
+
+    def spans_without_session(self, path: str) -> int:
+        """How many spans of requests to `path` carry no session."""
+        query = {"bool": {"must_not": {"exists": {"field": "session.id"}}, "must": {"match": {"http.target": path}}}}
+        return len(self._search("traces-*.otel-*", query))
+
+    def holds(self, secret: str) -> bool:
+        """Whether any document holds `secret`."""
+        return bool(self._search("traces-*,logs-*,asayer-logs-*", {"query_string": {"query": f'"{secret}"'}}))
+
+    def _search(self, index: str, query: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = self._server.request("POST", f"/{index}/_search?ignore_unavailable=true", {"size": 1000, "query": query}).json()
+        return [hit["_source"] for hit in answer.get("hits", {}).get("hits", [])]
+
+    def _install_templates(self) -> None:
+        client = Client(self._administrator)
+        try:
+            for problem in ensure(client, self._administrator, timeout=30).problems:
+                raise SystemExit(problem)
+        finally:
+            client.close()

@@ -1,0 +1,86 @@
+"""The check on the spool, or, where no Elasticsearch is configured, on the local store that it is then."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
+from otel_asayer.elasticsearch import spool_of, spool_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from otel_asayer.cli.doctor.findings import Verdict
+    from otel_asayer.config import Config
+    from otel_asayer.spool import SpoolStatus
+
+__all__ = ["check_disk", "check_spool"]
+
+_LONG_SECONDS: Final = 600
+"""After so long, what waits does not wait for a short outage."""
+_NEARLY_FULL: Final = 0.8
+_MB: Final = 1e6
+
+
+def check_spool(config: Config) -> Iterator[Verdict]:
+    """What waits, for how long, and what will never be delivered."""
+    spool = spool_of(config)
+    if spool is None:
+        yield _without_spool(config)
+        return
+    status = spool.status()
+    found = [*_lost(status, config), *_waiting(status, config)]
+    waits = f"{status.documents} documents wait" if config.has_destination else f"{status.documents} documents are kept"
+    yield from found or [ok(f"{waits} in {spool_root(config)} ({status.bytes / _MB:.1f} of {config.spool_max_bytes / _MB:.0f} MB)")]
+
+
+def _without_spool(config: Config) -> Verdict:
+    if config.has_destination:
+        return skipped("OTEL_EXPORTER_ELASTICSEARCH_SPOOL is off: an outage of more than some seconds loses telemetry")
+    return problem(
+        "Everything is lost: no Elasticsearch is configured, and OTEL_EXPORTER_ELASTICSEARCH_SPOOL is off",
+        "Set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or unset OTEL_EXPORTER_ELASTICSEARCH_SPOOL",
+    )
+
+
+def _lost(status: SpoolStatus, config: Config) -> Iterator[Verdict]:
+    folder = spool_root(config)
+    if status.rejected_documents:
+        yield problem(f"Elasticsearch refused {status.rejected_documents} documents for good", f"The reasons lie in rejected/ below {folder}")
+    if status.damaged_files:
+        yield problem(f"{status.damaged_files} files cannot be read any more", f"They lie in damaged/ below {folder}")
+
+
+def _waiting(status: SpoolStatus, config: Config) -> Iterator[Verdict]:
+    if config.has_destination and (status.oldest_seconds or 0) > _LONG_SECONDS:
+        minutes = (status.oldest_seconds or 0) / 60
+        yield warning(
+            f"{status.documents} documents wait, the oldest for {minutes:.0f} min", "otel-asayer spool drain sends them, and says what hinders"
+        )
+    if status.bytes > _NEARLY_FULL * config.spool_max_bytes:
+        remedy = "Raise OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES, or send what waits: otel-asayer spool drain"
+        yield warning(f"It is nearly full ({status.bytes / _MB:.0f} of {config.spool_max_bytes / _MB:.0f} MB); then the oldest are evicted", remedy)
+
+
+def check_disk(config: Config) -> Iterator[Verdict]:
+    """Whether the spool can be written, and grow to its full size."""
+    if config.spool == "off":
+        yield skipped("OTEL_EXPORTER_ELASTICSEARCH_SPOOL is off")
+        return
+    root = spool_root(config)
+    nearest = _nearest(root)
+    free = shutil.disk_usage(nearest).free
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        yield problem(f"{root} cannot be written by this user", "Set OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY to a folder that can")
+    elif free < config.spool_max_bytes:
+        yield warning(f"{free / _MB:.0f} MB are free, and the spool may take {config.spool_max_bytes / _MB:.0f}", "Free some, or lower its maximum")
+    else:
+        yield ok(f"{free / _MB:.0f} MB are free")
+
+
+def _nearest(path: Path) -> Path:
+    """The nearest folder above, or this one, that exists."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())

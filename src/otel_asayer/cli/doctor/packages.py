@@ -1,0 +1,106 @@
+"""Checks on what is installed, and on which propagators are at work."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_asayer.cli.doctor.findings import Verdict
+    from otel_asayer.cli.doctor.surroundings import Surroundings
+    from otel_asayer.config import Config
+    from otel_asayer.findings import Finding
+
+__all__ = ["check_distros", "check_instrumentations", "check_logging", "check_opentelemetry", "check_propagators"]
+
+_INSTRUMENTATION: Final = "opentelemetry-instrumentation"
+# Frameworks that take requests or jobs in, as normalised names of packages, and what instruments each; the first that is installed will do.
+_FRAMEWORKS: Final = {
+    "aio-pika": ("aio-pika",),
+    "celery": ("celery",),
+    "confluent-kafka": ("confluent-kafka",),
+    "django": ("django",),
+    "falcon": ("falcon",),
+    "fastapi": ("fastapi",),
+    "flask": ("flask",),
+    "grpcio": ("grpc",),
+    "kafka-python": ("kafka-python",),
+    "pika": ("pika",),
+    "pyramid": ("pyramid",),
+    "starlette": ("starlette", "fastapi"),
+    "tornado": ("tornado",),
+}
+
+
+def check_opentelemetry(around: Surroundings) -> Iterator[Verdict]:
+    """Whether OpenTelemetry can be imported at all: a propagator that is not installed makes that fail, and our own requests with it."""
+    try:
+        for module in ("opentelemetry.propagate", "otel_asayer.findings"):  # the second is what the checks after this one look into
+            importlib.import_module(module)
+    except Exception as error:
+        names = around.value("OTEL_PROPAGATORS")
+        yield problem(f"OpenTelemetry does not start with OTEL_PROPAGATORS={names} ({error})", "Set OTEL_PROPAGATORS=tracecontext,asayer")
+        return
+    yield ok(f"version {version('opentelemetry-sdk')}")
+
+
+def check_propagators(config: Config, around: Surroundings) -> Iterator[Verdict]:
+    """Whether the session id comes in and goes on, and to nobody else."""
+    if not config.enabled:
+        yield skipped("OTEL_ASAYER_ENABLED is false: no session id is read or passed on")
+        return
+    if around.configuration_file:
+        yield skipped("OTEL_CONFIG_FILE names the propagators; the application says at its start when 'asayer' is not among them")
+        return
+    from otel_asayer import findings
+
+    # Whether a response header is set shows in the application only.
+    found = list(findings.on_propagators(trace_response=False))
+    yield from map(_problem, found) if found else [ok(f"{around.value('OTEL_PROPAGATORS')} are at work")]
+
+
+def check_distros(around: Surroundings) -> Iterator[Verdict]:
+    """Whether one package sets up the SDK, and not several in competition."""
+    from otel_asayer import findings
+
+    if not around.has_distro:
+        # Who names exporters in variables counts on somebody that reads them; who calls configure() does not.
+        reads_variables = around.value("OTEL_TRACES_EXPORTER") or around.value("OTEL_LOGS_EXPORTER")
+        verdict = _problem(findings.NO_CONFIGURATOR)
+        yield verdict if reads_variables else warning(f"{verdict.detail}. With otel_asayer.configure() in code none is needed", verdict.remedy)
+        return
+    found = dict.fromkeys(findings.on_packages())
+    yield from map(_problem, found) if found else [ok("one package sets up OpenTelemetry's SDK")]
+
+
+def check_logging(around: Surroundings) -> Iterator[Verdict]:
+    """Whether anything hands the records of Python's logging to OpenTelemetry."""
+    from otel_asayer import findings
+
+    if f"{_INSTRUMENTATION}-logging" not in around.packages:
+        yield _problem(findings.NO_LOGGING)
+    else:
+        yield ok(f"{_INSTRUMENTATION}-logging is installed")
+
+
+def check_instrumentations(around: Surroundings) -> Iterator[Verdict]:
+    """Whether what takes requests in is instrumented: without that, no session id comes in."""
+    there = [framework for framework in _FRAMEWORKS if framework in around.packages]
+    bare = [framework for framework in there if not any(f"{_INSTRUMENTATION}-{name}" in around.packages for name in _FRAMEWORKS[framework])]
+    if bare:
+        yield warning(
+            f"Installed and not instrumented: {', '.join(bare)}. What they take in has no session and no spans",
+            f"opentelemetry-bootstrap -a install, or pip install {' '.join(f'{_INSTRUMENTATION}-{_FRAMEWORKS[name][0]}' for name in bare)}",
+        )
+    else:
+        yield ok(f"{', '.join(there)}" if there else "no web framework or worker that needs one is installed")
+
+
+def _problem(finding: Finding) -> Verdict:
+    remedy = finding.remedy
+    return problem(finding.fault, remedy if remedy.startswith("pip ") else remedy[:1].upper() + remedy[1:])

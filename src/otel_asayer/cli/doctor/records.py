@@ -1,0 +1,188 @@
+"""Checks by a document of our own: it goes the exporter's way, is looked for by each of the three readers, and is taken away again.
+
+Its session is one that no tracker gives: ids below 2**24 would have begun in the very millisecond in which the trackers' clock starts. Its time
+is that moment, too, so that a reader that polls for new errors never meets it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.resources import Resource
+
+from otel_asayer.attributes import SESSION_ID
+from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
+from otel_asayer.cli.doctor.readers import FORM
+from otel_asayer.documents import DocumentSettings, Encoder
+from otel_asayer.elasticsearch import Unreachable
+from otel_asayer.elasticsearch.bulk import Finding, Malformed, Outcome, judge_request, parse_answer, target
+from otel_asayer.elasticsearch.explain import explain_unreachable
+from otel_asayer.elasticsearch.inventory import BEARERS, clash_of
+from otel_asayer.elasticsearch.template_bodies import READERS_ALIAS
+from otel_asayer.errors import ElasticsearchError
+from otel_asayer.session_id import EPOCH_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from otel_asayer.cli.doctor.findings import Verdict
+    from otel_asayer.cli.doctor.readers import Reader
+    from otel_asayer.cli.doctor.subject import Subject
+    from otel_asayer.config import Config
+
+__all__ = ["Record", "check_alias", "check_mapping", "check_reader", "check_removal", "check_write"]
+
+_TEXT: Final = "otel-asayer doctor looks whether this record is found. It belongs to no replay, and can be deleted"
+_REPAIR: Final = "`otel-asayer setup`, with a user that may manage index templates, repairs templates and data stream"
+_DELETED: Final = (200, 404)
+
+
+class Record(NamedTuple):
+    """The document: the operation that creates it, and what it is found by."""
+
+    session_id: str
+    document_id: str
+    operation: bytes
+    at_ms: int = EPOCH_MS
+
+    @classmethod
+    def new(cls, config: Config) -> Record:
+        """Return one with an id and a session of its own, encoded as the exporter encodes."""
+        session_id, document_id = str(secrets.randbelow(2**24 - 1) + 1), f"otel-asayer-doctor-{secrets.token_hex(10)}"
+        encoder = Encoder(DocumentSettings(config.dataset, config.namespace, replay_level="debug"), lambda: document_id)
+        record = LogRecord(timestamp=EPOCH_MS * 1_000_000, severity_number=SeverityNumber.ERROR, body=_TEXT, attributes={SESSION_ID: session_id})
+        *_, operation = encoder.log_records([ReadableLogRecord(record, Resource({}))]).operations
+        return cls(session_id, orjson.loads(operation.split(b"\n")[0])["create"]["_id"], operation)
+
+
+def check_write(subject: Subject, record: Record) -> Iterator[Verdict]:
+    """Send the record as the exporter sends."""
+    finding = _send(subject, record.operation)
+    if finding.outcome in (Outcome.INDEXED, Outcome.DUPLICATE):
+        yield ok(f"one is written to {subject.replay_stream}")
+    else:
+        yield problem(f"Elasticsearch does not take a replay record in {subject.replay_stream}: {finding}", finding.advice)
+
+
+def _send(subject: Subject, operation: bytes) -> Finding:
+    try:
+        response = subject.client.request("POST", f"{target(subject.config.pipeline)}&refresh=true", operation, timeout=subject.seconds)
+    except Unreachable as failure:
+        raise ElasticsearchError(explain_unreachable(failure.reason)) from None
+    whole = judge_request(response.status, response.body)
+    if whole.outcome is not Outcome.INDEXED:
+        return whole
+    try:
+        answer = parse_answer(response.body, 1)
+    except Malformed as error:
+        raise ElasticsearchError(f"Elasticsearch's answer to a bulk request cannot be read: {error}. Is a proxy in between?") from None
+    return answer.others[0][1] if answer.others else whole
+
+
+def check_alias(subject: Subject) -> Iterator[Verdict]:
+    """Whether `logs` leads to our records and to nothing else, and is not empty."""
+    resolved = subject.reader.expect("GET", BEARERS, doing=f"to look at {READERS_ALIAS}", or_nothing=True)
+    if clash := clash_of(resolved):
+        detail, _, remedy = str(clash).partition(": ")
+        yield problem(detail, remedy)
+    elif not any(subject.replay_stream in index for alias in resolved.get("aliases", ()) for index in alias["indices"]):
+        yield _without_alias(subject, "does not lead to" if resolved else "does not exist, and so does not lead to")
+    elif total := _number_in_alias(subject):
+        yield ok(f"leads to replay records alone, {total} of them")
+    else:
+        yield problem(f"The alias {READERS_ALIAS!r} is empty: OpenReplay's form refuses it", "Let the application record a first session")
+
+
+def _without_alias(subject: Subject, what: str) -> Verdict:
+    stream = subject.replay_stream
+    if not subject.reader.expect("GET", f"/_resolve/index/{stream}", doing=f"to look at {stream}", or_nothing=True):
+        return skipped(f"the data stream {stream}, which brings it, does not exist yet")
+    return problem(f"The alias {READERS_ALIAS!r} {what} {stream}: OpenReplay shows nothing", _REPAIR)
+
+
+def _number_in_alias(subject: Subject) -> int:
+    answer = subject.reader.expect("POST", FORM.target, FORM.body, doing=f"to search {READERS_ALIAS}")
+    return _total(answer)
+
+
+def _total(answer: Mapping[str, Any]) -> int:
+    return int(answer["hits"]["total"]["value"])
+
+
+def check_mapping(subject: Subject) -> Iterator[Verdict]:
+    """Whether `message` can be searched by its words, and rows come in the order of time."""
+    fields = "*.mappings.properties.message,*.mappings.properties.utc_time,*.settings.index.sort"
+    stream = subject.replay_stream
+    indices = subject.reader.expect("GET", f"/{stream}?filter_path={fields}", doing=f"to see the mapping of {stream}")
+    messages = [_properties(index).get("message", {}) for index in indices.values()]
+    if not messages or any(message.get("type") != "text" for message in messages):
+        yield problem(f"The field message of {stream} is not mapped as text: no reader finds a session", _REPAIR)
+    elif any(_properties(index).get("utc_time", {}).get("type") != "date" for index in indices.values()):
+        yield problem(f"The field utc_time of {stream} is not mapped as date: OpenReplay up to 1.20 finds nothing", _REPAIR)
+    elif not all(map(_shows_in_order, indices.values())):
+        yield warning(f"{stream} is not in the order of time, and its rows come out of order", _REPAIR)
+    else:
+        yield ok("message is text; rows come in the order of time")
+
+
+def _properties(index: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties: Mapping[str, Any] = index.get("mappings", {}).get("properties", {})
+    return properties
+
+
+def _shows_in_order(index: Mapping[str, Any]) -> bool:
+    """Whether hits come in the order of time where none is asked for: all scores are equal, and the index is sorted."""
+    sort = index.get("settings", {}).get("index", {}).get("sort", {})
+    by_time = sort.get("field") in ("@timestamp", ["@timestamp"]) and sort.get("order") in ("asc", ["asc"])
+    return by_time and _properties(index)["message"].get("similarity") == "boolean"
+
+
+def check_reader(subject: Subject, record: Record, reader: Reader) -> Iterator[Verdict]:
+    """Whether one generation finds the record, and can show it."""
+    request = reader.request(record.session_id, record.at_ms, subject.replay_stream)
+    answer = subject.reader.expect("POST", request.target, request.body, doing=f"to search {request.target.split('/')[1]}")
+    if "_scroll_id" in answer:
+        subject.reader.ask("DELETE", "/_search/scroll", {"scroll_id": answer["_scroll_id"]})
+    source = next((hit["_source"] for hit in answer["hits"]["hits"] if hit["_id"] == record.document_id), None)
+    if source is None:
+        yield problem("The record that was just written is not found", "See the findings on the alias and the mapping")
+    elif fault := reader.fault(source, record.session_id):
+        yield problem(f"The record is found, and cannot be shown: {fault}", "See whether an ingest pipeline changes replay records")
+    else:
+        yield ok("finds the record")
+
+
+def check_removal(subject: Subject, record: Record) -> Iterator[Verdict]:
+    """Take the record away where the key may, and where OpenReplay's form is not left with an empty alias."""
+    stays = f"one line of test data stays in {subject.replay_stream}, in session {record.session_id}, which no replay has"
+    index = _index_of(subject, record)
+    if not index:
+        yield ok(f"{stays}: these keys may not look for it")
+    elif _is_alone(subject):
+        yield ok(f"{stays}: it is the first record, and OpenReplay's form asks for one")
+    elif _delete(subject, index, record.document_id):
+        yield ok("taken away again")
+    else:
+        yield ok(f"{stays}: the exporter's key may not delete, and need not")
+
+
+def _is_alone(subject: Subject) -> bool:
+    answer = subject.reader.ask("POST", FORM.target, FORM.body)
+    return answer.good and _total(answer.content) <= 1
+
+
+def _index_of(subject: Subject, record: Record) -> str:
+    """The backing index that holds the record, or nothing where it may not be seen: single documents can be deleted there only."""
+    answer = subject.reader.ask("POST", f"/{subject.replay_stream}/_search", {"query": {"ids": {"values": [record.document_id]}}})
+    hits = answer.content.get("hits", {}).get("hits", ()) if answer.good else ()
+    return str(hits[0]["_index"]) if hits else ""
+
+
+def _delete(subject: Subject, index: str, document_id: str) -> bool:
+    body = orjson.dumps({"delete": {"_index": index, "_id": document_id}}) + b"\n"
+    answer = subject.writer.expect("POST", "/_bulk?refresh=true", body, doing="to delete a record")
+    return all(item["delete"]["status"] in _DELETED for item in answer["items"])

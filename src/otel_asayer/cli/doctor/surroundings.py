@@ -1,0 +1,54 @@
+"""What the checks know of the process they run in: variables and installed packages, taken up once."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import distributions, entry_points
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_asayer.config import opentelemetry_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["SIGNALS", "Surroundings"]
+
+SIGNALS: Final = ("traces", "logs", "metrics")
+_SEPARATORS: Final = re.compile(r"[-_.]+")
+
+
+class Surroundings(NamedTuple):
+    """What is there.
+
+    Attributes:
+        variables: those of OpenTelemetry, which begin with `OTEL_`.
+        packages: names of installed distributions, normalised: lower case, with hyphens.
+        exporters: of each signal, the names of its installed exporters.
+    """
+
+    variables: Mapping[str, str]
+    packages: frozenset[str]
+    exporters: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of_this_process(cls) -> Surroundings:
+        """Look around."""
+        return cls(
+            opentelemetry_variables(),
+            frozenset(_SEPARATORS.sub("-", name).lower() for distribution in distributions() if (name := distribution.metadata["Name"])),
+            {signal: frozenset(entry_points(group=f"opentelemetry_{signal}_exporter").names) for signal in SIGNALS},
+        )
+
+    def value(self, name: str) -> str:
+        """Return a variable's value without spaces around; empty counts as unset (OpenTelemetry's rule)."""
+        return self.variables.get(name, "").strip()
+
+    @property
+    def configuration_file(self) -> str:
+        """The file of declarative configuration, which overrules most variables of OpenTelemetry."""
+        return self.value("OTEL_CONFIG_FILE")
+
+    @property
+    def has_distro(self) -> bool:
+        """Whether something is installed that sets the SDK up under `opentelemetry-instrument`."""
+        return bool(entry_points(group="opentelemetry_configurator"))

@@ -1,0 +1,91 @@
+"""`otel-asayer errors`: what failed of late, in groups, with a link to the replay of each."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from otel_asayer.cli import output
+from otel_asayer.cli.connection import connection, require_usable
+from otel_asayer.cli.times import parse_span
+from otel_asayer.sources import open_source
+from otel_asayer.timeline import Timeline, ago, group_errors, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from otel_asayer.config import Config
+    from otel_asayer.timeline import ErrorGroup
+
+__all__ = ["errors"]
+
+_MOST: Final = 10_000
+"""Exceptions that are looked at, the latest first: what fails more often is not read to the end by anybody."""
+
+
+@click.command()
+@click.option("--since", callback=parse_span, default="24h", show_default=True, help="How far back to look: 90m, 24h, 7d.")
+@click.option("--service", "services", multiple=True, help="Only of this service; may be given several times.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Groups to show, the largest first.")
+@output.AS_JSON
+@connection(viewer=True)
+def errors(config: Config, *, since: int, services: Sequence[str], limit: int, as_json: bool) -> None:
+    """Show recent exceptions, grouped by type and place, with how often, in how many sessions, and the replay of one of them."""
+    require_usable(config)
+    since_ns = time.time_ns() - since
+    with open_source(config) as source:
+        documents, total = source.exceptions(since_ns, _MOST)
+        found = Timeline.of(documents, replay_url=config.replay_url).only(services=services)
+        groups = group_errors(found.moments)
+        if as_json:
+            output.print_json([_as_json(group) for group in groups[:limit]])
+        else:
+            _show(groups, limit, f"in {source.name}", unseen=total - len(documents))
+
+
+def _show(groups: Sequence[ErrorGroup], limit: int, where: str, *, unseen: int) -> None:
+    console = output.console()
+    if not groups:
+        output.print_whole(console, output.as_text(f"No exceptions {where} in this time."))
+        return
+    for group in groups[:limit]:
+        _show_group(console, group)
+    if len(groups) > limit:
+        console.print(output.as_text(f"{output.counted(len(groups) - limit, 'more group')}: --limit {len(groups)} shows all.", "dim"))
+    if unseen:
+        console.print(output.as_text(f"{unseen} older exceptions of this time were not looked at: a shorter --since shows all of its own.", "dim"))
+
+
+def _show_group(console: Console, group: ErrorGroup) -> None:
+    times = "once" if group.count == 1 else f"{group.count} times"
+    sessions = output.counted(len(group.sessions), "session")
+    place = str(group.place) or "place unknown"
+    output.print_whole(console, output.as_text(": ".join(filter(None, (group.type or "exception", group.message))), "bold red"))
+    output.print_whole(console, output.as_text(f"  {place}", "cyan"))
+    facts = f"  {times} · {sessions} · {', '.join(group.services)} · last {ago(time.time_ns() - group.moments[0].time_ns)}"
+    output.print_whole(console, output.as_text(facts, "dim"))
+    if group.example.replay_url:
+        output.print_whole(console, output.as_text(f"  {group.example.replay_url}", "blue"))
+    console.print()
+
+
+def _as_json(group: ErrorGroup) -> dict[str, Any]:
+    place = group.place
+    return {
+        "type": group.type,
+        "message": group.message,
+        "file": place.file or None,
+        "line": place.line or None,
+        "function": place.function or None,
+        "count": group.count,
+        "services": list(group.services),
+        "sessions": list(group.sessions),
+        "first": iso(group.moments[-1].time_ns),
+        "last": iso(group.moments[0].time_ns),
+        "replay_url": group.example.replay_url,
+        "trace_id": group.example.trace_id or None,
+    }

@@ -1,0 +1,140 @@
+"""`otel-asayer forget`: delete what was stored of one session, everywhere it can be."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Protocol
+
+import click
+import orjson
+
+from otel_asayer.cli import output
+from otel_asayer.cli.connection import connection, require_usable
+from otel_asayer.elasticsearch import Api, spool_root
+from otel_asayer.elasticsearch.search import OTEL_STREAMS, REPLAY_STREAMS, Search
+from otel_asayer.spool import Spool, destinations
+from otel_asayer.timeline import parse_subject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_asayer.config import Config
+    from otel_asayer.timeline import Selection
+
+__all__ = ["forget"]
+
+_PRIVILEGES: Final = ("read", "delete")
+
+
+@click.command()
+@click.argument("session")
+@click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@output.AS_JSON
+@connection(personal=True)
+def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Delete all documents of a SESSION (its id, a token, or the address of its replay): spans, log records, exceptions, replay records.
+
+    They are deleted from Elasticsearch, and from the spool of this machine, what was refused there included. It needs a key or user with the index
+    privileges read and delete. The recording itself is Asayer's or OpenReplay's, and stays.
+    """
+    require_usable(config)
+    selection = parse_subject(session, replay_url=config.replay_url, opaque=config.opaque_session_ids)
+    if selection.trace_id:
+        raise click.UsageError("Expected a session, and this is the id of a trace.")
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("With --json nobody is asked: say --yes to delete, or --dry-run to count.")
+    with ExitStack() as stack:
+        places = _places(config, stack)
+        found = _counts(places, selection)
+        if not as_json:
+            _show(found, selection)
+        wanted = bool(sum(found.values())) and not dry_run and _agreed(selection, yes=yes)
+        deleted = {place.name: place.delete(selection) for place in places} if wanted else {}
+        left = _counts(places, selection) if wanted else found
+    if as_json:
+        output.print_json([{"place": name, "found": found[name], "deleted": deleted.get(name, 0), "left": left[name]} for name in found])
+    elif wanted:
+        click.echo(_outcome(sum(deleted.values()), sum(left.values())))
+    click.get_current_context().exit(int(wanted and sum(left.values()) > 0))
+
+
+class _Place(Protocol):
+    """Where documents of a session may be."""
+
+    @property
+    def name(self) -> str:
+        """Where it is, for a person."""
+
+    def count(self, selection: Selection) -> int:
+        """Return how many of a session's documents are there."""
+
+    def delete(self, selection: Selection) -> int:
+        """Delete them; return how many."""
+
+
+class _InElasticsearch:
+    def __init__(self, config: Config, api: Api) -> None:
+        self.name = ", ".join(config.endpoint) or "Elastic Cloud"
+        self._search = Search(api, (*OTEL_STREAMS, *REPLAY_STREAMS))
+        api.identify()
+        self._search.require(*_PRIVILEGES)
+
+    def count(self, selection: Selection) -> int:
+        return self._search.count(selection)
+
+    def delete(self, selection: Selection) -> int:
+        return self._search.delete(selection)
+
+
+class _InSpool:
+    def __init__(self, spool: Spool) -> None:
+        self.name = str(spool.folder)
+        self._spool = spool
+
+    def count(self, selection: Selection) -> int:
+        return sum(map(partial(_is_of, selection), chain(self._spool.read(), self._spool.read_rejected())))
+
+    def delete(self, selection: Selection) -> int:
+        return self._spool.erase(partial(_is_of, selection))
+
+
+def _is_of(selection: Selection, operation: bytes) -> bool:
+    return selection.session_id.encode() in operation and selection.holds(orjson.loads(operation.split(b"\n")[1]))
+
+
+def _places(config: Config, stack: ExitStack) -> list[_Place]:
+    """Where documents may be; the spools first, for what is drained meanwhile goes from there to Elasticsearch."""
+    root = spool_root(config)
+    found: list[_Place] = [_InSpool(Spool(root, destination, max_bytes=config.spool_max_bytes)) for destination in destinations(root)]
+    if config.has_destination:
+        found.append(_InElasticsearch(config, stack.enter_context(closing(Api.of(config)))))
+    return found
+
+
+def _counts(places: Sequence[_Place], selection: Selection) -> dict[str, int]:
+    return {place.name: place.count(selection) for place in places}
+
+
+def _show(found: dict[str, int], selection: Selection) -> None:
+    if not sum(found.values()):
+        click.echo(f"Nothing is stored of {selection.named}.")
+        return
+    table = output.plain_table("documents", f"of {selection.named} in")
+    for name, number in found.items():
+        if number:
+            table.add_row(str(number), output.as_text(name))
+    output.console().print(table)
+
+
+def _agreed(selection: Selection, *, yes: bool) -> bool:
+    return yes or click.confirm(f"Delete them? What is deleted of {selection.named} cannot be brought back")
+
+
+def _outcome(deleted: int, left: int) -> str:
+    if not left:
+        return f"{output.counted(deleted, 'document')} deleted; none is left."
+    rest = f"{left} still there: they came meanwhile, or another process is sending them. Run it again"
+    return f"{output.counted(deleted, 'document')} deleted, and {rest}."

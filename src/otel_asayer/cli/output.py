@@ -1,0 +1,67 @@
+"""How commands speak: tables for a person, JSON for a program, and nothing of what an application logged taken for markup or control."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from otel_asayer.timeline import DIRECTIONS, harmless_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["AS_JSON", "LEVEL_STYLES", "as_text", "console", "counted", "plain_table", "print_json", "print_json_line", "print_whole"]
+
+AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+LEVEL_STYLES: Final[Mapping[str, str]] = {"error": "bold red", "warning": "yellow", "info": "cyan", "debug": "dim"}
+
+_UNESCAPED: Final = re.compile(f"[\x7f-\x9f\u2028\u2029{DIRECTIONS}\ud800-\udfff]")
+"""What JSON need not escape, and a terminal may obey or a file cannot hold."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that colours nothing of itself: numbers and paths in a log line are the application's, and so are brackets and colons."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def plain_table(*columns: str) -> Table:
+    """Return a table of the form that all commands use."""
+    return Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+
+
+def as_text(value: object, style: str = "") -> Text:
+    """Return what an application wrote as one line of text: never markup, and harmless."""
+    return Text(harmless_line(str(value)), style=style)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, `1 span`, `2 spans`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def print_whole(console: Console, text: Text) -> None:
+    """Print a line whole, however narrow the terminal is: what is cut or broken cannot be copied, or piped on."""
+    console.print(text, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print `value`, indented."""
+    click.echo(_json(value, indent=2))
+
+
+def print_json_line(value: Any) -> None:
+    """Print `value` on one line."""
+    click.echo(_json(value, indent=None))
+
+
+def _json(value: Any, indent: int | None) -> str:
+    # Characters outside ASCII stay readable; they can only stand within strings, where an escape is as good.
+    return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, indent=indent, ensure_ascii=False))

@@ -1,0 +1,159 @@
+"""The command, its options, and the order of things: who asks, what they may, the plan, and then the plan shown or carried out."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from otel_asayer.cli.connection import connection, require_destination
+from otel_asayer.cli.output import AS_JSON
+from otel_asayer.cli.setup.report import show_plan, show_question, show_removal, show_result
+from otel_asayer.elasticsearch.api import Api
+from otel_asayer.elasticsearch.installation import Wishes, plan_installation
+from otel_asayer.elasticsearch.keys import ROLES, KeyWishes, plan_keys
+from otel_asayer.elasticsearch.privileges import asker_of, needs_of, require
+from otel_asayer.elasticsearch.removal import plan_removal
+from otel_asayer.elasticsearch.steps import Step, carry_out
+from otel_asayer.errors import NotAllowedError
+from otel_asayer.settings import BadValue, parse_namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from otel_asayer.config import Config
+    from otel_asayer.elasticsearch.api import Identity
+    from otel_asayer.elasticsearch.keys import Role
+    from otel_asayer.elasticsearch.privileges import Asker
+
+__all__ = ["setup"]
+
+_TIME: Final = re.compile(r"[1-9][0-9]{0,5}[dhms]")
+_ANONYMOUS: Final = "This Elasticsearch asks who you are: give --username (its password is asked for) or --bearer-token."
+_KEYLESS: Final = (
+    "These credentials are an API key, and Elasticsearch lets no API key create keys with rights of their own: what is derived from one has none. "
+    "Give --username (its password is asked for) or --bearer-token, or set up the rest alone with --no-keys."
+)
+_NO_SECURITY: Final = Step("API keys", "not possible", "Security is off on this Elasticsearch: everybody may do everything, and there are no keys.")
+
+
+def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not _TIME.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is no time as Elasticsearch writes it: 30d, 12h.")
+    return value
+
+
+def _namespace(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        return value if value is None else parse_namespace(value)
+    except BadValue as reason:
+        raise click.BadParameter(f"{reason}.") from None
+
+
+def _roles(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[Role, ...]:
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    known = [role.name for role in ROLES]
+    if not names or not set(names) <= set(known):
+        raise click.BadParameter(f"expected some of {', '.join(known)}, divided by commas.")
+    return tuple(role for role in ROLES if role.name in names)
+
+
+_OPTIONS: Final = (
+    click.option("--namespace", callback=_namespace, help="Namespace of the data streams. Default: OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE."),
+    click.option(
+        "--retention", callback=_time, metavar="TIME", help="How long our data streams keep documents, 30d. Without it nothing about that changes."
+    ),
+    click.option("--no-alias", is_flag=True, help="Leave the alias `logs` out. OpenReplay from 1.21 on finds nothing then."),
+    click.option("--keys", "roles", callback=_roles, default="writer,reader,viewer", show_default=True, help="API keys to create."),
+    click.option("--no-keys", is_flag=True, help="Create no API keys."),
+    click.option("--expiration", callback=_time, metavar="TIME", help="How long new API keys are valid, 90d. Default: for ever."),
+    click.option("--new-keys", is_flag=True, help="Create API keys even where there are valid ones, which go on being valid."),
+    click.option("--invalidate-old-keys", is_flag=True, help="Invalidate all but the newest API key of each kind."),
+    click.option("--dry-run", is_flag=True, help="Change nothing, and print the requests, for Kibana's console and for curl."),
+    click.option("--uninstall", is_flag=True, help="Remove our index templates and invalidate our API keys. Data stay."),
+    click.option("--yes", is_flag=True, help="With --uninstall: do not ask."),
+)
+
+
+def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_with_options
+@AS_JSON
+@connection(personal=True)
+def setup(config: Config, *, namespace: str | None, no_keys: bool, uninstall: bool, **options: Any) -> None:
+    """Set up Elasticsearch, once: index templates, the alias `logs`, a first record, and API keys of least rights.
+
+    It prints what to paste into the application's environment and into Asayer's or OpenReplay's form. Done again, it changes only what is missing,
+    older, or asked for. It needs a user (or bearer token) that may manage index templates and API keys.
+    """
+    require_destination(config)
+    config = replace(config, namespace=namespace) if namespace else config
+    if no_keys and (options["new_keys"] or options["invalidate_old_keys"]):
+        raise click.UsageError("--no-keys goes with neither --new-keys nor --invalidate-old-keys.")
+    with closing(Api.of(config)) as api:
+        server, asker = _introduced(api, config)
+        run = _Run(api, config, server, asker, () if no_keys else options["roles"], options)
+        has_problems = run.uninstall() if uninstall else run.install()
+    click.get_current_context().exit(int(has_problems))
+
+
+def _introduced(api: Api, config: Config) -> tuple[Identity | None, Asker]:
+    """Return who answers and who asks."""
+    try:
+        return api.identify(), asker_of(api)
+    except NotAllowedError:
+        if any((config.api_key, config.api_key_file, config.username, config.bearer_token)):
+            raise
+        raise NotAllowedError(_ANONYMOUS) from None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of the command, once it is known who answers and who asks."""
+
+    api: Api
+    config: Config
+    server: Identity | None
+    asker: Asker
+    roles: Sequence[Role]
+    options: Mapping[str, Any]
+
+    def install(self) -> bool:
+        """Set up, or show how; return whether something is in the way."""
+        if self.asker.secured:
+            if self.asker.is_api_key and self.roles:
+                raise NotAllowedError(_KEYLESS)
+            require(self.api, self.asker, needs_of(self.config.namespace, self.roles))
+        wishes = Wishes(self.options["retention"], alias=not self.options["no_alias"])
+        steps = (*plan_installation(self.api, self.config, wishes, time.time_ns()), *self._key_steps())
+        if self.options["dry_run"]:
+            return show_plan(steps, self.config, self.server, as_json=self.options["as_json"])
+        outcomes = [carry_out(self.api, step) for step in steps]
+        return show_result(outcomes, self.config, self.server, secured=self.asker.secured, as_json=self.options["as_json"])
+
+    def uninstall(self) -> bool:
+        """Take away what setup brought, or show how; return whether something is in the way."""
+        steps = plan_removal(self.api, keys=bool(self.roles) and self.asker.secured)
+        if self.options["dry_run"]:
+            return show_plan(steps, self.config, self.server, as_json=self.options["as_json"])
+        if any(step.requests for step in steps) and not self.options["yes"]:
+            show_question(steps, self.server)
+            click.confirm("Do this?", abort=True, err=True)
+        return show_removal([carry_out(self.api, step) for step in steps], self.server, as_json=self.options["as_json"])
+
+    def _key_steps(self) -> Sequence[Step]:
+        if not self.roles:
+            return ()
+        if not self.asker.secured:
+            return (_NO_SECURITY,)
+        options = self.options
+        return plan_keys(self.api, KeyWishes(self.roles, options["expiration"], options["new_keys"], options["invalidate_old_keys"]))

@@ -1,0 +1,142 @@
+"""`otel-asayer timeline`: what the backend did in a session, moment by moment."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from otel_asayer.cli import output
+from otel_asayer.cli.connection import connection, require_usable
+from otel_asayer.cli.timeline_view import as_json, line, print_heading, print_line, print_link, print_timeline, service_width
+from otel_asayer.cli.times import parse_offset
+from otel_asayer.errors import ElasticsearchError
+from otel_asayer.sources import nothing_stored, open_source
+from otel_asayer.spool import SpoolError
+from otel_asayer.timeline import Timeline, harmless_line, iso, parse_subject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from otel_asayer.config import Config
+    from otel_asayer.sources import Source
+    from otel_asayer.timeline import Moment, Selection
+
+__all__ = ["timeline"]
+
+_POLL_SECONDS: Final = 1.0
+_LATE_NS: Final = 600 * 1_000_000_000
+"""How long a span may take, in nanoseconds, to be still seen by who follows: it is stored at its end, by the time of its start."""
+
+
+@click.command()
+@click.argument("session")
+@click.option("--service", "services", multiple=True, help="Only of this service; may be given several times.")
+@click.option("--level", type=click.Choice(["debug", "info", "warning", "error"]), default="debug", help="Only of this level and worse.")
+@click.option("--since", callback=parse_offset, help="Only from this time after the session's start on: 90s, 1m30s, 1:30.")
+@click.option("--until", callback=parse_offset, help="Only up to this time after the session's start.")
+@click.option("--follow", "-f", is_flag=True, help="Go on, and show what comes. Ctrl-C ends it.")
+@click.option("--links", is_flag=True, help="Show the address of the replay at each moment, on a line of its own.")
+@output.AS_JSON
+@connection(viewer=True)
+def timeline(config: Config, session: str, *, follow: bool, links: bool, as_json: bool, **only: Any) -> None:
+    """Show what the backend did in a SESSION: requests, spans, logs and exceptions of all services, in order.
+
+    SESSION is a session's id, an OpenReplay token, the address of a replay, or the id of a trace. It is read from Elasticsearch, or from the local
+    store where no Elasticsearch is configured.
+    """
+    require_usable(config)
+    selection = parse_subject(session, replay_url=config.replay_url, opaque=config.opaque_session_ids)
+    view = View(config, selection, only, links=links, as_json=as_json)
+    with open_source(config) as source:
+        found = view.read(source)
+        if follow:
+            view.follow(source, found)
+        elif found.moments:
+            view.show(found)
+        else:
+            raise click.ClickException(nothing_stored(config, selection, source.name))
+
+
+class View:
+    """What was asked for, and how it is shown."""
+
+    def __init__(self, config: Config, selection: Selection, only: dict[str, Any], *, links: bool, as_json: bool) -> None:
+        self._config = config
+        self._selection = selection
+        self._only = only
+        self._links = links
+        self._as_json = as_json
+        self._console = output.console()
+        self._complaint = ""
+
+    def read(self, source: Source, *, since_ns: int = 0) -> Timeline:
+        """Return the timeline of what the store holds."""
+        return Timeline.of(source.documents(replace(self._selection, since_ns=since_ns)), replay_url=self._config.replay_url)
+
+    def show(self, found: Timeline) -> None:
+        """Print the whole of it."""
+        shown = self._filtered(found)
+        if self._as_json:
+            moments = [as_json(shown, moment) for moment in shown.moments]
+            started_at = iso(found.started_at_ns)
+            output.print_json({"session_id": found.session_id, "started_at": started_at, "services": list(found.services), "moments": moments})
+            return
+        print_timeline(self._console, found, title(self._selection, found), shown=shown, links=self._links)
+
+    def follow(self, source: Source, found: Timeline, wait: Callable[[float], object] = time.sleep) -> None:
+        """Print what is there, and what comes, until the user ends it. What cannot be read now is said once, and tried again."""
+        seen: set[str] = set()
+        if not self._as_json:
+            print_heading(self._console, found, title(self._selection, found))
+        with suppress(KeyboardInterrupt):
+            while True:
+                for one in self._new(found, seen):
+                    self._print(found, one)
+                wait(_POLL_SECONDS)
+                found = self._read_on(source, found)
+
+    def _read_on(self, source: Source, found: Timeline) -> Timeline:
+        """Return what is there of late, with the start that the session had so far; what was found before while nothing can be read."""
+        latest = max((moment.time_ns for moment in found.moments), default=0)
+        try:
+            fresh = self.read(source, since_ns=max(latest - _LATE_NS, 0))
+        except (ElasticsearchError, SpoolError) as error:
+            self._complain(str(error))
+            return found
+        self._complaint = ""
+        if not found.moments or not fresh.moments:
+            return fresh if fresh.moments else found
+        return replace(fresh, started_at_ns=found.started_at_ns)
+
+    def _complain(self, complaint: str) -> None:
+        if complaint != self._complaint:
+            click.echo(f"{harmless_line(complaint)} Trying on.", err=True)
+        self._complaint = complaint
+
+    def _new(self, found: Timeline, seen: set[str]) -> Iterator[Moment]:
+        for moment in self._filtered(found).moments:
+            if moment.document.id not in seen:
+                seen.add(moment.document.id)
+                yield moment
+
+    def _print(self, found: Timeline, moment: Moment) -> None:
+        if self._as_json:
+            output.print_json_line(as_json(found, moment))
+            return
+        print_line(self._console, line(found, moment, service_width(found.services)))
+        if self._links:
+            print_link(self._console, moment)
+
+    def _filtered(self, found: Timeline) -> Timeline:
+        only = self._only
+        return found.only(services=only["services"], least_level=only["level"], since_ns=only["since"], until_ns=only["until"])
+
+
+def title(selection: Selection, found: Timeline) -> str:
+    """Return what is shown, and for a trace, of which session it is."""
+    text = selection.named.capitalize()
+    return f"{text}, of session {found.session_id}" if selection.trace_id and found.session_id else text

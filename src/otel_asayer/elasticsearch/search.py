@@ -1,0 +1,169 @@
+"""Reading from an Elasticsearch what the exporter wrote: spans, span events and log records of a session, a trace, or all that failed.
+
+A search over a wildcard that a key may not see answers 200 with nothing. So what the key may is asked first, and "not allowed" is never taken
+for "there is nothing".
+"""
+
+from __future__ import annotations
+
+import http
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from otel_asayer.documents import EXCEPTION_TYPE
+from otel_asayer.elasticsearch.explain import explain_refusal, missing_privileges
+from otel_asayer.elasticsearch.privileges import asker_of
+from otel_asayer.errors import ElasticsearchError, NotAllowedError
+from otel_asayer.timeline import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    from otel_asayer.elasticsearch.api import Api
+    from otel_asayer.timeline import Selection
+
+__all__ = ["OTEL_STREAMS", "REPLAY_STREAMS", "Search"]
+
+OTEL_STREAMS: Final = ("traces-*.otel-*", "logs-*.otel-*")
+REPLAY_STREAMS: Final = ("asayer-logs-*",)
+
+_PAGE: Final = 1000
+_KEEP_ALIVE: Final = "1m"
+_NS_PER_MS: Final = 1_000_000
+_SEARCH: Final = "/_search?allow_partial_search_results=false"
+"""A part of the documents is an error: by default it would look like all of them."""
+
+
+class Search:
+    """What an Elasticsearch holds of sessions.
+
+    Args:
+        api: the way there.
+        streams: names of data streams, with wildcards.
+    """
+
+    def __init__(self, api: Api, streams: Sequence[str] = OTEL_STREAMS) -> None:
+        self._api = api
+        self._streams = streams
+
+    def require(self, *privileges: str) -> None:
+        """Check that the key or user has these index privileges on all streams.
+
+        Raises:
+            NotAllowedError: it has not; the message names what is missing.
+            ElasticsearchError: Elasticsearch does not answer, or not this.
+        """
+        if not asker_of(self._api).secured:
+            return  # everybody may do everything
+        asked = {"index": [{"names": list(self._streams), "privileges": list(privileges)}]}
+        granted = self._api.expect("POST", "/_security/user/_has_privileges", asked, doing="which privileges there are")
+        if missing := missing_privileges(granted):
+            raise NotAllowedError(
+                f"Not allowed to use what is stored: it takes {missing}. To look, use the viewer's key, which `otel-asayer setup` creates "
+                "(OTEL_ASAYER_VIEWER_API_KEY); to delete takes more rights."
+            )
+
+    def documents(self, selection: Selection) -> Iterator[Stored]:
+        """Yield the documents of a session or a trace in the order of their time, to the millisecond, read at one moment however many they are.
+
+        Raises:
+            ElasticsearchError: there is no good answer.
+        """
+        yield from self._all(_query(selection))
+
+    def count(self, selection: Selection) -> int:
+        """Return how many documents there are of a session or a trace, those that came just now included where the key may refresh.
+
+        Raises:
+            ElasticsearchError: there is no good answer.
+        """
+        self._api.ask("POST", self._target("_refresh"))
+        return self._count(_query(selection))
+
+    def delete(self, selection: Selection) -> int:
+        """Delete the documents of a session or a trace, one by one; return how many there were.
+
+        Raises:
+            ElasticsearchError: there is no good answer, or one of them could not be deleted.
+        """
+        deleted = 0
+        found = list(self._all(_query(selection), source=False))
+        for start in range(0, len(found), _PAGE):
+            actions = ({"delete": {"_index": stored.index, "_id": stored.id}} for stored in found[start : start + _PAGE])
+            body = b"".join(orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE) for action in actions)
+            answer = self._api.expect("POST", "/_bulk?refresh=true", body, doing="to delete documents")
+            deleted += _deleted(answer["items"])
+        return deleted
+
+    def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
+        """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit` of them, and how many there are in all.
+
+        Raises:
+            ElasticsearchError: there is no good answer.
+        """
+        query = {"bool": {"filter": [{"exists": {"field": f"attributes.{EXCEPTION_TYPE}"}}, *_since(since_ns)]}}
+        with closing(self._all(query, order="desc")) as latest:
+            found = list(islice(latest, limit))
+        return found, len(found) if len(found) < limit else max(self._count(query), limit)
+
+    @property
+    def _doing(self) -> str:
+        return f"to search {', '.join(self._streams)}"
+
+    def _target(self, endpoint: str, query: str = "") -> str:
+        return f"/{quote(','.join(self._streams), safe='*,')}/{endpoint}?ignore_unavailable=true{query}"
+
+    def _count(self, query: Mapping[str, Any]) -> int:
+        answer = self._api.expect("POST", self._target("_count"), {"query": query}, doing=self._doing)
+        if failed := answer["_shards"]["failed"]:
+            raise ElasticsearchError(f"Elasticsearch could not count everything: {failed} shards do not answer. See to its health, and try again.")
+        return int(answer["count"])
+
+    def _all(self, query: Mapping[str, Any], *, source: bool = True, order: str = "asc") -> Generator[Stored, None, None]:
+        opened = self._api.expect("POST", self._target("_pit", f"&keep_alive={_KEEP_ALIVE}"), doing=self._doing, or_nothing=True)
+        if not opened:
+            return  # no such stream yet
+        try:
+            yield from self._pages({"query": query, "_source": source}, opened["id"], order)
+        finally:
+            self._api.ask("DELETE", "/_pit", {"id": opened["id"]})
+
+    def _pages(self, asked: Mapping[str, Any], pit: str, order: str) -> Iterator[Stored]:
+        # In milliseconds everywhere: indices of two mappings would else continue at different numbers, and nanoseconds end in the year 2262,
+        # where one document of another writer, with a later time, would make the whole search fail.
+        time = {"@timestamp": {"order": order, "unmapped_type": "date", "numeric_type": "date"}}
+        body: dict[str, Any] = {**asked, "size": _PAGE, "sort": [time, "_shard_doc"], "track_total_hits": False}
+        while True:
+            answer = self._api.expect("POST", _SEARCH, {**body, "pit": {"id": pit, "keep_alive": _KEEP_ALIVE}}, doing=self._doing)
+            hits = answer["hits"]["hits"]
+            yield from map(_stored, hits)
+            if len(hits) < _PAGE:
+                return
+            pit, body["search_after"] = answer.get("pit_id", pit), hits[-1]["sort"]
+
+
+def _query(selection: Selection) -> dict[str, Any]:
+    field, value = selection.field
+    return {"bool": {"filter": [{"term": {field: value}}, *_since(selection.since_ns)]}}
+
+
+def _since(since_ns: int) -> list[dict[str, Any]]:
+    return [{"range": {"@timestamp": {"gte": since_ns // _NS_PER_MS, "format": "epoch_millis"}}}] if since_ns else []
+
+
+def _stored(hit: Mapping[str, Any]) -> Stored:
+    return Stored(hit["_index"], hit["_id"], hit.get("_source", {}))
+
+
+def _deleted(items: Sequence[Mapping[str, Any]]) -> int:
+    """Count what was deleted; what was gone already is as good."""
+    results = [item["delete"] for item in items]
+    for result in results:
+        if result["status"] not in (http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND):
+            kind = NotAllowedError if result["status"] == http.HTTPStatus.FORBIDDEN else ElasticsearchError
+            raise kind(explain_refusal(result["status"], result, "to delete documents"))
+    return sum(result["status"] == http.HTTPStatus.OK for result in results)

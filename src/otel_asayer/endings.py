@@ -1,0 +1,122 @@
+"""Ends of processes at which Python runs no exit handlers, or runs them into a wall: what the batch processors hold is exported there, too.
+
+- A child that `multiprocessing` forked ends by `os._exit`. It runs finalizers of `multiprocessing`'s own before, and the last of them is ours.
+- A child of Celery's prefork pool ends by `os._exit` as well, and sends `worker_process_shutdown` before.
+- uvicorn shuts down in good order at a SIGTERM, and then sends itself another one, which nobody handles any more.
+- uWSGI calls `uwsgi.atexit`, and then ends Python from a signal's handler, where it may die before it comes to exit handlers. And it forks behind
+  Python's back: the SDK's processors notice it when they get their first span or record, and start anew the thread that stayed in the parent; one
+  that never gets any would wait for that thread at the exit, for 30 seconds, until the worker is killed with what others hold.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import sys
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from weakref import WeakSet
+
+from wrapt import register_post_import_hook
+
+from otel_asayer import _sdk
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+__all__ = ["export_at_ends"]
+
+_logger = logging.getLogger(__name__)
+
+_LAST: Final = -1_000_000
+"""Priority of our finalizer: those of the application, which may still end spans, come before."""
+
+
+class _Provider(Protocol):
+    def force_flush(self) -> object:
+        """Export what is held."""
+
+
+_providers: Final[WeakSet[_Provider]] = WeakSet()
+
+
+def export_at_ends(provider: _Provider) -> None:
+    """Let `provider`, of either signal, export what it holds when this process or a child of it ends so; a second call changes nothing."""
+    _providers.add(provider)
+    _watch()
+    # Behind the exit handlers of all providers, and so run before them.
+    atexit.unregister(_dismiss_strangers)
+    atexit.register(_dismiss_strangers)
+
+
+@cache
+def _watch() -> None:
+    register_post_import_hook(_watch_multiprocessing, "multiprocessing.util")
+    register_post_import_hook(_watch_celery, "celery.signals")
+    register_post_import_hook(_watch_uvicorn, "uvicorn.server")
+    sys.meta_path.insert(0, _UWSGI)
+
+
+def _watch_multiprocessing(module: ModuleType) -> None:
+    # A process starts without the finalizers of its parent, so each registers ours anew. The first argument is only looked at while it lives.
+    module.register_after_fork(_watch_multiprocessing, lambda _: module.Finalize(None, _export, exitpriority=_LAST))
+
+
+def _watch_celery(module: ModuleType) -> None:
+    module.worker_process_shutdown.connect(_export, weak=False)
+
+
+def _watch_uvicorn(module: ModuleType) -> None:
+    original = module.Server.shutdown
+
+    @wraps(original)
+    async def shutdown(*arguments: Any, **keywords: Any) -> None:
+        try:
+            await original(*arguments, **keywords)
+        finally:
+            _export()
+
+    module.Server.shutdown = shutdown
+
+
+class _AwaitUwsgi:
+    """Finds no module, but uWSGI: that puts its own among the imported ones, behind all import hooks, before it imports the application."""
+
+    def find_spec(self, *_: object) -> None:
+        if module := sys.modules.get("uwsgi"):
+            # Another list, as the import that asks here goes through this one.
+            sys.meta_path = [finder for finder in sys.meta_path if finder is not self]
+            _watch_uwsgi(module)
+
+
+_UWSGI: Final[Any] = _AwaitUwsgi()
+
+
+def _watch_uwsgi(module: ModuleType) -> None:
+    theirs = getattr(module, "atexit", None)
+
+    def at_exit() -> None:
+        # First, as what a processor has from before the fork is its parent's to export.
+        _dismiss_strangers()
+        _export()
+        if theirs is not None:
+            theirs()
+
+    module.atexit = at_exit  # type: ignore[attr-defined] # it is there for this
+
+
+def _export(**_: object) -> None:
+    for provider in list(_providers):
+        _flush(provider)
+
+
+def _flush(provider: _Provider) -> None:
+    try:
+        provider.force_flush()
+    except Exception:
+        _logger.exception("What this process held at its end could not be exported")
+
+
+def _dismiss_strangers() -> None:
+    for provider in list(_providers):
+        _sdk.dismiss_strangers(provider)

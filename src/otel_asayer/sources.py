@@ -1,0 +1,132 @@
+"""Where the documents of a session are read from: the configured Elasticsearch, or the local store where none is configured."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import orjson
+
+from otel_asayer.documents import EXCEPTION_TYPE
+from otel_asayer.elasticsearch import Api, spool_of, spool_root
+from otel_asayer.elasticsearch.search import OTEL_STREAMS, Search
+from otel_asayer.spool import LOCAL, Spool
+from otel_asayer.timeline import Stored, flat, nanoseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from otel_asayer.config import Config
+    from otel_asayer.timeline import Selection
+
+__all__ = ["ElasticsearchSource", "LocalSource", "Source", "nothing_stored", "open_source"]
+
+
+class Source(Protocol):
+    """A store of documents, seen by a reader."""
+
+    @property
+    def name(self) -> str:
+        """Where it is, for a person."""
+
+    def documents(self, selection: Selection) -> Iterator[Stored]:
+        """Yield the spans, span events and log records of a session or a trace."""
+
+    def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
+        """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit`, and how many there are."""
+
+
+@contextmanager
+def open_source(config: Config) -> Iterator[Source]:
+    """Open the store that `config` names, after a look at whether it may be read.
+
+    Raises:
+        NotAllowedError: the key or user may not read.
+        ElasticsearchError: Elasticsearch does not answer, or is of a version that is not served.
+        SpoolError: the folder of the local store cannot be used (when documents are read).
+    """
+    if not config.has_destination:
+        yield LocalSource(config)
+        return
+    with closing(Api.of(config)) as api:
+        api.identify()
+        source = ElasticsearchSource(api, ", ".join(config.endpoint) or "Elastic Cloud")
+        source.search.require("read")
+        yield source
+
+
+class ElasticsearchSource:
+    """The documents in an Elasticsearch."""
+
+    def __init__(self, api: Api, name: str, streams: Sequence[str] = OTEL_STREAMS) -> None:
+        self.search = Search(api, streams)
+        self.name = name
+
+    def documents(self, selection: Selection) -> Iterator[Stored]:
+        """Yield the spans, span events and log records of a session or a trace, in the order of their time, to the millisecond."""
+        return self.search.documents(selection)
+
+    def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
+        """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit`, and how many there are."""
+        return self.search.exceptions(since_ns, limit)
+
+
+class LocalSource:
+    """The documents in the local store, which is the spool of a process without a destination."""
+
+    def __init__(self, config: Config) -> None:
+        self._spool = Spool(spool_root(config), LOCAL, max_bytes=config.spool_max_bytes)
+
+    @property
+    def name(self) -> str:
+        """The folder, and that it is one."""
+        return f"the local store {self._spool.folder}"
+
+    def documents(self, selection: Selection) -> Iterator[Stored]:
+        """Yield the spans, span events and log records of a session or a trace, in the order of their arrival."""
+        _, value = selection.field
+        return self._read(value.encode(), lambda stored: selection.holds(stored.source))
+
+    def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
+        """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit`, and how many there are."""
+        found = list(self._read(f'"{EXCEPTION_TYPE}"'.encode(), lambda stored: _time_ns(stored) >= since_ns and _is_exception(stored)))
+        found.sort(key=_time_ns, reverse=True)
+        return found[:limit], len(found)
+
+    def _read(self, marker: bytes, wanted: Callable[[Stored], bool]) -> Iterator[Stored]:
+        """Yield what is wanted of the operations that hold `marker`: only those are parsed."""
+        for operation in self._spool.read():
+            if marker in operation and (stored := _stored(operation)) is not None and wanted(stored):
+                yield stored
+
+
+def _time_ns(stored: Stored) -> int:
+    return nanoseconds(stored.source.get("@timestamp"))
+
+
+def _is_exception(stored: Stored) -> bool:
+    return EXCEPTION_TYPE in flat(stored.source.get("attributes"))
+
+
+def _stored(operation: bytes) -> Stored | None:
+    """The document of an operation, unless it is a replay record, which repeats what others tell."""
+    header, _, source = operation.partition(b"\n")
+    action = orjson.loads(header)["create"]
+    if not action["_index"].startswith(("traces-", "logs-")):
+        return None
+    return Stored(action["_index"], action["_id"], orjson.loads(source))
+
+
+def nothing_stored(config: Config, selection: Selection, place: str) -> str:
+    """Return the sentences for a session or trace that has no documents in `place`, with where else to look."""
+    return f"Nothing is stored of {selection.named} in {place}.{_elsewhere(config)}"
+
+
+def _elsewhere(config: Config) -> str:
+    if not config.has_destination:
+        return " To look into an Elasticsearch, set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or give --endpoint."
+    spool = spool_of(config)
+    if spool is None or not (waiting := spool.status().documents):
+        return ""
+    waits = "1 document" if waiting == 1 else f"{waiting} documents"
+    return f" Of all sessions, the spool {spool.folder} of this machine still holds {waits}: `otel-asayer spool drain` sends them."

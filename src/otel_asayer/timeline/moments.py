@@ -1,0 +1,163 @@
+"""One document as one moment: what happened, where, when, how long, how bad."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.trace import Status, StatusCode
+
+from otel_asayer.attributes import REPLAY_URL, SESSION_ID
+from otel_asayer.documents import EXCEPTION_STACKTRACE, EXCEPTION_TYPE, entry_of, exception_text, level_of, one_line, text_of
+from otel_asayer.timeline.stored import flat, identifier, nanoseconds
+
+if TYPE_CHECKING:
+    from otel_asayer.timeline.stored import Stored
+
+__all__ = ["Kind", "Moment", "moment_of"]
+
+_ENTRY_KINDS: Final = ("Server", "Consumer")
+_UNKNOWN_SERVICE: Final = "unknown_service"
+_MOST_CHARACTERS: Final = 1000
+"""Of a title: one line of a log may hold a whole file."""
+_LIMIT_NS: Final = 1 << 63
+_WEB_ADDRESS: Final = re.compile(r"https?://[!-~]+")
+"""Nothing that breaks out of a terminal's or a page's link, and no other scheme."""
+
+
+class Kind(Enum):
+    """What a moment is."""
+
+    REQUEST = "request"
+    """A span with which a service is entered: a request, a message, the root of a trace."""
+
+    SPAN = "span"
+    """Any other span."""
+
+    LOG = "log"
+    EVENT = "event"
+    """A span event that is no exception."""
+
+    EXCEPTION = "exception"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment of a session. Times are nanoseconds since 1970, durations nanoseconds."""
+
+    time_ns: int
+    kind: Kind
+    service: str
+    level: str
+    """`error`, `warning`, `info` or `debug`."""
+
+    title: str
+    """One line, of a thousand characters at most."""
+
+    document: Stored = field(repr=False)
+    duration_ns: int | None = None
+    trace_id: str = ""
+    span_id: str = ""
+    parent_span_id: str = ""
+    session_id: str = ""
+    replay_url: str | None = None
+    """As the document has it, if that is an address of the web; a timeline fills it in for all moments, where it can."""
+
+    depth: int = 0
+    """Number of the spans around it that the timeline has, of all services."""
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Its attributes, by their dotted names."""
+        return flat(self.document.source.get("attributes"))
+
+    @property
+    def body(self) -> str:
+        """The whole text of its log record, or nothing."""
+        return _body(self.document.source.get("body"))
+
+    @property
+    def stack(self) -> str:
+        """The stack of its exception, or nothing."""
+        return text_of(self.attributes.get(EXCEPTION_STACKTRACE) or "")
+
+    @property
+    def is_span(self) -> bool:
+        """Whether it takes time, and others can happen inside it."""
+        return self.kind in (Kind.REQUEST, Kind.SPAN)
+
+
+def moment_of(stored: Stored) -> Moment:
+    """Return the moment that a span's, span event's or log record's document tells of; nothing in it can make this fail."""
+    source = stored.source
+    attributes = flat(source.get("attributes"))
+    kind, level, title = _told(source, attributes)
+    url = attributes.get(REPLAY_URL)
+    return Moment(
+        time_ns=nanoseconds(source.get("@timestamp")),
+        kind=kind,
+        service=_service(source),
+        level=level,
+        title=_short(one_line(title)),
+        document=stored,
+        duration_ns=_whole(source.get("duration")) if "duration" in source else None,
+        trace_id=identifier(source.get("trace_id")),
+        span_id=identifier(source.get("span_id")),
+        parent_span_id=identifier(source.get("parent_span_id")),
+        session_id=identifier(attributes.get(SESSION_ID)),
+        replay_url=url if isinstance(url, str) and _WEB_ADDRESS.fullmatch(url) else None,
+    )
+
+
+def _told(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Kind, str, str]:
+    if "duration" in source or "kind" in source:
+        return _span(source, attributes)
+    severity = _whole(source.get("severity_number"))
+    body = _body(source.get("body"))
+    if EXCEPTION_TYPE in attributes and not body:
+        return Kind.EXCEPTION, "error", _first_line(exception_text(attributes))
+    if severity or body:
+        return Kind.LOG, level_of(severity), _first_line(body) or text_of(source.get("event_name") or "(no body)")
+    return Kind.EVENT, "info", text_of(source.get("event_name") or "(no name)")
+
+
+def _span(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Kind, str, str]:
+    name = text_of(source.get("name") or "(no name)")
+    status = _status(source.get("status"))
+    if source.get("kind") in _ENTRY_KINDS or not source.get("parent_span_id"):
+        entry = entry_of(name, attributes, status, 0)
+        return Kind.REQUEST, entry.level, entry.text.removesuffix(" in 0 ms")
+    code = attributes.get("http.response.status_code") or attributes.get("http.status_code")
+    return Kind.SPAN, "info" if status.is_ok else "error", f"{name} {text_of(code)}" if code else name
+
+
+def _status(status: Any) -> Status:
+    if not isinstance(status, Mapping) or status.get("code") != "Error":
+        return Status(StatusCode.UNSET)
+    return Status(StatusCode.ERROR, text_of(status.get("message") or ""))
+
+
+def _body(body: Any) -> str:
+    told = (body["text"] if "text" in body else body.get("structured")) if isinstance(body, Mapping) else body
+    return "" if told is None else text_of(told)
+
+
+def _service(source: Mapping[str, Any]) -> str:
+    resource = source.get("resource")
+    attributes = flat(resource.get("attributes")) if isinstance(resource, Mapping) else {}
+    return one_line(text_of(attributes.get("service.name") or _UNKNOWN_SERVICE))
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LIMIT_NS else 0
+
+
+def _first_line(text: str) -> str:
+    return text.lstrip().partition("\n")[0]
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= _MOST_CHARACTERS else f"{title[: _MOST_CHARACTERS - 1]}…"

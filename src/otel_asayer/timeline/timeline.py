@@ -1,0 +1,157 @@
+"""A session, or a trace, as moments in the order of their time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from otel_asayer.replay import ReplayLink
+from otel_asayer.session_id import SessionId, parse_session_id
+from otel_asayer.timeline.moments import Kind, moment_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from otel_asayer.timeline.moments import Moment
+    from otel_asayer.timeline.stored import Stored
+
+__all__ = ["LEVELS", "Timeline"]
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+_NS_PER_MS: Final = 1_000_000
+_CLOCKS_NS: Final = 3_600 * 1_000_000_000
+_LONGEST_NS: Final = 7 * 24 * _CLOCKS_NS
+"""Nanoseconds by which a moment of a session may be before the start that its id tells, and after it."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Moments in the order of their time; of two at the same time, what is around comes first.
+
+    `session_id` is that of the moments, None where they have none or several. `started_at_ns` is the start of the session by its id, or the time
+    of the first moment, in nanoseconds since 1970.
+    """
+
+    moments: tuple[Moment, ...]
+    session_id: SessionId | None
+    started_at_ns: int
+
+    @classmethod
+    def of(cls, documents: Iterable[Stored], *, replay_url: str | None = None) -> Timeline:
+        """Return the timeline of these documents; those of one `_id` are one moment.
+
+        Args:
+            documents: of spans, span events and log records, in any order.
+            replay_url: the template of links to the replay; None: the form of the links that the documents themselves have.
+        """
+        moments = sorted({stored.id: moment_of(stored) for stored in documents}.values(), key=lambda moment: (moment.time_ns, moment.document.id))
+        session_id = _session_of(moments)
+        link = _link(replay_url, moments)
+        depths = _depths(moments)
+        placed = [replace(moment, depth=_depth(moment, depths), replay_url=moment.replay_url or _url(link, moment)) for moment in moments]
+        placed.sort(key=lambda moment: (moment.time_ns, moment.depth, not moment.is_span, moment.document.id))
+        return cls(tuple(placed), session_id, _start(session_id, moments))
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Their names, in the order in which they come first."""
+        return tuple(dict.fromkeys(moment.service for moment in self.moments))
+
+    @property
+    def counts(self) -> Mapping[Kind, int]:
+        """How many moments there are of each kind."""
+        return {kind: sum(moment.kind is kind for moment in self.moments) for kind in Kind}
+
+    @property
+    def errors(self) -> tuple[Moment, ...]:
+        """The moments of level `error`."""
+        return tuple(moment for moment in self.moments if moment.level == "error")
+
+    def offset_ns(self, moment: Moment) -> int:
+        """Return the time from the session's start to a moment, in nanoseconds; negative when clocks differ."""
+        return moment.time_ns - self.started_at_ns
+
+    def only(
+        self,
+        *,
+        services: Collection[str] = (),
+        least_level: str = "debug",
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+    ) -> Timeline:
+        """Return the moments of these services (none: all), of this level and worse, within these offsets from the session's start."""
+        levels = LEVELS[LEVELS.index(least_level) :]
+        chosen = (
+            moment
+            for moment in self.moments
+            if (not services or moment.service in services)
+            and moment.level in levels
+            and (since_ns is None or self.offset_ns(moment) >= since_ns)
+            and (until_ns is None or self.offset_ns(moment) <= until_ns)
+        )
+        return replace(self, moments=tuple(chosen))
+
+
+def _session_of(moments: Sequence[Moment]) -> SessionId | None:
+    ids = {moment.session_id for moment in moments if moment.session_id}
+    return parse_session_id(ids.pop(), opaque=True) if len(ids) == 1 else None
+
+
+def _start(session_id: SessionId | None, moments: Sequence[Moment]) -> int:
+    """The session's start, if any of its moments can be of it: a number of another origin gives no time, and clocks may differ by minutes."""
+    times = [moment.time_ns for moment in moments if moment.time_ns]  # without a time, a moment is of 1970
+    started_at_ms = session_id.started_at_ms if session_id else None
+    if started_at_ms is not None:
+        start_ns = started_at_ms * _NS_PER_MS
+        if any(-_CLOCKS_NS <= time_ns - start_ns <= _LONGEST_NS for time_ns in times):
+            return start_ns
+    return min(times, default=0)
+
+
+def _link(replay_url: str | None, moments: Iterable[Moment]) -> ReplayLink | None:
+    if replay_url:
+        return ReplayLink(replay_url)
+    return next(filter(None, map(_link_like, moments)), None)
+
+
+def _link_like(moment: Moment) -> ReplayLink | None:
+    """The form of a link that a document carries, so that moments without one get theirs."""
+    session_id = parse_session_id(moment.session_id)
+    if not moment.replay_url or session_id is None or "{" in moment.replay_url or "}" in moment.replay_url:
+        return None
+    time_ms = str(moment.time_ns // _NS_PER_MS)
+    template = moment.replay_url.replace(session_id, "{session_id}").replace(time_ms, "{time_ms}")
+    if (started_at_ms := session_id.started_at_ms) and "{time_ms}" not in template:
+        template = re.sub(rf"={max(int(time_ms) - started_at_ms, 0)}(?![0-9])", "={offset_ms}", template)
+    return ReplayLink(template) if "{session_id}" in template else None
+
+
+def _url(link: ReplayLink | None, moment: Moment) -> str | None:
+    session_id = parse_session_id(moment.session_id)
+    return link.url(session_id, moment.time_ns) if link and session_id else None
+
+
+def _depths(moments: Iterable[Moment]) -> Mapping[tuple[str, str], int]:
+    """The depth of each span, by trace and span id; of spans that are each other's parents, none. Without recursion, for chains may be long."""
+    parents = {(moment.trace_id, moment.span_id): (moment.trace_id, moment.parent_span_id) for moment in moments if moment.is_span and moment.span_id}
+    depths: dict[tuple[str, str], int] = {}
+    for span in parents:
+        chain: dict[tuple[str, str], None] = {}
+        above = span
+        while above in parents and above not in depths and above not in chain:
+            chain[above] = None
+            above = parents[above]
+        in_circle, depth = above in chain, depths.get(above, -1)
+        for member in reversed(chain):
+            depth = 0 if in_circle else depth + 1
+            in_circle = in_circle and member != above
+            depths[member] = depth
+    return depths
+
+
+def _depth(moment: Moment, depths: Mapping[tuple[str, str], int]) -> int:
+    inside = depths.get((moment.trace_id, moment.span_id))
+    if inside is None:
+        return 0
+    return inside if moment.is_span else inside + 1

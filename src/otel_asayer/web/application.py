@@ -1,0 +1,140 @@
+"""The session page as an ASGI application.
+
+| path | what |
+|---|---|
+| `/` | find a session; below it, what failed in the last 24 hours |
+| `POST /find` | leads to the session or trace that an id, a token or an address names: what was pasted is in no address |
+| `/session/<id>`, `/trace/<id>` | the timeline; filters and the moment shown in detail are in the query |
+| `/static/…` | the stylesheet, the script and the icon |
+
+Nothing else can be asked for: all that is read are the documents of one session or trace, and recent exceptions.
+"""
+
+from __future__ import annotations
+
+import http
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from otel_asayer.errors import AsayerError, ElasticsearchError, InvalidSessionIdError, NotAllowedError
+from otel_asayer.sources import nothing_stored
+from otel_asayer.spool import SpoolError
+from otel_asayer.timeline import parse_subject
+from otel_asayer.version import __version__
+from otel_asayer.web.guard import Guard
+from otel_asayer.web.query import Query, path_of
+from otel_asayer.web.reader import Reader
+from otel_asayer.web.rendering import environment
+from otel_asayer.web.view import SessionView
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+    from otel_asayer.config import Config
+    from otel_asayer.timeline import Selection
+
+__all__ = ["create_app"]
+
+_STATIC: Final = Path(__file__).parent / "static"
+_MOST_GROUPS: Final = 20
+_MOST_FORM: Final = 8192
+"""Bytes of a form; the longest token is about 100."""
+_STATUSES: Final[tuple[tuple[type[AsayerError], http.HTTPStatus, str], ...]] = (
+    (InvalidSessionIdError, http.HTTPStatus.BAD_REQUEST, "That is no session"),
+    (NotAllowedError, http.HTTPStatus.FORBIDDEN, "Not allowed"),
+    (ElasticsearchError, http.HTTPStatus.BAD_GATEWAY, "Elasticsearch does not serve us"),
+    (SpoolError, http.HTTPStatus.BAD_GATEWAY, "The local store cannot be read"),
+)
+_RELOADED: Final = ("no-cache", "max-age=0")
+
+
+def create_app(config: Config, *, hosts: Collection[str], reader: Reader | None = None) -> ASGIApp:
+    """Return the application.
+
+    Args:
+        config: the connection, the template of replays' addresses, and whether ids of other systems are admitted.
+        hosts: admitted values of the header `Host`.
+        reader: reads what is shown; None: one for `config`.
+    """
+    pages = _Pages(config, reader or Reader(config))
+    routes = [
+        Route("/", pages.home),
+        Route("/find", pages.find, methods=["GET", "POST"]),
+        Route("/session/{subject:path}", pages.timeline),
+        Route("/trace/{subject:path}", pages.timeline),
+        Mount("/static", StaticFiles(directory=_STATIC)),
+    ]
+    handlers: dict[Any, Any] = {HTTPException: pages.refused, Exception: pages.broken, **{error: pages.failed for error, _, _ in _STATUSES}}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return Guard(app, hosts)
+
+
+class _Pages:
+    """The answers. What blocks runs in threads: Starlette calls functions there that are not async."""
+
+    def __init__(self, config: Config, reader: Reader) -> None:
+        self._config = config
+        self._reader = reader
+        self._templates = environment()
+
+    def home(self, _: Request) -> Response:
+        errors = self._reader.errors()
+        return self._page("home.html", errors=errors, groups=errors.groups[:_MOST_GROUPS], now_ns=self._reader.now_ns(), source=errors.source)
+
+    async def find(self, request: Request) -> Response:
+        if request.method != "POST":  # an address without what was pasted
+            return RedirectResponse("/", http.HTTPStatus.SEE_OTHER)
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > _MOST_FORM:
+                raise HTTPException(http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        given = parse_qs(body.decode("utf-8", "replace")).get("q", [""])
+        return await run_in_threadpool(self._found, given[0])
+
+    def timeline(self, request: Request) -> Response:
+        selection = self._selection(request.path_params["subject"])
+        if request.url.path != path_of(selection):
+            return RedirectResponse(path_of(selection), http.HTTPStatus.SEE_OTHER)
+        story = self._reader.story(selection, anew=request.headers.get("cache-control") in _RELOADED)
+        if not story.timeline.moments:
+            return self._message(http.HTTPStatus.NOT_FOUND, "Nothing is stored", nothing_stored(self._config, selection, story.source))
+        view = SessionView(selection, story, Query.of(request.query_params))
+        found = view.detail is not None or not view.query.moment
+        return self._page("session.html", http.HTTPStatus.OK if found else http.HTTPStatus.NOT_FOUND, view=view, source=story.source)
+
+    async def failed(self, _: Request, error: AsayerError) -> Response:
+        status, title = next((status, title) for kind, status, title in _STATUSES if isinstance(error, kind))
+        return self._message(status, title, str(error))
+
+    async def refused(self, _: Request, error: HTTPException) -> Response:
+        sentences = {http.HTTPStatus.NOT_FOUND: "There is no such page."}
+        return self._message(error.status_code, error.detail, sentences.get(http.HTTPStatus(error.status_code), "That cannot be asked of this page."))
+
+    async def broken(self, _: Request, __: Exception) -> Response:
+        return self._message(http.HTTPStatus.INTERNAL_SERVER_ERROR, "This went wrong", "The terminal of `otel-asayer serve` says what happened.")
+
+    def _found(self, text: str) -> Response:
+        return RedirectResponse(path_of(self._selection(text)), http.HTTPStatus.SEE_OTHER)
+
+    def _selection(self, text: str) -> Selection:
+        return parse_subject(text, replay_url=self._config.replay_url, opaque=self._config.opaque_session_ids)
+
+    def _message(self, status: int, title: str, sentence: str) -> Response:
+        return self._page("message.html", status, title=title, sentence=sentence, source="")
+
+    def _page(self, template: str, status: int = http.HTTPStatus.OK, **values: Any) -> Response:
+        return HTMLResponse(self._templates.get_template(template).render(version=__version__, **values), status)

@@ -1,0 +1,98 @@
+"""What is asked of a session's page, as its address has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
+
+from otel_asayer.documents import text_of
+from otel_asayer.timeline.timeline import LEVELS
+
+if TYPE_CHECKING:
+    from starlette.datastructures import QueryParams
+
+    from otel_asayer.timeline import Moment, Selection, Timeline
+
+__all__ = ["Query", "path_of"]
+
+_MOST_TEXT: Final = 200
+_MOST_DIGITS: Final = 20
+
+
+def path_of(selection: Selection) -> str:
+    """Return the path of the page of a session or a trace."""
+    return f"/session/{quote(selection.session_id)}" if selection.session_id else f"/trace/{selection.trace_id}"
+
+
+@dataclass(frozen=True)
+class Query:
+    """The filters, the part of the time, the page of the list, and the moment whose detail is shown. What makes no sense is not asked."""
+
+    services: tuple[str, ...] = ()
+    level: str = LEVELS[0]
+    text: str = ""
+    since_ns: int | None = None
+    until_ns: int | None = None
+    """Nanoseconds from the session's start."""
+
+    page: int | None = None
+    moment: str = ""
+    """The `_id` of a document."""
+
+    @classmethod
+    def of(cls, given: QueryParams) -> Query:
+        """Read the part of an address after the question mark."""
+        level = given.get("level", "")
+        since_ns, until_ns = _whole(given.get("since", "")), _whole(given.get("until", ""))
+        if since_ns is not None and until_ns is not None and since_ns > until_ns:
+            since_ns = until_ns = None
+        return cls(
+            services=tuple(given.getlist("service")),
+            level=level if level in LEVELS else LEVELS[0],
+            text=given.get("text", "").strip()[:_MOST_TEXT],
+            since_ns=since_ns,
+            until_ns=until_ns,
+            page=_whole(given.get("page", "")),
+            moment=given.get("moment", ""),
+        )
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether not everything is shown."""
+        return bool(self.services or self.text or self.level != LEVELS[0] or self.is_part)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a part of the time is shown."""
+        return (self.since_ns, self.until_ns) != (None, None)
+
+    def link(self, **changes: Any) -> str:
+        """Return the address of the same page with these changes, relative to it."""
+        changed = replace(self, **changes)
+        pairs = [("service", service) for service in changed.services]
+        pairs += [("level", changed.level)] if changed.level != LEVELS[0] else []
+        pairs += [("text", changed.text)] if changed.text else []
+        numbers = (("since", changed.since_ns), ("until", changed.until_ns), ("page", changed.page))
+        pairs += [(name, str(number)) for name, number in numbers if number is not None]
+        pairs += [("moment", changed.moment)] if changed.moment else []
+        return f"?{urlencode(pairs)}"
+
+    def apply(self, timeline: Timeline) -> Timeline:
+        """Return the moments that pass the filters; a span that reaches into the part of the time that is asked for is in it."""
+        found = timeline.only(services=self.services, least_level=self.level)
+        needle = self.text.casefold()
+        moments = (moment for moment in found.moments if self._in_part(timeline, moment) and (not needle or _holds(moment, needle)))
+        return replace(found, moments=tuple(moments))
+
+    def _in_part(self, timeline: Timeline, moment: Moment) -> bool:
+        start = timeline.offset_ns(moment)
+        return (self.until_ns is None or start <= self.until_ns) and (self.since_ns is None or start + (moment.duration_ns or 0) >= self.since_ns)
+
+
+def _holds(moment: Moment, needle: str) -> bool:
+    return needle in moment.title.casefold() or any(needle in text_of(value).casefold() for value in moment.attributes.values())
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= _MOST_DIGITS else None

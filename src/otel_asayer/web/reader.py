@@ -1,0 +1,112 @@
+"""Reading for the page: a session is read once for many clicks, and again when it is some seconds old or the browser reloads."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from otel_asayer.sources import open_source
+from otel_asayer.timeline import NS_PER_S, Timeline, group_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from otel_asayer.config import Config
+    from otel_asayer.sources import Source
+    from otel_asayer.timeline import ErrorGroup, Selection
+
+__all__ = ["Errors", "Reader", "Story"]
+
+_KEPT_NS: Final = 30 * NS_PER_S
+_MOST_KEPT: Final = 4
+_DAY_NS: Final = 86_400 * NS_PER_S
+_MOST_EXCEPTIONS: Final = 2000
+
+
+@dataclass(frozen=True)
+class Story:
+    """A timeline, where it was read, and when (nanoseconds since 1970)."""
+
+    timeline: Timeline
+    source: str
+    read_at_ns: int
+
+
+@dataclass(frozen=True)
+class Errors:
+    """The errors of the last 24 hours in groups, where they were read, and how many older ones of that time were not looked at."""
+
+    groups: Sequence[ErrorGroup]
+    source: str
+    unseen: int
+
+
+class Reader:
+    """Reads what the page shows, from the store that the configuration names; safe for threads, which read one after the other.
+
+    Args:
+        config: the connection, and the template of replays' addresses.
+        opened: opens the store.
+        now_ns: the time, in nanoseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        opened: Callable[[Config], AbstractContextManager[Source]] = open_source,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._config = config
+        self._opened = opened
+        self._now_ns = now_ns
+        self._lock = Lock()
+        self._kept: OrderedDict[Selection, Story] = OrderedDict()
+
+    def story(self, selection: Selection, *, anew: bool = False) -> Story:
+        """Return the timeline of a session or a trace.
+
+        Args:
+            selection: of which one.
+            anew: read it, however young the one is that was read before.
+
+        Raises:
+            NotAllowedError: it may not be read.
+            ElasticsearchError: Elasticsearch does not answer, or not well.
+            SpoolError: the folder of the local store cannot be used.
+        """
+        with self._lock:
+            kept = self._kept.pop(selection, None)
+            young = kept is not None and 0 <= self._now_ns() - kept.read_at_ns < _KEPT_NS
+            story = kept if kept is not None and young and not anew else self._read(selection)
+            if story.timeline.moments:  # who waits for the first document shall see it
+                self._kept[selection] = story
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+            return story
+
+    def errors(self) -> Errors:
+        """Return the errors of the last 24 hours.
+
+        Raises:
+            NotAllowedError: they may not be read.
+            ElasticsearchError: Elasticsearch does not answer, or not well.
+            SpoolError: the folder of the local store cannot be used.
+        """
+        with self._opened(self._config) as source:
+            documents, total = source.exceptions(self._now_ns() - _DAY_NS, _MOST_EXCEPTIONS)
+            found = Timeline.of(documents, replay_url=self._config.replay_url)
+            return Errors(group_errors(found.moments), source.name, total - len(documents))
+
+    def now_ns(self) -> int:
+        """Return the time, in nanoseconds since 1970."""
+        return self._now_ns()
+
+    def _read(self, selection: Selection) -> Story:
+        read_at_ns = self._now_ns()
+        with self._opened(self._config) as source:
+            return Story(Timeline.of(source.documents(selection), replay_url=self._config.replay_url), source.name, read_at_ns)

@@ -1,0 +1,231 @@
+"""A timeline as a picture: services in lanes, spans as bars in rows, everything else as marks in place. Pure.
+
+Thousands of moments on a thousand pixels cover each other, so what is narrower than can be seen, and lies side by side, is drawn as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from otel_asayer.timeline import Kind, duration, offset
+from otel_asayer.web.axis import Axis
+from otel_asayer.web.ticks import ROOM, Cell, Tick, cells, ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from otel_asayer.timeline import Moment, Timeline
+    from otel_asayer.web.query import Query
+
+__all__ = ["Lane", "Shape", "Waterfall", "colours_of", "draw"]
+
+_COLOURS: Final = 6
+_MOST_ROWS: Final = 12
+_MOST_SHAPES: Final = 1000
+_LEAST_WIDTH: Final = 0.25
+"""Percent: what can still be seen, and hit."""
+_CHARACTER: Final = 0.66
+_PADDING: Final = 1.4
+_LEAST_LABEL: Final = 7
+"""Percent that a character of a title takes in a bar of a wide picture, and the space around it; characters below which a cut title says nothing."""
+_FINEST: Final = 0.05
+"""Percent, half a pixel on a thousand: what is narrower and nearer is drawn as one."""
+_MARK_WIDTH: Final = 0.4
+_BLOCK: Final = 0.6
+"""Percent that moments drawn as one take at most: else thousands of short spans in a row would look like one long span."""
+_SEVERITY: Final = {"error": 2, "warning": 1}
+_ROW, _DENSE_ROW, _MARKS_ROW, _MARGIN = 22, 9, 18, 5
+"""Pixels: a row of bars, one where there are many, the row of marks, and the space around them."""
+_MANY_ROWS: Final = 24
+
+
+@dataclass
+class Shape:
+    """A bar or a mark; places in percent of the width. It stands for `count` moments, of which `moment` is the first and `last` the last."""
+
+    moment: Moment
+    row: int
+    x: float
+    end: float
+    last: Moment
+    count: int = 1
+
+    @property
+    def width(self) -> float:
+        """As drawn."""
+        return max(self.end - self.x, _LEAST_WIDTH)
+
+    @property
+    def label(self) -> str:
+        """What there is room for of its title."""
+        room = int((self.width - _PADDING) / _CHARACTER)
+        title = self.moment.title
+        if self.count > 1 or room < min(len(title), _LEAST_LABEL):
+            return ""
+        return title if len(title) <= room else f"{title[: room - 1]}…"
+
+    @property
+    def least(self) -> str:
+        """The least picture that has room for the label: `wide` or `middle`; on a small one there are none."""
+        return "middle" if self.width >= (_PADDING + len(self.label) * _CHARACTER) * ROOM["middle"] else "wide"
+
+    @property
+    def look(self) -> str:
+        """What it looks like: its kind, and its level where that is bad."""
+        kind = "mark" if not self.moment.is_span else "many" if self.count > 1 else self.moment.kind.value
+        return f"{kind} {self.moment.level}" if self.moment.level in _SEVERITY else kind
+
+    @property
+    def symbol(self) -> str:
+        """The form of a mark."""
+        return "cross" if self.moment.kind is Kind.EXCEPTION else "diamond"
+
+    @property
+    def severity(self) -> int:
+        """What is worse is drawn over what is not, and never together with it."""
+        return _SEVERITY.get(self.moment.level, 0)
+
+
+@dataclass
+class Lane:
+    """A service: its bars and marks, what is worst last."""
+
+    service: str
+    colour: int
+    rows: int
+    bars: Sequence[Shape]
+    marks: Sequence[Shape]
+    row_height: int = field(default=_ROW, init=False)
+
+    @property
+    def bars_top(self) -> int:
+        """Where the bars begin, in pixels; the marks are above them."""
+        return _MARGIN + (_MARKS_ROW if self.marks else 0)
+
+    @property
+    def marks_middle(self) -> int:
+        """The middle of the row of marks, in pixels."""
+        return _MARGIN + _MARKS_ROW // 2
+
+    @property
+    def height(self) -> int:
+        """Its height in pixels."""
+        return max(self.bars_top + self.rows * self.row_height + _MARGIN, _ROW + 2 * _MARGIN)
+
+
+@dataclass(frozen=True)
+class Waterfall:
+    """The whole picture."""
+
+    axis: Axis
+    ticks: Sequence[Tick]
+    cells: Sequence[Cell]
+    lanes: Sequence[Lane]
+    started_at_ns: int
+
+    @property
+    def shapes(self) -> int:
+        """How many links it has."""
+        return sum(len(lane.bars) + len(lane.marks) for lane in self.lanes)
+
+    def target(self, shape: Shape, query: Query) -> str:
+        """Where a shape leads: to the detail of its moment, or closer to the several that it stands for."""
+        since_ns, until_ns = shape.moment.time_ns, shape.last.time_ns + max(shape.last.duration_ns or 0, 0)
+        if shape.count == 1 or since_ns == until_ns:
+            return query.link(moment=shape.moment.document.id, page=None)
+        return query.link(since_ns=since_ns - self.started_at_ns, until_ns=until_ns - self.started_at_ns, page=None, moment="")
+
+    def tip(self, shape: Shape) -> str:
+        """What is said of a shape where it is pointed at."""
+        moment = shape.moment
+        when = offset(moment.time_ns - self.started_at_ns)
+        if shape.count > 1:
+            return f"{shape.count} {'spans' if moment.is_span else 'log records and events'} from {when} on"
+        return " · ".join(filter(None, (moment.title[:120], duration(moment.duration_ns) if moment.duration_ns is not None else "", when)))
+
+
+def colours_of(timeline: Timeline) -> dict[str, int]:
+    """Return the number of each service's colour, which it keeps under every filter: six, in turn."""
+    return {service: index % _COLOURS for index, service in enumerate(timeline.services)}
+
+
+def draw(whole: Timeline, shown: Timeline, query: Query) -> Waterfall | None:
+    """Return the picture of what is shown of a timeline; None where nothing is."""
+    if not shown.moments:
+        return None
+    axis = Axis.of(_clipped(shown, query))
+    colours = colours_of(whole)
+    lanes = _simplified([_lane(service, colours[service], shown, axis) for service in shown.services])
+    if sum(lane.rows for lane in lanes) > _MANY_ROWS:
+        for lane in lanes:
+            lane.row_height = _DENSE_ROW
+    found = ticks(axis, whole.started_at_ns)
+    return Waterfall(axis, found, cells(axis, found), lanes, whole.started_at_ns)
+
+
+def _clipped(shown: Timeline, query: Query) -> Iterable[tuple[int, int]]:
+    """The times of the moments, as far as they are in the part of the time that is asked for."""
+    least = None if query.since_ns is None else query.since_ns + shown.started_at_ns
+    most = None if query.until_ns is None else query.until_ns + shown.started_at_ns
+    for moment in shown.moments:
+        start, end = moment.time_ns, moment.time_ns + max(moment.duration_ns or 0, 0)
+        yield start if least is None else max(start, least), end if most is None else min(end, most)
+
+
+def _lane(service: str, colour: int, shown: Timeline, axis: Axis) -> Lane:
+    own = [moment for moment in shown.moments if moment.service == service]
+    bars = _packed([moment for moment in own if moment.is_span], axis)
+    marks = [Shape(moment, 0, place, place, moment) for moment in own if not moment.is_span for place in (axis.place(moment.time_ns),)]
+    return Lane(service, colour, max((bar.row + 1 for bar in bars), default=0), bars, marks)
+
+
+def _packed(spans: Iterable[Moment], axis: Axis) -> list[Shape]:
+    """Place spans, in the order of their time, in the first row that is free and below their parent's."""
+    ends: list[float] = []
+    rows: dict[tuple[str, str], int] = {}
+    shapes = []
+    for span in spans:
+        x, end = axis.place(span.time_ns), axis.place(span.time_ns + max(span.duration_ns or 0, 0))
+        row = _free_row(ends, x, rows.get((span.trace_id, span.parent_span_id), -1) + 1)
+        ends.extend([0.0] * (row + 1 - len(ends)))
+        ends[row] = max(ends[row], end)
+        rows[span.trace_id, span.span_id] = row
+        shapes.append(Shape(span, row, x, end, span))
+    return shapes
+
+
+def _free_row(ends: Sequence[float], x: float, least: int) -> int:
+    free = (row for row in range(least, len(ends)) if ends[row] <= x)
+    return min(next(free, max(least, len(ends))), _MOST_ROWS - 1)
+
+
+def _simplified(lanes: Sequence[Lane]) -> Sequence[Lane]:
+    """Draw as one what cannot be told apart, more and more, until there is little enough."""
+    nearness = _FINEST
+    while True:
+        for lane in lanes:
+            lane.bars, lane.marks = _merged(lane.bars, nearness), _merged(lane.marks, max(nearness, _MARK_WIDTH))
+        if sum(len(lane.bars) + len(lane.marks) for lane in lanes) <= _MOST_SHAPES or nearness > 1:
+            return lanes
+        nearness *= 2
+
+
+def _merged(shapes: Iterable[Shape], nearness: float) -> list[Shape]:
+    """Return the shapes with those as one that are narrow, near to each other, in one row and alike; what is worst last."""
+    latest: dict[tuple[int, int, str], Shape] = {}
+    merged: list[Shape] = []
+    for shape in shapes:
+        alike = (shape.row, shape.severity, shape.symbol)
+        before = latest.get(alike)
+        if before is not None and _can_join(before, shape, nearness):
+            before.end, before.last, before.count = max(before.end, shape.end), shape.last, before.count + shape.count
+        else:
+            latest[alike] = shape
+            merged.append(shape)
+    return sorted(merged, key=lambda shape: shape.severity)
+
+
+def _can_join(before: Shape, shape: Shape, nearness: float) -> bool:
+    narrow = all(one.count > 1 or one.end - one.x <= nearness for one in (before, shape))
+    return narrow and shape.x - before.end <= nearness and shape.end - before.x <= max(_BLOCK, 4 * nearness)

@@ -1,0 +1,218 @@
+"""The session page in a real browser: with the mouse, with keys alone, without its script, in both themes, and on a phone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.browser
+
+CHOSEN = "tr[aria-current] .what"
+DECLINED = "storefront.payment.PaymentDeclinedError: card declined for 349.80 EUR"
+
+
+@pytest.fixture
+def session(page: Page, served: tuple[str, str]) -> Page:
+    """The page of the session."""
+    page.goto(f"{served[0]}/session/{served[1]}")
+    return page
+
+
+@pytest.fixture
+def without_script(chromium: Browser, served: tuple[str, str]) -> Iterator[Page]:
+    """The page of the session in a browser that runs no script."""
+    with chromium.new_context(java_script_enabled=False) as context:
+        window = context.new_page()
+        window.goto(f"{served[0]}/session/{served[1]}")
+        yield window
+
+
+def focused(page: Page) -> str:
+    """The text of what has the focus."""
+    return str(page.evaluate("document.activeElement.textContent"))
+
+
+def luminance(page: Page, selector: str, of: str) -> float:
+    """How light a colour of an element is, from 0 to 255."""
+    colour = page.locator(selector).first.evaluate(f"element => getComputedStyle(element).{of}")
+    return sum(map(float, colour.removeprefix("rgb(").removesuffix(")").split(","))) / 3
+
+
+def test_a_pasted_replay_address_leads_to_the_timeline(page: Page, served: tuple[str, str]) -> None:
+    address, session_id = served
+    page.goto(address)
+    page.keyboard.insert_text(f"https://app.openreplay.com/1234/session/{session_id}?jumpto=1706063260000")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Session {session_id}")
+    assert page.url == f"{address}/session/{session_id}"
+
+
+def test_what_failed_of_late_leads_to_the_error_in_its_session(page: Page, served: tuple[str, str]) -> None:
+    page.goto(served[0])
+    page.get_by_role("link", name="PaymentDeclinedError").click()
+    expect(page.locator("#moment")).to_have_text(DECLINED)
+
+
+def test_services_are_lanes_in_the_order_in_which_they_come(session: Page) -> None:
+    assert session.locator(".lane h3").all_inner_texts() == ["storefront", "pricing", "payments"]
+
+
+def test_bars_and_marks_are_where_they_can_be_seen(session: Page) -> None:
+    picture = session.locator(".lanes").bounding_box()
+    boxes = [shape.bounding_box() for shape in session.locator(".lane a").all()]
+    assert picture is not None
+    assert len(boxes) > 50
+    for box in boxes:
+        assert box is not None
+        assert box["width"] > 1
+        assert picture["x"] <= box["x"] <= box["x"] + box["width"] <= picture["x"] + picture["width"]
+
+
+def test_an_error_is_red_and_a_click_on_it_shows_its_stack(session: Page) -> None:
+    cross = session.locator(".lane a.error:has(use[href='#cross'])")
+    assert cross.locator("use").evaluate("element => getComputedStyle(element).fill") == "rgb(196, 39, 29)"
+    cross.click()
+    expect(session.locator(".detail pre.stack")).to_contain_text('File "/srv/shop/storefront/payment.py", line 31, in charge')
+    expect(session.locator(".detail")).to_contain_text("storefront/payment.py:31 in charge")
+    expect(session.locator(CHOSEN)).to_have_text(DECLINED)
+
+
+def test_a_moment_leads_to_the_replay_at_that_moment(session: Page) -> None:
+    session.get_by_role("link", name="First error").click()
+    link = session.get_by_role("link", name="Watch the replay at this moment")
+    address = link.get_attribute("href")
+    assert address is not None
+    assert address.startswith("https://app.openreplay.com/1234/session/")
+    assert (link.get_attribute("target"), link.get_attribute("rel")) == ("_blank", "noopener noreferrer")
+
+
+def test_a_walk_by_keys_alone(session: Page) -> None:
+    for key in ("j", "j", "ArrowDown", "k"):
+        session.keyboard.press(key)
+    title = session.locator("#m2 .what").inner_text()
+    assert focused(session) == title
+    session.keyboard.press("Enter")
+    expect(session.locator("#moment")).to_have_text(title)
+    expect(session.locator(CHOSEN)).to_have_text(title)
+    session.keyboard.press("j")
+    session.keyboard.press("Enter")
+    expect(session.locator(CHOSEN)).to_have_text(session.locator("#m3 .what").inner_text())
+    session.keyboard.press("Escape")
+    expect(session.locator(".detail")).to_have_count(0)
+    expect(session.locator("#m3 .what a")).to_be_focused()
+
+
+def test_e_goes_to_the_next_error(session: Page) -> None:
+    session.keyboard.press("e")
+    assert focused(session) == "POST /checkout 500"
+
+
+def test_o_opens_the_replay_of_the_row(session: Page) -> None:
+    session.evaluate("document.addEventListener('click', event => { window.went = event.target.href; event.preventDefault(); })")
+    session.keyboard.press("j")
+    session.keyboard.press("o")
+    assert session.evaluate("window.went") == session.locator("#m1 .replay a").get_attribute("href")
+
+
+def test_slash_goes_to_the_search_and_keys_are_text_there(session: Page) -> None:
+    session.keyboard.press("/")
+    session.keyboard.type("jk/")
+    assert session.locator("#q").input_value() == "jk/"
+
+
+def test_everything_can_be_reached_with_the_tabulator_and_is_seen_there(session: Page) -> None:
+    for selector in (".skip", ".brand", "#q"):
+        session.keyboard.press("Tab")
+        expect(session.locator(selector).first).to_be_focused()
+    assert session.locator("#q").evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+
+
+def test_a_filter_narrows_at_once(session: Page) -> None:
+    session.get_by_text("payments", exact=True).first.click()
+    expect(session.locator(".lane h3")).to_have_text(["payments"])
+    assert set(session.locator("td.who").all_inner_texts()) == {"payments"}
+
+
+def test_a_part_of_the_time_can_be_looked_at_closer(session: Page) -> None:
+    session.locator(".axis a").last.click()
+    expect(session.locator(".axis .zoom a")).to_have_text("All of the time")
+    assert session.locator("td.what").first.inner_text() == "POST /checkout 500"
+
+
+def test_a_row_far_down_stays_where_it_is_when_its_detail_opens(session: Page) -> None:
+    row = session.locator("#m60 .what a")
+    row.scroll_into_view_if_needed()
+    before = session.evaluate("scrollY")
+    row.click()
+    expect(session.locator(".detail")).to_be_visible()
+    assert before > 500
+    assert session.evaluate("scrollY") == before
+
+
+def test_it_works_without_its_script(without_script: Page) -> None:
+    without_script.locator("#m60 .what a").click()
+    expect(without_script.locator(CHOSEN)).to_be_in_viewport()
+    expect(without_script.locator(".detail")).to_be_in_viewport()
+    without_script.get_by_label("Text", exact=True).fill("lamp")
+    without_script.get_by_role("button", name="Filter").click()
+    expect(without_script.locator(".list h2")).to_contain_text("of 77")
+
+
+def test_a_dark_system_has_a_dark_page(session: Page) -> None:
+    light = luminance(session, "body", "backgroundColor"), luminance(session, "body", "color")
+    session.emulate_media(color_scheme="dark")
+    dark = luminance(session, "body", "backgroundColor"), luminance(session, "body", "color")
+    assert (light[0] > 200, light[1] < 60, dark[0] < 60, dark[1] > 200) == (True, True, True, True)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast_in_both_themes(session: Page, scheme: str) -> None:
+    session.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of the two that it takes
+    session.get_by_role("link", name="First error").click()
+    expect(session.locator(CHOSEN)).to_be_visible()
+    session.wait_for_load_state()
+    assert session.evaluate(CONTRAST) == []
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(session: Page) -> None:
+    session.set_viewport_size({"width": 390, "height": 844})
+    assert session.evaluate("document.documentElement.scrollWidth") == 390
+    session.get_by_role("link", name="First error").click()
+    expect(session.locator(".detail .watch")).to_be_in_viewport()
+    assert session.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_ten_thousand_documents_are_pages(page: Page, large: tuple[str, str]) -> None:
+    page.goto(f"{large[0]}/session/{large[1]}")
+    assert page.locator("tbody tr").count() == 500
+    page.get_by_role("link", name="Later").first.click()
+    expect(page.locator(".pages").first).to_contain_text("501 to 1,000")
+
+
+CONTRAST = """() => {
+  const parse = colour => colour.match(/[\\d.]+/g).map(Number);
+  const channel = value => (value /= 255) <= .03928 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
+  const behind = element => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = parse(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  for (const element of document.querySelectorAll("body *:not(svg *)")) {
+    const text = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+    if (!text || !element.checkVisibility()) continue;
+    const [one, other] = [light(parse(getComputedStyle(element).color)), light(behind(element))];
+    const ratio = (Math.max(one, other) + .05) / (Math.min(one, other) + .05);
+    if (ratio < 4.5) bad.push(`${element.className || element.tagName}: ${ratio.toFixed(2)}`);
+  }
+  return [...new Set(bad)];
+}"""
+"""What has text of a contrast below 4.5 to what is behind it (WCAG 2, AA)."""

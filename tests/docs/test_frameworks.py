@@ -1,0 +1,54 @@
+"""The pages about frameworks: the application that each shows runs by the command that it shows, and leaves the session it promises."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_asayer.config import Config
+from otel_asayer.sources import LocalSource
+from otel_asayer.timeline import Kind, Selection, Timeline
+
+from documentation import HOW_TO, blocks
+from instrumented import application, free_port
+from store import SESSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LEFT_TO_THE_TEST = ("OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT", "OTEL_EXPORTER_ELASTICSEARCH_API_KEY")
+
+
+def shown_environment(block: str) -> dict[str, str]:
+    words = (word for line in block.splitlines() if line.startswith("export ") for word in shlex.split(line)[1:])
+    return {name: value for name, _, value in (word.partition("=") for word in words) if name not in _LEFT_TO_THE_TEST}
+
+
+def shown_command(block: str, port: int) -> list[str]:
+    (line,) = re.findall(r"^opentelemetry-instrument (.*)$", block, re.MULTILINE)
+    return shlex.split(line.replace("8000", str(port)))
+
+
+@pytest.mark.parametrize("page", ["flask", "fastapi", "django"])
+def test_the_application_of_the_page_leaves_its_request_and_its_log_record_in_the_session(page: str, tmp_path: Path) -> None:
+    text = (HOW_TO / f"{page}.md").read_text(encoding="utf-8")
+    (app,) = (block for block in blocks(text, "python") if block.startswith("# app: "))
+    (run,) = (block for block in blocks(text, "sh") if "opentelemetry-instrument" in block)
+    (tmp_path / app.partition("\n")[0].removeprefix("# app: ")).write_text(app, encoding="utf-8")
+    port = free_port()
+    spool = str(tmp_path / "spool")
+    variables = {
+        **shown_environment(run),
+        "PYTHONPATH": str(tmp_path),
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": "on_failure",
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": spool,
+    }
+    with application(shown_command(run, port), port, tmp_path / "console", variables) as shop:
+        assert shop.get("/products/lamp", X_Session_Id=SESSION).status == 200
+    found = Timeline.of(LocalSource(Config.from_environment({}, spool_directory=spool)).documents(Selection(session_id=SESSION)))
+    requests = [moment for moment in found.moments if moment.kind is Kind.REQUEST]
+    assert [(moment.service, moment.level) for moment in requests] == [("shop", "info")]
+    assert [(moment.title, moment.level) for moment in found.moments if moment.kind is Kind.LOG] == [("Only one lamp is left", "warning")]

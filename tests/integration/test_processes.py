@@ -1,0 +1,241 @@
+"""Kinds of processes, and the ways in which they end: which spans survive, with nothing but exit handlers to bring them to the local store.
+
+The batch processor exports every hour here. Whatever is in the store was brought there by the end of a process, and not by chance before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_asayer.spool import LOCAL, Destination, Spool
+
+from instrumented import BINARIES, clean_environment
+from store import SESSION, sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from instrumented import Application
+
+    Run = Callable[..., AbstractContextManager[Application]]
+    Work = list[tuple[int, int]]
+    """Numbers of pieces of work, and the processes in which they were done."""
+
+APPLICATIONS = Path(__file__).parent / "applications"
+DEADLINE_SECONDS = 30
+
+GUNICORN = ("gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "2")
+UVICORN = ("uvicorn", "--port", "{port}", "--timeout-worker-healthcheck", "60")
+UWSGI = ("uwsgi", "--http-socket", "127.0.0.1:{port}", "--master", "--die-on-term", "--skip-atexit-teardown", "--module", "workers_wsgi:app")
+
+SERVERS = {
+    "gunicorn, sync": (*GUNICORN, "workers_wsgi:app"),
+    "gunicorn, sync, preload": (*GUNICORN, "--preload", "workers_wsgi:app"),
+    "gunicorn, gthread": (*GUNICORN, "--worker-class", "gthread", "--threads", "2", "workers_wsgi:app"),
+    "gunicorn, gevent": (*GUNICORN, "--worker-class", "gevent", "workers_wsgi:app"),
+    "gunicorn, uvicorn": (*GUNICORN, "--worker-class", "uvicorn.workers.UvicornWorker", "workers_asgi:app"),
+    "uvicorn": (*UVICORN, "--workers", "2", "workers_asgi:app"),
+    "uWSGI": (*UWSGI, "--processes", "2"),
+    "uWSGI, lazy": (*UWSGI, "--processes", "2", "--lazy-apps"),
+    "uWSGI, threads and fork hooks": (*UWSGI, "--processes", "2", "--threads", "2", "--py-call-uwsgi-fork-hooks"),
+}
+
+ENDINGS = {
+    "the end of the script": (0, [1]),
+    "a thread that goes on": (0, [1, 2]),
+    "sys.exit": (3, [1]),
+    "an uncaught exception": (1, [1]),
+    "SIGINT": (-signal.SIGINT, [1]),
+    "SIGTERM that calls sys.exit": (0, [1]),
+    "a fork that ends by sys.exit": (0, [1, 2]),
+    "a fork that ends by os._exit": (0, [1]),
+    "os._exit": (0, []),
+    "os._exit after force_flush": (0, [1]),
+    "SIGTERM": (-signal.SIGTERM, []),
+    "SIGKILL": (-signal.SIGKILL, []),
+}
+
+CHILDREN = [
+    ("processes", "fork"),
+    ("processes", "spawn"),
+    ("processes", "forkserver"),
+    ("pool", "fork"),
+    ("terminated_pool", "fork"),
+]
+
+
+class Survivors:
+    """A spool, as what a process left."""
+
+    def __init__(self, folder: Path, destination: Destination = LOCAL) -> None:
+        self._spool = Spool(folder, destination, max_bytes=2**30)
+        self.environment = {
+            "OTEL_SERVICE_NAME": "shop",
+            "OTEL_PROPAGATORS": "tracecontext,asayer",
+            "OTEL_TRACES_EXPORTER": "elasticsearch",
+            "OTEL_LOGS_EXPORTER": "elasticsearch",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_BSP_SCHEDULE_DELAY": "3600000",
+            "OTEL_BLRP_SCHEDULE_DELAY": "3600000",
+            "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(folder),
+            "PYTHONPATH": str(APPLICATIONS),
+        }
+
+    def spans(self) -> list[dict[str, Any]]:
+        lines = (operation.split(b"\n") for operation in self._spool.read())
+        return [json.loads(source) for header, source, *_ in lines if b'"_index":"traces-' in header]
+
+    def work(self) -> Work:
+        """All work that is in the spool, in order; it belongs to the session."""
+        spans = [span for span in self.spans() if "work" in span["attributes"]]
+        assert sessions(spans) <= {SESSION}
+        return sorted((span["attributes"]["work"], span["attributes"]["worker"]) for span in spans)
+
+
+@pytest.fixture
+def survivors(tmp_path: Path) -> Survivors:
+    return Survivors(tmp_path / "spool")
+
+
+def wait_for(condition: Callable[[], bool], complaint: str) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, complaint
+        time.sleep(0.005)
+
+
+def is_in_state(state: str, process: int) -> bool:
+    """Whether the kernel says that it sleeps (S), or is stopped (T)."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].startswith(state)
+
+
+@contextmanager
+def stopped(process: int) -> Iterator[None]:
+    """Stop a process, and let it go on behind the block."""
+    os.kill(process, signal.SIGSTOP)
+    wait_for(lambda: is_in_state("T", process), "The process does not stop.")
+    yield
+    os.kill(process, signal.SIGCONT)
+
+
+def ask(app: Application, *numbers: int, path: str = "work") -> Work:
+    answers = [app.get(f"/{path}/{number}", X_Session_Id=SESSION) for number in numbers]
+    return [(number, int(answer.body)) for number, answer in zip(numbers, answers, strict=True)]
+
+
+def ask_two_workers(app: Application) -> Work:
+    """Let each of two workers do five pieces of work: what one does while the other one is stopped is done by nobody else."""
+    first = ask(app, 1)
+    with stopped(first[0][1]):
+        second = ask(app, 2, 3, 4, 5, 6)
+    with stopped(second[0][1]):
+        first += ask(app, 7, 8, 9, 10)
+    asked = sorted(first + second)
+    assert list(Counter(worker for _, worker in asked).values()) == [5, 5]
+    for _, worker in asked[:2]:  # uWSGI is busy for a moment after it has answered
+        wait_for(lambda: is_in_state("S", worker), "The worker does not become idle.")  # noqa: B023 (called in this turn)
+    return asked
+
+
+def execute(survivors: Survivors, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run `opentelemetry-instrument python <command>` to its end."""
+    return subprocess.run(
+        [str(BINARIES / "opentelemetry-instrument"), sys.executable, *command],
+        env={**clean_environment(), **survivors.environment},
+        cwd=APPLICATIONS,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_two_workers_that_a_server_ends_leave_every_span_once(server: str, survivors: Survivors, run: Run) -> None:
+    with run(survivors.environment, *SERVERS[server]) as app:
+        asked = ask_two_workers(app)
+        assert survivors.work() == []
+        assert app.stop(signal.SIGTERM) == 0
+    assert survivors.work() == asked
+
+
+def test_a_single_uvicorn_that_gets_a_sigterm_leaves_every_span_once(survivors: Survivors, run: Run) -> None:
+    with run(survivors.environment, *UVICORN, "workers_asgi:app") as app:
+        asked = ask(app, 1, 2, 3)
+        assert app.stop(signal.SIGTERM) == -signal.SIGTERM
+    assert survivors.work() == asked
+
+
+def test_a_worker_that_is_killed_loses_what_it_held_and_no_other_does(survivors: Survivors, run: Run) -> None:
+    with run(survivors.environment, *SERVERS["gunicorn, sync"]) as app:
+        asked = ask_two_workers(app)
+        os.kill(asked[0][1], signal.SIGKILL)
+        assert app.stop(signal.SIGTERM) == 0
+    assert survivors.work() == asked[1:6]
+
+
+def test_uwsgi_ends_a_busy_worker_with_all_that_it_holds(survivors: Survivors, run: Run, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with run({**survivors.environment, "PIPE": str(pipe)}, *UWSGI) as app, ThreadPoolExecutor(1) as pool:
+        ask(app, 1)
+        answer = pool.submit(ask, app, 2, path="wait")
+        wait_for(lambda: pipe.with_suffix(".busy").exists(), "The worker does not become busy.")
+        assert app.stop(signal.SIGTERM) == 0
+        assert answer.exception()
+    assert survivors.work() == []
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_of_a_script_survives_what_exit_handlers_save(ending: str, survivors: Survivors) -> None:
+    assert execute(survivors, "endings.py", ending).returncode == ENDINGS[ending][0]
+    assert [number for number, _ in survivors.work()] == ENDINGS[ending][1]
+
+
+@pytest.mark.parametrize(("kind", "method"), CHILDREN)
+def test_children_of_multiprocessing_leave_every_span_once_unless_they_are_terminated(kind: str, method: str, survivors: Survivors) -> None:
+    told = execute(survivors, "children.py", kind, method).stdout
+    assert survivors.work() == sorted((number, worker) for number, worker in json.loads(told))
+
+
+@pytest.mark.parametrize(("options", "workers"), [((), 1), (("--max-tasks-per-child", "1"), 2)])
+def test_children_of_celery_leave_the_spans_of_all_their_tasks(
+    options: tuple[str, ...], workers: int, survivors: Survivors, run_two_tasks: Callable[..., None]
+) -> None:
+    run_two_tasks(survivors.environment, *options)
+    spans = survivors.spans()
+    assert sorted(span["name"] for span in spans) == [f"{what}/celery_app.{task}" for what in ("apply_async", "run") for task in ("fail", "work")]
+    assert sessions(spans) == {SESSION}
+    assert len({span["attributes"].get("worker") for span in spans} - {None}) == workers
+
+
+@pytest.mark.parametrize(("spool", "left"), [("always", [1]), ("on_failure", [])])
+def test_what_an_export_had_under_way_survives_a_kill_if_it_was_written_ahead(spool: str, left: list[int], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(DEADLINE_SECONDS)
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        survivors = Survivors(tmp_path / "spool", Destination.of((endpoint,)))
+        more = {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": endpoint, "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": spool, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        command = [str(BINARIES / "opentelemetry-instrument"), sys.executable, "endings.py", "waiting"]
+        script = subprocess.Popen(command, env={**clean_environment(), **survivors.environment, **more}, cwd=APPLICATIONS)
+        try:
+            connection, _ = silent.accept()
+        finally:
+            script.kill()
+            script.wait()
+        connection.close()
+    assert [number for number, _ in survivors.work()] == left

@@ -1,0 +1,392 @@
+"""`otel-asayer setup` against a real Elasticsearch with TLS and users, and the keys it makes, used for what they are made for.
+
+The test distribution has no data stream API: what setup does with that, retention of existing data streams, is shown in the unit tests alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner, Result
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from otel_asayer.cli.commands import otel_asayer
+from otel_asayer.exporter import ElasticsearchSpanExporter
+from otel_asayer.processors import SessionSpanProcessor
+
+from elasticsearch_server import NodeConfig, running
+from readers import Gen1Reader, Gen2Reader, Gen3Reader
+from store import SESSION, put_template, templates, wipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from elasticsearch_server import Endpoint, Server
+
+TIME = "2026-11-24T16:03:56.662Z"
+RECORD = {
+    **dict.fromkeys(("@timestamp", "utc_time", "timestamp"), TIME),
+    "message": f"[openReplaySession.id={SESSION}] GET /cart 500",
+    "level": "error",
+}
+TEMPLATES = ("index template otel-asayer-traces", "index template otel-asayer-logs", "index template otel-asayer-replay")
+KEYS = ("API key otel-asayer-writer", "API key otel-asayer-reader", "API key otel-asayer-viewer")
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Server]:
+    """A node of this module's own: templates, keys and the alias `logs` belong to a whole cluster."""
+    with running(NodeConfig(mode="tls")) as server:
+        yield server
+
+
+@pytest.fixture
+def bare(node: Server) -> Server:
+    wipe(node)
+    return node
+
+
+def setup(server: Endpoint, *words: str, answer: str | None = None, **variables: str) -> Result:
+    """Run the command as the server's administrator, unless `variables` name somebody else."""
+    prefix = "OTEL_EXPORTER_ELASTICSEARCH_"
+    who = variables or {"USERNAME": server.username, "PASSWORD": server.password}
+    tls = {"CERTIFICATE": str(server.ca_certificate)} if server.ca_certificate else {}
+    environment = {prefix + name: value for name, value in {"ENDPOINT": server.url, "TIMEOUT": "60", **tls, **who}.items()}
+    return CliRunner().invoke(otel_asayer, ["setup", *words], env={"COLUMNS": "150", **environment}, input=answer)
+
+
+def result(server: Endpoint, *words: str, **variables: str) -> dict[str, Any]:
+    """What the command says as JSON."""
+    ran = setup(server, "--json", *words, **variables)
+    content: dict[str, Any] = json.loads(ran.stdout)
+    assert ran.exit_code == int(any(step["problem"] for step in content["steps"]))
+    return content
+
+
+def words(content: dict[str, Any]) -> dict[str, str]:
+    return {step["subject"]: step["result"] for step in content["steps"]}
+
+
+def create(server: Endpoint, stream: str, document: dict[str, Any]) -> int:
+    lines = "".join(json.dumps(line) + "\n" for line in ({"create": {"_index": stream}}, document))
+    item = server.request("POST", "/_bulk?require_data_stream=true&refresh=true", lines).json()["items"][0]
+    return int(item["create"]["status"])
+
+
+def add_user(server: Endpoint, name: str, cluster: list[str], *indices: dict[str, Any]) -> dict[str, str]:
+    """Add a user with these rights; return what the environment of that user says."""
+    server.request("PUT", f"/_security/role/{name}", {"cluster": cluster, "indices": list(indices)})
+    server.request("PUT", f"/_security/user/{name}", {"password": "a long password", "roles": [name]})
+    return {"USERNAME": name, "PASSWORD": "a long password"}
+
+
+@pytest.fixture(scope="module")
+def keys(node: Server) -> dict[str, dict[str, Any]]:
+    """The keys of one run, after the writer's has exported a span with an event."""
+    wipe(node)
+    found: dict[str, dict[str, Any]] = result(node, "--namespace", "keys")["keys"]
+    exporter = ElasticsearchSpanExporter(
+        endpoint=node.url, certificate=node.ca_certificate, api_key=found["writer"]["encoded"], namespace="keys", timeout=60
+    )
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SessionSpanProcessor())
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    span = provider.get_tracer("shop").start_span("GET /cart", kind=SpanKind.SERVER, attributes={"session.id": SESSION})
+    span.set_status(Status(StatusCode.ERROR))
+    span.add_event("looked")
+    span.end()
+    provider.shutdown()
+    node.refresh()
+    return found
+
+
+class TestKeys:
+    """The keys of one run, in the hands of those that they are for."""
+
+    def test_the_writer_wrote_all_three_data_streams(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
+        counts = [node.request("GET", f"/{name}/_count").json()["count"] for name in ("traces-*.otel-keys", "logs-*.otel-keys", "asayer-logs-keys")]
+        assert (sorted(keys), counts) == (["reader", "viewer", "writer"], [1, 1, 2])
+
+    def test_the_writer_cannot_read(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
+        assert node.request("POST", "/asayer-logs-keys/_search", auth=keys["writer"]["encoded"]).status == 403
+
+    def test_the_reader_serves_openreplay_of_today(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
+        reader = Gen3Reader(node, keys["reader"]["encoded"])
+        assert (reader.accepts_integration(), [row.level for row in reader.rows(SESSION)]) == (True, ["error"])
+
+    @pytest.mark.parametrize("generation", [Gen1Reader, Gen2Reader])
+    @pytest.mark.parametrize("indexes", ["*log*", "asayer-logs-*"])
+    def test_the_reader_serves_asayer_and_the_older_openreplay(
+        self, node: Server, keys: dict[str, dict[str, Any]], generation: Any, indexes: str
+    ) -> None:
+        now = datetime.now(timezone.utc)
+        reader = generation(node, keys["reader"]["encoded"], indexes)
+        assert [event.session_id for event in reader.events(now - timedelta(hours=1), now)] == [SESSION]
+
+    @pytest.mark.parametrize("pattern", ["traces-*", "logs-*"])
+    def test_the_reader_sees_nothing_else(self, node: Server, keys: dict[str, dict[str, Any]], pattern: str) -> None:
+        answer = node.request("POST", f"/{pattern}/_search", auth=keys["reader"]["encoded"])
+        assert (answer.status, answer.json()["hits"]["total"]["value"]) == (200, 0)
+
+    def test_the_viewer_reads_all_three(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
+        answer = node.request("POST", "/traces-*.otel-keys,logs-*.otel-keys,asayer-logs-keys/_count", auth=keys["viewer"]["encoded"])
+        assert (answer.status, answer.json()["count"]) == (200, 4)
+
+    def test_the_viewer_sees_how_the_cluster_is(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
+        assert node.request("GET", "/_cluster/health", auth=keys["viewer"]["encoded"]).status == 200
+
+    @pytest.mark.parametrize("role", ["reader", "viewer"])
+    def test_who_reads_cannot_write(self, node: Server, keys: dict[str, dict[str, Any]], role: str) -> None:
+        answer = node.request("POST", "/asayer-logs-keys/_doc?op_type=create", RECORD, auth=keys[role]["encoded"])
+        assert answer.status == 403
+
+
+class TestRuns:
+    def test_a_first_run_brings_everything(self, bare: Server, namespace: str) -> None:
+        found = words(result(bare, "--namespace", namespace))
+        assert [found[one] for one in (*TEMPLATES, f"first replay record in asayer-logs-{namespace}", *KEYS)] == [
+            *["installed"] * 3,
+            "written",
+            *["created"] * 3,
+        ]
+
+    def test_a_second_run_changes_nothing(self, bare: Server, namespace: str) -> None:
+        setup(bare, "--namespace", namespace)
+        before = templates(bare)
+        again = result(bare, "--namespace", namespace)
+        assert (set(words(again).values()), again["keys"], templates(bare)) == ({"present"}, {}, before)
+
+    def test_a_second_run_says_so(self, bare: Server) -> None:
+        setup(bare)
+        assert setup(bare).stdout.endswith("All was set up before; nothing was changed.\n")
+
+    def test_what_is_printed_names_each_secret_once(self, bare: Server) -> None:
+        output = setup(bare).stdout
+        shown = [line.partition("API_KEY=")[2] for line in output.splitlines() if line.startswith("export") and "API_KEY=" in line]
+        shown.append(next(line.removeprefix("API key ").strip() for line in output.splitlines() if line.startswith("API key   ")))
+        assert ([output.count(secret) for secret in shown], bare.password in output) == ([1, 1, 1], False)
+
+    def test_the_form_of_openreplay_accepts_at_once(self, bare: Server) -> None:
+        keys = result(bare)["keys"]
+        assert Gen3Reader(bare, keys["reader"]["encoded"]).accepts_integration()
+
+    def test_keys_expire_when_asked_to(self, bare: Server) -> None:
+        key = result(bare, "--keys", "writer", "--expiration", "90d")["keys"]["writer"]
+        days = datetime.fromtimestamp(key["expiration"] / 1000, timezone.utc) - datetime.now(timezone.utc)
+        assert 89 <= days.days <= 90
+
+    def test_retention_stands_in_our_templates(self, bare: Server) -> None:
+        setup(bare, "--no-keys", "--retention", "30d")
+        assert templates(bare)["otel-asayer-replay"]["template"]["lifecycle"] == {"enabled": True, "data_retention": "30d"}
+
+    def test_retention_is_kept_by_a_run_that_does_not_speak_of_it(self, bare: Server) -> None:
+        setup(bare, "--no-keys", "--retention", "30d")
+        assert words(result(bare, "--no-keys"))[TEMPLATES[2]] == "present"
+
+    def test_what_this_distribution_has_no_api_for_is_said(self, bare: Server) -> None:
+        assert words(result(bare, "--no-keys", "--retention", "30d"))["retention of existing data streams"] == "not possible"
+
+    def test_a_new_key_stands_beside_the_old_one_until_that_is_invalidated(self, bare: Server) -> None:
+        old = result(bare, "--keys", "writer")["keys"]["writer"]
+        new = result(bare, "--keys", "writer", "--new-keys")["keys"]["writer"]
+        both = [bare.request("GET", "/_security/_authenticate", auth=key["encoded"]).status for key in (old, new)]
+        setup(bare, "--keys", "writer", "--invalidate-old-keys")
+        after = [bare.request("GET", "/_security/_authenticate", auth=key["encoded"]).status for key in (old, new)]
+        assert (both, after) == ([200, 200], [401, 200])
+
+    def test_every_supported_server_is_set_up(self, matrix_server: Server, namespace: str) -> None:
+        content = result(matrix_server, "--namespace", namespace)
+        assert (content["security"], [step["note"] for step in content["steps"] if step["problem"]]) == (matrix_server.config.secured, [])
+
+
+class TestDryRun:
+    def test_it_changes_nothing(self, bare: Server, namespace: str) -> None:
+        before = templates(bare)
+        ran = setup(bare, "--namespace", namespace, "--dry-run")
+        keys = bare.request("GET", "/_security/api_key?owner=true&active_only=true").json()["api_keys"]
+        streams = bare.request("GET", f"/_resolve/index/asayer-logs-{namespace}*").json()["data_streams"]
+        assert (ran.exit_code, templates(bare), keys, streams) == (0, before, [], [])
+
+    def test_its_requests_do_what_a_run_does(self, bare: Server, namespace: str) -> None:
+        for step in result(bare, "--namespace", namespace, "--dry-run")["steps"]:
+            for request in step["requests"]:
+                self.send(bare, request["curl"])
+        assert set(words(result(bare, "--namespace", namespace)).values()) == {"present"}
+
+    def send(self, server: Server, command: str) -> None:
+        """Send what a command says as curl would."""
+        arguments = shlex.split(command)
+        method, url = arguments[arguments.index("-X") + 1 :][:2]
+        body = arguments[arguments.index("--data-binary") + 1] if "--data-binary" in arguments else None
+        target = url.removeprefix(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}")
+        assert server.request(method, target, body).status == 200
+
+    def test_it_shows_each_request_for_kibanas_console_and_for_curl_without_a_secret(self, bare: Server) -> None:
+        output = setup(bare, "--dry-run").stdout
+        assert "PUT /_index_template/otel-asayer-replay?create=true\n{\n" in output
+        assert f"""curl -u elastic:"$ELASTIC_PASSWORD" --cacert {bare.ca_certificate} -X PUT '{bare.url}/_index_template/""" in output
+        assert bare.password not in output
+
+
+class TestWhatStandsThere:
+    def test_a_stream_that_another_template_took_is_shown_again(self, bare: Server, namespace: str) -> None:
+        session = str(int(namespace.removeprefix("test"), 16) or 1)
+        put_template(bare, "theirs", f"asayer-logs-{namespace}", priority=900)
+        create(bare, f"asayer-logs-{namespace}", {**RECORD, "message": f"[openReplaySession.id={session}] GET /cart 500"})
+        put_template(bare, "theirs", f"asayer-logs-{namespace}", priority=1)
+        found = words(result(bare, "--namespace", namespace))
+        keys = result(bare, "--namespace", namespace, "--new-keys")["keys"]
+        rows = Gen3Reader(bare, keys["reader"]["encoded"]).rows(session)
+        assert (found[f"data stream asayer-logs-{namespace}"], [row.level for row in rows]) == ("repaired", ["error"])
+
+    def test_its_next_records_are_mapped_by_our_template(self, bare: Server, namespace: str) -> None:
+        put_template(bare, "theirs", f"asayer-logs-{namespace}", priority=1, mappings={"properties": {"message": {"type": "keyword"}}})
+        create(bare, f"asayer-logs-{namespace}", RECORD)
+        setup(bare, "--no-keys", "--namespace", namespace)
+        mappings = bare.request("GET", f"/asayer-logs-{namespace}/_mapping").json()
+        newest = mappings[max(mappings)]["mappings"]["properties"]["message"]
+        assert (newest, set(words(result(bare, "--no-keys", "--namespace", namespace)).values())) == (
+            {"type": "text", "similarity": "boolean"},
+            {"present"},
+        )
+
+    def test_an_older_template_is_upgraded_and_its_streams_get_the_new_fields(self, bare: Server, namespace: str) -> None:
+        setup(bare, "--no-keys", "--namespace", namespace)
+        old = templates(bare)["otel-asayer-replay"]
+        stream = f"asayer-logs-{namespace}x"
+        body = {**old, "_meta": {**old["_meta"], "version": "0.0.1"}}
+        body["template"]["mappings"]["properties"].pop("level")
+        bare.request("PUT", "/_index_template/otel-asayer-replay", {key: value for key, value in body.items() if "date" not in key})
+        create(bare, stream, RECORD)
+        found = words(result(bare, "--no-keys", "--namespace", namespace))
+        (mapping,) = bare.request("GET", f"/{stream}/_mapping").json().values()
+        assert (found[TEMPLATES[2]], found[f"data stream {stream}"], mapping["mappings"]["properties"]["level"]["type"]) == (
+            "upgraded",
+            "repaired",
+            "keyword",
+        )
+
+    def test_an_index_called_logs_is_a_problem_whose_way_out_works(self, bare: Server, namespace: str) -> None:
+        bare.request("PUT", "/logs")
+        bare.request("POST", "/logs/_doc?refresh=true", {"@timestamp": TIME})
+        put_template(bare, "builtin", "logs-*-*", priority=100)
+        stuck = result(bare, "--no-keys", "--namespace", namespace)
+        (problem,) = [step for step in stuck["steps"] if step["problem"]]
+        assert problem["subject"] == TEMPLATES[2]
+        for request in problem["advised"]:
+            bare.request(request["method"], request["path"], request["body"])
+        bare.request("DELETE", "/logs")  # this distribution has no reindex module
+        assert words(result(bare, "--no-keys", "--namespace", namespace))[TEMPLATES[2]] == "installed"
+
+    def test_an_alias_of_others_is_a_problem_whose_way_out_works(self, bare: Server, namespace: str) -> None:
+        bare.request("PUT", "/app-2026", {"aliases": {"logs": {}}})
+        ran = setup(bare, "--no-keys", "--namespace", namespace)
+        (request,) = next(step["advised"] for step in result(bare, "--no-keys", "--namespace", namespace)["steps"] if step["problem"])
+        bare.request(request["method"], request["path"], request["body"])
+        assert (ran.exit_code, "1 problem left." in ran.stdout, words(result(bare, "--no-keys", "--namespace", namespace))[TEMPLATES[2]]) == (
+            1,
+            True,
+            "installed",
+        )
+
+    def test_beside_such_an_index_the_older_readers_can_do_without_the_alias(self, bare: Server, namespace: str) -> None:
+        bare.request("PUT", "/logs")
+        found = words(result(bare, "--no-keys", "--no-alias", "--namespace", namespace))
+        assert (found[TEMPLATES[2]], create(bare, f"asayer-logs-{namespace}", RECORD)) == ("installed", 201)
+
+
+class TestUninstall:
+    @pytest.fixture
+    def installed(self, bare: Server) -> Server:
+        """A server that was set up, and whose data streams of traces need our template no more: Elasticsearch's own takes them."""
+        setup(bare, "--no-keys")
+        put_template(bare, "traces-otel@template", "traces-*.otel-*", priority=120)
+        return bare
+
+    def test_templates_that_no_stream_needs_go_and_keys_are_invalid(self, installed: Server) -> None:
+        key = result(installed, "--keys", "writer")["keys"]["writer"]["encoded"]
+        found = words(result(installed, "--uninstall", "--yes"))
+        answer = installed.request("GET", "/_security/_authenticate", auth=key)
+        assert (found[TEMPLATES[0]], found[TEMPLATES[2]], answer.status) == ("removed", "left", 401)
+
+    def test_what_is_removed_is_installed_again_by_the_next_run(self, installed: Server) -> None:
+        setup(installed, "--uninstall", "--yes")
+        installed.request("DELETE", "/_index_template/traces-otel@template")
+        put_template(installed, "traces-otel@template", "traces-*.other-*", priority=120)
+        assert words(result(installed, "--no-keys"))[TEMPLATES[0]] == "installed"
+
+    def test_it_says_what_it_leaves(self, installed: Server) -> None:
+        assert "DELETE /_data_stream/asayer-logs-*" in setup(installed, "--uninstall", "--yes").stdout
+
+    @pytest.mark.parametrize(("answer", "is_there"), [("n\n", True), ("y\n", False)])
+    def test_it_asks_first(self, installed: Server, answer: str, *, is_there: bool) -> None:
+        ran = setup(installed, "--uninstall", answer=answer)
+        assert (ran.exit_code, "otel-asayer-traces" in templates(installed)) == (int(is_there), is_there)
+
+
+class TestWhoMayNot:
+    def test_a_wrong_password(self, bare: Server) -> None:
+        ran = setup(bare, USERNAME="elastic", PASSWORD="wrong")
+        assert (ran.exit_code, "It does not know these credentials" in ran.stderr, "wrong" in ran.stderr) == (1, True, False)
+
+    def test_nobody(self, bare: Server) -> None:
+        ran = setup(bare, HEADERS="x-from=shop")
+        sentence = "Error: This Elasticsearch asks who you are: give --username (its password is asked for) or --bearer-token.\n"
+        assert (ran.exit_code, ran.stderr) == (1, sentence)
+
+    def test_an_api_key_cannot_make_keys(self, bare: Server) -> None:
+        ran = setup(bare, API_KEY=bare.create_api_key("all", {}))
+        sentence = "Error: These credentials are an API key, and Elasticsearch lets no API key create keys with rights of their own"
+        assert (ran.exit_code, ran.stderr.partition(": what")[0]) == (1, sentence)
+
+    def test_an_api_key_can_do_the_rest(self, bare: Server) -> None:
+        assert words(result(bare, "--no-keys", API_KEY=bare.create_api_key("all", {})))[TEMPLATES[0]] == "installed"
+
+    def test_a_user_without_privileges_learns_which(self, bare: Server) -> None:
+        ran = setup(bare, "--keys", "reader", **add_user(bare, "nobody", []))
+        sentences = (
+            "Error: The user 'nobody' may not set this up: it lacks the cluster privileges 'manage_index_templates', 'manage_own_api_key'; "
+            "the index privileges 'auto_configure', 'create_doc' on asayer-logs-default; "
+            "the index privileges 'read', 'view_index_metadata' on asayer-logs-*, logs. "
+            "Give it what is missing, or use another user. Part of it is what the API keys will do, for a key can do no more than who "
+            "makes it; with --no-keys that is not needed.\n"
+        )
+        assert (ran.exit_code, ran.stderr) == (1, sentences)
+
+    @pytest.fixture
+    def operator(self, bare: Server) -> dict[str, str]:
+        """A user with just the privileges that the documentation names."""
+        streams = {"names": ["logs-*", "traces-*", "asayer-logs-*"], "privileges": ["create_doc", "auto_configure", "read", "view_index_metadata"]}
+        logs = {"names": ["logs"], "privileges": ["read", "view_index_metadata"]}
+        return add_user(bare, "operator", ["manage_index_templates", "manage_own_api_key", "monitor"], streams, logs)
+
+    def test_a_user_with_just_these_privileges_sets_up_and_manages_own_keys(self, bare: Server, namespace: str, operator: dict[str, str]) -> None:
+        setup(bare, "--no-keys")  # repairs what other tests left
+        bare.request("DELETE", "/_index_template/otel-asayer-logs")
+        first = result(bare, "--namespace", namespace, **operator)
+        result(bare, "--namespace", namespace, "--new-keys", "--invalidate-old-keys", **operator)
+        old = [bare.request("GET", "/_security/_authenticate", auth=key["encoded"]).status for key in first["keys"].values()]
+        assert ([step["note"] for step in first["steps"] if step["problem"]], old) == ([], [401, 401, 401])
+
+    def test_who_may_not_repair_a_stream_learns_what_that_takes(self, bare: Server, namespace: str, operator: dict[str, str]) -> None:
+        put_template(bare, "theirs", f"asayer-logs-{namespace}", priority=1)
+        create(bare, f"asayer-logs-{namespace}", RECORD)
+        steps = {step["subject"]: step["note"] for step in result(bare, "--no-keys", "--namespace", namespace, **operator)["steps"]}
+        assert steps[f"data stream asayer-logs-{namespace}"] == (
+            f"Not allowed for the data stream asayer-logs-{namespace} to be repaired: the index privilege 'manage' on asayer-logs-{namespace} is "
+            "missing. Use a key or user that has it."
+        )
+
+
+class TestWithoutSecurity:
+    def test_there_are_no_keys_and_the_rest_goes_on(self, elasticsearch_node: Any) -> None:
+        plain = elasticsearch_node(NodeConfig())
+        content = result(plain)
+        assert (content["security"], words(content)["API keys"], words(content)[TEMPLATES[0]]) == (False, "not possible", "installed")

@@ -1,0 +1,128 @@
+"""The tutorial, done as it is written: each command in its order, on a real Elasticsearch."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import subprocess
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from documentation import ROOT, blocks
+from instrumented import BINARIES, application, clean_environment, free_port
+from readers import Gen3Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from elasticsearch_server import Endpoint
+    from instrumented import Application
+
+SESSION = "4119699929734054237"
+INSTALLATIONS = ("pip ", "opentelemetry-bootstrap ")
+INSTRUMENT = "opentelemetry-instrument "
+
+
+class Terminal:
+    """What a reader types, one block after the other, and what comes of it."""
+
+    def __init__(self, folder: Path, stack: ExitStack, server: Endpoint, namespace: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.said: list[str] = []
+        self._stack = stack
+        self._server = server
+        self._running: Application | None = None
+        self._keys: dict[str, str] = {}
+        self._variables = {
+            "OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE": namespace,
+            "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(folder / "spool"),
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+            "OTEL_BLRP_SCHEDULE_DELAY": "100",
+            "PYTHONPATH": str(folder),
+            "COLUMNS": "200",
+        }
+
+    def type(self, block: str) -> None:
+        for line in block.splitlines():
+            if line.startswith("export "):
+                self._export(line)
+            elif line.startswith(INSTRUMENT):
+                self._start(line)
+            elif line and not line.startswith(INSTALLATIONS):
+                self._run(line)
+
+    def stop(self) -> None:
+        """Ctrl-C in the application's terminal."""
+        if self._running is not None:
+            assert self._running.stop(signal.SIGINT) in (0, 1)
+
+    def _export(self, line: str) -> None:
+        for word in shlex.split(line)[1:]:
+            name, _, value = word.partition("=")
+            self._variables[name] = self._keys.get(value, value.replace("https://elasticsearch.example:9200", self._server.url))
+
+    def _start(self, line: str) -> None:
+        self.stop()
+        command = shlex.split(line.removeprefix(INSTRUMENT).replace("8000", str(self.port)))
+        self._running = self._stack.enter_context(application(command, self.port, self.folder / "console", self._environment()))
+
+    def _run(self, line: str) -> None:
+        command = line.replace(":8000/", f":{self.port}/")
+        if line.startswith(("otel-asayer timeline", "otel-asayer errors")):
+            self._wait_for(command)
+        environment = {**clean_environment(), **self._environment()}
+        if line.startswith("otel-asayer setup"):
+            environment["OTEL_EXPORTER_ELASTICSEARCH_PASSWORD"] = self._server.password  # in place of the question
+        done = subprocess.run(["/bin/sh", "-c", command], env=environment, cwd=self.folder, check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        self.said.append(done.stdout)
+        if line.startswith("otel-asayer setup"):
+            self._take_keys(done.stdout)
+
+    def _wait_for(self, command: str) -> None:
+        """Wait, as the reader does, for what the batch processors send within their delay."""
+        deadline = time.monotonic() + 30
+        environment = {**clean_environment(), **self._environment()}
+        while time.monotonic() < deadline:
+            found = subprocess.run(["/bin/sh", "-c", f"{command} --json"], env=environment, check=False, capture_output=True, text=True, timeout=60)
+            if found.returncode == 0 and found.stdout.count('"exception"') + found.stdout.count('"count": 2') > 0:
+                return
+
+    def _take_keys(self, printed: str) -> None:
+        for placeholder, variable in (("the-writers-key", "OTEL_EXPORTER_ELASTICSEARCH_API_KEY"), ("the-viewers-key", "OTEL_ASAYER_VIEWER_API_KEY")):
+            found = re.search(rf"{variable}=['\"]?([A-Za-z0-9+/=_-]+)", printed)
+            assert found, f"setup printed no {variable}:\n{printed}"
+            self._keys[placeholder] = found[1]
+
+    def _environment(self) -> dict[str, str]:
+        return {**self._variables, "PATH": f"{BINARIES}:/usr/bin:/bin"}
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, prepared: Endpoint, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    monkeypatch.delenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL", raising=False)
+    with ExitStack() as stack:
+        yield Terminal(tmp_path, stack, prepared, namespace)
+
+
+def test_the_tutorial_leads_to_the_replay_with_backend_errors(terminal: Terminal, prepared: Endpoint, reader_key: str) -> None:
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    (app,) = (block for block in blocks(text, "python") if block.startswith("# file: shop.py"))
+    (terminal.folder / "shop.py").write_text(app, encoding="utf-8")
+    for block in blocks(text, "sh"):
+        terminal.type(block)
+    terminal.stop()
+
+    first_timeline, last_timeline = (said for said in terminal.said if said.startswith(f"Session {SESSION}"))
+    assert first_timeline.count("POST /checkout 500") == 1
+    assert last_timeline.count("POST /checkout 500") == 2
+    (errors,) = (said for said in terminal.said if "RuntimeError: card declined" in said and not said.startswith("Session"))
+    assert "2 times · 1 session · shop" in errors
+    prepared.refresh()
+    assert any("RuntimeError: card declined" in row.message for row in Gen3Reader(prepared, reader_key).rows(SESSION) if row.level == "error")

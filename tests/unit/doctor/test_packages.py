@@ -1,0 +1,127 @@
+"""What the doctor says about installed packages and the propagators at work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry import propagate
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.propagators.composite import CompositePropagator
+
+from otel_asayer import AsayerPropagator, findings
+from otel_asayer.cli.doctor.findings import Status, Verdict
+from otel_asayer.cli.doctor.packages import check_distros, check_instrumentations, check_logging, check_opentelemetry, check_propagators
+from otel_asayer.cli.doctor.surroundings import Surroundings
+from unit.doctor.support import GOOD, around, config, short, statuses
+
+from instrumented import clean_environment
+
+if TYPE_CHECKING:
+    from opentelemetry.propagators.textmap import TextMapPropagator
+
+
+def propagators(monkeypatch: pytest.MonkeyPatch, *members: TextMapPropagator) -> list[Verdict]:
+    monkeypatch.setattr(propagate, "_HTTP_TEXT_FORMAT", CompositePropagator(list(members)))
+    return list(check_propagators(config(trace_response=True), around(**GOOD)))
+
+
+def test_our_propagator_alone_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert short(propagators(monkeypatch, AsayerPropagator())) == [("ok", "tracecontext,asayer are at work")]
+
+
+def test_baggage_beside_ours_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    (verdict,) = propagators(monkeypatch, W3CBaggagePropagator(), AsayerPropagator())
+    assert (verdict.status, verdict.detail.partition(",")[0]) == (Status.PROBLEM, "The session id leaves for every host")
+    assert verdict.remedy.startswith("Set OTEL_PROPAGATORS=tracecontext,asayer")
+
+
+def test_without_ours_no_session_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert statuses(propagators(monkeypatch)) == [Status.PROBLEM]
+
+
+def test_what_a_configuration_file_says_is_not_looked_at() -> None:
+    assert statuses(check_propagators(config(), around(OTEL_CONFIG_FILE="otel.yaml"))) == [Status.SKIPPED]
+
+
+def test_without_sessions_propagators_do_not_matter() -> None:
+    assert statuses(check_propagators(config(enabled=False), around())) == [Status.SKIPPED]
+
+
+def test_opentelemetry_starts() -> None:
+    assert statuses(check_opentelemetry(around())) == [Status.OK]
+
+
+def test_an_opentelemetry_that_does_not_start_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.propagate", None)
+    assert statuses(check_opentelemetry(around())) == [Status.PROBLEM]
+
+
+def test_a_propagator_that_is_not_installed_is_said_and_everything_else_goes_on() -> None:
+    environment = {
+        **clean_environment(),
+        **GOOD,
+        "OTEL_PROPAGATORS": "tracecontext,asayre",
+        "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "http://127.0.0.1:9",
+    }
+    command = [sys.executable, "-c", "from otel_asayer.cli import main; main()", "doctor"]
+    result = subprocess.run(command, env={**environment, "COLUMNS": "300"}, capture_output=True, text=True, check=False, timeout=60)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "OpenTelemetry does not start with OTEL_PROPAGATORS=tracecontext,asayre" in result.stdout
+    assert "→ Set OTEL_PROPAGATORS=tracecontext,asayer" in result.stdout
+
+
+def test_one_distro_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings, "on_packages", lambda: iter(()))
+    monkeypatch.setattr(Surroundings, "has_distro", True)
+    assert short(check_distros(around())) == [("ok", "one package sets up OpenTelemetry's SDK")]
+
+
+def test_two_distros_displace_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = findings.two_distros("elasticotel.distro, opentelemetry.distro")
+    monkeypatch.setattr(findings, "on_packages", lambda: iter((sentence, sentence)))
+    monkeypatch.setattr(Surroundings, "has_distro", True)
+    (verdict,) = check_distros(around())
+    assert (verdict.status, verdict.remedy) == (Status.PROBLEM, "Uninstall all but one of elasticotel.distro, opentelemetry.distro")
+
+
+@pytest.mark.parametrize(("variables", "status"), [(GOOD, Status.PROBLEM), ({}, Status.WARNING)])
+def test_without_a_distro_nothing_is_recorded_unless_code_does_it(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], status: Status) -> None:
+    monkeypatch.setattr(Surroundings, "has_distro", False)
+    (verdict,) = check_distros(around(**variables))
+    assert (verdict.status, verdict.remedy) == (status, "pip install opentelemetry-distro, or 'otel-asayer[distro]'")
+
+
+def test_without_its_instrumentation_logging_is_not_sent() -> None:
+    (verdict,) = check_logging(around())
+    assert (verdict.status, verdict.remedy) == (Status.PROBLEM, "pip install opentelemetry-instrumentation-logging")
+
+
+def test_with_its_instrumentation_logging_is_sent() -> None:
+    assert statuses(check_logging(around("opentelemetry-instrumentation-logging"))) == [Status.OK]
+
+
+def test_a_framework_without_instrumentation_is_named() -> None:
+    (verdict,) = check_instrumentations(around("flask", "celery", "requests", "opentelemetry-instrumentation-celery"))
+    assert verdict == Verdict(
+        Status.WARNING,
+        "Installed and not instrumented: flask. What they take in has no session and no spans",
+        "opentelemetry-bootstrap -a install, or pip install opentelemetry-instrumentation-flask",
+    )
+
+
+def test_starlette_below_fastapi_is_instrumented_with_it() -> None:
+    assert short(check_instrumentations(around("starlette", "fastapi", "opentelemetry-instrumentation-fastapi"))) == [("ok", "fastapi, starlette")]
+
+
+def test_a_script_needs_no_instrumentation() -> None:
+    assert short(check_instrumentations(around())) == [("ok", "no web framework or worker that needs one is installed")]
+
+
+def test_surroundings_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_CONFIG_FILE", " otel.yaml ")
+    here = Surroundings.of_this_process()
+    assert (here.configuration_file, "elasticsearch" in here.exporters["traces"], "opentelemetry-sdk" in here.packages) == ("otel.yaml", True, True)
+    assert all(name.startswith("OTEL_") for name in here.variables)

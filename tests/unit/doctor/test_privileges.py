@@ -1,0 +1,101 @@
+"""What the doctor says about keys: enough rights, and not too many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_asayer.cli.doctor.findings import Status, Verdict
+from otel_asayer.cli.doctor.privileges import check_viewer, check_writer
+from otel_asayer.errors import ElasticsearchError, NotAllowedError
+from unit.doctor.support import config, short, statuses, subject
+
+if TYPE_CHECKING:
+    from otel_asayer.cli.doctor.subject import Subject
+    from otel_asayer.config import Config
+
+STREAMS = ["traces-generic.otel-default", "logs-generic.otel-default", "asayer-logs-default"]
+ALL = ("create_doc", "auto_configure", "read", "view_index_metadata", "delete")
+KEY = {"username": "elastic", "authentication_type": "api_key"}
+AUTHENTICATE, HAS = "GET /_security/_authenticate", "POST /_security/user/_has_privileges"
+VIEWER = config(api_key="d3JpdGVy", viewer_api_key="dmlld2Vy")
+
+
+def server(streams: str = "", everything: str = "", cluster: str = "", *, logs: str | None = None, settings: Config | None = None) -> Subject:
+    """A server where one key has these privileges, divided by spaces."""
+    index = {name: {privilege: privilege in streams.split() for privilege in ALL} for name in STREAMS}
+    index["logs"] = {privilege: privilege in (streams if logs is None else logs).split() for privilege in ALL}
+    index["*"] = {privilege: privilege in everything.split() for privilege in ("read", "all")}
+    held = {"cluster": {privilege: privilege in cluster.split() for privilege in ("all", "monitor")}, "index": index}
+    return subject({AUTHENTICATE: (200, KEY), HAS: (200, held)}, settings)
+
+
+def without_security() -> Subject:
+    return subject({AUTHENTICATE: (400, {"error": "no handler found for uri [/_security/_authenticate] and method [GET]"})})
+
+
+def test_a_writer_of_least_rights_is_well() -> None:
+    assert short(check_writer(server("create_doc auto_configure"))) == [("ok", "The API key (of elastic) may write, and no more")]
+
+
+def test_a_writer_that_may_not_write_is_told_what_is_missing() -> None:
+    (verdict,) = check_writer(server("create_doc"))
+    assert verdict == Verdict(
+        Status.PROBLEM,
+        f"The API key (of elastic) may not write: it lacks auto_configure on {', '.join(STREAMS)}",
+        "`otel-asayer setup` creates keys of least rights",
+    )
+
+
+@pytest.mark.parametrize(("everything", "cluster"), [("read", ""), ("all", ""), ("", "all")])
+def test_a_writer_that_may_do_more_is_a_warning(everything: str, cluster: str) -> None:
+    assert statuses(check_writer(server("create_doc auto_configure", everything, cluster))) == [Status.WARNING]
+
+
+def test_credentials_that_nobody_knows_are_an_error_and_no_reason_to_look_away() -> None:
+    with pytest.raises(ElasticsearchError, match="does not know these credentials") as raised:
+        list(check_writer(subject({AUTHENTICATE: (401, {})})))
+    assert not isinstance(raised.value, NotAllowedError)
+
+
+def test_without_security_everybody_may_everything() -> None:
+    assert (statuses(check_writer(without_security())), statuses(check_viewer(without_security()))) == ([Status.WARNING], [Status.OK])
+
+
+def viewer(*arguments: Any, **more: Any) -> list[tuple[str, str]]:
+    return short(check_viewer(server(*arguments, **more, settings=VIEWER)))
+
+
+def test_a_viewer_of_least_rights_is_well() -> None:
+    assert viewer("read view_index_metadata", "", "monitor") == [("ok", "The API key (of elastic) may read, and no more")]
+
+
+def test_a_viewer_is_told_all_that_is_missing() -> None:
+    missing = "read on logs; view_index_metadata on logs; monitor on the cluster"
+    assert viewer("read view_index_metadata", logs="") == [
+        (
+            "warning",
+            f"The API key (of elastic) lacks {missing}: commands that look see less, or nothing",
+        )
+    ]
+
+
+def test_a_viewer_that_may_change_something_is_a_warning() -> None:
+    assert viewer("read view_index_metadata delete", "", "monitor") == [
+        ("warning", "The API key (of elastic), which is to look only, also has delete")
+    ]
+
+
+def test_without_a_viewers_key_a_writer_that_may_read_looks() -> None:
+    assert statuses(check_viewer(server("read"))) == [Status.OK]
+
+
+def test_without_a_viewers_key_a_writer_of_least_rights_looks_at_nothing() -> None:
+    ((status, detail),) = short(check_viewer(server("create_doc auto_configure")))
+    assert (status, detail.partition(",")[0]) == ("skipped", "OTEL_ASAYER_VIEWER_API_KEY is not set")
+
+
+def test_without_replay_records_their_stream_needs_no_rights() -> None:
+    subject = server("create_doc auto_configure", settings=config(replay_records=False))
+    assert (subject.streams, subject.read_names) == (STREAMS[:2], STREAMS[:2])

@@ -1,0 +1,311 @@
+"""What setup plans on servers that stand in different ways. That a real one takes the requests is shown in `tests/integration`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from otel_asayer.config import Config
+from otel_asayer.elasticsearch.installation import FIRST_RECORD_ID, Wishes, plan_installation
+from otel_asayer.elasticsearch.steps import Request, Step
+from otel_asayer.elasticsearch.template_bodies import LOGS, REPLAY, TRACES, IndexTemplate
+from otel_asayer.errors import NotAllowedError
+from otel_asayer.version import __version__
+from unit.elasticsearch.answering import NO_HANDLER, Answering
+
+CONFIG = Config.from_environment({}, dataset="shop", namespace="live")
+NOW = 1_795_536_236_662_000_005
+WRITE_INDEX = ".ds-asayer-logs-live-2026.11.24-000002"
+TEMPLATES = "GET /_index_template"
+BEARERS = "GET /_resolve/index/logs"
+STREAMS = "GET /_resolve/index/asayer-logs-*"
+SIMULATE = "POST /_index_template/_simulate_index/asayer-logs-live"
+ALIASED = "GET /asayer-logs-*/_alias/logs"
+MAPPING = "GET /asayer-logs-live/_mapping"
+COUNT = "GET /asayer-logs-live/_count"
+DATA_STREAMS = "GET /_data_stream/traces-*.otel-*,logs-*.otel-*,asayer-logs-*"
+FIRST_RECORD = "first replay record in asayer-logs-live"
+
+
+def plan(answers: dict[str, tuple[int, Any]] | None = None, wishes: Wishes | None = None, config: Config = CONFIG) -> dict[str, Step]:
+    steps = plan_installation(Answering(answers).api, config, wishes or Wishes(), NOW)
+    return {step.subject.removeprefix("index template "): step for step in steps}
+
+
+def words(answers: dict[str, tuple[int, Any]] | None = None, wishes: Wishes | None = None, config: Config = CONFIG) -> dict[str, str]:
+    return {subject: step.word for subject, step in plan(answers, wishes, config).items()}
+
+
+def listed(*templates: dict[str, Any]) -> tuple[int, Any]:
+    return 200, {"index_templates": list(templates)}
+
+
+def template(name: str, *patterns: str, priority: int = 0, version: str = "", managed_by: str = "otel-asayer", **inner: Any) -> dict[str, Any]:
+    meta = {"managed_by": managed_by, "version": version}
+    return {"name": name, "index_template": {"index_patterns": patterns, "priority": priority, "_meta": meta, "template": inner}}
+
+
+def ours(version: str = __version__, **inner: Any) -> tuple[int, Any]:
+    """The answer of a server that has our three templates; `inner` goes into that of replay records."""
+    names: tuple[tuple[IndexTemplate, dict[str, Any]], ...] = ((TRACES, {}), (LOGS, {}), (REPLAY, {"aliases": {"logs": {}}, **inner}))
+    return listed(*(template(one.name, *one.body["index_patterns"], priority=one.priority, version=version, **more) for one, more in names))
+
+
+def with_stream(properties: dict[str, Any] | None = None, *, alias: bool = True, records: int = 1) -> dict[str, tuple[int, Any]]:
+    """The answers of a server that has a data stream of replay records."""
+    mapped = REPLAY.body["template"]["mappings"]["properties"] if properties is None else properties
+    return {
+        TEMPLATES: ours(),
+        STREAMS: (200, {"data_streams": [{"name": "asayer-logs-live", "backing_indices": ["older", WRITE_INDEX]}]}),
+        ALIASED: (200, {"asayer-logs-live": {"aliases": {"logs": {}}}}) if alias else (404, {"error": "alias [logs] missing"}),
+        MAPPING: (200, {"older": {"mappings": {}}, WRITE_INDEX: {"mappings": {"properties": mapped}}}),
+        COUNT: (200, {"count": records}),
+    }
+
+
+class TestTemplates:
+    def test_an_empty_server_gets_everything(self) -> None:
+        assert words() == {TRACES.name: "installed", LOGS.name: "installed", REPLAY.name: "installed", FIRST_RECORD: "written"}
+
+    def test_planning_reads_and_nothing_else(self) -> None:
+        server = Answering(with_stream({}, alias=False))
+        plan_installation(server.api, CONFIG, Wishes("30d"), NOW)
+        assert {line.partition(" ")[0] for line in server.asked} == {"GET"}
+
+    def test_a_template_is_created_as_it_stands(self) -> None:
+        assert plan()[REPLAY.name].requests == (Request("PUT", f"/_index_template/{REPLAY.name}?create=true", REPLAY.body),)
+
+    def test_what_is_of_this_version_stays(self) -> None:
+        assert words({TEMPLATES: ours()}) == {TRACES.name: "present", LOGS.name: "present", REPLAY.name: "present", FIRST_RECORD: "written"}
+
+    @pytest.mark.parametrize("version", ["0.0.9", "", "0.0.10"])
+    def test_an_older_one_is_upgraded(self, version: str) -> None:
+        step = plan({TEMPLATES: ours(version)})[REPLAY.name]
+        assert (step.word, step.note, step.requests) == (
+            "upgraded",
+            f"From version {version or 'unknown'} to {__version__}.",
+            (Request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body),),
+        )
+
+    def test_a_newer_one_is_left_alone(self) -> None:
+        step = plan({TEMPLATES: ours("99.0")})[REPLAY.name]
+        assert step == Step(f"index template {REPLAY.name}", "left alone", f"It is of version 99.0, newer than this otel-asayer {__version__}.")
+
+    def test_one_of_our_name_that_somebody_else_made_is_left_alone(self) -> None:
+        step = plan({TEMPLATES: listed(template(LOGS.name, "x", managed_by="jane"))})[LOGS.name]
+        assert (step.word, step.note, step.requests) == ("left alone", "Somebody else made it: its _meta does not say managed_by: otel-asayer.", ())
+
+    def test_elasticsearchs_own_templates_leave_ours_out(self) -> None:
+        step = plan({TEMPLATES: listed(template("traces-otel@template", "traces-*.otel-*", priority=120))})[TRACES.name]
+        assert (step.word, step.note) == ("not needed", "The index template traces-otel@template takes these data streams.")
+
+    def test_an_upgrade_adds_new_fields_to_the_data_streams_that_the_template_made(self) -> None:
+        stream, index = "traces-shop.otel-live", ".ds-traces"
+        mapped = {name: field for name, field in TRACES.body["template"]["mappings"]["properties"].items() if name != "kind"}
+        answers = {
+            TEMPLATES: ours("0.0.1"),
+            "GET /_resolve/index/traces-*.otel-*": (200, {"data_streams": [{"name": stream, "backing_indices": [index]}]}),
+            f"GET /{stream}/_mapping": (200, {index: {"mappings": {"properties": mapped}}}),
+        }
+        kind = TRACES.body["template"]["mappings"]["properties"]["kind"]
+        assert plan(answers)[TRACES.name].requests[1:] == (
+            Request("PUT", f"/{stream}/_mapping?write_index_only=true", {"properties": {"kind": kind}}),
+        )
+
+    def test_without_replay_records_there_is_nothing_for_them(self) -> None:
+        assert words(config=Config.from_environment({}, replay_records=False)) == {TRACES.name: "installed", LOGS.name: "installed"}
+
+    def test_what_may_not_be_looked_at_is_an_error(self) -> None:
+        with pytest.raises(NotAllowedError):
+            plan({TEMPLATES: (403, {"error": {"reason": "unauthorized"}})})
+
+
+class TestRetention:
+    def test_templates_of_ours_get_it(self) -> None:
+        bodies = [step.requests[0].body["template"]["lifecycle"] for step in list(plan(wishes=Wishes("30d")).values())[:3]]
+        assert bodies == [{"data_retention": "30d"}] * 3
+
+    def test_another_one_is_a_change(self) -> None:
+        step = plan({TEMPLATES: ours(lifecycle={"data_retention": "7d"})}, Wishes("30d"))[REPLAY.name]
+        assert (step.word, step.note) == ("changed", "It keeps documents for 30d, not for 7d.")
+
+    def test_a_first_one_is_a_change(self) -> None:
+        assert plan({TEMPLATES: ours()}, Wishes("30d"))[LOGS.name].note == "It keeps documents for 30d."
+
+    def test_the_same_one_is_none(self) -> None:
+        step = plan({TEMPLATES: ours(lifecycle={"data_retention": "30d"})}, Wishes("30d"))[REPLAY.name]
+        assert (step.word, step.note) == ("present", "It keeps documents for 30d.")
+
+    def test_an_upgrade_keeps_what_was_set_before(self) -> None:
+        step = plan({TEMPLATES: ours("0.0.1", lifecycle={"data_retention": "7d"})})[REPLAY.name]
+        assert step.requests[0].body["template"]["lifecycle"] == {"data_retention": "7d"}
+
+    def streams(self, *streams: dict[str, Any]) -> dict[str, Step]:
+        return plan({DATA_STREAMS: (200, {"data_streams": list(streams)})}, Wishes("30d"))
+
+    def test_data_streams_of_our_templates_get_it_by_the_api(self) -> None:
+        step = self.streams(
+            {"name": "asayer-logs-a", "template": REPLAY.name, "lifecycle": {"enabled": True}},
+            {"name": "asayer-logs-b", "template": REPLAY.name},
+            {"name": "asayer-logs-c", "template": REPLAY.name, "lifecycle": {"data_retention": "30d"}},
+        )["retention of existing data streams"]
+        assert step.requests == (Request("PUT", "/_data_stream/asayer-logs-a,asayer-logs-b/_lifecycle", {"data_retention": "30d"}),)
+
+    def test_those_of_other_templates_are_left_to_their_owner(self) -> None:
+        step = self.streams({"name": "logs-generic.otel-default", "template": "logs-otel@template"})["retention of traces and logs"]
+        assert (step.word, step.requests, step.advised) == (
+            "left alone",
+            (),
+            (Request("PUT", "/_data_stream/logs-generic.otel-default/_lifecycle", {"data_retention": "30d"}),),
+        )
+
+    def test_a_policy_of_index_lifecycle_management_goes_before_it(self) -> None:
+        policy = {"name": "logs-generic.otel-default", "template": "logs-otel@template", "ilm_policy": "logs", "prefer_ilm": True}
+        step = self.streams(policy)["retention by ILM policy"]
+        assert (step.word, step.note) == ("left alone", "An ILM policy decides for logs-generic.otel-default (logs): set it there.")
+
+    def test_a_server_without_the_api_is_told(self) -> None:
+        step = plan({DATA_STREAMS: NO_HANDLER}, Wishes("30d"))["retention of existing data streams"]
+        assert (step.word, step.problem) == ("not possible", False)
+
+    def test_data_streams_that_may_not_be_listed_are_an_error(self) -> None:
+        with pytest.raises(NotAllowedError):
+            plan({DATA_STREAMS: (403, {"error": {"reason": "unauthorized"}})}, Wishes("30d"))
+
+    def test_when_it_is_not_asked_for_nobody_asks_the_server(self) -> None:
+        server = Answering()
+        plan_installation(server.api, CONFIG, Wishes(), NOW)
+        assert not [line for line in server.asked if "_data_stream" in line]
+
+
+class TestAlias:
+    def test_without_it_the_template_has_none(self) -> None:
+        assert "aliases" not in plan(wishes=Wishes(alias=False))[REPLAY.name].requests[0].body["template"]
+
+    def test_an_index_of_its_name_is_a_problem_with_a_way_out(self) -> None:
+        step = plan({BEARERS: (200, {"indices": [{"name": "logs"}]})})[REPLAY.name]
+        assert (step.word, step.problem, [f"{one.method} {one.target}" for one in step.advised]) == (
+            "not possible",
+            True,
+            ["POST /_reindex?wait_for_completion=false", "DELETE /logs"],
+        )
+
+    def test_a_data_stream_of_its_name_is_deleted_as_one(self) -> None:
+        step = plan({BEARERS: (200, {"data_streams": [{"name": "logs"}]})})[REPLAY.name]
+        assert step.advised[-1] == Request("DELETE", "/_data_stream/logs")
+
+    def test_an_alias_of_others_gets_another_name(self) -> None:
+        step = plan({BEARERS: (200, {"aliases": [{"name": "logs", "indices": ["app-2026"]}]})})[REPLAY.name]
+        actions = [{"remove": {"index": "app-2026", "alias": "logs"}}, {"add": {"index": "app-2026", "alias": "former-logs"}}]
+        assert step.advised == (Request("POST", "/_aliases", {"actions": actions}),)
+
+    def test_a_clash_says_what_the_older_readers_can_do_without_it(self) -> None:
+        note = plan({BEARERS: (200, {"indices": [{"name": "logs"}]})})[REPLAY.name].note
+        assert note.endswith("where only Asayer or OpenReplay 1.5 - 1.20 reads: --no-alias, and the index pattern asayer-logs-* in their form.")
+
+    def test_without_it_a_clash_is_none(self) -> None:
+        assert words({BEARERS: (200, {"indices": [{"name": "logs"}]})}, Wishes(alias=False))[REPLAY.name] == "installed"
+
+    def test_a_clash_keeps_the_first_record_out(self) -> None:
+        assert words({BEARERS: (200, {"indices": [{"name": "logs"}]})})[FIRST_RECORD] == "not possible"
+
+    def test_a_template_that_lacks_it_gets_it(self) -> None:
+        step = plan({TEMPLATES: ours(aliases={})})[REPLAY.name]
+        assert (step.word, step.note) == ("changed", "New data streams bear the alias logs.")
+
+    def test_a_template_that_has_it_loses_it_when_asked_to(self) -> None:
+        assert plan({TEMPLATES: ours()}, Wishes(alias=False))[REPLAY.name].note == "New data streams bear no alias logs."
+
+
+RIVAL = listed(template("theirs", "*", priority=900))
+
+
+class TestRivals:
+    def test_one_that_hides_replay_records_is_a_problem(self) -> None:
+        step = plan({TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})})[REPLAY.name]
+        assert (step.word, step.problem, step.note.partition(",")[0]) == (
+            "not possible",
+            True,
+            "The index template theirs takes the data stream asayer-logs-live without the alias 'logs'",
+        )
+
+    def test_one_that_hides_them_keeps_the_first_record_out(self) -> None:
+        assert words({TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})})[FIRST_RECORD] == "not possible"
+
+    def test_one_of_our_name_that_hides_them_is_a_problem_too(self) -> None:
+        theirs = listed(template(REPLAY.name, "asayer-logs-*", managed_by="jane"))
+        step = plan({TEMPLATES: theirs, SIMULATE: (200, {"template": {}})})[REPLAY.name]
+        assert (step.word, step.problem) == ("not possible", True)
+
+    def test_one_of_our_name_that_bears_the_alias_is_left_alone(self) -> None:
+        theirs = listed(template(REPLAY.name, "asayer-logs-*", managed_by="jane"))
+        assert words({TEMPLATES: theirs, SIMULATE: (200, {"template": {"aliases": {"logs": {}}}})})[REPLAY.name] == "left alone"
+
+    def test_one_that_bears_the_alias_is_the_users_own_replay_template(self) -> None:
+        found = words({TEMPLATES: RIVAL, SIMULATE: (200, {"template": {"aliases": {"logs": {}}}})})
+        assert (found[REPLAY.name], found[FIRST_RECORD]) == ("not needed", "written")
+
+    def test_what_it_hid_is_shown_all_the_same(self) -> None:
+        steps = plan({**with_stream(alias=False, records=0), TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})})
+        assert (steps["data stream asayer-logs-live"].word, steps[FIRST_RECORD].word) == ("repaired", "written")
+
+    def test_a_mapping_of_its_own_is_not_rolled_over_to_the_same_again(self) -> None:
+        answers = {**with_stream({"message": {"type": "keyword"}}), TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})}
+        step = plan(answers)["data stream asayer-logs-live"]
+        assert [request.target.partition("?")[0] for request in step.requests] == ["/asayer-logs-live/_mapping"]
+        assert step.note == "Its mapping of message is another one: a rollover mends it, once our index template takes the stream."
+
+
+class TestStreams:
+    def repair(self, answers: dict[str, tuple[int, Any]]) -> Step:
+        return plan(answers)["data stream asayer-logs-live"]
+
+    def test_one_as_our_template_makes_it_stays(self) -> None:
+        assert self.repair(with_stream()) == Step("data stream asayer-logs-live", "present")
+
+    def test_one_without_the_alias_gets_it(self) -> None:
+        step = self.repair(with_stream(alias=False))
+        action = {"add": {"index": "asayer-logs-live", "alias": "logs"}}
+        assert step == Step(
+            "data stream asayer-logs-live", "repaired", "It lacked the alias logs.", (Request("POST", "/_aliases", {"actions": [action]}),)
+        )
+
+    def test_one_whose_message_is_no_text_gets_a_new_backing_index(self) -> None:
+        step = self.repair(with_stream({"message": {"type": "keyword"}}))
+        assert (step.requests, step.note) == (
+            (Request("POST", "/asayer-logs-live/_rollover"),),
+            "Its mapping of message is another one: records from now on go to a new index.",
+        )
+
+    def test_one_that_lacks_fields_gets_them(self) -> None:
+        properties = {name: field for name, field in REPLAY.body["template"]["mappings"]["properties"].items() if name != "level"}
+        level = REPLAY.body["template"]["mappings"]["properties"]["level"]
+        assert self.repair(with_stream(properties)).requests == (
+            Request("PUT", "/asayer-logs-live/_mapping?write_index_only=true", {"properties": {"level": level}}),
+        )
+
+    def test_a_clash_leaves_it_as_it_is(self) -> None:
+        answers = {**with_stream(alias=False), BEARERS: (200, {"indices": [{"name": "logs"}]})}
+        assert self.repair(answers).requests == ()
+
+
+class TestFirstRecord:
+    def test_it_has_what_all_readers_need_and_no_session(self) -> None:
+        (request,) = plan()[FIRST_RECORD].requests
+        action, record = map(json.loads, request.body.splitlines())
+        time = "2026-11-24T16:03:56.662Z"
+        assert (action, record) == (
+            {"create": {"_index": "asayer-logs-live", "_id": FIRST_RECORD_ID}},
+            {"@timestamp": time, "utc_time": time, "timestamp": time, "message": "otel-asayer is set up", "level": "info"},
+        )
+
+    def test_where_there_are_records_none_is_written(self) -> None:
+        assert words(with_stream())[FIRST_RECORD] == "present"
+
+    def test_an_empty_stream_gets_one(self) -> None:
+        assert words(with_stream(records=0))[FIRST_RECORD] == "written"
+
+    def test_who_may_not_read_writes(self) -> None:
+        assert words({**with_stream(), COUNT: (403, {"error": {}})})[FIRST_RECORD] == "written"

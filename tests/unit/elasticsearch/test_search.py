@@ -1,0 +1,180 @@
+"""Searches, request by request: all pages, nothing taken for "nothing" that is not, and everything closed that was opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from otel_asayer.elasticsearch import Api
+from otel_asayer.elasticsearch.search import Search
+from otel_asayer.errors import ElasticsearchError, NotAllowedError
+from otel_asayer.testing import ElasticsearchDouble, Fault, status
+from otel_asayer.timeline import Selection, Stored
+
+if TYPE_CHECKING:
+    from otel_asayer.elasticsearch.client import Response
+
+SESSION = Selection(session_id="7")
+TARGET = "/traces-*.otel-*,logs-*.otel-*"
+OPENED = status(200, {"id": "pit1"})
+CLOSED = status(200, {"succeeded": True})
+ASKER = status(200, {"username": "ann", "authentication_type": "api_key"})
+DENIED = status(403, {"error": {"reason": "no"}})
+
+
+def search(*replies: Response | Fault) -> tuple[Search, ElasticsearchDouble]:
+    double = ElasticsearchDouble()
+    double.reply_with(*replies)
+    return Search(Api(double)), double
+
+
+def asked(double: ElasticsearchDouble) -> list[tuple[str, str]]:
+    return [(one.method, one.target.partition("?")[0]) for one in double.exchanges]
+
+
+def bodies(double: ElasticsearchDouble) -> list[Any]:
+    return [orjson.loads(one.body) for one in double.exchanges if one.target.startswith("/_search")]
+
+
+def page(*numbers: int, pit: str = "pit1") -> Response:
+    hits = [{"_index": ".ds-logs", "_id": str(number), "_source": {"n": number}, "sort": [number, 0]} for number in numbers]
+    return status(200, {"pit_id": pit, "hits": {"hits": hits}})
+
+
+def counted(number: int, failed: int = 0) -> Response:
+    return status(200, {"count": number, "_shards": {"failed": failed}})
+
+
+def test_all_pages_are_read_at_one_moment_and_the_moment_is_given_back() -> None:
+    found, double = search(OPENED, page(*range(1000), pit="pit2"), page(1000, 1001, pit="pit3"), CLOSED)
+    assert [stored.source["n"] for stored in found.documents(SESSION)] == list(range(1002))
+    assert asked(double) == [("POST", f"{TARGET}/_pit"), ("POST", "/_search"), ("POST", "/_search"), ("DELETE", "/_pit")]
+    first, second = bodies(double)
+    assert (first["pit"]["id"], second["pit"]["id"], second["search_after"]) == ("pit1", "pit2", [999, 0])
+    assert first == {
+        "query": {"bool": {"filter": [{"term": {"attributes.session.id": "7"}}]}},
+        "_source": True,
+        "size": 1000,
+        "sort": [{"@timestamp": {"order": "asc", "unmapped_type": "date", "numeric_type": "date"}}, "_shard_doc"],
+        "track_total_hits": False,
+        "pit": {"id": "pit1", "keep_alive": "1m"},
+    }
+
+
+def test_a_part_of_the_documents_is_never_taken_for_all() -> None:
+    found, double = search(OPENED, page(1), CLOSED)
+    list(found.documents(SESSION))
+    assert double.exchanges[1].target == "/_search?allow_partial_search_results=false"
+
+
+def test_streams_that_do_not_exist_yet_hold_nothing() -> None:
+    found, double = search(status(404, {"error": {"reason": "no such index"}}))
+    assert list(found.documents(SESSION)) == []
+    assert asked(double) == [("POST", f"{TARGET}/_pit")]
+
+
+def test_a_reader_that_fails_gives_the_moment_back() -> None:
+    found, double = search(OPENED, status(503, {}), CLOSED)
+    with pytest.raises(ElasticsearchError):
+        list(found.documents(SESSION))
+    assert asked(double)[-1] == ("DELETE", "/_pit")
+
+
+def test_a_trace_and_a_time_are_asked_for() -> None:
+    found, double = search(OPENED, page(), CLOSED)
+    list(found.documents(Selection(trace_id="ab", since_ns=1_700_000_000_000_999_999)))
+    time = {"range": {"@timestamp": {"gte": 1_700_000_000_000, "format": "epoch_millis"}}}
+    assert bodies(double)[0]["query"] == {"bool": {"filter": [{"term": {"trace_id": "ab"}}, time]}}
+
+
+def test_fewer_exceptions_than_the_limit_are_all() -> None:
+    found, double = search(OPENED, page(3, 2), CLOSED)
+    assert found.exceptions(5_000_000, 10) == ([Stored(".ds-logs", "3", {"n": 3}), Stored(".ds-logs", "2", {"n": 2})], 2)
+    time = {"range": {"@timestamp": {"gte": 5, "format": "epoch_millis"}}}
+    assert bodies(double)[0]["query"] == {"bool": {"filter": [{"exists": {"field": "attributes.exception.type"}}, time]}}
+    assert bodies(double)[0]["sort"][0]["@timestamp"]["order"] == "desc"
+
+
+def test_beyond_the_limit_exceptions_are_counted() -> None:
+    found, double = search(OPENED, page(3, 2, 1), CLOSED, counted(12))
+    documents, total = found.exceptions(0, 2)
+    assert ([stored.id for stored in documents], total) == (["3", "2"], 12)
+    assert asked(double)[-2:] == [("DELETE", "/_pit"), ("POST", f"{TARGET}/_count")]
+
+
+def test_documents_are_counted_after_a_refresh_whether_that_is_allowed_or_not() -> None:
+    found, double = search(DENIED, counted(3))
+    assert found.count(SESSION) == 3
+    assert asked(double) == [("POST", f"{TARGET}/_refresh"), ("POST", f"{TARGET}/_count")]
+
+
+def test_a_part_is_no_count() -> None:
+    found, _ = search(CLOSED, counted(3, failed=2))
+    with pytest.raises(ElasticsearchError, match="2 shards do not answer"):
+        found.count(SESSION)
+
+
+def deleted(*statuses: int) -> Response:
+    items = [{"delete": {"status": code, "error": {"reason": "because"}} if code >= 400 else {"status": code}} for code in statuses]
+    return status(200, {"items": items})
+
+
+def test_documents_are_deleted_one_by_one_and_those_gone_already_do_not_count() -> None:
+    found, double = search(OPENED, page(1, 2, 3), CLOSED, deleted(200, 404, 200))
+    assert found.delete(SESSION) == 2
+    assert double.exchanges[-1].body == b"".join(b'{"delete":{"_index":".ds-logs","_id":"%d"}}\n' % number for number in (1, 2, 3))
+    assert bodies(double)[0]["_source"] is False
+
+
+def test_many_documents_are_deleted_by_the_thousand() -> None:
+    found, double = search(OPENED, page(*range(1000)), page(1000), CLOSED, deleted(*[200] * 1000), deleted(200))
+    assert found.delete(SESSION) == 1001
+    assert [len(one.body.splitlines()) for one in double.exchanges if one.target.startswith("/_bulk")] == [1000, 1]
+
+
+@pytest.mark.parametrize(("code", "kind"), [(403, NotAllowedError), (429, ElasticsearchError)])
+def test_what_could_not_be_deleted_is_an_error(code: int, kind: type[ElasticsearchError]) -> None:
+    found, _ = search(OPENED, page(1), CLOSED, deleted(code))
+    with pytest.raises(ElasticsearchError, match="because") as raised:
+        found.delete(SESSION)
+    assert type(raised.value) is kind
+
+
+def privileges(**granted: bool) -> Response:
+    return status(200, {"has_all_requested": all(granted.values()), "index": {"logs-*.otel-*": granted}})
+
+
+def test_rights_are_asked_for_first() -> None:
+    found, double = search(ASKER, privileges(read=True))
+    found.require("read")
+    assert asked(double) == [("GET", "/_security/_authenticate"), ("POST", "/_security/user/_has_privileges")]
+    assert orjson.loads(double.exchanges[1].body) == {"index": [{"names": ["traces-*.otel-*", "logs-*.otel-*"], "privileges": ["read"]}]}
+
+
+def test_missing_rights_are_named() -> None:
+    found, _ = search(ASKER, privileges(read=True, delete=False))
+    with pytest.raises(NotAllowedError) as raised:
+        found.require("read", "delete")
+    assert str(raised.value) == (
+        "Not allowed to use what is stored: it takes the index privilege 'delete' on logs-*.otel-*. To look, use the viewer's key, which "
+        "`otel-asayer setup` creates (OTEL_ASAYER_VIEWER_API_KEY); to delete takes more rights."
+    )
+
+
+def test_refused_credentials_have_no_rights() -> None:
+    found, _ = search(status(401, {"error": {"reason": "no"}}))
+    with pytest.raises(NotAllowedError, match="refuses the credentials"):
+        found.require("read")
+
+
+def test_rights_that_cannot_be_learned_are_none() -> None:
+    found, _ = search(ASKER, status(503, {}))
+    with pytest.raises(ElasticsearchError, match="when asked which privileges there are"):
+        found.require("read")
+
+
+def test_without_security_everybody_may() -> None:
+    found, _ = search(status(400, {"error": "no handler found for uri"}))
+    found.require("read")

@@ -1,0 +1,157 @@
+"""`otel-asayer forget`: nothing is deleted that was not asked for, and what is left is told."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from otel_asayer.cli.commands import otel_asayer
+from otel_asayer.spool import LOCAL, Destination, Spool
+from otel_asayer.testing import IDENTITY, ElasticsearchDouble, status
+from unit.timeline.support import SESSION, TOKEN, TRACE, log, operation, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from otel_asayer.timeline import Stored
+
+ASKER = status(200, {"username": "ann", "authentication_type": "api_key"})
+MINE = (span("a"), log("b"))
+OTHERS = (span("c", attributes={"session.id": "7"}), log(f"about {SESSION}", attributes={"session.id": "7"}))
+
+
+@pytest.fixture(autouse=True)
+def _folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY", str(tmp_path))
+
+
+@pytest.fixture
+def double() -> Iterator[ElasticsearchDouble]:
+    with ElasticsearchDouble() as running:
+        yield running
+
+
+def spool(folder: Path, *endpoints: str) -> Spool:
+    return Spool(folder, Destination.of(endpoints) if endpoints else LOCAL, max_bytes=2**30)
+
+
+def keep(place: Spool, *documents: Stored) -> None:
+    place.write([operation(stored) for stored in documents])
+
+
+def kept(place: Spool) -> list[bytes]:
+    return [*place.read(), *place.read_rejected()]
+
+
+def run(*words: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(otel_asayer, ["forget", *words], input=typed, env={"COLUMNS": "200"})
+
+
+def report(place: str, found: int, deleted: int, left: int) -> dict[str, Any]:
+    return {"place": place, "found": found, "deleted": deleted, "left": left}
+
+
+def test_a_session_is_deleted_from_every_spool_and_nothing_else(tmp_path: Path) -> None:
+    local, waiting = spool(tmp_path), spool(tmp_path, "http://es:9200")
+    keep(local, *MINE, *OTHERS)
+    keep(waiting, MINE[0])
+    waiting.reject([(operation(MINE[1]), "because"), (operation(OTHERS[0]), "because")])
+    result = run(SESSION, "--yes")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (0, "4 documents deleted; none is left.")
+    assert [kept(local), kept(waiting)] == [[operation(stored) for stored in OTHERS], [operation(OTHERS[0])]]
+
+
+def test_replay_records_go_too(tmp_path: Path) -> None:
+    record = operation(log("x")).replace(b"logs-generic.otel-default", b"asayer-logs-default")
+    spool(tmp_path).write([record])
+    assert run(SESSION, "--yes").output.endswith("1 document deleted; none is left.\n")
+
+
+def test_without_a_yes_nothing_is_deleted(tmp_path: Path) -> None:
+    keep(spool(tmp_path), *MINE)
+    result = run(SESSION, typed="n\n")
+    assert (result.exit_code, len(kept(spool(tmp_path)))) == (0, 2)
+    assert f"Delete them? What is deleted of session {SESSION} cannot be brought back [y/N]: n" in result.output
+    assert "deleted; none" not in result.output
+
+
+def test_a_yes_on_the_keyboard_is_enough(tmp_path: Path) -> None:
+    keep(spool(tmp_path), *MINE)
+    result = run(SESSION, typed="y\n")
+    assert (result.exit_code, kept(spool(tmp_path))) == (0, [])
+
+
+def test_where_nobody_can_be_asked_nothing_is_deleted(tmp_path: Path) -> None:
+    keep(spool(tmp_path), *MINE)
+    result = run(SESSION, typed="")
+    assert (result.exit_code, len(kept(spool(tmp_path)))) == (1, 2)
+
+
+def test_json_asks_nobody_and_so_needs_a_yes(tmp_path: Path) -> None:
+    keep(spool(tmp_path), *MINE)
+    result = run(SESSION, "--json")
+    assert (result.exit_code, "With --json nobody is asked: say --yes to delete, or --dry-run to count." in result.output) == (2, True)
+    assert len(kept(spool(tmp_path))) == 2
+
+
+def test_json_tells_of_every_place(tmp_path: Path) -> None:
+    keep(spool(tmp_path), *MINE)
+    assert json.loads(run(SESSION, "--json", "--yes").output) == [report(f"{tmp_path}/local", 2, 2, 0)]
+
+
+def test_a_dry_run_only_counts(tmp_path: Path) -> None:
+    keep(spool(tmp_path), *MINE)
+    assert json.loads(run(SESSION, "--json", "--dry-run").output) == [report(f"{tmp_path}/local", 2, 0, 2)]
+    result = run(SESSION, "--dry-run")
+    assert (result.exit_code, f"{tmp_path}/local" in result.output, len(kept(spool(tmp_path)))) == (0, True, 2)
+
+
+def test_nothing_to_delete_is_no_problem() -> None:
+    result = run(SESSION)
+    assert (result.exit_code, result.output) == (0, f"Nothing is stored of session {SESSION}.\n")
+
+
+def test_a_token_is_never_repeated(tmp_path: Path) -> None:
+    keep(spool(tmp_path), *MINE)
+    output = run(TOKEN, "--yes").output + run(TOKEN).output + run(f"{TOKEN}!", "--yes").output
+    assert not any(part in output for part in TOKEN.split("."))
+
+
+def test_a_trace_is_no_session() -> None:
+    result = run(TRACE, "--yes")
+    assert (result.exit_code, "Expected a session, and this is the id of a trace." in result.output) == (2, True)
+
+
+def test_what_another_process_is_sending_is_left_and_told(tmp_path: Path) -> None:
+    keep(spool(tmp_path), *MINE)
+    keep(spool(tmp_path), log("later"))
+    assert spool(tmp_path).lease()
+    result = run(SESSION, "--yes")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (
+        1,
+        "1 document deleted, and 2 still there: they came meanwhile, or another process is sending them. Run it again.",
+    )
+
+
+def test_elasticsearch_is_emptied_after_the_spools(tmp_path: Path, double: ElasticsearchDouble) -> None:
+    keep(spool(tmp_path), *MINE)
+    hit = {"_index": ".ds-logs-1", "_id": "a", "sort": [1, 0]}
+    refreshed, counted = status(200, {}), [status(200, {"count": number, "_shards": {"failed": 0}}) for number in (1, 0)]
+    granted = status(200, {"index": {"logs-*": {"read": True, "delete": True}}})
+    found = [status(200, {"id": "pit"}), status(200, {"pit_id": "pit", "hits": {"hits": [hit]}}), status(200, {})]
+    gone = status(200, {"items": [{"delete": {"status": 200}}]})
+    double.reply_with(IDENTITY, ASKER, granted, refreshed, counted[0], *found, gone, refreshed, counted[1])
+    result = run(SESSION, "--yes", "--json", "--endpoint", double.url)
+    assert json.loads(result.output) == [report(f"{tmp_path}/local", 2, 2, 0), report(double.url, 1, 1, 0)]
+
+
+def test_without_the_rights_nothing_is_deleted_anywhere(tmp_path: Path, double: ElasticsearchDouble) -> None:
+    keep(spool(tmp_path), *MINE)
+    double.reply_with(IDENTITY, ASKER, status(200, {"index": {"logs-*": {"read": True, "delete": False}}}))
+    result = run(SESSION, "--yes", "--endpoint", double.url)
+    assert (result.exit_code, len(kept(spool(tmp_path)))) == (1, 2)
+    assert result.output.startswith("Error: Not allowed to use what is stored: it takes the index privilege 'delete' on logs-*.")

@@ -1,0 +1,60 @@
+"""Where documents are read from: the Elasticsearch that is configured, after a look at the rights, or else the local store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_asayer.config import Config
+from otel_asayer.errors import NotAllowedError
+from otel_asayer.sources import LocalSource, open_source
+from otel_asayer.spool import Spool
+from otel_asayer.testing import IDENTITY, ElasticsearchDouble, status
+from otel_asayer.timeline import Selection
+from unit.timeline.support import SESSION, START_NS, TRACE, log, operation, raised
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HIT = {"_index": "logs-x", "_id": "1", "_source": {"a": 1}, "sort": [1, 0]}
+FOUND = (status(200, {"id": "pit"}), status(200, {"pit_id": "pit", "hits": {"hits": [HIT]}}), status(200, {}))
+ASKER = status(200, {"username": "ann", "authentication_type": "api_key"})
+MAY = status(200, {"index": {"logs-*": {"read": True}}})
+MAY_NOT = status(200, {"index": {"logs-*": {"read": False}}})
+
+
+@pytest.fixture
+def double() -> Iterator[ElasticsearchDouble]:
+    with ElasticsearchDouble() as running:
+        yield running
+
+
+def test_the_configured_elasticsearch_is_read(double: ElasticsearchDouble) -> None:
+    double.reply_with(IDENTITY, ASKER, MAY, *FOUND, *FOUND)
+    with open_source(Config.from_environment({}, endpoint=double.url)) as source:
+        ids = [stored.id for stored in source.documents(Selection(session_id=SESSION))]
+        documents, total = source.exceptions(0, 10)
+        assert (source.name, ids, len(documents), total) == (double.url, ["1"], 1, 1)
+
+
+def test_what_may_not_be_read_is_not_opened(double: ElasticsearchDouble) -> None:
+    double.reply_with(IDENTITY, ASKER, MAY_NOT)
+    with pytest.raises(NotAllowedError), open_source(Config.from_environment({}, endpoint=double.url)):
+        raise AssertionError("it was opened")
+
+
+def test_without_a_destination_the_local_store_is_read(tmp_path: Path) -> None:
+    mine, others = log("a"), log("b", attributes={"session.id": "7"}, trace_id="f" * 32)
+    Spool(tmp_path, max_bytes=2**30).write([operation(mine), operation(others)])
+    with open_source(Config.from_environment({}, spool_directory=str(tmp_path))) as source:
+        assert source.name == f"the local store {tmp_path}/local"
+        assert list(source.documents(Selection(session_id=SESSION))) == list(source.documents(Selection(trace_id=TRACE))) == [mine]
+
+
+def test_the_latest_exceptions_of_the_local_store_come_first(tmp_path: Path) -> None:
+    failed = [raised("E", f"{number}", number) for number in (1, 3, 2)]
+    Spool(tmp_path, max_bytes=2**30).write([*map(operation, failed), operation(log("no exception.type"))])
+    found, total = LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).exceptions(START_NS + 1_500_000, 1)
+    assert (found, total) == ([failed[1]], 2)

@@ -1,0 +1,56 @@
+"""What is written at the axis, and which parts of it can be looked at more closely."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, strategies as st
+
+from otel_asayer.web.axis import Axis
+from otel_asayer.web.ticks import cells, ticks
+
+MS = 1_000_000
+S = 1000 * MS
+
+
+def labels(*intervals: tuple[int, int], size: str = "") -> list[str]:
+    return [tick.label for tick in ticks(Axis.of(intervals), 0) if tick.label and size in tick.least]
+
+
+def test_a_stretch_begins_with_its_time_from_the_start_and_goes_on_in_round_steps() -> None:
+    assert labels((3 * S, 3 * S + 45 * MS)) == ["+0:03.000", "5 ms", "10 ms", "15 ms", "20 ms", "25 ms", "30 ms", "35 ms", "40 ms"]
+
+
+def test_minutes_are_written_without_the_seconds_that_they_do_not_have() -> None:
+    assert labels((0, 2400 * S)) == ["+0:00.000", *(f"{minutes} min" for minutes in range(5, 40, 5))]
+
+
+def test_seconds_are_written_without_a_fraction_that_they_do_not_have() -> None:
+    assert labels((0, 10 * S))[:3] == ["+0:00.000", "1 s", "2 s"]
+
+
+def test_every_stretch_says_when_it_begins() -> None:
+    assert labels((0, 50 * MS), (600 * S, 600 * S + 50 * MS))[::5][:2] == ["+0:00.000", "+10:00.000"]
+
+
+def test_a_small_picture_has_fewer_labels() -> None:
+    assert labels((0, 10 * S), size="small") == ["+0:00.000", "4 s", "7 s"]
+
+
+def test_a_moment_alone_has_one_tick() -> None:
+    assert labels((S, S)) == ["+0:01.000"]
+
+
+def test_the_cells_between_ticks_cover_a_stretch() -> None:
+    axis = Axis.of([(0, 10 * S)])
+    assert [(cell.start_ns, cell.end_ns) for cell in cells(axis, ticks(axis, 0))] == [
+        *((second * S, (second + 1) * S) for second in range(9)),
+        (9 * S, 10 * S),
+    ]
+
+
+@given(st.lists(st.integers(0, 10**14), min_size=1, max_size=60))
+def test_labels_have_room(starts: list[int]) -> None:
+    axis = Axis.of([(start, start + 50 * MS) for start in starts])
+    found = ticks(axis, 0)
+    assert all(after.x - before.x >= 6 for before, after in pairwise([tick for tick in found if tick.label]))
+    assert sum(cell.width for cell in cells(axis, found)) == pytest.approx(sum(stretch.width for stretch in axis.stretches))
