@@ -47,6 +47,8 @@ class Identity(NamedTuple):
 
     version: str
     cluster: str
+    serverless: bool = False
+    """Whether it is Elastic's serverless one: always of today, whatever number it gives for old clients."""
 
 
 class Api:
@@ -133,10 +135,11 @@ class Api:
             raise kind(explain_refusal(answer.status, answer.content, "who it is"))
         told = answer.content.get("version")
         version = str(told.get("number", "")) if isinstance(told, dict) else ""
-        if _numbers(version) < OLDEST:
+        serverless = isinstance(told, dict) and told.get("build_flavor") == "serverless"
+        if not serverless and _numbers(version) < OLDEST:
             oldest, found = ".".join(map(str, OLDEST)), version or "of an unknown version"
             raise ElasticsearchError(f"This is Elasticsearch {found}, and {oldest} is the oldest that is served: update it.")
-        return Identity(version, str(answer.content.get("cluster_name", "")))
+        return Identity(version, str(answer.content.get("cluster_name", "")), serverless)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

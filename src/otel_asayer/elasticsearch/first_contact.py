@@ -1,4 +1,4 @@
-"""First contact with an Elasticsearch, once per process: what is missing there is installed, where the key may."""
+"""First contact with an Elasticsearch, once per process, or until it could serve us: what is missing there is installed, where the key may."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from otel_asayer.elasticsearch.client import Unreachable
-from otel_asayer.elasticsearch.templates import ensure
+from otel_asayer.elasticsearch.templates import SetupReport, ensure
 
 if TYPE_CHECKING:
     from otel_asayer.config import Config
@@ -25,6 +25,7 @@ class FirstContact:
         self._config = config
         self._done = config.setup == "off"
         self._lock = threading.Lock()
+        self._said: set[str] = set()
 
     def make(self, client: Requester, timeout: float) -> bool:
         """Make first contact, unless that is done; return whether it was made just now.
@@ -38,18 +39,22 @@ class FirstContact:
             raise Unreachable("another thread's first contact is still under way")
         try:
             if not self._done:
-                self._ensure(client, timeout)
-                self._done = True
+                self._done = self._ensure(client, timeout)
         finally:
             self._lock.release()
         return True
 
-    def _ensure(self, client: Requester, timeout: float) -> None:
+    def _ensure(self, client: Requester, timeout: float) -> bool:
+        """Set up, and return whether that is over."""
         try:
-            problems = ensure(client, self._config, timeout=timeout).problems
+            report = ensure(client, self._config, timeout=timeout)
         except Unreachable:
             raise
         except Exception as error:
-            problems = (f"Elasticsearch was not set up: its answers were not understood ({type(error).__name__}). Documents are sent all the same.",)
-        for problem in problems:
-            _logger.warning("%s", problem)
+            sentence = f"Elasticsearch was not set up: its answers were not understood ({type(error).__name__}). Documents are sent all the same."
+            report = SetupReport(problems=(sentence,))
+        for problem in report.problems:
+            if problem not in self._said:
+                self._said.add(problem)
+                _logger.warning("%s", problem)
+        return not report.unfinished

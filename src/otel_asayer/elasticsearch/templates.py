@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["SetupReport", "ensure"]
 
 _AGAIN: Final = "Setup is tried again when the application starts next; OTEL_EXPORTER_ELASTICSEARCH_SETUP=off leaves it to you."
+_SOON: Final = "It is tried again with the next export."
+_FOR_NOW: Final = (
+    http.HTTPStatus.TOO_MANY_REQUESTS,
+    http.HTTPStatus.BAD_GATEWAY,
+    http.HTTPStatus.SERVICE_UNAVAILABLE,
+    http.HTTPStatus.GATEWAY_TIMEOUT,
+)
+"""Statuses of a server that is starting, overloaded, or without a master."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class SetupReport:
 
     installed: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    unfinished: bool = False
+    """Whether the server could not serve some of it at the moment: another try is worth it."""
 
 
 def ensure(client: Requester, config: Config, *, timeout: float, clock: Callable[[], float] = time.monotonic) -> SetupReport:
@@ -59,25 +69,28 @@ def ensure(client: Requester, config: Config, *, timeout: float, clock: Callable
     try:
         present = templates_in(setup.server.expect("GET", TEMPLATES))
     except _Stopped as stopped:
-        return SetupReport(problems=stopped.problems)
+        return SetupReport(problems=stopped.problems, unfinished=stopped.for_now)
     outcomes = [setup.install(template, present) for template in templates]
     return SetupReport(
         tuple(template.name for template, outcome in zip(templates, outcomes, strict=True) if outcome.installed),
         tuple(problem for outcome in outcomes for problem in outcome.problems),
+        any(outcome.unfinished for outcome in outcomes),
     )
 
 
 class _Outcome(NamedTuple):
     installed: bool = False
     problems: tuple[str, ...] = ()
+    unfinished: bool = False
 
 
 class _Stopped(Exception):  # noqa: N818 (no error: most often the key may not, and need not)
-    """A step of setup goes no further; `problems` is empty when that is as it should be."""
+    """A step of setup goes no further, `for_now` or at all; `problems` is empty when that is as it should be."""
 
-    def __init__(self, *problems: str) -> None:
+    def __init__(self, *problems: str, for_now: bool = False) -> None:
         super().__init__(*problems)
         self.problems = problems
+        self.for_now = for_now
 
 
 class _Server:
@@ -92,7 +105,7 @@ class _Server:
         """Send a request; return the status, and the parsed body (nothing when it is no JSON object)."""
         left = self._deadline - self._clock()
         if left <= 0:
-            raise _Stopped(f"Setup of Elasticsearch ran out of time before {method} {target}. {_AGAIN}")
+            raise _Stopped(f"Setup of Elasticsearch ran out of time before {method} {target}. {_SOON}", for_now=True)
         response = self._client.request(method, target, body, timeout=left)
         if response.status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
             raise _Stopped
@@ -124,7 +137,7 @@ class _Setup:
                 self._check_alias()
             return _Outcome(installed=self._create(template))
         except _Stopped as stopped:
-            return _Outcome(problems=stopped.problems)
+            return _Outcome(problems=stopped.problems, unfinished=stopped.for_now)
 
     def _hidden(self, template: IndexTemplate, rival: str) -> tuple[str, ...]:
         """What is wrong when `rival` takes the stream: only replay records need what its owner may not have thought of, the alias."""
@@ -155,7 +168,9 @@ class _Setup:
 
 
 def _unexpected(method: str, target: str, status: int, content: Mapping[str, Any]) -> _Stopped:
-    return _Stopped(f"Setup of Elasticsearch stopped: {method} {target} was answered with {status}, {reason_of(content)}. {_AGAIN}")
+    for_now = status in _FOR_NOW
+    sentence = f"Setup of Elasticsearch stopped: {method} {target} was answered with {status}, {reason_of(content)}."
+    return _Stopped(f"{sentence} {_SOON if for_now else _AGAIN}", for_now=for_now)
 
 
 def _parse(body: bytes) -> dict[str, Any]:

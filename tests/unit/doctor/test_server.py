@@ -86,6 +86,11 @@ def test_a_version_of_today_is_well() -> None:
     assert version("9.4.3") == [("ok", "Elasticsearch 9.4.3, cluster shop")]
 
 
+def test_serverless_has_no_version() -> None:
+    answer = {"version": {"number": "8.11.0", "build_flavor": "serverless"}, "cluster_name": "shop"}
+    assert short(check_version(subject({"GET /": (200, answer)}))) == [("ok", "Elasticsearch Serverless, cluster shop")]
+
+
 def test_a_version_that_does_not_take_our_templates_is_a_warning() -> None:
     assert version("8.14.0") == [("warning", "Elasticsearch 8.14.0 does not take our templates for spans and log records, which need 8.15")]
 

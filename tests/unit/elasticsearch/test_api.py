@@ -97,6 +97,11 @@ def test_what_the_server_does_not_have_can_be_nothing() -> None:
     assert api.expect("POST", "/_pit", doing="to search", or_nothing=True) == {}
 
 
+def test_elastic_serverless_is_of_today_whatever_its_number() -> None:
+    api, _ = answering(status(200, {"version": {"number": "8.11.0", "build_flavor": "serverless"}, "cluster_name": "shop"}))
+    assert api.identify() == Identity("8.11.0", "shop", serverless=True)
+
+
 def test_it_says_who_answers() -> None:
     api, _ = answering(status(200, {"version": {"number": "8.12.0"}, "cluster_name": "shop"}))
     assert api.identify() == Identity("8.12.0", "shop")

@@ -398,6 +398,15 @@ class TestSetup:
         world = World(setup="auto")
         assert (world.deliver(A), replies, world.sent) == (True, [], [["a"]])
 
+    def test_what_the_server_could_not_serve_is_tried_again_and_said_once(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        replies = [SetupReport(problems=("Starting.",), unfinished=True), SetupReport(problems=("Starting.",), unfinished=True), SetupReport()]
+        monkeypatch.setattr(first_contact, "ensure", lambda *_, **__: replies.pop(0))
+        world = World(setup="auto")
+        delivered = [world.deliver(body) for body in (A, B, C, A)]
+        assert (delivered, replies, caplog.messages) == ([True] * 4, [], ["Starting."])
+
     def test_answers_that_setup_does_not_understand_do_not_stop_delivery(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:

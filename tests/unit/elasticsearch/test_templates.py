@@ -22,6 +22,7 @@ RESOLVE = "GET /_resolve/index/logs"
 SIMULATE = "POST /_index_template/_simulate_index/asayer-logs-live"
 PUT_TRACES, PUT_LOGS, PUT_REPLAY = (f"PUT /_index_template/otel-asayer-{kind}" for kind in ("traces", "logs", "replay"))
 NAMES = (TRACES.name, LOGS.name, REPLAY.name)
+SOON = "It is tried again with the next export."
 AGAIN = "Setup is tried again when the application starts next; OTEL_EXPORTER_ELASTICSEARCH_SETUP=off leaves it to you."
 
 
@@ -180,13 +181,19 @@ def test_a_refused_template_does_not_keep_the_others_out() -> None:
     [({"error": "busy"}, "busy"), ({"error": {"reason": "x" * 600}}, "x" * 500), (b"<html>", "without a reason"), (b"[]", "without a reason")],
 )
 def test_an_answer_that_setup_cannot_go_on_from_is_a_problem(content: object, reason: str) -> None:
-    sentence = f"Setup of Elasticsearch stopped: GET {TEMPLATES} was answered with 503, {reason}. {AGAIN}"
-    assert setup({LIST: (503, content)}) == (SetupReport(problems=(sentence,)), [LIST])
+    sentence = f"Setup of Elasticsearch stopped: GET {TEMPLATES} was answered with 404, {reason}. {AGAIN}"
+    assert setup({LIST: (404, content)}) == (SetupReport(problems=(sentence,)), [LIST])
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_server_that_cannot_serve_us_now_is_worth_another_try(status: int) -> None:
+    sentence = f"Setup of Elasticsearch stopped: GET {TEMPLATES} was answered with {status}, starting. {SOON}"
+    assert setup({LIST: (status, {"error": "starting"})}) == (SetupReport(problems=(sentence,), unfinished=True), [LIST])
 
 
 def test_a_busy_server_is_not_said_to_refuse_a_template() -> None:
-    sentence = f"Setup of Elasticsearch stopped: PUT /_index_template/otel-asayer-logs?create=true was answered with 503, no master. {AGAIN}"
-    assert setup({PUT_LOGS: (503, {"error": {"reason": "no master"}})})[0] == SetupReport((TRACES.name, REPLAY.name), (sentence,))
+    sentence = f"Setup of Elasticsearch stopped: PUT /_index_template/otel-asayer-logs?create=true was answered with 503, no master. {SOON}"
+    assert setup({PUT_LOGS: (503, {"error": {"reason": "no master"}})})[0] == SetupReport((TRACES.name, REPLAY.name), (sentence,), unfinished=True)
 
 
 def test_each_request_has_the_time_that_is_left() -> None:
@@ -197,7 +204,7 @@ def test_each_request_has_the_time_that_is_left() -> None:
 
 def test_time_that_has_run_out_is_a_problem() -> None:
     report = ensure(Script(), CONFIG, timeout=10, clock=ticking(step=2.5))
-    assert report == SetupReport(NAMES[:2], (f"Setup of Elasticsearch ran out of time before GET /_resolve/index/logs. {AGAIN}",))
+    assert report == SetupReport(NAMES[:2], (f"Setup of Elasticsearch ran out of time before GET /_resolve/index/logs. {SOON}",), unfinished=True)
 
 
 def test_a_server_out_of_reach_is_the_callers_business() -> None:

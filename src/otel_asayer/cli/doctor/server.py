@@ -53,13 +53,13 @@ def check_version(subject: Subject) -> Iterator[Verdict]:
     identity = subject.reader.identify()
     if identity is None:
         yield skipped("the key may not ask for it")
-    elif _release(identity.version) < _NEEDED_FOR_TEMPLATES:
+    elif not identity.serverless and _release(identity.version) < _NEEDED_FOR_TEMPLATES:
         yield warning(
             f"Elasticsearch {identity.version} does not take our templates for spans and log records, which need 8.15",
             "Update it, or install templates of your own for traces-*.otel-* and logs-*.otel-*",
         )
     else:
-        yield ok(f"Elasticsearch {identity.version}, cluster {identity.cluster}")
+        yield ok(f"Elasticsearch {'Serverless' if identity.serverless else identity.version}, cluster {identity.cluster}")
 
 
 def _release(version: str) -> tuple[int, ...]:
