@@ -128,7 +128,7 @@ class TestResult:
         content = json.loads(run("--keys", "writer", "--json").stdout)
         step = {"subject": "API key otel-asayer-writer", "result": "created", "note": "", "problem": False, "advised": []}
         assert (content["elasticsearch"], content["security"], content["steps"][-1], content["keys"]) == (
-            {"version": "9.4.3", "cluster": "shop"},
+            {"version": "9.4.3", "cluster": "shop", "serverless": False},
             True,
             step,
             {"writer": {**KEY, "name": "otel-asayer-writer"}},
