@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PYTHONS ?= 3.10 3.11 3.12 3.13
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test matrix pythons browser chromium chaos lint types imports check docs site bench clean
+.PHONY: help demo test .test-alone .test-together matrix pythons browser chromium chaos lint types imports check docs site bench clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -22,9 +22,16 @@ demo: $(READY) ## the whole path: two services, five requests, one session; ELAS
 
 test: $(READY) ## all tests but those with a target of their own, with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target .test-alone .test-together
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# In two halves at the same time: that of whole applications and servers mostly waits.
+.test-alone:
+	$(BIN)/coverage run -m pytest --ignore=tests/integration
+
+.test-together:
+	$(BIN)/coverage run -m pytest tests/integration
 
 matrix: $(READY) ## the tests of Elasticsearch 8 and 9, plain, secured and with TLS, and of elasticsearch-py 8
 	$(BIN)/python -m pytest -m matrix

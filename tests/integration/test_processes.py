@@ -22,6 +22,7 @@ import pytest
 
 from otel_asayer.spool import LOCAL, Destination, Spool
 
+from documentation import ROOT, blocks
 from instrumented import BINARIES, clean_environment
 from store import SESSION, sessions
 
@@ -40,7 +41,7 @@ DEADLINE_SECONDS = 30
 
 GUNICORN = ("gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "2")
 UVICORN = ("uvicorn", "--port", "{port}", "--timeout-worker-healthcheck", "60")
-UWSGI = ("uwsgi", "--http-socket", "127.0.0.1:{port}", "--master", "--die-on-term", "--skip-atexit-teardown", "--module", "workers_wsgi:app")
+UWSGI = ("uwsgi", "--http-socket", "127.0.0.1:{port}", "--module", "workers_wsgi:app")
 
 SERVERS = {
     "gunicorn, sync": (*GUNICORN, "workers_wsgi:app"),
@@ -93,6 +94,7 @@ class Survivors:
             "OTEL_BLRP_SCHEDULE_DELAY": "3600000",
             "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(folder),
             "PYTHONPATH": str(APPLICATIONS),
+            "UWSGI_INI": str(_uwsgi_settings(folder.with_name("uwsgi.ini"))),
         }
 
     def spans(self) -> list[dict[str, Any]]:
@@ -104,6 +106,13 @@ class Survivors:
         spans = [span for span in self.spans() if "work" in span["attributes"]]
         assert sessions(spans) <= {SESSION}
         return sorted((span["attributes"]["work"], span["attributes"]["worker"]) for span in spans)
+
+
+def _uwsgi_settings(file: Path) -> Path:
+    """Write the settings for uWSGI that the documentation gives; uWSGI reads the file that `UWSGI_INI` names."""
+    (settings,) = blocks((ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"), "ini")
+    file.write_text(settings, encoding="utf-8")
+    return file
 
 
 @pytest.fixture
