@@ -223,7 +223,7 @@ class Delivery:
     def _keep(self, operations: Sequence[bytes], cause: str, reason: str, on_loss: OnLoss) -> bool:
         """Put operations that could not be delivered on the disk; where that cannot be, they are lost. Return whether they are there."""
         try:
-            written = self.spool.write(operations) if self.spool else None
+            written = self.spool.write(operations, join=True) if self.spool else None
         except SpoolError as error:
             written, cause, reason = None, "spool", str(error)
         if written is None:

@@ -143,3 +143,7 @@ class Room:
             self._writes = 0
         self._taken = evicted.left + size
         return evicted
+
+    def free(self, size: int) -> None:
+        """Know that a file that took `size` bytes is gone."""
+        self._taken = max(self._taken - size, 0)

@@ -6,6 +6,7 @@ import heapq
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,8 @@ __all__ = ["Spool"]
 
 _BACKLOG: Final = 1024
 """Names of waiting bodies kept in memory at once, however many there are."""
+_JOINED_BYTES: Final = 64 * 1024
+"""Compressed bytes up to which more is joined to a body: a small one takes a whole block of the disk, and a request of its own."""
 
 
 @dataclass
@@ -38,6 +41,9 @@ class _Own:
     lock: threading.RLock = field(default_factory=threading.RLock)  # a signal's handler may write while its thread writes
     backlog: list[Entry] = field(default_factory=list)
     """Waiting bodies as they were last seen, the oldest at the end."""
+
+    last: Entry | None = None
+    """The body that this process wrote last, if more may be joined to it."""
 
     evicted: int = 0
     evicted_rejected: int = 0
@@ -91,13 +97,22 @@ class Spool:
         """Documents of waiting bodies that this process evicted: they are lost. Complete, even after a write that failed."""
         return self._own().evicted
 
-    def write(self, operations: Sequence[bytes]) -> Written:
+    def write(self, operations: Sequence[bytes], *, join: bool = False) -> Written:
         """Write operations as one body, durably.
+
+        Args:
+            operations: in the order in which they are to be delivered.
+            join: put them to what this process wrote last, where that is small and still waits. A crash meanwhile leaves some of it twice, and
+                loses nothing.
 
         Raises:
             SpoolError: they could not be written; nothing half-written remains.
         """
-        written, _ = self._write(operations, held=False)
+        if join and operations and (joined := self._join(operations)):
+            return joined
+        written, entry = self._write(operations, held=False)
+        if join and operations:
+            self._own().last = entry
         return written
 
     def write_ahead(self, operations: Sequence[bytes]) -> tuple[Written, Lease]:
@@ -200,8 +215,32 @@ class Spool:
         pid = os.getpid()
         return self._by_process.get(pid) or self._by_process.setdefault(pid, _Own(Room(self._place.max_bytes)))
 
-    def _write(self, operations: Sequence[bytes], *, held: bool) -> tuple[Written, Entry]:
-        now_ns = self._place.clock()
+    def _join(self, operations: Sequence[bytes]) -> Written | None:
+        """Put operations to the body that this process wrote last; None where there is none, or it is on its way, damaged, or large enough."""
+        own = self._own()
+        with own.lock:
+            last, own.last = own.last, None
+        with self._place.find() as folder:
+            size = folder.size(last.name) if folder and last else None
+            if folder is None or last is None or size is None or size > _JOINED_BYTES or (lease := self._take(folder, last)) is None:
+                return None
+            joined = [*lease.operations(), *operations]
+            try:
+                written = None if lease.damage else self._write(joined, held=False, written_ns=last.written_ns)
+            except SpoolError:  # the smaller body of their own may still find room
+                written = None
+            if written is None:
+                lease.release()
+                return None
+            with suppress(SpoolError):  # where it cannot be removed it is sent once more, which the documents' ids make harmless
+                lease.done()
+        with own.lock:
+            own.room.free(footprint(size))
+            own.last = written[1]
+        return written[0]._replace(documents=len(operations))
+
+    def _write(self, operations: Sequence[bytes], *, held: bool, written_ns: int | None = None) -> tuple[Written, Entry]:
+        now_ns = self._place.clock() if written_ns is None else written_ns
         body = new_body(now_ns, len(operations))
         entry = Entry(body, body, now_ns, len(operations))
         if not operations:
@@ -232,11 +271,15 @@ class Spool:
 
     def _take_oldest(self, folder: Folder, backlog: list[Entry]) -> Lease | None:
         while backlog:
-            entry = backlog.pop()
-            held = entry._replace(name=held_name(entry.body))
-            # Touched before it is taken: with its old time it would look like a lease of long ago.
-            if folder.touch(entry.name, self._place.clock()) and folder.rename(entry.name, held.name):
-                return self._lease(held)
+            if lease := self._take(folder, backlog.pop()):
+                return lease
+        return None
+
+    def _take(self, folder: Folder, entry: Entry) -> Lease | None:
+        held = entry._replace(name=held_name(entry.body))
+        # Touched before it is taken: with its old time it would look like a lease of long ago.
+        if folder.touch(entry.name, self._place.clock()) and folder.rename(entry.name, held.name):
+            return self._lease(held)
         return None
 
     def _lease(self, held: Entry) -> Lease:

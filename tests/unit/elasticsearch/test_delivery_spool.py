@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -161,10 +162,16 @@ class TestOnFailure:
         world = World(tmp_path, spool_max_bytes=1024 * 1024)
         world.double.reply_with(Fault.RESET)
         world.deliver(A)
-        for _ in range(300):
-            world.deliver(B)
+        for _ in range(50):
+            world.deliver(b'{"create":{"_index":"logs-generic.otel-default","_id":"b"}}\n{"a":"%b"}\n' % os.urandom(40_000).hex().encode())
         assert world.counts[Fate.EVICTED] > 0
-        assert len(world.waiting) == 301 - world.counts[Fate.EVICTED]
+        assert len(world.waiting) == 51 - world.counts[Fate.EVICTED]
+
+    def test_what_waits_for_the_same_reason_lies_in_one_file(self, world: World) -> None:
+        world.double.reply_with(Fault.RESET)
+        for one in (A, B, C):
+            world.deliver(one)
+        assert (world.waiting, world.spool.status().files) == ([A, B, C], 1)
 
 
 class TestSalvage:
@@ -216,9 +223,9 @@ class TestDraining:
         assert (world.waiting, world.counts[Fate.DUPLICATE]) == ([], 1)
 
     def test_a_body_that_waits_for_a_template_does_not_hold_up_the_others(self, world: World) -> None:
-        world.double.reply_with(Fault.RESET, items(MISSING))
-        world.deliver(A)
-        world.deliver(B)
+        world.spool.write([A])
+        world.spool.write([B])
+        world.double.reply_with(items(MISSING))
         assert world.drain() is False
         assert (world.waiting, world.counts[Fate.DRAINED]) == ([A], 1)
 
@@ -489,5 +496,5 @@ class TestTheEnd:
         assert (world.timeouts, world.waiting) == ([1.0], [A])
 
 
-def refuse(*_: object) -> Callable[..., None]:
+def refuse(*_: object, **__: object) -> Callable[..., None]:
     raise SpoolError("The disk is full.")

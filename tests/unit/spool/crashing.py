@@ -66,12 +66,19 @@ def evict(spool: Spool, say: Say) -> None:
     say("written")
 
 
+def join(spool: Spool, say: Say) -> None:
+    spool.write(operations("a", "b"), join=True)
+    say("first")
+    spool.write([operation("c")], join=True)
+    say("written")
+
+
 def reject(spool: Spool, say: Say) -> None:
     spool.reject([(operation("c"), "refused")])
     say("written")
 
 
-SCENARIOS = {function.__name__: function for function in (write, write_ahead, deliver, release, replace, evict, reject)}
+SCENARIOS = {function.__name__: function for function in (write, write_ahead, deliver, release, replace, evict, join, reject)}
 
 
 def kill_before_call(number: int) -> None:

@@ -102,6 +102,14 @@ def test_a_killed_eviction_loses_the_oldest_only_and_the_new_one_only_if_nobody_
     assert {tuple(each.names) for each in left if "written" in each.said} == {("b", "c")}
 
 
+def test_a_killed_join_loses_nothing_that_was_told_and_leaves_the_older_at_most_twice(tmp_path: Path) -> None:
+    left = survivors(tmp_path, "join")
+    told = {"first": ("a", "b"), "written": ("a", "b", "c")}
+    assert all(set(each.names) >= set(told[word]) for each in left for word in each.said)
+    assert {tuple(sorted(each.names)) for each in left} == {(), ("a", "b"), ("a", "a", "b", "b", "c"), ("a", "b", "c")}
+    assert {tuple(each.names) for each in left if "written" in each.said} == {("a", "b", "c")}
+
+
 def test_a_killed_rejection_leaves_no_body_without_its_reasons(tmp_path: Path) -> None:
     left = survivors(tmp_path, "reject")
     assert {tuple(each.rejected) for each in left} == {(), ("reasons.ndjson",), ("ndjson.gz", "reasons.ndjson")}

@@ -42,6 +42,77 @@ def test_bodies_come_back_oldest_first(spool: Spool) -> None:
     assert names_of(spool.read()) == ["a", "b", "c"]
 
 
+# Joining.
+
+
+def test_what_is_joined_lies_in_one_body_in_the_place_of_the_older(spool: Spool) -> None:
+    spool.write([operation("a")], join=True)
+    spool.write([operation("z")])
+    assert spool.write(operations("b", "c"), join=True) == Written(documents=2, bytes=BLOCK, evicted=0)
+    assert (names_of(spool.read()), [leased(spool).documents for _ in range(2)]) == (["a", "b", "c", "z"], [3, 1])
+
+
+def test_nothing_is_joined_to_what_was_written_without_being_asked_to(spool: Spool) -> None:
+    spool.write([operation("a")])
+    spool.write([operation("b")], join=True)
+    assert spool.status().files == 2
+
+
+def test_nothing_is_joined_to_a_body_that_is_on_its_way(spool: Spool) -> None:
+    spool.write([operation("a")], join=True)
+    on_its_way = leased(spool)
+    spool.write([operation("b")], join=True)
+    on_its_way.done()
+    assert names_of(spool.read()) == ["b"]
+
+
+def test_nothing_is_joined_to_a_body_that_was_delivered(spool: Spool) -> None:
+    spool.write([operation("a")], join=True)
+    leased(spool).done()
+    spool.write([operation("b")], join=True)
+    assert names_of(spool.read()) == ["b"]
+
+
+def test_nothing_is_joined_to_a_large_body(spool: Spool) -> None:
+    spool.write([incompressible(200_000)], join=True)
+    spool.write([operation("b")], join=True)
+    assert spool.status().files == 2
+
+
+def test_a_damaged_body_is_met_alone(spool: Spool) -> None:
+    spool.write([operation("a")], join=True)
+    (file,) = files_in(spool.folder)
+    (spool.folder / file).write_bytes(b"no gzip")
+    spool.write([operation("b")], join=True)
+    assert names_of(spool.read()) == ["b"]
+
+
+def test_where_the_joined_body_cannot_be_written_the_older_one_stays(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.write([operation("a")], join=True)
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", failing(errno.ENOSPC))
+        with pytest.raises(SpoolError, match="the disk is full"):
+            spool.write([operation("b")], join=True)
+    assert (names_of(spool.read()), spool.status().leased_files) == (["a"], 0)
+
+
+def test_nothing_joined_is_nothing_written(spool: Spool) -> None:
+    spool.write([operation("a")], join=True)
+    assert spool.write([], join=True) == Written(0, 0, 0)
+    spool.write([operation("b")], join=True)
+    assert spool.status().files == 1
+
+
+def test_a_child_joins_nothing_to_its_parents_body(spool: Spool) -> None:
+    spool.write([operation("a")], join=True)
+    child = os.fork()
+    if child == 0:
+        spool.write([operation("b")], join=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert spool.status().files == 2
+
+
 def test_destinations_do_not_share_bodies(root: Path) -> None:
     first, second = (Spool(root, Destination.of([f"https://{host}:9200"]), max_bytes=ROOMY) for host in "ab")
     first.write([operation("for a")])
