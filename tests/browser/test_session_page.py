@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +42,13 @@ def luminance(page: Page, selector: str, of: str) -> float:
     """How light a colour of an element is, from 0 to 255."""
     colour = page.locator(selector).first.evaluate(f"element => getComputedStyle(element).{of}")
     return sum(map(float, colour.removeprefix("rgb(").removesuffix(")").split(","))) / 3
+
+
+@contextmanager
+def the_next_page(page: Page) -> Iterator[None]:
+    """Wait for the whole of the page that the block leads to: keys and places are its script's, which runs after its text is there."""
+    with page.expect_navigation(wait_until="load"):
+        yield
 
 
 def test_a_pasted_replay_address_leads_to_the_timeline(page: Page, served: tuple[str, str]) -> None:
@@ -96,11 +104,13 @@ def test_a_walk_by_keys_alone(session: Page) -> None:
         session.keyboard.press(key)
     title = session.locator("#m2 .what").inner_text()
     assert focused(session) == title
-    session.keyboard.press("Enter")
+    with the_next_page(session):
+        session.keyboard.press("Enter")
     expect(session.locator("#moment")).to_have_text(title)
     expect(session.locator(CHOSEN)).to_have_text(title)
     session.keyboard.press("j")
-    session.keyboard.press("Enter")
+    with the_next_page(session):
+        session.keyboard.press("Enter")
     expect(session.locator(CHOSEN)).to_have_text(session.locator("#m3 .what").inner_text())
     session.keyboard.press("Escape")
     expect(session.locator(".detail")).to_have_count(0)
@@ -148,7 +158,8 @@ def test_a_row_far_down_stays_where_it_is_when_its_detail_opens(session: Page) -
     row = session.locator("#m60 .what a")
     row.scroll_into_view_if_needed()
     before = session.evaluate("scrollY")
-    row.click()
+    with the_next_page(session):
+        row.click()
     expect(session.locator(".detail")).to_be_visible()
     assert before > 500
     assert session.evaluate("scrollY") == before
