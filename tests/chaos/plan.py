@@ -143,6 +143,6 @@ TRIALS = (
     Trial(1, oversized=True),
     Trial(2, spool="always", oversized=True),
     Trial(3, spool="always", disk_full=True),
-    Trial(4, spool_max_bytes=2 * MIB, kills=0),  # what a killed process had evicted, it could not count
+    Trial(4, spool_max_bytes=MIB, kills=0),  # what a killed process had evicted, it could not count
     Trial(5, spool="always", kills=4),
 )
