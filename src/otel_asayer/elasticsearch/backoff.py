@@ -67,14 +67,14 @@ class Patience:
     - After `stop`, when the process ends: one try, until a second has passed without a sign of life; after a failure, none.
 
     A *prompt* one has a spool behind it, and what is not delivered at once waits there: usually one try of two seconds, and none while the
-    destination is down, but for one a minute; what drains the spool finds it up again. Where nothing waits, as when the disk is full, that finds
-    nothing out, and the next export tries.
+    destination is down, but for one a minute; what drains the spool finds it up again. Where nothing waits, that finds nothing out, and the next
+    export tries. While the spool takes nothing, as when its disk is full, patience is as if there were none.
 
     Two threads that read or write one of these attributes at once disagree about nothing but a single try.
     """
 
     def __init__(self, timeout: float, clock: Callable[[], float], *, prompt: bool = False) -> None:
-        self._prompt = prompt
+        self._has_spool = self._prompt = prompt
         self._timeout = timeout
         self._clock = clock
         self._down = False
@@ -114,6 +114,10 @@ class Patience:
     def nothing_waits(self) -> None:
         """Learn that the spool is empty: only an export can find the destination up again."""
         self._down = False
+
+    def spool_takes(self, anything: bool) -> None:  # noqa: FBT001 (the one thing there is to say)
+        """Learn whether the spool took what it was given last."""
+        self._prompt = self._has_spool and anything
 
     def stop(self) -> float:
         """Learn that the process ends; return the seconds that a request under way may still take."""

@@ -226,6 +226,7 @@ class Delivery:
             written = self.spool.write(operations, join=True) if self.spool else None
         except SpoolError as error:
             written, cause, reason = None, "spool", str(error)
+        self.patience.spool_takes(written is not None)
         if written is None:
             self.counters.add(Fate.DROPPED, len(operations), cause, reason)
             on_loss(operations, cause)
@@ -270,8 +271,10 @@ class Delivery:
         try:
             written, lease = self.spool.write_ahead(operations)
         except SpoolError as error:
+            self.patience.spool_takes(False)
             self._say_once("write ahead", f"Telemetry is sent without being written to the disk first: {error}")
             return None
+        self.patience.spool_takes(True)
         self.count_evicted(written)
         return lease
 

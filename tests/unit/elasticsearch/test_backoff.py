@@ -78,6 +78,20 @@ def test_a_short_try_is_no_longer_than_the_timeout(clock: Clock) -> None:
     assert patience.allow() == Allowance(0.5, repeat=False)
 
 
+def test_while_the_spool_takes_nothing_a_prompt_one_has_the_whole_timeout(clock: Clock) -> None:
+    patience = Patience(10.0, clock, prompt=True)
+    patience.spool_takes(False)
+    assert patience.allow() == Allowance(10.0, repeat=True)
+    patience.spool_takes(True)
+    assert patience.allow() == Allowance(2.0, repeat=False)
+
+
+def test_without_a_spool_nothing_that_it_takes_makes_one_prompt(clock: Clock) -> None:
+    patience = Patience(10.0, clock)
+    patience.spool_takes(True)
+    assert patience.allow() == Allowance(10.0, repeat=True)
+
+
 def test_where_nothing_waits_on_the_disk_a_prompt_one_tries_again(clock: Clock) -> None:
     patience = Patience(10.0, clock, prompt=True)
     patience.failed()

@@ -119,6 +119,17 @@ class TestOnFailure:
         assert world.deliver(A) is False
         assert world.delivery.counters.snapshot()[Count(Fate.DROPPED, "spool")] == 1
 
+    def test_while_the_disk_takes_nothing_an_export_goes_on_trying(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        pauses: list[float] = []
+        monkeypatch.setattr(world.delivery, "_wait", lambda _, seconds: pauses.append(seconds))
+        with monkeypatch.context() as full:
+            full.setattr(Spool, "write", refuse)
+            world.double.reply_with(Fault.RESET)
+            first_two = world.deliver(A), world.deliver(B)
+            world.double.reply_with(Fault.RESET, UNAVAILABLE)
+            assert (first_two, world.deliver(C)) == ((False, True), True)
+        assert (world.counts[Fate.DROPPED], pauses) == (1, [0.2, 0.4])
+
     def test_what_is_refused_for_good_lies_in_rejected_with_its_reason(self, world: World) -> None:
         world.double.reply_with(items(IMMENSE, 201))
         assert world.deliver(A, B) is False
@@ -343,14 +354,6 @@ class TestTheThread:
         world.double.reply_with(Fault.RESET, Fault.RESET)
         turns = Turns(world, drainer.notice)
         assert turns.run() == [("_ended", 1.0), ("_ended", 2.0)]
-
-    def test_where_the_disk_is_full_and_nothing_waits_the_next_export_tries_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        world = World(tmp_path)
-        world.double.reply_with(Fault.RESET)
-        monkeypatch.setattr(Spool, "write", refuse)
-        assert (world.deliver(A), world.deliver(B)) == (False, False)
-        Turns(world, lambda: world.deliver(C)).run()
-        assert world.counts == {Fate.DROPPED: 2, Fate.INDEXED: 1}
 
     def test_it_waits_longer_after_each_failure(self, tmp_path: Path) -> None:
         world = World(tmp_path)
