@@ -52,7 +52,7 @@ SERVERS = {
     "uvicorn": (*UVICORN, "--workers", "2", "workers_asgi:app"),
     "uWSGI": (*UWSGI, "--processes", "2"),
     "uWSGI, lazy": (*UWSGI, "--processes", "2", "--lazy-apps"),
-    "uWSGI, threads and fork hooks": (*UWSGI, "--processes", "2", "--threads", "2", "--py-call-uwsgi-fork-hooks"),
+    "uWSGI, fork hooks": (*UWSGI, "--processes", "2", "--py-call-uwsgi-fork-hooks"),
 }
 
 ENDINGS = {
