@@ -9,6 +9,7 @@ import orjson
 
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch import Client, ensure
+from otel_asayer.elasticsearch.keys import WRITER
 from otel_asayer.sources import LocalSource, open_source
 from otel_asayer.spool import LOCAL, Spool
 from otel_asayer.timeline import Selection, Stored
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from elasticsearch_server import Endpoint
 
 ARRIVAL_SECONDS = 30
-WRITER = {"writer": {"index": [{"names": ["logs-*", "traces-*", "asayer-logs-*"], "privileges": ["create_doc", "auto_configure"]}]}}
 
 
 class Store(Protocol):
@@ -106,7 +106,7 @@ class Cluster:
         if server.ca_certificate:
             variables["OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE"] = str(server.ca_certificate)
         if server.username:
-            variables["OTEL_EXPORTER_ELASTICSEARCH_API_KEY"] = server.create_api_key("otel-asayer-demo", WRITER)
+            variables["OTEL_EXPORTER_ELASTICSEARCH_API_KEY"] = server.create_api_key("otel-asayer-demo", {WRITER.name: WRITER.descriptor})
         return variables
 
     def documents(self, session_id: str, *, at_least: int) -> list[Stored]:

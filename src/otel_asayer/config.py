@@ -149,6 +149,11 @@ class Config:
         """Whether an Elasticsearch is configured."""
         return bool(self.endpoint or self.cloud_id)
 
+    @property
+    def destination(self) -> str:
+        """The Elasticsearch that is configured, for a person; nothing where there is none."""
+        return ", ".join(self.endpoint) or ("Elastic Cloud" if self.cloud_id else "")
+
     def __repr__(self) -> str:
         shown = (f"{f.name}={_MASK if _is_secret(f.name) and getattr(self, f.name) else repr(getattr(self, f.name))}" for f in fields(self))
         return f"Config({', '.join(shown)})"

@@ -50,7 +50,7 @@ def open_source(config: Config) -> Iterator[Source]:
         return
     with closing(Api.of(config)) as api:
         api.identify()
-        source = ElasticsearchSource(api, ", ".join(config.endpoint) or "Elastic Cloud")
+        source = ElasticsearchSource(api, config.destination)
         source.search.require("read")
         yield source
 

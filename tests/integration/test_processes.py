@@ -141,7 +141,7 @@ def stopped(process: int) -> Iterator[None]:
     os.kill(process, signal.SIGCONT)
 
 
-def ask(app: Application, *numbers: int, path: str = "work") -> Work:
+def ask(app: Application, *numbers: int, path: str = "jobs") -> Work:
     answers = [app.get(f"/{path}/{number}", X_Session_Id=SESSION) for number in numbers]
     return [(number, int(answer.body)) for number, answer in zip(numbers, answers, strict=True)]
 

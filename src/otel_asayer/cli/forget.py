@@ -77,7 +77,7 @@ class _Place(Protocol):
 
 class _InElasticsearch:
     def __init__(self, config: Config, api: Api) -> None:
-        self.name = ", ".join(config.endpoint) or "Elastic Cloud"
+        self.name = config.destination
         self._search = Search(api, (*OTEL_STREAMS, *REPLAY_STREAMS))
         api.identify()
         self._search.require(*_PRIVILEGES)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_usable
 from otel_asayer.cli.timeline_view import as_json, line, print_heading, print_line, print_link, print_timeline, service_width
@@ -35,7 +36,7 @@ _LATE_NS: Final = 600 * 1_000_000_000
 @click.command()
 @click.argument("session")
 @click.option("--service", "services", multiple=True, help="Only of this service; may be given several times.")
-@click.option("--level", type=click.Choice(["debug", "info", "warning", "error"]), default="debug", help="Only of this level and worse.")
+@click.option("--level", type=click.Choice(REPLAY_LEVELS), default="debug", help="Only of this level and worse.")
 @click.option("--since", callback=parse_offset, help="Only from this time after the session's start on: 90s, 1m30s, 1:30.")
 @click.option("--until", callback=parse_offset, help="Only up to this time after the session's start.")
 @click.option("--follow", "-f", is_flag=True, help="Go on, and show what comes. Ctrl-C ends it.")

@@ -50,6 +50,12 @@ class Identity(NamedTuple):
     serverless: bool = False
     """Whether it is Elastic's serverless one: always of today, whatever number it gives for old clients."""
 
+    @property
+    def release(self) -> tuple[int, ...]:
+        """Major and minor number; nothing of what is no version."""
+        found = re.match(r"([0-9]{1,4})\.([0-9]{1,4})", self.version)
+        return tuple(map(int, found.groups())) if found else ()
+
 
 class Api:
     """An Elasticsearch for a person's commands; close it after use (`contextlib.closing`).
@@ -136,16 +142,11 @@ class Api:
         told = answer.content.get("version")
         version = str(told.get("number", "")) if isinstance(told, dict) else ""
         serverless = isinstance(told, dict) and told.get("build_flavor") == "serverless"
-        if not serverless and _numbers(version) < OLDEST:
+        identity = Identity(version, str(answer.content.get("cluster_name", "")), serverless)
+        if not serverless and identity.release < OLDEST:
             oldest, found = ".".join(map(str, OLDEST)), version or "of an unknown version"
             raise ElasticsearchError(f"This is Elasticsearch {found}, and {oldest} is the oldest that is served: update it.")
-        return Identity(version, str(answer.content.get("cluster_name", "")), serverless)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Major and minor number; nothing of what is no version."""
-    found = re.match(r"([0-9]{1,4})\.([0-9]{1,4})", version)
-    return tuple(map(int, found.groups())) if found else ()
+        return identity
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:

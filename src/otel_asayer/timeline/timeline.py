@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.replay import ReplayLink
 from otel_asayer.session_id import SessionId, parse_session_id
 from otel_asayer.timeline.moments import Kind, moment_of
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
     from otel_asayer.timeline.moments import Moment
     from otel_asayer.timeline.stored import Stored
 
-__all__ = ["LEVELS", "Timeline"]
+__all__ = ["Timeline"]
 
-LEVELS: Final = ("debug", "info", "warning", "error")
 _NS_PER_MS: Final = 1_000_000
 _CLOCKS_NS: Final = 3_600 * 1_000_000_000
 _LONGEST_NS: Final = 7 * 24 * _CLOCKS_NS
@@ -81,7 +81,7 @@ class Timeline:
         until_ns: int | None = None,
     ) -> Timeline:
         """Return the moments of these services (none: all), of this level and worse, within these offsets from the session's start."""
-        levels = LEVELS[LEVELS.index(least_level) :]
+        levels = REPLAY_LEVELS[REPLAY_LEVELS.index(least_level) :]
         chosen = (
             moment
             for moment in self.moments

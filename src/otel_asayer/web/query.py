@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
+from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.documents import text_of
-from otel_asayer.timeline.timeline import LEVELS
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
@@ -30,7 +30,7 @@ class Query:
     """The filters, the part of the time, the page of the list, and the moment whose detail is shown. What makes no sense is not asked."""
 
     services: tuple[str, ...] = ()
-    level: str = LEVELS[0]
+    level: str = REPLAY_LEVELS[0]
     text: str = ""
     since_ns: int | None = None
     until_ns: int | None = None
@@ -49,7 +49,7 @@ class Query:
             since_ns = until_ns = None
         return cls(
             services=tuple(given.getlist("service")),
-            level=level if level in LEVELS else LEVELS[0],
+            level=level if level in REPLAY_LEVELS else REPLAY_LEVELS[0],
             text=given.get("text", "").strip()[:_MOST_TEXT],
             since_ns=since_ns,
             until_ns=until_ns,
@@ -60,7 +60,7 @@ class Query:
     @property
     def is_filtered(self) -> bool:
         """Whether not everything is shown."""
-        return bool(self.services or self.text or self.level != LEVELS[0] or self.is_part)
+        return bool(self.services or self.text or self.level != REPLAY_LEVELS[0] or self.is_part)
 
     @property
     def is_part(self) -> bool:
@@ -71,7 +71,7 @@ class Query:
         """Return the address of the same page with these changes, relative to it."""
         changed = replace(self, **changes)
         pairs = [("service", service) for service in changed.services]
-        pairs += [("level", changed.level)] if changed.level != LEVELS[0] else []
+        pairs += [("level", changed.level)] if changed.level != REPLAY_LEVELS[0] else []
         pairs += [("text", changed.text)] if changed.text else []
         numbers = (("since", changed.since_ns), ("until", changed.until_ns), ("page", changed.page))
         pairs += [(name, str(number)) for name, number in numbers if number is not None]

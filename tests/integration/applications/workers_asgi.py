@@ -10,7 +10,7 @@ from opentelemetry import trace
 app = FastAPI()
 
 
-@app.get("/work/{number}")
+@app.get("/jobs/{number}")
 async def work(number: int) -> int:
     trace.get_current_span().set_attributes({"work": number, "worker": os.getpid()})
     return os.getpid()

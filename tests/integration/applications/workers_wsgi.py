@@ -11,7 +11,7 @@ from opentelemetry import trace
 app = Flask(__name__)
 
 
-@app.get("/work/<int:number>")
+@app.get("/jobs/<int:number>")
 def work(number: int) -> str:
     trace.get_current_span().set_attributes({"work": number, "worker": os.getpid()})
     return str(os.getpid())

@@ -39,13 +39,12 @@ def check_endpoints(config: Config, *, seconds: float) -> Iterator[Verdict]:
 
 
 def _answers(config: Config, seconds: float) -> Verdict:
-    name = ", ".join(config.endpoint) or "Elastic Cloud"
     with closing(Api.of(config, timeout=seconds)) as api:
         try:
             api.ask("GET", "/")
         except ElasticsearchError as error:
             return problem(str(error))
-        return ok(f"{name} answers")
+        return ok(f"{config.destination} answers")
 
 
 def check_version(subject: Subject) -> Iterator[Verdict]:
@@ -53,17 +52,13 @@ def check_version(subject: Subject) -> Iterator[Verdict]:
     identity = subject.reader.identify()
     if identity is None:
         yield skipped("the key may not ask for it")
-    elif not identity.serverless and _release(identity.version) < _NEEDED_FOR_TEMPLATES:
+    elif not identity.serverless and identity.release < _NEEDED_FOR_TEMPLATES:
         yield warning(
             f"Elasticsearch {identity.version} does not take our templates for spans and log records, which need 8.15",
             "Update it, or install templates of your own for traces-*.otel-* and logs-*.otel-*",
         )
     else:
         yield ok(f"Elasticsearch {'Serverless' if identity.serverless else identity.version}, cluster {identity.cluster}")
-
-
-def _release(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
 
 
 def check_tls(config: Config, *, now: datetime) -> Iterator[Verdict]:
