@@ -57,7 +57,7 @@ def main() -> int:
     recorded = shop.large(time.time_ns() // 1_000_000 - 3_600_000, parser.parse_args().documents)
     selection = Selection(session_id=recorded.session_id)
     with tempfile.TemporaryDirectory(prefix="otel-asayer-page-") as folder:
-        shop.write(Path(folder), recorded.operations())
+        shop.write(Path(folder), recorded.operations)
         start = time.perf_counter()
         story = Reader(Config.from_environment({}, spool_directory=folder)).story(selection)
         print(f"{len(story.timeline.moments):,} moments read in {time.perf_counter() - start:.2f} s\n")

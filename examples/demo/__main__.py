@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from otel_asayer.cli.timeline_view import print_timeline
-from otel_asayer.session_id import EPOCH_MS, SessionId, require_session_id
+from otel_asayer.session_id import SessionId, id_of_session_from
 from otel_asayer.timeline import Kind, Timeline
 
 from examples.demo import screen
@@ -38,11 +38,6 @@ SPANS, DOCUMENTS, REPLAY_RECORDS = 12, 20, 16
 """What four requests of the session must leave: spans; spans, span events and log records; replay records."""
 
 SIGNATURE = "ovJ2jwk7BEAZr3hB1GgCdXkXTF3W4c4sndRrpZevt3q"
-
-
-def new_session(now_ms: int) -> SessionId:
-    """An id as the tracker's server gives it, for a session that began ten seconds ago."""
-    return require_session_id((now_ms - 10_000 - EPOCH_MS) << 24 | 1 << 8 | now_ms % 256)
 
 
 def as_token(session_id: SessionId, now_ms: int) -> str:
@@ -112,7 +107,7 @@ def checks(store: Store, found: Timeline, records: list[dict[str, Any]], stamped
 
 def demo(console: Console, store: Store, folder: Path) -> bool:
     now_ms = time.time_ns() // 1_000_000
-    session_id = new_session(now_ms)
+    session_id = id_of_session_from(now_ms - 10_000)
     console.print(screen.title("Five requests", f"to two Flask services under opentelemetry-instrument, session {session_id}"))
     sent = list(run_shop(store, browser_requests(session_id, as_token(session_id, now_ms)), folder))
     console.print(screen.requests_table(sent))

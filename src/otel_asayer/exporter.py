@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.documents import Encoded
 
-__all__ = ["ElasticsearchLogRecordExporter", "ElasticsearchSpanExporter"]
+__all__ = ["ElasticsearchLogRecordExporter", "ElasticsearchSpanExporter", "encoder_of"]
 
 _Record = TypeVar("_Record")
 
@@ -126,7 +126,7 @@ class _Path:
         self._exported = False
         self._closed = False
         self._stop = partial(_stop, config)  # no method: the exit handlers must not keep an exporter alive that nobody uses
-        self.encoder = Encoder(_document_settings(config), _random_id)
+        self.encoder = encoder_of(config)
         make_audible()
         if not config.closed:  # what closes it is listed by the start-up message, which comes after this
             delivery.shared(config).announce()
@@ -208,8 +208,10 @@ def _stop(config: Config) -> None:
     delivery.shared(config).stop()
 
 
-def _document_settings(config: Config) -> DocumentSettings:
-    return DocumentSettings(config.dataset, config.namespace, config.replay_url, config.replay_records, config.replay_level)
+def encoder_of(config: Config) -> Encoder:
+    """Return what makes documents by these settings, with `_id`s of its own for log records."""
+    settings = DocumentSettings(config.dataset, config.namespace, config.replay_url, config.replay_records, config.replay_level)
+    return Encoder(settings, _random_id)
 
 
 def _random_id() -> str:

@@ -21,7 +21,7 @@ from typing import Final, final
 
 from otel_asayer.errors import InvalidSessionIdError
 
-__all__ = ["EPOCH_MS", "SessionId", "parse_session_id", "require_session_id"]
+__all__ = ["EPOCH_MS", "SessionId", "id_of_session_from", "parse_session_id", "require_session_id"]
 
 EPOCH_MS: Final = 1_550_000_000_000
 """Milliseconds since 1970 at which the trackers' own clock starts."""
@@ -106,3 +106,13 @@ def require_session_id(value: str | int, *, opaque: bool = False) -> SessionId:
             "returns it. Ids of another form need OTEL_ASAYER_OPAQUE_SESSION_IDS=true."
         )
     return session_id
+
+
+def id_of_session_from(started_at_ms: int, number: int = 1) -> SessionId:
+    """Return an id as a tracker's server gives it.
+
+    Args:
+        started_at_ms: when the session starts, in milliseconds since 1970; at the earliest one after `EPOCH_MS`.
+        number: tells sessions of one millisecond apart, from 0 to 2**24 - 1.
+    """
+    return require_session_id((started_at_ms - EPOCH_MS) << _TIMESTAMP_SHIFT | number)

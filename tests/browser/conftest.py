@@ -53,9 +53,9 @@ def serving(root: Path) -> Iterator[str]:
             process.send_signal(signal.SIGINT)
 
 
-def _served(folder: Path, make: Callable[[int], shop.Shop]) -> Iterator[tuple[str, str]]:
+def _served(folder: Path, make: Callable[[int], shop.Recorded]) -> Iterator[tuple[str, str]]:
     recorded = make(time.time_ns() // 1_000_000 - HOUR_MS)
-    shop.write(folder, recorded.operations())
+    shop.write(folder, recorded.operations)
     with serving(folder) as address:
         yield address, recorded.session_id
 

@@ -17,7 +17,7 @@ PICTURE = Path(__file__).parents[2] / "docs" / "images" / "session-page.png"
 def main() -> None:
     recorded = shop.small(time.time_ns() // 1_000_000 - HOUR_MS)
     with tempfile.TemporaryDirectory(prefix="otel-asayer-page-") as folder, sync_playwright() as playwright:
-        shop.write(Path(folder), recorded.operations())
+        shop.write(Path(folder), recorded.operations)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
         with serving(Path(folder)) as address:
             page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")

@@ -22,7 +22,8 @@ from otel_asayer.testing import ElasticsearchDouble, status
 
 from elasticsearch_server import NodeConfig, running
 from instrumented import free_port
-from store import WRITER
+from readers import Gen3Reader
+from store import READER, WRITER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +36,13 @@ START_NS = 1_706_063_259_324_000_000
 STREAMS = ["logs-*", "traces-*", "asayer-logs-*"]
 VIEWER = {"viewer": {"cluster": ["monitor"], "index": [{"names": STREAMS, "privileges": ["read", "view_index_metadata"]}]}}
 DELETER = {"deleter": {"index": [{"names": STREAMS, "privileges": ["read", "delete"]}]}}
-COMMANDS = {"timeline": ["timeline", SESSION], "errors": ["errors"], "forget": ["forget", SESSION, "--yes"], "drain": ["spool", "drain"]}
+COMMANDS = {
+    "timeline": ["timeline", SESSION],
+    "errors": ["errors"],
+    "forget": ["forget", SESSION, "--yes"],
+    "drain": ["spool", "drain"],
+    "demo": ["demo"],
+}
 
 
 @dataclass
@@ -198,6 +205,30 @@ def test_with_a_writers_key_the_answer_is_not_allowed_and_never_nothing(node: Pr
 def test_with_a_viewers_key_nothing_is_forgotten(node: Prepared) -> None:
     result = node.run(COMMANDS["forget"], key=node.viewer)
     assert (result.exit_code, "'delete' on " in result.output) == (1, True)
+
+
+def test_a_demo_is_shown_to_who_has_the_viewers_key_too(node: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_ASAYER_VIEWER_API_KEY", node.viewer)
+    result = node.run(["demo"], key=node.writer)
+    assert (result.exit_code, "✖ storefront.payment.PaymentDeclinedError: card declined for 349.80 EUR" in result.output) == (0, True)
+
+
+def test_a_demo_is_found_as_openreplay_asks_for_it(node: Prepared) -> None:
+    result = node.run(["demo", "--json"], key=node.writer)
+    rows = Gen3Reader(node.server, node.server.create_api_key("reader", READER)).rows(json.loads(result.output)["session_id"])
+    assert "error" in {row.level for row in rows}
+
+
+def test_a_demo_is_written_with_the_writers_key_alone(node: Prepared) -> None:
+    result = node.run(["demo"], key=node.writer)
+    assert result.exit_code == 0
+    assert "may not read what it wrote: set OTEL_ASAYER_VIEWER_API_KEY to see the timeline." in result.output
+
+
+def test_a_demo_with_a_key_that_may_not_write_says_which_rights_it_needs(node: Prepared) -> None:
+    result = node.run(["demo"], key=node.viewer)
+    assert result.exit_code == 1
+    assert "needs the privileges create_doc and auto_configure on logs-*, traces-* and asayer-logs-*" in result.output
 
 
 def test_with_a_viewers_key_nothing_is_drained_and_nothing_is_lost(node: Prepared, tmp_path: Path) -> None:

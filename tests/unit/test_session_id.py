@@ -4,7 +4,7 @@ import pickle
 import pytest
 
 from otel_asayer.errors import InvalidSessionIdError
-from otel_asayer.session_id import SessionId, parse_session_id, require_session_id
+from otel_asayer.session_id import SessionId, id_of_session_from, parse_session_id, require_session_id
 
 SESSION_ID = "2618307011354435587"
 TOKEN = "jw4wdfpgqhoj.3az.lrraavgc.ovJ2jwk7BEAZr3hB1GgCdXkXTF3W4c4sndRrpZevt3q"
@@ -195,3 +195,11 @@ def test_a_session_id_survives_copying() -> None:
 def test_a_session_id_takes_no_further_attributes() -> None:
     with pytest.raises(AttributeError):
         SessionId(SESSION_ID).note = "x"  # type: ignore[attr-defined]
+
+
+def test_an_id_that_is_made_tells_when_its_session_started() -> None:
+    assert id_of_session_from(1_795_536_236_662).started_at_ms == 1_795_536_236_662
+
+
+def test_ids_of_one_millisecond_differ_by_their_numbers() -> None:
+    assert id_of_session_from(1_795_536_236_662, 2) != id_of_session_from(1_795_536_236_662, 3)

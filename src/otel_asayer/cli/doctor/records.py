@@ -18,12 +18,9 @@ from otel_asayer.attributes import SESSION_ID
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
 from otel_asayer.cli.doctor.readers import FORM
 from otel_asayer.documents import DocumentSettings, Encoder
-from otel_asayer.elasticsearch import Unreachable
-from otel_asayer.elasticsearch.bulk import Finding, Malformed, Outcome, judge_request, parse_answer, target
-from otel_asayer.elasticsearch.explain import explain_unreachable
 from otel_asayer.elasticsearch.inventory import BEARERS, clash_of
 from otel_asayer.elasticsearch.template_bodies import READERS_ALIAS
-from otel_asayer.errors import ElasticsearchError
+from otel_asayer.elasticsearch.writing import write
 from otel_asayer.session_id import EPOCH_MS
 
 if TYPE_CHECKING:
@@ -61,26 +58,11 @@ class Record(NamedTuple):
 
 def check_write(subject: Subject, record: Record) -> Iterator[Verdict]:
     """Send the record as the exporter sends."""
-    finding = _send(subject, record.operation)
-    if finding.outcome in (Outcome.INDEXED, Outcome.DUPLICATE):
-        yield ok(f"one is written to {subject.replay_stream}")
-    else:
+    findings = write(subject.client, subject.config, [record.operation], timeout=subject.seconds)
+    for finding in findings:
         yield problem(f"Elasticsearch does not take a replay record in {subject.replay_stream}: {finding}", finding.advice)
-
-
-def _send(subject: Subject, operation: bytes) -> Finding:
-    try:
-        response = subject.client.request("POST", f"{target(subject.config.pipeline)}&refresh=true", operation, timeout=subject.seconds)
-    except Unreachable as failure:
-        raise ElasticsearchError(explain_unreachable(failure.reason)) from None
-    whole = judge_request(response.status, response.body)
-    if whole.outcome is not Outcome.INDEXED:
-        return whole
-    try:
-        answer = parse_answer(response.body, 1)
-    except Malformed as error:
-        raise ElasticsearchError(f"Elasticsearch's answer to a bulk request cannot be read: {error}. Is a proxy in between?") from None
-    return answer.others[0][1] if answer.others else whole
+    if not findings:
+        yield ok(f"one is written to {subject.replay_stream}")
 
 
 def check_alias(subject: Subject) -> Iterator[Verdict]:
