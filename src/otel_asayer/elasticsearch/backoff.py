@@ -22,6 +22,8 @@ _PROBE: Final = 2.0
 """Seconds for the one try of an export while the destination is down."""
 _LONG_PROBE_EVERY: Final = 60.0
 """Seconds between tries that may last the whole timeout while the destination is down: a server that is only slow must be found up again."""
+_LONGEST_ASKED: Final = 3600.0
+"""Seconds that a server can ask to wait: a proxy's number without measure must not end delivery, and threads cannot wait for every number."""
 _FAREWELL: Final = 1.0
 """Seconds without a sign of life from the server after which a process that ends gives up."""
 
@@ -43,12 +45,12 @@ def _jitter(random: Callable[[], float], bound: float, longest: float) -> Iterat
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds that an answer asks to wait, or 0.
+    """Return the seconds that an answer asks to wait, an hour at most, or 0.
 
     A date counts as nothing: it would have to be compared with a clock that may be wrong, and Elasticsearch sends none.
     """
     text = headers.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdecimal() else 0.0
+    return min(float(text), _LONGEST_ASKED) if text.isascii() and text.isdecimal() else 0.0
 
 
 class Allowance(NamedTuple):

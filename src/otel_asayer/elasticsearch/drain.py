@@ -2,8 +2,8 @@
 
 It looks at the folder once when the process first exports, then every half minute, so that what another process left behind, killed or ended,
 is delivered too; and soon after an export of its own process had to put something there. A failed try is followed by a pause of full jitter, up
-to a minute, or what Elasticsearch asks for. The pauses begin anew after a pass that delivered something: where one request in ten fails, a
-large spool is never emptied in one pass, and is drained all the same.
+to a minute, or what Elasticsearch asks for, up to an hour. The pauses begin anew after a pass that delivered something: where one request in ten
+fails, a large spool is never emptied in one pass, and is drained all the same.
 
 A body whose documents wait for somebody to mend a key or a template goes to the end of the line, so that it does not hold up the others; a
 pass ends where it meets what it put there.

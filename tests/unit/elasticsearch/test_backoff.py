@@ -51,6 +51,8 @@ def test_each_pause_draws_anew() -> None:
     [
         ({"retry-after": "3"}, 3.0),
         ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "3601"}, 3600.0),
+        ({"retry-after": "9" * 400}, 3600.0),
         ({}, 0.0),
         ({"retry-after": ""}, 0.0),
         ({"retry-after": "-3"}, 0.0),
@@ -59,7 +61,7 @@ def test_each_pause_draws_anew() -> None:
         ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0),
     ],
 )
-def test_the_server_asks_to_wait_in_seconds_and_in_nothing_else(headers: dict[str, str], seconds: float) -> None:
+def test_the_server_asks_to_wait_in_seconds_up_to_an_hour_and_in_nothing_else(headers: dict[str, str], seconds: float) -> None:
     assert retry_after(headers) == seconds
 
 

@@ -376,6 +376,12 @@ class TestTheThread:
         world.double.reply_with(status(503, retry_after=45))
         assert Turns(world).run() == [("_ended", 45.0)]
 
+    def test_it_waits_no_longer_than_a_thread_can(self, tmp_path: Path) -> None:
+        world = World(tmp_path)
+        world.spool.write([A])
+        world.double.reply_with(status(503, retry_after=99_999_999_999))
+        assert Turns(world).run() == [("_ended", 3600.0)]
+
     @pytest.mark.parametrize("error", [SpoolError("The folder is gone."), RuntimeError("a defect")])
     def test_no_failure_ends_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         world = World(tmp_path)
