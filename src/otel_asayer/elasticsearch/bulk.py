@@ -30,7 +30,7 @@ _FAILURE_STORE: Final = b'"failure_store"'
 _STATUS: Final = b'"status":'
 _MAX_REASON: Final = 300
 _QUOTED: Final = re.compile(
-    r" in document with id '|\.? Preview of field's value:|\s*at \[Source:|\.? The prefix of the first immense term is:|(?<=: id )\["
+    r" in document with id '|\.? Preview of field's value:|at \[Source:|\.? The prefix of the first immense term is:|(?<=: id )\["
 )
 _POSITION: Final = re.compile(r"(?:\[\d+:\d+\] )+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")

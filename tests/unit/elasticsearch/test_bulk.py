@@ -178,6 +178,7 @@ class TestReasons:
             ),
             ("line\r\nfeed\x1b[31m", "line feed [31m"),
             ("x" * 1000, "x" * 300),
+            (f"failed to parse [{' ' * 500_000}]", "failed to parse ["),
         ],
     )
     def test_a_reason_never_shows_a_value_or_one_documents_place(self, reason: str, kept: str) -> None:
