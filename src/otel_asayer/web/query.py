@@ -91,7 +91,8 @@ class Query:
 
 
 def _holds(moment: Moment, needle: str) -> bool:
-    return needle in moment.title.casefold() or any(needle in text_of(value).casefold() for value in moment.attributes.values())
+    texts = (moment.title, moment.body, *map(text_of, moment.attributes.values()))
+    return any(needle in text.casefold() for text in texts)
 
 
 def _whole(text: str) -> int | None:

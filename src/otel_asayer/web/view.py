@@ -57,9 +57,7 @@ class Detail:
     @property
     def text(self) -> str:
         """The body of a log record, where its title is not the whole of it."""
-        body = self.moment.document.source.get("body")
-        whole = text_of(body["text"]) if isinstance(body, dict) and "text" in body else ""
-        return "" if whole == self.moment.title else _cut(whole)
+        return "" if self.moment.body == self.moment.title else _cut(self.moment.body)
 
     @property
     def stack(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -129,6 +130,12 @@ def test_a_span_shows_what_it_is_inside_of() -> None:
 
 def test_a_log_record_shows_all_of_its_lines() -> None:
     assert "first\nsecond" in detail(page(log("first\nsecond", 0, named="two")).get(f"/session/{SESSION}?moment=two"))
+
+
+def test_a_log_record_shows_the_whole_of_a_body_with_structure() -> None:
+    stored = log("", 0, named="map")
+    stored = replace(stored, source={**stored.source, "body": {"structured": {"key": "x" * 1000, "end": "of it"}}})
+    assert '"end":"of it"' in detail(page(stored).get(f"/session/{SESSION}?moment=map"))
 
 
 def test_an_enormous_value_is_cut() -> None:

@@ -25,6 +25,7 @@ TIMELINE = Timeline.of([
     log("Adding LAMP", 10, service="shop"),
     log("table is slow", 50, service="pricing", severity=13, having={"db.statement": "SELECT lamp"}),
     log("broken", 900, service="pricing", severity=17),
+    log("pricing ends\nwith three bulbs", 950, service="pricing"),
 ])  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def test_what_makes_no_sense_is_not_asked(given: str) -> None:
 
 
 def test_services_are_those_that_are_named() -> None:
-    assert titles(Query(services=("pricing",))) == ["table is slow", "broken"]
+    assert titles(Query(services=("pricing",))) == ["table is slow", "broken", "pricing ends"]
 
 
 def test_a_level_is_this_one_and_worse() -> None:
@@ -58,12 +59,16 @@ def test_text_is_found_in_titles_and_attributes_in_any_case() -> None:
     assert titles(Query(text="Lamp")) == ["Adding LAMP", "table is slow"]
 
 
+def test_text_is_found_behind_the_first_line_of_a_log_record() -> None:
+    assert titles(Query(text="bulbs")) == ["pricing ends"]
+
+
 def test_a_part_of_the_time_has_what_reaches_into_it() -> None:
     assert titles(Query(since_ns=40_000_000, until_ns=60_000_000)) == ["GET /cart", "table is slow"]
 
 
 def test_a_part_may_be_open_at_either_end() -> None:
-    assert (titles(Query(since_ns=800_000_000)), titles(Query(until_ns=20_000_000))) == (["broken"], ["GET /cart", "Adding LAMP"])
+    assert (titles(Query(since_ns=800_000_000)), titles(Query(until_ns=20_000_000))) == (["broken", "pricing ends"], ["GET /cart", "Adding LAMP"])
 
 
 def test_pages_have_the_paths_of_what_they_show() -> None:
