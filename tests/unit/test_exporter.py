@@ -298,6 +298,16 @@ class TestQueues:
             span_exporter._path.drop_items(1)
 
 
+def test_an_exporter_that_is_shut_down_has_no_exit_handler_any_more(
+    span_exporter: ElasticsearchSpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered: list[object] = [span_exporter._path._stop]
+    with monkeypatch.context() as patched:
+        patched.setattr("atexit.unregister", registered.remove)
+        span_exporter.shutdown()
+    assert registered == []
+
+
 class TestNoLoops:
     """What an export does must not become telemetry that the next export sends."""
 

@@ -97,6 +97,13 @@ def test_a_header_of_the_application_that_is_no_session_is_left_to_requests() ->
     assert seen_there[0]["x-session-id"] == "a login"
 
 
+@pytest.mark.usefixtures("_instrumented")
+def test_redirects_are_guarded_once() -> None:
+    guarded = requests.sessions.SessionRedirectMixin.rebuild_auth
+    guard_redirects()
+    assert requests.sessions.SessionRedirectMixin.rebuild_auth is guarded
+
+
 def test_headers_that_cannot_be_read_raise_nothing() -> None:
     class Hostile(dict[str, Any]):
         def get(self, *_: Any) -> Any:

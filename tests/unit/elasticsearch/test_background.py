@@ -64,6 +64,10 @@ def test_a_call_that_hangs_does_not_hold_up_the_next(calls: Calls, released: thr
     assert calls.run(lambda: 42, 10) == 42
 
 
+def test_calls_that_are_over_count_no_more(calls: Calls) -> None:
+    assert [calls.run(lambda: 42, 10) for _ in range(9)] == [42] * 9
+
+
 def test_no_more_threads_than_eight_hang(calls: Calls, released: threading.Event) -> None:
     for _ in range(8):
         with pytest.raises(GivenUp):

@@ -234,6 +234,9 @@ class TestRequests:
     def test_an_answer_of_something_in_between_is_not_repeated(self) -> None:
         assert str(judge_request(502, b"<html>Authorization: ApiKey c2VjcmV0")) == "http 502"
 
+    def test_a_refused_key_is_advised_to_be_replaced(self) -> None:
+        assert judge_request(401, b"").advice.startswith("Set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or the file, user or token in its place")
+
     def test_a_refused_key_is_told_with_elasticsearchs_reason(self) -> None:
         assert str(request_finding(401, "security_exception", "missing authentication credentials")) == (
             "http 401, security_exception: missing authentication credentials"

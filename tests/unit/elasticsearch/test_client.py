@@ -233,6 +233,30 @@ class TestFaults:
             parts = reason(connect(endpoint=f"{double.url},{other.url}"), 0.1).split("; ")
         assert sorted(part.partition(": ")[0] for part in parts) == sorted([double.url, other.url])
 
+    def test_endpoints_share_the_time_that_is_left(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        client = connect(endpoint=f"{DEAD},{DEAD}/b")
+        client.connect()
+        given: list[float] = []
+
+        def fail(*_: object, request_timeout: float, **__: object) -> None:
+            given.append(request_timeout)
+            raise ValueError
+
+        for node in client._nodes:
+            monkeypatch.setattr(node, "perform_request", fail)
+        reason(client, 10)
+        assert given[0] <= 5 < given[1]
+
+    def test_connections_of_a_pool_that_was_emptied_are_not_waited_for(self, connect: Connect) -> None:
+        """urllib3 empties its pools when the interpreter ends, before the SDK exports what is left."""
+        client = connect()
+        post(client)
+        pool: Any = client._nodes[0].pool  # type: ignore[attr-defined]
+        while not pool.pool.empty():
+            if connection := pool.pool.get_nowait():
+                connection.close()
+        assert post(client) == 200
+
     def test_every_endpoint_that_failed_is_named(self, connect: Connect) -> None:
         parts = reason(connect(endpoint=f"{DEAD},{DEAD}/b")).split("; ")
         assert sorted(parts) == [f"{DEAD}/b: [Errno 111] Connection refused", f"{DEAD}: [Errno 111] Connection refused"]

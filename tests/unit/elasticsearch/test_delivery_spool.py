@@ -196,6 +196,11 @@ class TestSalvage:
         world.double.reply_with(items(MAPPING), items(MAPPING))
         assert (world.deliver(A), world.counts) == (False, {Fate.SALVAGED: 1, Fate.REJECTED: 1})
 
+    def test_a_document_that_is_salvaged_twice_counts_once(self, world: World) -> None:
+        world.double.reply_with(items(MAPPING), items(MAPPING))
+        world.deliver(A.replace(b'{"a":"a"}', b'{"a":"a","b":"b"}'))
+        assert world.counts == {Fate.INDEXED: 1, Fate.SALVAGED: 1}
+
     def test_a_salvaged_document_that_does_not_arrive_is_kept_in_its_new_form(self, world: World) -> None:
         world.double.reply_with(items(MAPPING), Fault.RESET)
         world.deliver(A)
@@ -369,6 +374,16 @@ class TestTheThread:
         world.double.reply_with(Fault.RESET, Fault.RESET, items(201), Fault.RESET)
         turns = Turns(world, nothing, nothing)
         assert turns.run() == [("_ended", 1.0), ("_ended", 2.0), ("_ended", 1.0)]
+
+    def test_where_nothing_waits_any_more_the_next_export_tries(self, tmp_path: Path) -> None:
+        world = World(tmp_path)
+        world.double.reply_with(Fault.RESET)
+        world.deliver(A)
+        drained_by_another = world.spool.lease()
+        assert drained_by_another
+        drained_by_another.done()
+        Turns(world, lambda: world.deliver(B)).run()
+        assert world.ids == ["a", "b"]
 
     def test_it_waits_as_long_as_elasticsearch_asks(self, tmp_path: Path) -> None:
         world = World(tmp_path)

@@ -34,6 +34,10 @@ def test_a_clash_tells_what_has_the_very_name(kind: str, indices: list[str], str
     assert clash_of(resolved) == Clash(kind)
 
 
+def test_what_has_another_name_is_no_clash() -> None:
+    assert clash_of({"indices": [{"name": "logs-2024"}], "data_streams": [{"name": "logs-app-default"}], "aliases": []}) is None
+
+
 def test_the_mapping_of_our_template_lacks_nothing_of_itself() -> None:
     for template in (TRACES, LOGS, REPLAY):
         properties = template.body["template"]["mappings"]["properties"]

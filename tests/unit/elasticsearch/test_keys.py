@@ -108,6 +108,10 @@ class TestAsker:
     def test_a_user_is_known_by_name(self) -> None:
         assert self.asker(200, {"username": "jane", "authentication_type": "realm"}) == JANE
 
+    def test_refused_credentials_are_refused_whatever_their_name_says(self) -> None:
+        with pytest.raises(NotAllowedError, match="Elasticsearch refuses the credentials"):
+            self.asker(401, {"error": {"reason": "unable to authenticate user [security is not enabled] for REST request"}})
+
     def test_an_api_key_is_known_as_one(self) -> None:
         assert self.asker(200, {"username": "jane", "authentication_type": "api_key"}).is_api_key
 

@@ -104,6 +104,11 @@ def test_beyond_the_limit_exceptions_are_counted() -> None:
     assert asked(double)[-2:] == [("DELETE", "/_pit"), ("POST", f"{TARGET}/_count")]
 
 
+def test_exceptions_that_were_deleted_before_they_were_counted_are_some_all_the_same() -> None:
+    found, _ = search(OPENED, page(1, 2, 3), CLOSED, counted(1))
+    assert found.exceptions(0, 2)[1] == 2
+
+
 def test_documents_are_counted_after_a_refresh_whether_that_is_allowed_or_not() -> None:
     found, double = search(DENIED, counted(3))
     assert found.count(SESSION) == 3

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 import pytest
 
-from otel_asayer.web.guard import hosts_of
+from otel_asayer.web.guard import Guard, hosts_of
 from unit.web.support import HOST, Page, Store, log
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
 
 POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -13,6 +19,10 @@ POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self
 @pytest.fixture
 def page() -> Page:
     return Page(Store([log("hello", 0)]))
+
+
+async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("an application that nobody may ask was asked")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8321", "localhost:8321", "LOCALHOST:8321", "[::1]:8321"])
@@ -27,6 +37,21 @@ def test_another_host_is_refused(page: Page, host: str) -> None:
         400,
         "This page is served on loopback only, under the address that `otel-asayer serve` prints.\n",
     )
+
+
+def test_two_hosts_are_none() -> None:
+    """Which of them a proxy in between went by, nobody knows."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    scope = {"type": "http", "method": "GET", "headers": [(b"host", HOST.encode()), (b"host", b"attacker.example")]}
+    asyncio.run(Guard(nobody, hosts_of(8321))(scope, receive, send))
+    assert sent[0]["status"] == 400
 
 
 def test_the_usual_port_needs_not_be_named() -> None:
@@ -76,5 +101,6 @@ def test_a_link_from_anywhere_leads_here(page: Page) -> None:
     assert page.get("/", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status_code == 200
 
 
-def test_another_origin_loads_nothing_from_here(page: Page) -> None:
-    assert page.get("/", sec_fetch_site="cross-site", sec_fetch_mode="no-cors").status_code == 403
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_origin_loads_nothing_from_here(page: Page, site: str) -> None:
+    assert page.get("/", sec_fetch_site=site, sec_fetch_mode="no-cors").status_code == 403
