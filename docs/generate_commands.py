@@ -60,7 +60,7 @@ def _described(value: Any, name: str) -> str:
         return f"`{name} = {value!r}`\n"
     text = f"```text\n{name}{_signature(value)}\n\n{inspect.getdoc(value) or ''}\n```\n"
     if inspect.isclass(value):
-        text += "".join(_methods(value))
+        text += "".join(_members(value))
     return text
 
 
@@ -72,10 +72,16 @@ def _signature(value: Any) -> str:
         return ""
 
 
-def _methods(cls: type) -> Iterator[str]:
+def _members(cls: type) -> Iterator[str]:
+    """Its own methods and properties, as far as they are documented."""
     for name, member in vars(cls).items():
-        if not name.startswith("_") and inspect.isfunction(member) and member.__doc__:
-            yield f"\n```text\n{cls.__name__}.{name}{_signature(member)}\n\n{inspect.getdoc(member)}\n```\n"
+        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)) and member.__doc__:
+            yield f"\n```text\n{cls.__name__}.{name}{_called(member)}\n\n{inspect.getdoc(member)}\n```\n"
+
+
+def _called(member: Any) -> str:
+    """The signature of a method; the type of a property's value."""
+    return f": {inspect.signature(member.fget).return_annotation}" if isinstance(member, property) else _signature(member)
 
 
 def main() -> int:

@@ -29,16 +29,14 @@ class SessionSampler(Sampler):
     """Records and samples every span of a session, and of all other traces a share.
 
     The parent's decision is not asked: a span of a session is kept even where the caller dropped the trace, and then begins a trace without its
-    beginning. `ParentBasedSessionSampler` asks it.
+    beginning. `otel_asayer.sampler.ParentBasedSessionSampler` asks it.
+
+    Args:
+        arg: the share of traces without a session that is kept, from 0 to 1, as a number or as text. None or nothing means 1; what is no such
+            number also means 1, with a warning, for a sampler that raises is replaced by the SDK's default one.
     """
 
     def __init__(self, arg: float | str | None = None) -> None:
-        """Keep the share `arg` of traces without a session.
-
-        Args:
-            arg: from 0 to 1, as a number or as text. None or nothing means 1; what is no such number also means 1, with a warning, for a
-                sampler that raises is replaced by the SDK's default one.
-        """
         self._others = TraceIdRatioBased(_ratio(arg))
 
     def should_sample(  # noqa: PLR0913, PLR0917 (the SDK's signature)
@@ -64,10 +62,12 @@ class ParentBasedSessionSampler(ParentBased):
     """`SessionSampler` for the first span of a trace; every other span follows its parent.
 
     A request that arrives with a session *and* with an unsampled parent from another service stays unsampled: the caller has decided.
+
+    Args:
+        arg: the share of traces that begin without a session that is kept, as that of `SessionSampler`.
     """
 
     def __init__(self, arg: float | str | None = None) -> None:
-        """Keep the share `arg` of traces that begin without a session, as `SessionSampler` does."""
         super().__init__(root=SessionSampler(arg))
 
 

@@ -41,8 +41,8 @@ _OPAQUE: Final = re.compile(r"[A-Za-z0-9_~-]{1,128}|(?=.{3,128}\Z)[A-Za-z0-9_~-]
 class SessionId(str):
     """The id of a session. There is none that was not parsed: a `SessionId` may be stored, logged and passed on as it is.
 
-    A string, for its value exceeds what numbers of JavaScript and JSON carry. `SessionId(value)` takes what `require_session_id` takes, opaque
-    ids included.
+    A string, for its value exceeds what numbers of JavaScript and JSON carry. `SessionId(value)` takes an id as text or number, a token, of which
+    it keeps the id, and ids of other systems.
 
     Raises:
         InvalidSessionIdError: `value` holds none.
