@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["make_audible", "unsaid"]
+__all__ = ["handlers_of", "make_audible", "unsaid"]
 
 _said: Final[set[str]] = set()
 
@@ -22,15 +22,15 @@ class _LastResort(logging.Handler):
     """Hands a record to `logging.lastResort` unless another handler shows it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if logging.lastResort is not None and not any(self._shows(handler) for handler in _handlers(logging.getLogger(record.name))):
+        if logging.lastResort is not None and not any(self._shows(handler) for handler in handlers_of(logging.getLogger(record.name))):
             logging.lastResort.handle(record)
 
     def _shows(self, handler: logging.Handler) -> bool:
         return handler is not self and not isinstance(handler, logging.NullHandler) and not type(handler).__module__.startswith("opentelemetry.")
 
 
-def _handlers(logger: logging.Logger) -> Iterator[logging.Handler]:
-    """The handlers that a record of `logger` meets, as `Logger.callHandlers` walks them."""
+def handlers_of(logger: logging.Logger) -> Iterator[logging.Handler]:
+    """Yield the handlers that a record of `logger` meets, as `Logger.callHandlers` walks them."""
     current: logging.Logger | None = logger
     while current is not None:
         yield from current.handlers
