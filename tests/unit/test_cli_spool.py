@@ -95,6 +95,12 @@ def test_drain_says_why_it_could_not(tmp_path: Path, double: ElasticsearchDouble
     assert result.output == "0 documents were delivered. 2 still wait. Elasticsearch takes no more now: http 503, unavailable: starting.\n"
 
 
+def test_drain_counts_one_as_one(tmp_path: Path, double: ElasticsearchDouble) -> None:
+    spool(tmp_path).write([A, B])
+    double.reply_with(IDENTITY, items(201, (429, "es_rejected_execution_exception", "busy")))
+    assert run(tmp_path, "drain", "--endpoint", double.url).output.startswith("1 document was delivered. 1 still waits. Elasticsearch takes")
+
+
 def test_drain_as_json_tells_the_same(tmp_path: Path, double: ElasticsearchDouble) -> None:
     spool(tmp_path).write([A, B])
     double.reply_with(IDENTITY, items(201, (429, "es_rejected_execution_exception", "busy")))
@@ -155,13 +161,6 @@ def test_a_folder_that_cannot_be_used_gives_a_sentence(tmp_path: Path) -> None:
     spool_folder.symlink_to(tmp_path)
     result = CliRunner().invoke(otel_asayer, ["spool", "status"], env={"OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(spool_folder)})
     assert (result.exit_code, result.output.startswith("Error: ")) == (1, True)
-
-
-@pytest.mark.parametrize(("seconds", "shown"), [(4, "4 s"), (64, "1 min 4 s"), (3700, "1 h 1 min")])
-def test_an_age_is_shown_in_two_units(seconds: float, shown: str) -> None:
-    from otel_asayer.cli.spool import _duration
-
-    assert _duration(seconds) == shown
 
 
 def test_without_the_extra_the_command_says_what_to_install() -> None:

@@ -20,7 +20,7 @@ from otel_asayer.counters import Fate
 from otel_asayer.elasticsearch import Api, Delivery, spool_root
 from otel_asayer.elasticsearch.drain import Drainer
 from otel_asayer.spool import LOCAL, Spool, destinations
-from otel_asayer.timeline import harmless_line
+from otel_asayer.timeline import NS_PER_S, duration, harmless_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +110,7 @@ def _table(found: list[tuple[Destination, SpoolStatus]]) -> Table:
     for column in ("documents", "files", "MB", "oldest", "refused", "damaged"):
         table.add_column(column, justify="right", no_wrap=True)
     for one, state in found:
-        oldest = "" if state.oldest_seconds is None else _duration(state.oldest_seconds)
+        oldest = "" if state.oldest_seconds is None else duration(int(state.oldest_seconds * NS_PER_S))
         numbers = (state.documents, state.files, f"{state.bytes / 1e6:.1f}", oldest, state.rejected_documents, state.damaged_files)
         table.add_row(one.folder, output.as_text(", ".join(one.endpoints) or "nobody yet"), *map(str, numbers))
     return table
@@ -132,19 +132,14 @@ def _text(body: Any) -> Any:
     return body.get("text") or body.get("structured") if isinstance(body, dict) else body
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def _described(trouble: Finding) -> str:
     return ". ".join(filter(None, (str(trouble), trouble.advice)))
 
 
 def _sentence(drained: int, left: int, trouble: str | None) -> str:
-    rest = f" {left} still wait." if left else ""
-    return f"{drained} documents were delivered.{rest}" + (f" Elasticsearch takes no more now: {harmless_line(trouble)}." if left and trouble else "")
+    done = f"{output.counted(drained, 'document')} {'was' if drained == 1 else 'were'} delivered."
+    rest = f" {left} still {'waits' if left == 1 else 'wait'}." if left else ""
+    return f"{done}{rest}" + (f" Elasticsearch takes no more now: {harmless_line(trouble)}." if left and trouble else "")
 
 
 class _progress:  # noqa: N801 (used like a function)

@@ -31,7 +31,7 @@ def findings(*words: str, **variables: str) -> dict[str, dict[str, Any]]:
 
 def test_without_an_endpoint_the_local_store_is_looked_at(tmp_path: Path) -> None:
     found = findings(OTEL_EXPORTER_ELASTICSEARCH_SPOOL="on_failure", OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY=str(tmp_path))
-    assert found["documents"]["detail"].startswith(f"0 documents are kept in {tmp_path}")
+    assert found["documents"]["detail"].startswith(f"0 documents kept in {tmp_path}")
     assert [finding["name"] for finding in found.values() if finding["area"] in ("Elasticsearch", "Replay")] == ["endpoint"]
     assert found["endpoint"] == {
         "area": "Elasticsearch",

@@ -30,7 +30,7 @@ def settings(folder: Path, **more: Any) -> Config:
 
 
 def test_an_empty_spool_is_well(tmp_path: Path) -> None:
-    assert short(check_spool(settings(tmp_path))) == [("ok", f"0 documents wait in {tmp_path} (0.0 of 268 MB)")]
+    assert short(check_spool(settings(tmp_path))) == [("ok", f"0 documents waiting in {tmp_path} (0.0 of 268 MB)")]
 
 
 def test_without_an_endpoint_it_is_the_store(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_without_an_endpoint_it_is_the_store(tmp_path: Path) -> None:
     spool = spool_of(local)
     assert spool
     spool.write([OPERATION])
-    assert short(check_spool(local))[0][1].startswith(f"1 documents are kept in {tmp_path}")
+    assert short(check_spool(local))[0][1].startswith(f"1 document kept in {tmp_path}")
 
 
 def test_what_was_refused_or_damaged_is_a_problem(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_what_was_refused_or_damaged_is_a_problem(tmp_path: Path) -> None:
     assert spool
     spool.reject([(OPERATION, "because")])
     (verdict,) = check_spool(settings(tmp_path))
-    assert (verdict.status, verdict.detail) == (Status.PROBLEM, "Elasticsearch refused 1 documents for good")
+    assert (verdict.status, verdict.detail) == (Status.PROBLEM, "Elasticsearch refused 1 document for good")
 
 
 def status(monkeypatch: pytest.MonkeyPatch, folder: Path, **changed: Any) -> list[tuple[str, str]]:
@@ -62,7 +62,7 @@ def test_damaged_files_are_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_what_waits_for_long_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert status(monkeypatch, tmp_path, documents=7, oldest_seconds=3600.0) == [("warning", "7 documents wait, the oldest for 60 min")]
+    assert status(monkeypatch, tmp_path, documents=7, oldest_seconds=3600.0) == [("warning", "7 documents waiting, the oldest for 60 min")]
 
 
 def test_a_spool_that_is_nearly_full_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
+from otel_asayer.cli.output import counted
 from otel_asayer.elasticsearch import spool_of, spool_root
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def check_spool(config: Config) -> Iterator[Verdict]:
         return
     status = spool.status()
     found = [*_lost(status, config), *_waiting(status, config)]
-    waits = f"{status.documents} documents wait" if config.has_destination else f"{status.documents} documents are kept"
-    yield from found or [ok(f"{waits} in {spool_root(config)} ({status.bytes / _MB:.1f} of {config.spool_max_bytes / _MB:.0f} MB)")]
+    kept = f"{counted(status.documents, 'document')} {'waiting' if config.has_destination else 'kept'}"
+    yield from found or [ok(f"{kept} in {spool_root(config)} ({status.bytes / _MB:.1f} of {config.spool_max_bytes / _MB:.0f} MB)")]
 
 
 def _without_spool(config: Config) -> Verdict:
@@ -49,17 +50,16 @@ def _without_spool(config: Config) -> Verdict:
 def _lost(status: SpoolStatus, config: Config) -> Iterator[Verdict]:
     folder = spool_root(config)
     if status.rejected_documents:
-        yield problem(f"Elasticsearch refused {status.rejected_documents} documents for good", f"The reasons lie in rejected/ below {folder}")
+        refused = counted(status.rejected_documents, "document")
+        yield problem(f"Elasticsearch refused {refused} for good", f"The reasons lie in rejected/ below {folder}")
     if status.damaged_files:
-        yield problem(f"{status.damaged_files} files cannot be read any more", f"They lie in damaged/ below {folder}")
+        yield problem(f"{counted(status.damaged_files, 'file')} cannot be read any more", f"What is damaged lies in damaged/ below {folder}")
 
 
 def _waiting(status: SpoolStatus, config: Config) -> Iterator[Verdict]:
     if config.has_destination and (status.oldest_seconds or 0) > _LONG_SECONDS:
-        minutes = (status.oldest_seconds or 0) / 60
-        yield warning(
-            f"{status.documents} documents wait, the oldest for {minutes:.0f} min", "otel-asayer spool drain sends them, and says what hinders"
-        )
+        waiting, minutes = counted(status.documents, "document"), (status.oldest_seconds or 0) / 60
+        yield warning(f"{waiting} waiting, the oldest for {minutes:.0f} min", "otel-asayer spool drain sends them, and says what hinders")
     if status.bytes > _NEARLY_FULL * config.spool_max_bytes:
         remedy = "Raise OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES, or send what waits: otel-asayer spool drain"
         yield warning(f"It is nearly full ({status.bytes / _MB:.0f} of {config.spool_max_bytes / _MB:.0f} MB); then the oldest are evicted", remedy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -61,7 +60,7 @@ def plan(config: Config, around: Surroundings, subject: Subject | None) -> list[
 
 
 def _server(subject: Subject) -> list[Check]:
-    config, now = subject.config, datetime.fromtimestamp(time.time(), timezone.utc)
+    config, now = subject.config, datetime.now(timezone.utc)
     reached = (_ENDPOINT,) if config.viewer_api_key else (_ENDPOINT, _WRITER)  # without a viewer's key, the exporter's looks
     return [
         Check(_SERVER, _ENDPOINT, partial(check_endpoints, config, seconds=subject.seconds), needs=(_START,)),

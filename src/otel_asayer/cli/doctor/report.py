@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from rich.table import Table
 
 from otel_asayer.cli.doctor.findings import Finding, Status
-from otel_asayer.cli.output import as_text
+from otel_asayer.cli.output import as_text, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,12 +67,8 @@ def _table(findings: Iterator[Finding]) -> Table:
 
 def _summary(findings: Sequence[Finding]) -> str:
     number = Counter(finding.status for finding in findings)
-    parts = [f"{number[status]} {_plural(word, number[status])}" for status, word in _COUNTED if number[status]]
+    parts = [counted(number[status], word) for status, word in _COUNTED if number[status]]
     return f"{', '.join(parts)}." if parts else "All is well."
 
 
 _COUNTED: Final = ((Status.PROBLEM, "problem"), (Status.WARNING, "warning"))
-
-
-def _plural(word: str, number: int) -> str:
-    return word if number == 1 else f"{word}s"

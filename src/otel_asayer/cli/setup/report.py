@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.text import Text
 
-from otel_asayer.cli.output import console, plain_table, print_json
+from otel_asayer.cli.output import console, counted, plain_table, print_json
 from otel_asayer.cli.setup import paste
 from otel_asayer.cli.setup.requests import as_object, console_text, curl_text
 from otel_asayer.elasticsearch.keys import ROLES
@@ -42,7 +42,7 @@ def show_plan(steps: Sequence[Step], config: Config, server: Identity | None, *,
     if requests:
         _section("For Kibana's console", "\n\n".join(map(console_text, requests)))
         _section("For a shell", "\n\n".join(curl_text(request, config) for request in requests))
-    click.echo(f"Nothing was changed. {_number(len(requests), 'request')} would be sent.")
+    click.echo(f"Nothing was changed. {counted(len(requests), 'request')} would be sent.")
     return _has_problems(outcomes)
 
 
@@ -139,7 +139,7 @@ def _show_notes(notes: Sequence[str]) -> None:
 
 def _show_end(outcomes: Sequence[Outcome]) -> None:
     if problems := sum(outcome.problem for outcome in outcomes):
-        click.echo(f"{_number(problems, 'problem')} left.")
+        click.echo(f"{counted(problems, 'problem')} left.")
     else:
         changed = any(outcome.step.requests for outcome in outcomes)
         click.echo("All is set up." if changed else "All was set up before; nothing was changed.")
@@ -173,7 +173,3 @@ def _head(server: Identity | None) -> dict[str, Any]:
 
 def _has_problems(outcomes: Sequence[Outcome]) -> bool:
     return any(outcome.problem for outcome in outcomes)
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("s" if number != 1 else "")
