@@ -180,6 +180,12 @@ def test_an_exception_that_left_a_session_is_recorded_with_it(watched: Recorded)
     assert watched.records == [Record("FATAL", "Uncaught exception", "ValueError", SESSION)]
 
 
+def test_the_session_it_ends_in_goes_before_the_one_that_it_came_from(watched: Recorded) -> None:
+    with session("7"):
+        end_main_with(noted(ValueError("broken")))
+    assert watched.records == [Record("FATAL", "Uncaught exception", "ValueError", "7")]
+
+
 def test_the_hook_that_was_there_before_runs_in_the_session(watched: Recorded, before: Hooked) -> None:
     end_main_with(error := noted(ValueError("broken")))
     assert before.main == [(error, SESSION)]
@@ -491,6 +497,14 @@ def test_taken_out_the_hooks_before_are_back(recorded: Recorded, before: Hooked)
     watch_exceptions(recorded.provider)
     unwatch_exceptions()
     assert (sys.excepthook, threading.excepthook) == hooks
+
+
+@pytest.mark.usefixtures("before")
+def test_taken_out_hooks_that_others_put_there_stay(recorded: Recorded) -> None:
+    watch_exceptions(recorded.provider)
+    sys.excepthook, threading.excepthook = theirs = (lambda *_: None), (lambda _: None)
+    unwatch_exceptions()
+    assert (sys.excepthook, threading.excepthook) == theirs
 
 
 def test_taken_out_nothing_is_recorded_where_others_build_upon_our_hooks(recorded: Recorded, before: Hooked) -> None:
