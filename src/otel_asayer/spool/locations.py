@@ -27,7 +27,7 @@ _QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
 
 _GUIDE: Final = """\
 # Request bodies of otel-asayer that wait for delivery, oldest name first. Each .ndjson.gz file is the body of one bulk request:
-#   gunzip -c FILE | curl -H 'content-type: application/x-ndjson' --data-binary @- URL/_bulk
+#   gunzip -c FILE | curl -H 'content-type: application/x-ndjson' --data-binary @- 'URL/_bulk?require_data_stream=true'
 # rejected/ holds what was refused for good, with the reasons beside it; damaged/ what could not be read.
 """
 _TO_NOWHERE: Final = "# No destination is configured: what is here stays until someone sends it.\n"

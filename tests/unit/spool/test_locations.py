@@ -62,7 +62,7 @@ def test_a_folder_tells_humans_its_endpoints_and_how_to_send_a_file(root: Path) 
     text = (spool.folder / "destination.txt").read_text()
     assert text.splitlines() == [
         "# Request bodies of otel-asayer that wait for delivery, oldest name first. Each .ndjson.gz file is the body of one bulk request:",
-        "#   gunzip -c FILE | curl -H 'content-type: application/x-ndjson' --data-binary @- URL/_bulk",
+        "#   gunzip -c FILE | curl -H 'content-type: application/x-ndjson' --data-binary @- 'URL/_bulk?require_data_stream=true'",
         "# rejected/ holds what was refused for good, with the reasons beside it; damaged/ what could not be read.",
         "https://a:9200",
         "https://b:9200",
