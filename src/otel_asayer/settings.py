@@ -50,7 +50,6 @@ _HEADER_VALUE: Final = r"[ !-~\t]*"
 _API_KEY: Final = r"[A-Za-z0-9+/_-]+={0,2}"
 _FINGERPRINT: Final = r"[0-9a-f]{64}"
 _DATA_STREAM_PART: Final = r"[^-\\/*?\"<>| ,#:A-Z+_.\x00-\x1f\x7f][^\\/*?\"<>| ,#:A-Z\x00-\x1f\x7f]{0,99}"
-_MAX_PORT: Final = 65535
 
 
 class BadValue(ValueError):  # noqa: N818 (it is no error of the program, but a finding about a setting)
