@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +52,12 @@ def test_without_a_destination_the_local_store_is_read(tmp_path: Path) -> None:
     with open_source(Config.from_environment({}, spool_directory=str(tmp_path))) as source:
         assert source.name == f"the local store {tmp_path}/local"
         assert list(source.documents(Selection(session_id=SESSION))) == list(source.documents(Selection(trace_id=TRACE))) == [mine]
+
+
+def test_replay_records_of_the_local_store_are_no_moments(tmp_path: Path) -> None:
+    record = replace(log("a"), index="asayer-logs-default")
+    Spool(tmp_path, max_bytes=2**30).write([operation(record)])
+    assert list(LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).documents(Selection(session_id=SESSION))) == []
 
 
 def test_the_latest_exceptions_of_the_local_store_come_first(tmp_path: Path) -> None:

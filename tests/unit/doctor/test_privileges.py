@@ -81,9 +81,10 @@ def test_a_viewer_is_told_all_that_is_missing() -> None:
     ]
 
 
-def test_a_viewer_that_may_change_something_is_a_warning() -> None:
-    assert viewer("read view_index_metadata delete", "", "monitor") == [
-        ("warning", "The API key (of elastic), which is to look only, also has delete")
+@pytest.mark.parametrize("privilege", ["create_doc", "delete"])
+def test_a_viewer_that_may_change_something_is_a_warning(privilege: str) -> None:
+    assert viewer(f"read view_index_metadata {privilege}", "", "monitor") == [
+        ("warning", f"The API key (of elastic), which is to look only, also has {privilege}")
     ]
 
 
