@@ -27,6 +27,8 @@ ROOM: Final = {"wide": 1.0, "middle": 1.8, "small": 4.0}
 """Sizes of pictures, and how much more of its width a label takes in each."""
 _END: Final = 102.0
 """Percent up to which a label may reach."""
+_LAST: Final = 93.0
+"""Percent above which a label stands before its tick: after it there is no room."""
 _ROUND: Final = (1, 2, 5)
 _NS_PER_S: Final = 1_000_000_000
 _LONG_STEPS: Final = tuple(seconds * _NS_PER_S for seconds in (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400))
@@ -42,6 +44,11 @@ class Tick:
     is_anchor: bool = False
     least: str = "wide"
     """The least picture that has room for the label: `wide`, `middle` or `small`."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the label stands before the tick."""
+        return self.x > _LAST
 
 
 @dataclass(frozen=True)
@@ -60,11 +67,20 @@ def ticks(axis: Axis, started_at_ns: int) -> list[Tick]:
     free = dict.fromkeys(ROOM, 0.0)
     for stretch in axis.stretches:
         for tick in _of_stretch(stretch, started_at_ns):
-            space = _ANCHOR_SPACE if tick.is_anchor else _SPACE
-            fits = [size for size, room in ROOM.items() if tick.x >= free[size] and (size == "wide" or tick.x + space * room <= _END)]
-            free.update((size, tick.x + space * ROOM[size]) for size in fits)
-            found.append(replace(tick, least=fits[-1]) if "wide" in fits else replace(tick, label=""))
+            least = ""
+            for size, (start, end) in _places(tick):
+                if start < free[size] or end > _END:
+                    break  # what a picture has no room for is not on a smaller one
+                free[size], least = end, size
+            found.append(replace(tick, least=least) if least else replace(tick, label=""))
     return found
+
+
+def _places(tick: Tick) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Yield for each size of picture, the largest first, where a tick's label would begin and end, in percent."""
+    for size, room in ROOM.items():
+        space = room * (_ANCHOR_SPACE if tick.is_anchor else _SPACE)
+        yield size, (tick.x - space, tick.x) if tick.is_last else (tick.x, tick.x + space)
 
 
 def cells(axis: Axis, of_ticks: list[Tick]) -> list[Cell]:
