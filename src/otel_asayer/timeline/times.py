@@ -19,11 +19,12 @@ def offset(offset_ns: int) -> str:
     >>> offset(63_004_000_000)
     '+1:03.004'
     """
-    seconds, milliseconds = divmod(abs(offset_ns) // _NS_PER_MS, 1000)
+    whole_ms = abs(offset_ns) // _NS_PER_MS
+    seconds, milliseconds = divmod(whole_ms, 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     head = f"{hours}:{minutes:02d}" if hours else str(minutes)
-    return f"{'-' if offset_ns < 0 else '+'}{head}:{seconds:02d}.{milliseconds:03d}"
+    return f"{'-' if offset_ns < 0 and whole_ms else '+'}{head}:{seconds:02d}.{milliseconds:03d}"
 
 
 def duration(duration_ns: int) -> str:
