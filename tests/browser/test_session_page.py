@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 CHOSEN = "tr[aria-current] .what"
+SIGN = "element => getComputedStyle(element, '::before').content"
 DECLINED = "storefront.payment.PaymentDeclinedError: card declined for 349.80 EUR"
 
 
@@ -88,6 +89,12 @@ def test_an_error_is_red_and_a_click_on_it_shows_its_stack(session: Page) -> Non
     expect(session.locator(".detail pre.stack")).to_contain_text('File "/srv/shop/storefront/payment.py", line 31, in charge')
     expect(session.locator(".detail")).to_contain_text("storefront/payment.py:31 in charge")
     expect(session.locator(CHOSEN)).to_have_text(DECLINED)
+
+
+def test_what_is_bad_has_a_sign_beside_its_colour(session: Page) -> None:
+    rows = {"error": "The bank declines", "warning": "left"}
+    signs = {level: session.locator(f"tr.{level}.log a", has_text=text).first.evaluate(SIGN) for level, text in rows.items()}
+    assert signs == {"error": '"✕" / "error: "', "warning": '"!" / "warning: "'}
 
 
 def test_a_moment_leads_to_the_replay_at_that_moment(session: Page) -> None:

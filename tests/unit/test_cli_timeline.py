@@ -45,7 +45,7 @@ started 2024-01-24 02:27:39 UTC · 1.6 s long · 2 services · 1 request · 2 sp
 
    +0:01.500  storefront  ▶ GET /cart 500  132 ms
    +0:01.510  pricing       ─ price  1.2 ms
-   +0:01.511  pricing         · two lamps left
+   +0:01.511  pricing         ! two lamps left
    +0:01.520  storefront    ✖ KeyError: 'lamp'
 """
 
@@ -322,13 +322,29 @@ def test_who_follows_sees_each_moment_once(capsys: pytest.CaptureFixture[str]) -
 
 def test_who_follows_before_anything_is_stored_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
     said, _ = follow(capsys, [], [], [LOGGED])
-    assert said.out == f"Session {SESSION}\nnothing is stored of it yet\n   +0:01.511  pricing  · two lamps left\n"
+    assert said.out == f"Session {SESSION}\nnothing is stored of it yet\n   +0:01.511  pricing  ! two lamps left\n"
 
 
 def test_the_start_stays_while_following(capsys: pytest.CaptureFixture[str]) -> None:
     elsewhere = {"session.id": "visit-7"}
     said, _ = follow(capsys, [log("a", 1000, attributes=elsewhere)], [log("b", 3000, attributes=elsewhere)])
     assert [line.split()[0] for line in said.out.splitlines()[2:]] == ["+0:00.000", "+0:02.000"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "marked"),
+    [
+        (log("down", severity=17), "✖ down"),
+        (log("soon", severity=13), "! soon"),
+        (log("up"), "· up"),
+        (span("SELECT", parent="p", status={"code": "Error"}), "✖ SELECT"),
+        (span("SELECT", parent="p"), "─ SELECT"),
+        (span("cron", status={"code": "Error"}), "▶ cron ERROR"),
+    ],
+)
+def test_what_is_bad_is_marked_where_there_is_no_colour(moment: Stored, marked: str) -> None:
+    (row,) = timeline_view.rows(Timeline.of([moment]))
+    assert marked in row.plain
 
 
 def test_trouble_is_said_once_and_following_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
@@ -341,7 +357,7 @@ def test_trouble_is_said_once_and_following_goes_on(capsys: pytest.CaptureFixtur
 def test_filters_and_links_hold_while_following(capsys: pytest.CaptureFixture[str]) -> None:
     said, _ = follow(capsys, [REQUEST, LOGGED], [PRICE], links=True, services=("pricing",), level="warning")
     assert said.out.splitlines()[2:] == [
-        "   +0:01.511  storefront  · two lamps left".replace("storefront", f"{'pricing':10}"),
+        "   +0:01.511  storefront  ! two lamps left".replace("storefront", f"{'pricing':10}"),
         f"{'':14}https://replay.example/7/session/{SESSION}?jumpto=1706063260835",
     ]
 

@@ -22,6 +22,8 @@ __all__ = ["as_json", "heading", "line", "print_heading", "print_line", "print_l
 
 _NS_PER_MS: Final = 1_000_000
 _MARKS: Final = {Kind.REQUEST: "▶", Kind.SPAN: "─", Kind.LOG: "·", Kind.EVENT: "·", Kind.EXCEPTION: "✖"}
+_BAD_MARKS: Final = {"error": "✖", "warning": "!"}
+"""Where there is no colour, they alone tell; a request's status is in its title."""
 _INDENT: Final = "  "
 _MOST_INDENTS: Final = 12
 _OFFSET_WIDTH: Final = 12
@@ -107,7 +109,7 @@ def line(timeline: Timeline, moment: Moment, width: int) -> Text:
         (set_cell_size(as_text(moment.service).plain, width), "magenta"),
         "  ",
         _INDENT * min(moment.depth, _MOST_INDENTS),
-        (f"{_MARKS[moment.kind]} ", style),
+        (f"{_mark(moment)} ", style),
         as_text(moment.title, style),
     )
     if moment.duration_ns is not None:
@@ -134,6 +136,11 @@ def as_json(timeline: Timeline, moment: Moment) -> dict[str, Any]:
         "replay_url": moment.replay_url,
         "attributes": moment.attributes,
     }
+
+
+def _mark(moment: Moment) -> str:
+    mark = _MARKS[moment.kind]
+    return mark if moment.kind is Kind.REQUEST else _BAD_MARKS.get(moment.level, mark)
 
 
 def _style(moment: Moment) -> str:

@@ -139,10 +139,13 @@ class Waterfall:
     def tip(self, shape: Shape) -> str:
         """What is said of a shape where it is pointed at."""
         moment = shape.moment
+        level = moment.level if moment.level in _SEVERITY else ""
         when = offset(moment.time_ns - self.started_at_ns)
         if shape.count > 1:
-            return f"{shape.count} {'spans' if moment.is_span else 'log records and events'} from {when} on"
-        return " · ".join(filter(None, (moment.title[:120], duration(moment.duration_ns) if moment.duration_ns is not None else "", when)))
+            told = [f"{shape.count} {'spans' if moment.is_span else 'log records and events'} from {when} on"]
+        else:
+            told = [moment.title[:120], duration(moment.duration_ns) if moment.duration_ns is not None else "", when]
+        return " · ".join(filter(None, (level, *told)))
 
 
 def colours_of(timeline: Timeline) -> dict[str, int]:

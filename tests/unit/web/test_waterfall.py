@@ -75,6 +75,18 @@ def test_a_single_bar_leads_to_its_detail() -> None:
     assert (picture.target(bar, Query()), picture.tip(bar)) == ("?moment=doc-GET+%2Fcart", "GET /cart · 100 ms · +0:00.000")
 
 
+def test_a_tip_says_how_bad_it_is() -> None:
+    picture = drawn(span("GET /cart", 0, 100, having={"http.response.status_code": 500}))
+    (bar,) = picture.lanes[0].bars
+    assert picture.tip(bar) == "error · GET /cart 500 · 100 ms · +0:00.000"
+
+
+def test_a_tip_of_many_says_how_bad_they_are() -> None:
+    picture = drawn(span("GET /cart", 0, 100), *(log(f"soon {at}", at, severity=13) for at in (50, 50.001)))
+    (mark,) = picture.lanes[0].marks
+    assert picture.tip(mark) == "warning · 2 log records and events from +0:00.050 on"
+
+
 def test_an_error_among_many_stays_on_its_own() -> None:
     bad = span("bad", 125, 5)
     failed = Stored(bad.index, bad.id, {**bad.source, "status": {"code": "Error"}})
