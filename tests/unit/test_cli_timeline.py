@@ -389,6 +389,27 @@ def test_a_reader_that_stops_early_ends_it_without_a_word(words: list[str], keep
     process.wait(60)
 
 
+def written_in(encoding: str, tmp_path: Path, *words: str) -> str:
+    """What the command writes where the terminal's encoding is not that of Unicode."""
+    environment = {
+        **clean_environment(),
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(tmp_path / "spool"),
+        "PYTHONIOENCODING": encoding,
+    }
+    command = [sys.executable, "-c", "from otel_asayer.cli import main; main()", "timeline", SESSION, *words]
+    return subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True).stdout.decode(encoding)
+
+
+def test_what_an_encoding_does_not_have_is_replaced(keep: Callable[..., None], tmp_path: Path) -> None:
+    keep(log("zażółć größer"))
+    assert written_in("latin-1", tmp_path).endswith("  shop  · za?ó?? größer\n")
+
+
+def test_json_is_whole_in_every_encoding(keep: Callable[..., None], tmp_path: Path) -> None:
+    keep(log("zażółć größer"))
+    assert json.loads(written_in("latin-1", tmp_path, "--json"))["moments"][0]["title"] == "zażółć größer"
+
+
 def test_colours_are_left_out_on_request(keep: Callable[..., None]) -> None:
     keep(*CART)
     assert "\x1b" not in run(SESSION, NO_COLOR="1").output

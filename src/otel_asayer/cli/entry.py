@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from io import TextIOWrapper
 
 __all__ = ["main"]
 
@@ -16,4 +17,6 @@ def main() -> None:
         sys.exit(f"The command otel-asayer needs {' and '.join(missing)}: pip install 'otel-asayer[cli]'")
     from otel_asayer.cli.commands import otel_asayer
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an encoding may have neither our signs nor an application's letters
     otel_asayer()

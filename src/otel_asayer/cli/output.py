@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -63,5 +65,6 @@ def print_json_line(value: Any) -> None:
 
 
 def _json(value: Any, indent: int | None) -> str:
-    # Characters outside ASCII stay readable; they can only stand within strings, where an escape is as good.
-    return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, indent=indent, ensure_ascii=False))
+    # Characters outside ASCII stay readable where there are such; they can only stand within strings, where an escape is as good.
+    unicode = codecs.lookup(sys.stdout.encoding or "ascii").name.startswith("utf")
+    return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, indent=indent, ensure_ascii=not unicode))
