@@ -84,19 +84,19 @@ class LocalSource:
 
     def documents(self, selection: Selection) -> Iterator[Stored]:
         """Yield the spans, span events and log records of a session or a trace, in the order of their arrival."""
-        _, value = selection.field
-        return self._read(value.encode(), lambda stored: selection.holds(stored.source))
+        markers = [value.encode() for value in selection.fields.values()]
+        return self._read(markers, lambda stored: selection.holds(stored.source))
 
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
         """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit`, and how many there are."""
-        found = list(self._read(f'"{EXCEPTION_TYPE}"'.encode(), lambda stored: _time_ns(stored) >= since_ns and _is_exception(stored)))
+        found = list(self._read([f'"{EXCEPTION_TYPE}"'.encode()], lambda stored: _time_ns(stored) >= since_ns and _is_exception(stored)))
         found.sort(key=_time_ns, reverse=True)
         return found[:limit], len(found)
 
-    def _read(self, marker: bytes, wanted: Callable[[Stored], bool]) -> Iterator[Stored]:
-        """Yield what is wanted of the operations that hold `marker`: only those are parsed."""
+    def _read(self, markers: Sequence[bytes], wanted: Callable[[Stored], bool]) -> Iterator[Stored]:
+        """Yield what is wanted of the operations that hold one of `markers`: only those are parsed."""
         for operation in self._spool.read():
-            if marker in operation and (stored := _stored(operation)) is not None and wanted(stored):
+            if any(marker in operation for marker in markers) and (stored := _stored(operation)) is not None and wanted(stored):
                 yield stored
 
 

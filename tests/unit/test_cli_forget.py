@@ -121,6 +121,12 @@ def test_a_token_is_never_repeated(tmp_path: Path) -> None:
     assert not any(part in output for part in TOKEN.split("."))
 
 
+def test_an_id_of_another_system_that_looks_like_that_of_a_trace_is_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_ASAYER_OPAQUE_SESSION_IDS", "true")
+    keep(spool(tmp_path), log("of the session", attributes={"session.id": TRACE}, trace_id="e" * 32), *OTHERS)
+    assert run(TRACE, "--yes").output.endswith("1 document deleted; none is left.\n")
+
+
 def test_a_trace_is_no_session() -> None:
     result = run(TRACE, "--yes")
     assert (result.exit_code, "Expected a session, and this is the id of a trace." in result.output) == (2, True)

@@ -119,6 +119,20 @@ def test_an_id_of_another_system_is_shown_on_request(keep: Callable[..., None]) 
     assert run("visit-7", OTEL_ASAYER_OPAQUE_SESSION_IDS="true").output.startswith("Session visit-7\n")
 
 
+def test_an_id_of_another_system_stays_as_it_is_written(keep: Callable[..., None]) -> None:
+    keep(span("a", attributes={"session.id": "Visit-A"}))
+    assert run("Visit-A", OTEL_ASAYER_OPAQUE_SESSION_IDS="true").output.startswith("Session Visit-A\n")
+
+
+@pytest.mark.parametrize(
+    ("session_id", "trace_id", "title"),
+    [(TRACE, "e" * 32, f"Session or trace {TRACE}"), (SESSION, TRACE, f"Session or trace {TRACE}, of session {SESSION}")],
+)
+def test_where_ids_look_like_those_of_traces_both_are_looked_for(keep: Callable[..., None], session_id: str, trace_id: str, title: str) -> None:
+    keep(span("a", attributes={"session.id": session_id}, trace_id=trace_id))
+    assert run(TRACE, OTEL_ASAYER_OPAQUE_SESSION_IDS="true").output.startswith(f"{title}\n")
+
+
 @pytest.mark.parametrize(
     ("words", "lines"),
     [

@@ -60,6 +60,17 @@ def test_replay_records_of_the_local_store_are_no_moments(tmp_path: Path) -> Non
     assert list(LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).documents(Selection(session_id=SESSION))) == []
 
 
+def test_either_a_session_or_a_trace_is_read_from_the_local_store(tmp_path: Path) -> None:
+    of_session, of_trace, neither = (
+        log("a", trace_id="e" * 32),
+        log("b", attributes={"session.id": "7"}),
+        log("c", attributes={"session.id": "8"}, trace_id=""),
+    )
+    Spool(tmp_path, max_bytes=2**30).write([*map(operation, (of_session, of_trace, neither))])
+    with open_source(Config.from_environment({}, spool_directory=str(tmp_path))) as source:
+        assert list(source.documents(Selection(session_id=SESSION, trace_id=TRACE))) == [of_session, of_trace]
+
+
 def test_the_latest_exceptions_of_the_local_store_come_first(tmp_path: Path) -> None:
     failed = [raised("E", f"{number}", number) for number in (1, 3, 2)]
     Spool(tmp_path, max_bytes=2**30).write([*map(operation, failed), operation(log("no exception.type"))])

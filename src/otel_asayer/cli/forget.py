@@ -41,7 +41,7 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
     privileges read and delete. The recording itself is Asayer's or OpenReplay's, and stays.
     """
     require_usable(config)
-    selection = parse_subject(session, replay_url=config.replay_url, opaque=config.opaque_session_ids)
+    selection, *_ = parse_subject(session, replay_url=config.replay_url, opaque=config.opaque_session_ids).readings
     if selection.trace_id:
         raise click.UsageError("Expected a session, and this is the id of a trace.")
     if as_json and not (yes or dry_run):

@@ -139,5 +139,6 @@ class View:
 
 def title(selection: Selection, found: Timeline) -> str:
     """Return what is shown, and for a trace, of which session it is."""
-    text = selection.named.capitalize()
-    return f"{text}, of session {found.session_id}" if selection.trace_id and found.session_id else text
+    text = selection.title
+    is_news = selection.trace_id and found.session_id not in (None, selection.session_id)
+    return f"{text}, of session {found.session_id}" if is_news else text

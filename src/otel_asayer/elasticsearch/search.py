@@ -147,8 +147,9 @@ class Search:
 
 
 def _query(selection: Selection) -> dict[str, Any]:
-    field, value = selection.field
-    return {"bool": {"filter": [{"term": {field: value}}, *_since(selection.since_ns)]}}
+    terms = [{"term": {field: value}} for field, value in selection.fields.items()]
+    selected = terms[0] if len(terms) == 1 else {"bool": {"should": terms}}
+    return {"bool": {"filter": [selected, *_since(selection.since_ns)]}}
 
 
 def _since(since_ns: int) -> list[dict[str, Any]]:

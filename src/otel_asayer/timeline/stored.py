@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +33,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Selection:
-    """The documents of one session, or of one trace.
+    """The documents of one session, or of one trace, or of that one of both that there is.
 
     `since_ns`: nanoseconds since 1970 from which on a document's time counts.
     """
@@ -43,19 +43,34 @@ class Selection:
     since_ns: int = 0
 
     @property
-    def field(self) -> tuple[str, str]:
-        """The field that selects, by its full name, and its value."""
-        return (f"attributes.{SESSION_ID}", self.session_id) if self.session_id else ("trace_id", self.trace_id)
+    def fields(self) -> Mapping[str, str]:
+        """The fields that select, by their full names, and their values: one of them is enough."""
+        return {name: value for name, value in ((f"attributes.{SESSION_ID}", self.session_id), ("trace_id", self.trace_id)) if value}
 
     @property
     def named(self) -> str:
         """What is selected, for a sentence."""
+        if self.session_id and self.trace_id:
+            return f"session or trace {self.session_id}"
         return f"session {self.session_id}" if self.session_id else f"trace {self.trace_id}"
+
+    @property
+    def title(self) -> str:
+        """What is selected, as a heading; the id stays as it is written."""
+        return self.named[0].upper() + self.named[1:]
+
+    @property
+    def readings(self) -> tuple[Selection, ...]:
+        """The session alone, and the trace alone, as far as each is selected."""
+        one_by_one = (replace(self, trace_id=""), replace(self, session_id=""))
+        return tuple(selection for selection in one_by_one if selection.fields)
 
     def holds(self, source: Mapping[str, Any]) -> bool:
         """Whether a document with this `_source` is one of them."""
-        found = flat(source.get("attributes")).get(SESSION_ID) if self.session_id else source.get("trace_id")
-        return identifier(found) == self.field[1] and nanoseconds(source.get("@timestamp")) >= self.since_ns
+        if nanoseconds(source.get("@timestamp")) < self.since_ns:
+            return False
+        is_of_trace = self.trace_id and identifier(source.get("trace_id")) == self.trace_id
+        return bool(is_of_trace or (self.session_id and identifier(flat(source.get("attributes")).get(SESSION_ID)) == self.session_id))
 
 
 def flat(attributes: Any) -> dict[str, Any]:

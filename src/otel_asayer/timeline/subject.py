@@ -20,10 +20,10 @@ _IN_PATH: Final = re.compile(r"/sessions?/(?P<session_id>[0-9]+)(?![^/?#])")
 
 
 def parse_subject(text: str, *, replay_url: str | None = None, opaque: bool = False) -> Selection:
-    """Return the documents that `text` asks for.
+    """Return the documents that `text` asks for: of a session or a trace, and of either where ids of other systems look like those of traces.
 
     Args:
-        text: a session's id, a token of OpenReplay, the address of a replay, a trace id or a `traceparent`.
+        text: a session's id, a token of OpenReplay, the address of a replay (with or without its scheme), a trace id or a `traceparent`.
         replay_url: the template of replays' addresses, for those that have no `/session/` in their path.
         opaque: admit ids of other systems too.
 
@@ -32,8 +32,10 @@ def parse_subject(text: str, *, replay_url: str | None = None, opaque: bool = Fa
     """
     text = text.strip()
     if trace := _TRACE_ID.fullmatch(text):
-        return Selection(trace_id=trace["trace_id"].lower())
-    session_id = _of_address(text, replay_url, opaque=opaque) if "://" in text else parse_session_id(text, opaque=opaque)
+        # A UUID without dashes can be either, and no number is both: chance gives none twice.
+        as_session = parse_session_id(text, opaque=True) if opaque and trace["trace_id"] == text else None
+        return Selection(session_id=as_session or "", trace_id=trace["trace_id"].lower())
+    session_id = _of_address(text, replay_url, opaque=opaque) if "/" in text else parse_session_id(text, opaque=opaque)
     if session_id is None:
         raise InvalidSessionIdError(
             "What was given is no session: expected its id (a decimal number), a token, the address of its replay, "

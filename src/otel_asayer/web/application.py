@@ -106,7 +106,8 @@ class _Pages:
         return await run_in_threadpool(self._found, given[0])
 
     def timeline(self, request: Request) -> Response:
-        selection = self._selection(request.path_params["subject"])
+        readings = self._selection(request.path_params["subject"]).readings
+        selection = readings[-1] if request.url.path.startswith("/trace/") else readings[0]
         if request.url.path != path_of(selection):
             return RedirectResponse(path_of(selection), http.HTTPStatus.SEE_OTHER)
         story = self._reader.story(selection, anew=request.headers.get("cache-control") in _RELOADED)
@@ -128,7 +129,9 @@ class _Pages:
         return self._message(http.HTTPStatus.INTERNAL_SERVER_ERROR, "This went wrong", "The terminal of `otel-asayer serve` says what happened.")
 
     def _found(self, text: str) -> Response:
-        return RedirectResponse(path_of(self._selection(text)), http.HTTPStatus.SEE_OTHER)
+        *others, last = self._selection(text).readings
+        selection = next((reading for reading in others if self._reader.story(reading).timeline.moments), last)
+        return RedirectResponse(path_of(selection), http.HTTPStatus.SEE_OTHER)
 
     def _selection(self, text: str) -> Selection:
         return parse_subject(text, replay_url=self._config.replay_url, opaque=self._config.opaque_session_ids)

@@ -89,6 +89,13 @@ def test_a_trace_and_a_time_are_asked_for() -> None:
     assert bodies(double)[0]["query"] == {"bool": {"filter": [{"term": {"trace_id": "ab"}}, time]}}
 
 
+def test_either_a_session_or_a_trace_is_asked_for() -> None:
+    found, double = search(OPENED, page(), CLOSED)
+    list(found.documents(Selection(session_id="AB", trace_id="ab")))
+    terms = [{"term": {"attributes.session.id": "AB"}}, {"term": {"trace_id": "ab"}}]
+    assert bodies(double)[0]["query"] == {"bool": {"filter": [{"bool": {"should": terms}}]}}
+
+
 def test_fewer_exceptions_than_the_limit_are_all() -> None:
     found, double = search(OPENED, page(3, 2), CLOSED)
     assert found.exceptions(5_000_000, 10) == ([Stored(".ds-logs", "3", {"n": 3}), Stored(".ds-logs", "2", {"n": 2})], 2)

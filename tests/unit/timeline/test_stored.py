@@ -69,7 +69,7 @@ def test_an_id_is_text_or_a_whole_number(value: object, expected: str) -> None:
 
 def test_a_session_is_selected_by_its_attribute() -> None:
     chosen = Selection(session_id=SESSION)
-    assert (chosen.field, chosen.named) == (("attributes.session.id", SESSION), f"session {SESSION}")
+    assert (chosen.fields, chosen.named) == ({"attributes.session.id": SESSION}, f"session {SESSION}")
     nested = {"attributes": {"session": {"id": SESSION}}}
     number = {"attributes": {"session.id": int(SESSION)}}
     assert [chosen.holds(source) for source in (span("a").source, nested, number, {"attributes": {"session.id": "1"}}, {})] == [
@@ -83,10 +83,36 @@ def test_a_session_is_selected_by_its_attribute() -> None:
 
 def test_a_trace_is_selected_by_its_id() -> None:
     chosen = Selection(trace_id=TRACE)
-    assert (chosen.field, chosen.named) == (("trace_id", TRACE), f"trace {TRACE}")
+    assert (chosen.fields, chosen.named) == ({"trace_id": TRACE}, f"trace {TRACE}")
     assert [chosen.holds(source) for source in (span("a").source, {"trace_id": "0"}, {"trace_id": [TRACE]})] == [True, False, False]
 
 
 def test_a_selection_may_begin_at_a_time() -> None:
     chosen = Selection(session_id=SESSION, since_ns=START_NS + 1_000_000)
     assert [chosen.holds(span("a", at_ms).source) for at_ms in (0.9, 1, 2)] == [False, True, True]
+
+
+EITHER = Selection(session_id=TRACE.upper(), trace_id=TRACE, since_ns=7)
+
+
+def test_either_a_session_or_a_trace_can_be_selected() -> None:
+    of_session = {"@timestamp": "1", "attributes": {"session.id": TRACE.upper()}}
+    of_trace = {"@timestamp": "1", "trace_id": TRACE, "attributes": {"session.id": SESSION}}
+    neither = {"@timestamp": "1", "trace_id": TRACE.upper(), "attributes": {"session.id": TRACE}}
+    assert [EITHER.holds(source) for source in (of_session, of_trace, neither)] == [True, True, False]
+
+
+def test_either_of_both_can_be_taken_alone() -> None:
+    assert EITHER.readings == (Selection(session_id=TRACE.upper(), since_ns=7), Selection(trace_id=TRACE, since_ns=7))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "title"),
+    [
+        (Selection(session_id="Visit-A"), "Session Visit-A"),
+        (Selection(trace_id=TRACE), f"Trace {TRACE}"),
+        (EITHER, f"Session or trace {TRACE.upper()}"),
+    ],
+)
+def test_a_title_leaves_ids_as_they_are(chosen: Selection, title: str) -> None:
+    assert chosen.title == title

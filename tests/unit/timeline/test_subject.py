@@ -19,6 +19,7 @@ from unit.timeline.support import REPLAY_URL, SESSION, TOKEN, TRACE
         f"https://app.openreplay.com/1234/session/{SESSION}?jumpto=17&x=1",
         f"https://app.openreplay.com/1234/session/{SESSION}#top",
         f"https://asayer.example/sessions/{SESSION}/",
+        f"app.openreplay.com/1234/session/{SESSION}?jumpto=17",
     ],
 )
 def test_a_session_is_given_by_id_token_or_address(text: str) -> None:
@@ -70,3 +71,11 @@ def test_where_the_template_finds_no_session_the_usual_path_is_tried() -> None:
 def test_ids_of_other_systems_are_read_on_request() -> None:
     assert parse_subject("visit-7", opaque=True) == Selection(session_id="visit-7")
     assert parse_subject("https://replay.example/7/session/visit-7?jumpto=1", replay_url=REPLAY_URL, opaque=True) == Selection(session_id="visit-7")
+
+
+def test_what_can_be_an_id_of_another_system_and_of_a_trace_is_read_as_both() -> None:
+    assert parse_subject(TRACE.upper(), opaque=True) == Selection(session_id=TRACE.upper(), trace_id=TRACE)
+
+
+def test_a_traceparent_is_never_an_id_of_another_system() -> None:
+    assert parse_subject(f"00-{TRACE}-051581bf3cb55c13-01", opaque=True) == Selection(trace_id=TRACE)

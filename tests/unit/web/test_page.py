@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 STACK = (
     'Traceback (most recent call last):\n  File "/srv/shop/cart.py", line 42, in add\n    raise OutOfStockError\nshop.OutOfStockError: none left\n'
 )
+UUID = "c0ffee" * 5 + "00"
 REPLAY = "https://replay.example/7/session/{session_id}?jumpto={time_ms}"
 SHOP = (
     span("GET /cart", 0, 100, named="root"),
@@ -64,6 +65,22 @@ def test_whatever_names_a_session_leads_to_its_clean_address(given: str) -> None
 @pytest.mark.parametrize("given", [TRACE, f"00-{TRACE}-00f067aa0ba902b7-01"])
 def test_a_trace_leads_to_its_own_page(given: str) -> None:
     assert page().find(given).headers["location"] == f"/trace/{TRACE}"
+
+
+def of_a_uuid() -> Page:
+    """The page of a store whose session's id looks like that of a trace."""
+    return Page(Store([span("GET /", 0, 1, having={"session.id": UUID})]), opaque_session_ids=True)
+
+
+@pytest.mark.parametrize(("given", "path"), [(UUID, f"/session/{UUID}"), (TRACE, f"/trace/{TRACE}"), ("f" * 32, f"/trace/{'f' * 32}")])
+def test_what_can_be_a_session_or_a_trace_is_looked_for(given: str, path: str) -> None:
+    assert of_a_uuid().find(given).headers["location"] == path
+
+
+def test_a_trace_leads_to_its_session_whatever_the_id_looks_like() -> None:
+    shown = of_a_uuid()
+    (link,) = [link for link in links(shown.get(f"/trace/{TRACE}")) if link.startswith("/session/")]
+    assert titles(shown.get(link)) == ["GET /"]
 
 
 def test_a_token_in_an_address_is_replaced_by_its_id() -> None:
