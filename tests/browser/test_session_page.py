@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 
 CHOSEN = "tr[aria-current] .what"
 SIGN = "element => getComputedStyle(element, '::before').content"
+IS_CUT = "element => element.scrollHeight > element.clientHeight + 2 || element.scrollWidth > element.clientWidth"
 DECLINED = "storefront.payment.PaymentDeclinedError: card declined for 349.80 EUR"
 
 
@@ -179,6 +180,17 @@ def test_it_works_without_its_script(without_script: Page) -> None:
     without_script.get_by_label("Text", exact=True).fill("lamp")
     without_script.get_by_role("button", name="Filter").click()
     expect(without_script.locator(".list h2")).to_contain_text("of 77")
+
+
+def test_on_paper_the_detail_is_whole_and_covers_nothing(session: Page) -> None:
+    session.get_by_role("link", name="First error").click()
+    session.set_viewport_size({"width": 718, "height": 1000})  # of A4
+    session.emulate_media(media="print")
+    detail, picture = session.locator(".detail").bounding_box(), session.locator(".waterfall").bounding_box()
+    assert detail is not None
+    assert picture is not None
+    assert detail["y"] + detail["height"] <= picture["y"]
+    assert session.locator(".detail, .detail pre, .lanes, td.what").evaluate_all(f"found => found.filter({IS_CUT}).length") == 0
 
 
 def test_a_dark_system_has_a_dark_page(session: Page) -> None:
