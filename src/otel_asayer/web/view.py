@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_asayer.documents import EXCEPTION_STACKTRACE, text_of
 from otel_asayer.timeline import Kind
 from otel_asayer.timeline.errors import place_of
-from otel_asayer.timeline.stored import flat
+from otel_asayer.timeline.stored import flat, identifier
 from otel_asayer.web.waterfall import colours_of, draw
 
 if TYPE_CHECKING:
@@ -79,6 +79,13 @@ class Detail:
         """The attributes of its resource, by name."""
         resource = self.moment.document.source.get("resource")
         return _pairs(flat(resource.get("attributes")) if isinstance(resource, dict) else {})
+
+    @property
+    def linked(self) -> list[str]:
+        """The ids of the traces that its span is linked with, of the messages of a batch for one."""
+        links = self.moment.document.source.get("links")
+        ids = [identifier(link.get("trace_id")) for link in links if isinstance(link, dict)] if isinstance(links, list) else []
+        return list(dict.fromkeys(filter(None, ids)))
 
     @property
     def facts(self) -> list[tuple[str, str]]:

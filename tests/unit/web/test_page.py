@@ -160,6 +160,22 @@ def test_an_enormous_value_is_cut() -> None:
     assert "x" * 20_000 + "… and 10,000 more characters" in shown
 
 
+def test_a_span_leads_to_the_traces_that_it_is_linked_with() -> None:
+    batch = span("process", 0, 1, named="batch")
+    document = replace(
+        batch, source={**batch.source, "links": [{"trace_id": "e" * 32}, {"trace_id": "e" * 32}, {"trace_id": "d" * 32}, {}, "x", None]}
+    )
+    answer = page(document).get(f"/session/{SESSION}?moment=doc-batch")
+    assert [link for link in links(answer) if link.startswith("/trace/")][1:] == [f"/trace/{'e' * 32}", f"/trace/{'d' * 32}"]
+
+
+def test_services_that_a_session_does_not_have_make_its_page_no_longer() -> None:
+    many = "&".join(f"service=s{number}" for number in range(1000))
+    shown = page()
+    asked = f"/session/{SESSION}?service=stock"
+    assert shown.get(f"{asked}&{many}").content == shown.get(asked).content
+
+
 def test_the_detail_of_a_moment_that_the_filters_hide_is_shown_all_the_same() -> None:
     answer = page().get(f"/session/{SESSION}?service=stock&moment=doc-none+left")
     assert (answer.status_code, "none left" in detail(answer), len(titles(answer))) == (200, True, 2)
