@@ -57,6 +57,11 @@ class Query:
             moment=given.get("moment", ""),
         )
 
+    def within(self, timeline: Timeline) -> Query:
+        """Return the same of a timeline's own services; those it does not have would only make each link of the page longer."""
+        known = tuple(service for service in timeline.services if service in self.services)
+        return replace(self, services=known or self.services[:1])
+
     @property
     def is_filtered(self) -> bool:
         """Whether not everything is shown."""

@@ -111,7 +111,7 @@ class SessionView:
         self.selection = selection
         self.story = story
         self.whole: Timeline = story.timeline
-        self.query = query
+        self.query = query = query.within(self.whole)
         self.shown = query.apply(self.whole) if query.is_filtered else self.whole
 
     @property
