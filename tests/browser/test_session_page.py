@@ -156,6 +156,16 @@ def test_a_filter_narrows_at_once(session: Page) -> None:
     assert set(session.locator("td.who").all_inner_texts()) == {"payments"}
 
 
+def test_a_filter_keeps_the_focus(session: Page) -> None:
+    level = session.get_by_label("Level")
+    level.focus()
+    for named in ("Info and worse", "Warnings and errors"):
+        with the_next_page(session):
+            session.keyboard.press("ArrowDown")
+        expect(level).to_be_focused()
+        expect(level.locator("[selected]")).to_have_text(named)
+
+
 def test_a_part_of_the_time_can_be_looked_at_closer(session: Page) -> None:
     session.locator(".axis a").last.click()
     expect(session.locator(".axis .zoom a")).to_have_text("All of the time")

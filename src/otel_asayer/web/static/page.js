@@ -66,6 +66,12 @@ if (kept) {
 }
 document.querySelector("#moment")?.focus({ preventScroll: true });
 
-for (const control of document.querySelectorAll(".filters select, .filters [type=checkbox]")) {
-  control.addEventListener("change", () => control.form.requestSubmit());
-}
+// A filter keeps the focus on the page that it leads to: with the keyboard, one goes on from there.
+const filters = [...document.querySelectorAll(".filters select, .filters [type=checkbox]")];
+const filter = `filter ${location.pathname}`;
+filters[sessionStorage.getItem(filter) ?? -1]?.focus();
+sessionStorage.removeItem(filter);
+filters.forEach((control, index) => control.addEventListener("change", () => {
+  sessionStorage.setItem(filter, index);
+  control.form.requestSubmit();
+}));
