@@ -115,7 +115,15 @@ def test_more_groups_are_told_of(keep: Callable[..., None]) -> None:
 def test_exceptions_that_were_not_looked_at_are_told_of(keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     keep(*DOCUMENTS)
     monkeypatch.setattr(command, "_MOST", 1)
-    assert " ".join(run().output.split()).endswith("2 older exceptions of this time were not looked at: a shorter --since shows all of its own.")
+    assert run().output.endswith("\n2 older exceptions of this time were not looked at: a shorter --since shows all of its own.\n")
+
+
+def test_nothing_found_among_the_latest_is_not_taken_for_nothing(keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_MOST", 1)
+    keep(*DOCUMENTS)
+    told, unseen = run("--service", "nobody").output.splitlines()
+    assert (told.partition(" in ")[0], told.endswith("/local among the latest 1.")) == ("No exceptions of nobody", True)
+    assert "older exceptions of this time were not looked at" in unseen
 
 
 def test_what_is_called_like_an_exceptions_type_elsewhere_is_none(keep: Callable[..., None]) -> None:

@@ -44,20 +44,23 @@ def errors(config: Config, *, since: int, services: Sequence[str], limit: int, a
         if as_json:
             output.print_json([_as_json(group) for group in groups[:limit]])
         else:
-            _show(groups, limit, f"in {source.name}", unseen=total - len(documents))
+            of = f" of {' or '.join(services)}" if services else ""
+            _show(groups, limit, f"{of} in {source.name}", unseen=total - len(documents))
 
 
 def _show(groups: Sequence[ErrorGroup], limit: int, where: str, *, unseen: int) -> None:
     console = output.console()
     if not groups:
-        output.print_whole(console, output.as_text(f"No exceptions {where} in this time."))
-        return
+        time = f"among the latest {_MOST}" if unseen else "in this time"
+        output.print_whole(console, output.as_text(f"No exceptions{where} {time}."))
     for group in groups[:limit]:
         _show_group(console, group)
     if len(groups) > limit:
-        console.print(output.as_text(f"{output.counted(len(groups) - limit, 'more group')}: --limit {len(groups)} shows all.", "dim"))
+        output.print_whole(console, output.as_text(f"{output.counted(len(groups) - limit, 'more group')}: --limit {len(groups)} shows all.", "dim"))
     if unseen:
-        console.print(output.as_text(f"{unseen} older exceptions of this time were not looked at: a shorter --since shows all of its own.", "dim"))
+        output.print_whole(
+            console, output.as_text(f"{unseen} older exceptions of this time were not looked at: a shorter --since shows all of its own.", "dim")
+        )
 
 
 def _show_group(console: Console, group: ErrorGroup) -> None:

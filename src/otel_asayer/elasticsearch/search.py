@@ -153,7 +153,7 @@ def _query(selection: Selection) -> dict[str, Any]:
 
 
 def _since(since_ns: int) -> list[dict[str, Any]]:
-    return [{"range": {"@timestamp": {"gte": since_ns // _NS_PER_MS, "format": "epoch_millis"}}}] if since_ns else []
+    return [{"range": {"@timestamp": {"gte": since_ns // _NS_PER_MS, "format": "epoch_millis"}}}] if since_ns > 0 else []
 
 
 def _stored(hit: Mapping[str, Any]) -> Stored:

@@ -104,6 +104,12 @@ def test_fewer_exceptions_than_the_limit_are_all() -> None:
     assert bodies(double)[0]["sort"][0]["@timestamp"]["order"] == "desc"
 
 
+def test_a_time_before_1970_is_not_asked_for() -> None:
+    found, double = search(OPENED, page(1), CLOSED)
+    found.exceptions(-1, 10)
+    assert bodies(double)[0]["query"] == {"bool": {"filter": [{"exists": {"field": "attributes.exception.type"}}]}}
+
+
 def test_beyond_the_limit_exceptions_are_counted() -> None:
     found, double = search(OPENED, page(3, 2, 1), CLOSED, counted(12))
     documents, total = found.exceptions(0, 2)
