@@ -160,6 +160,13 @@ def test_an_enormous_value_is_cut() -> None:
     assert "x" * 20_000 + "… and 10,000 more characters" in shown
 
 
+@pytest.mark.parametrize("body", [{"structured": {"said": "x" * 2000}}, "x" * 2000, {"text": "first\n" + "x" * 2000}])
+def test_a_long_body_is_shown_whole_whatever_its_form(body: object) -> None:
+    record = log("told", 0)
+    shown = detail(page(replace(record, source={**record.source, "body": body})).get(f"/session/{SESSION}?moment=doc-told"))
+    assert "x" * 2000 in shown
+
+
 def test_a_span_leads_to_the_traces_that_it_is_linked_with() -> None:
     batch = span("process", 0, 1, named="batch")
     document = replace(
