@@ -219,6 +219,14 @@ def test_text_has_contrast_in_both_themes(session: Page, scheme: str) -> None:
     assert session.evaluate(CONTRAST) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_bars_and_marks_have_contrast_in_both_themes(page: Page, large: tuple[str, str], scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of the two that it takes
+    page.goto(f"{large[0]}/session/{large[1]}")
+    kinds = page.locator(".lane a").evaluate_all("found => [...new Set(found.map(one => one.classList[0]))].sort()")
+    assert (kinds, page.evaluate(SHAPES)) == (["many", "mark", "request", "span"], [])
+
+
 def test_a_phone_shows_everything_without_scrolling_sideways(session: Page) -> None:
     session.set_viewport_size({"width": 390, "height": 844})
     assert session.evaluate("document.documentElement.scrollWidth") == 390
@@ -256,3 +264,20 @@ CONTRAST = """() => {
   return [...new Set(bad)];
 }"""
 """What has text of a contrast below 4.5 to what is behind it (WCAG 2, AA)."""
+
+SHAPES = """() => {
+  const parse = colour => colour.match(/[0-9.]+/g).map(Number);
+  const channel = value => (value /= 255) <= .04045 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
+  const sheet = parse(getComputedStyle(document.querySelector(".waterfall")).backgroundColor);
+  const on = (colour, opacity) => colour === "none" ? sheet : parse(colour).map((value, index) => value * opacity + sheet[index] * (1 - opacity));
+  const ratio = (one, other) => (Math.max(one, other) + .05) / (Math.min(one, other) + .05);
+  const bad = [];
+  for (const shape of document.querySelectorAll(".lane a > rect, .lane a > use")) {
+    const style = getComputedStyle(shape);
+    const seen = [on(style.fill, style.fillOpacity), on(style.stroke, style.strokeOpacity)].map(colour => ratio(light(colour), light(sheet)));
+    if (Math.max(...seen) < 3) bad.push(`${shape.parentElement.classList}: ${Math.max(...seen).toFixed(2)}`);
+  }
+  return [...new Set(bad)];
+}"""
+"""What of the picture has a contrast below 3 to its ground (WCAG 2, AA), in its fill and in its edge."""
