@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.browser
 CHOSEN = "tr[aria-current] .what"
 SIGN = "element => getComputedStyle(element, '::before').content"
 IS_CUT = "element => element.scrollHeight > element.clientHeight + 2 || element.scrollWidth > element.clientWidth"
+SHOWN = "found => found.filter(one => getComputedStyle(one).display !== 'none').map(one => one.getBoundingClientRect())"
 DECLINED = "storefront.payment.PaymentDeclinedError: card declined for 349.80 EUR"
 
 
@@ -225,6 +227,16 @@ def test_bars_and_marks_have_contrast_in_both_themes(page: Page, large: tuple[st
     page.goto(f"{large[0]}/session/{large[1]}")
     kinds = page.locator(".lane a").evaluate_all("found => [...new Set(found.map(one => one.classList[0]))].sort()")
     assert (kinds, page.evaluate(SHAPES)) == (["many", "mark", "request", "span"], [])
+
+
+@pytest.mark.parametrize("width", [360, 1024, 1280])
+def test_nothing_at_the_axis_is_written_or_drawn_over(session: Page, width: int) -> None:
+    session.set_viewport_size({"width": width, "height": 800})
+    labels = session.locator(".axis text:not(.gap)").evaluate_all(SHOWN)
+    lines = session.locator(".axis line[y1='4']").evaluate_all(SHOWN)
+    assert len(labels) == len(lines) > 1
+    assert all(before["right"] <= after["left"] for before, after in pairwise(labels))
+    assert not any(label["left"] < line["left"] < label["right"] for label in labels for line in lines)
 
 
 def test_a_phone_shows_everything_without_scrolling_sideways(session: Page) -> None:
