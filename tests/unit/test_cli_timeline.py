@@ -334,6 +334,12 @@ def test_who_follows_sees_each_moment_once(capsys: pytest.CaptureFixture[str]) -
     assert store.asked == [0, START_NS + 1_500_000_000 - 600_000_000_000, *[START_NS + 1_511_000_000 - 600_000_000_000] * 2]
 
 
+def test_a_clock_that_is_ahead_hides_nothing_of_who_follows(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time_ns", lambda: START_NS + 5_000_000_000)
+    _, store = follow(capsys, [log("ahead", 3_600_000)], [])
+    assert store.asked == [0, START_NS + 5_000_000_000 - 600_000_000_000]
+
+
 def test_who_follows_before_anything_is_stored_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
     said, _ = follow(capsys, [], [], [LOGGED])
     assert said.out == f"Session {SESSION}\nnothing is stored of it yet\n   +0:01.511  pricing  ! two lamps left\n"

@@ -102,7 +102,8 @@ class View:
 
     def _read_on(self, source: Source, found: Timeline) -> Timeline:
         """Return what is there of late, with the start that the session had so far; what was found before while nothing can be read."""
-        latest = max((moment.time_ns for moment in found.moments), default=0)
+        # A service whose clock is ahead must not hide what the others write.
+        latest = min(max((moment.time_ns for moment in found.moments), default=0), time.time_ns())
         try:
             fresh = self.read(source, since_ns=max(latest - _LATE_NS, 0))
         except (ElasticsearchError, SpoolError) as error:
