@@ -132,6 +132,15 @@ def test_e_goes_to_the_next_error(session: Page) -> None:
     assert focused(session) == "POST /checkout 500"
 
 
+def test_e_goes_to_an_error_on_a_later_page_of_the_list(page: Page, large: tuple[str, str]) -> None:
+    page.goto(f"{large[0]}/session/{large[1]}")
+    with the_next_page(page):
+        page.keyboard.press("e")
+    expect(page.locator("#moment")).to_have_text("POST /checkout 500")
+    page.keyboard.press("e")
+    assert focused(page) == "The bank declines: insufficient funds"
+
+
 def test_o_opens_the_replay_of_the_row(session: Page) -> None:
     session.evaluate("document.addEventListener('click', event => { window.went = event.target.href; event.preventDefault(); })")
     session.keyboard.press("j")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.documents import EXCEPTION_STACKTRACE, text_of
@@ -181,6 +182,12 @@ class SessionView:
         """Yield the rows of the page."""
         start = self.first_number - 1
         return (Row(number, moment) for number, moment in enumerate(self.shown.moments[start : start + ROWS], start + 1))
+
+    @property
+    def error_beyond(self) -> Moment | None:
+        """The next error after the page of the list."""
+        after = islice(self.shown.moments, self.page * ROWS, None)
+        return next((moment for moment in after if moment.level == "error"), None)
 
     @cached_property
     def detail(self) -> Detail | None:

@@ -16,7 +16,10 @@ function focusRow(index, { scroll = true } = {}) {
 }
 
 function nextError() {
-  focusRow(rows.findIndex((row, index) => index > current && row.classList.contains("error")));
+  const next = rows.findIndex((row, index) => index > current && row.classList.contains("error"));
+  const beyond = document.querySelector(".list table")?.dataset.error;
+  if (next >= 0) focusRow(next);
+  else if (beyond) location.assign(beyond);
 }
 
 function openReplay() {
