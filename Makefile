@@ -73,11 +73,17 @@ $(VENV)/.docs: $(READY)
 
 check: lint types imports test ## what must hold before a commit
 
-bench: $(READY) ## the exporter beside OTLP/HTTP, propagation beside B3, as ratios
+bench: $(READY) $(VENV)/.peers ## beside the peers, as ratios: exporter, propagation, a whole request
 	$(BIN)/python benchmarks/export.py
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/propagation.py
+	$(BIN)/python benchmarks/request.py --peers $(VENV)/peers/bin/python
 	PYTHONPATH=tests $(BIN)/python benchmarks/page.py
+
+$(VENV)/.peers: # in an environment of their own: they patch what they find
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt ddtrace flask sentry-sdk
+	@touch $@
 
 clean: ## remove what the targets made, downloads included
 	rm -rf $(VENV) .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist src/*.egg-info

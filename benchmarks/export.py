@@ -163,9 +163,9 @@ def _client_attributes(numbers: random.Random) -> dict[str, AttributeValue]:
 
 
 @contextmanager
-def process(*arguments: str) -> Iterator[tuple[IO[str], IO[str]]]:
-    """Run a Python program until the end of the block; give its standard input and output."""
-    with subprocess.Popen([sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as running:
+def process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[tuple[IO[str], IO[str]]]:
+    """Run a program until the end of the block; give its standard input and output."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment) as running:
         assert running.stdin is not None  # noqa: S101 (for the type)
         assert running.stdout is not None  # noqa: S101 (for the type)
         yield running.stdin, running.stdout
@@ -198,9 +198,9 @@ def microseconds(exporter: SpanExporter, batches: Sequence[Sequence[ReadableSpan
 def measure() -> dict[str, list[float]]:
     """Return the microseconds per span of each variant in each round."""
     with ExitStack() as stack:
-        _, port = stack.enter_context(process(str(Path(__file__).with_name("sink.py"))))
+        _, port = stack.enter_context(process([sys.executable, str(Path(__file__).with_name("sink.py"))]))
         url = f"http://127.0.0.1:{int(port.readline())}"
-        workers = {variant: stack.enter_context(process(__file__, "--worker", variant, url)) for variant in VARIANTS}
+        workers = {variant: stack.enter_context(process([sys.executable, __file__, "--worker", variant, url])) for variant in VARIANTS}
         times: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
         for _ in range(ROUNDS):
             for variant, (commands, answers) in workers.items():

@@ -1,4 +1,4 @@
-"""The server of `export.py`, in a process of its own: takes bulk requests and OTLP/HTTP, and answers each as the real one would.
+"""The server of `export.py` and `request.py`, in a process of its own: takes bulk requests, OTLP/HTTP and all else, and answers as the real ones.
 
 A bulk answer names as many items as the request has documents, with the fields that the exporter's `filter_path` asks for.
 Prints its port on one line; ends when its standard input is closed.
@@ -20,13 +20,17 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.headers.get("content-encoding") == "gzip":
             body = decompressobj(_GZIP).decompress(body)
         if self.path.startswith("/_bulk"):
             self._answer(b'{"errors":false,"items":[' + b",".join([_ITEM] * (body.count(b"\n") // 2)) + b"]}", "application/json")
-        else:
+        elif self.path.startswith("/v1/"):
             self._answer(b"", "application/x-protobuf")
+        else:
+            self._answer(b"{}", "application/json")
+
+    do_GET = do_POST  # noqa: N815 (the name is http.server's)
 
     def _answer(self, body: bytes, content_type: str) -> None:
         self.send_response(200)

@@ -1,5 +1,6 @@
 """Fixtures for tests that need a real Elasticsearch. It is started when the first test asks for it, and shared by all that ask for the same."""
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,6 +13,13 @@ _ELASTICSEARCH_FIXTURES = {"secured", "small_limits", "elasticsearch_node", "mat
 _MATRIX = [NodeConfig(version, mode) for version in VERSIONS for mode in MODES]
 _APART = ("matrix", "browser")
 """Markers of tests that run only when `-m` speaks of them."""
+
+
+def pytest_configure() -> None:
+    """Forget what the shell says of OpenTelemetry: a test says all it depends on."""
+    for name in list(os.environ):
+        if name.startswith("OTEL_") and not name.startswith("OTEL_ASAYER_TEST_"):
+            del os.environ[name]
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by -m
