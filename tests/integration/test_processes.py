@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_asayer.spool import LOCAL, Destination, Spool
+from otel_asayer.testing import ElasticsearchDouble, status
 
 from documentation import ROOT, blocks
 from instrumented import BINARIES, clean_environment
@@ -45,6 +46,7 @@ SERVERS = {
     "gunicorn, sync, preload": (*GUNICORN, "--preload", "workers_wsgi:app"),
     "gunicorn, gthread": (*GUNICORN, "--worker-class", "gthread", "--threads", "2", "workers_wsgi:app"),
     "gunicorn, gevent": (*GUNICORN, "--worker-class", "gevent", "workers_wsgi:app"),
+    "gunicorn, gevent, preload": (*GUNICORN, "--worker-class", "gevent", "--preload", "workers_wsgi:app"),
     "gunicorn, uvicorn": (*GUNICORN, "--worker-class", "uvicorn.workers.UvicornWorker", "workers_asgi:app"),
     "uvicorn": (*UVICORN, "--workers", "2", "workers_asgi:app"),
     "uWSGI": (*UWSGI, "--processes", "2"),
@@ -110,6 +112,22 @@ def _uwsgi_settings(file: Path) -> Path:
     (settings,) = blocks((ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"), "ini")
     file.write_text(settings, encoding="utf-8")
     return file
+
+
+def sending(survivors: Survivors, elasticsearch: ElasticsearchDouble) -> dict[str, str]:
+    return {
+        **survivors.environment,
+        "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": elasticsearch.url,
+        "OTEL_EXPORTER_ELASTICSEARCH_SETUP": "off",
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": "on_failure",
+        "OTEL_LOGS_EXPORTER": "none",
+    }
+
+
+def done_in(elasticsearch: ElasticsearchDouble) -> Work:
+    """All work that has arrived, in order."""
+    attributes = [document["attributes"] for (stream, _), document in list(elasticsearch.stored.items()) if stream.startswith("traces-")]
+    return sorted((one["work"], one["worker"]) for one in attributes)
 
 
 @pytest.fixture
@@ -190,6 +208,24 @@ def test_children_of_celery_leave_the_spans_of_all_their_tasks(
     assert sorted(span["name"] for span in spans) == [f"{what}/celery_app.{task}" for what in ("apply_async", "run") for task in ("fail", "work")]
     assert sessions(spans) == {SESSION}
     assert len({span["attributes"].get("worker") for span in spans} - {None}) == workers
+
+
+@pytest.mark.parametrize("server", ["gunicorn, gevent", "gunicorn, gevent, preload"])
+def test_what_workers_of_gevent_hold_at_their_end_is_sent(server: str, survivors: Survivors, run: Run) -> None:
+    with ElasticsearchDouble() as elasticsearch:
+        with run(sending(survivors, elasticsearch), *SERVERS[server]) as app:
+            asked = ask_two_workers(app)
+            assert app.stop(signal.SIGTERM) == 0
+        assert done_in(elasticsearch) == asked
+
+
+def test_a_worker_of_gevent_drains_the_spool_while_it_runs(survivors: Survivors, run: Run) -> None:
+    with ElasticsearchDouble() as elasticsearch:
+        elasticsearch.reply_with(status(503))
+        environment = {**sending(survivors, elasticsearch), "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        with run(environment, *SERVERS["gunicorn, gevent"]) as app:
+            asked = ask(app, 1)
+            wait_for(lambda: done_in(elasticsearch) == asked, "the spool was not drained")
 
 
 @pytest.mark.parametrize(("spool", "left"), [("always", [1]), ("on_failure", [])])

@@ -7,12 +7,18 @@
   application's own use of the same libraries is recorded as ever.
 
 The threads are kept: a new one for each request would double what a request costs.
+
+gevent makes greenlets of the threads that start once it has patched this process, and a greenlet stands still while the thread it belongs to
+does. Where it patches after this module was imported, as in a worker of gunicorn's, the SDK's own threads are real and mostly stand still. So
+what is started here is a real thread then, too.
 """
 
 from __future__ import annotations
 
+import _thread
 import logging
 import threading
+from _thread import start_new_thread
 from concurrent.futures import Future, InvalidStateError, TimeoutError as FutureTimeoutError, wait
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 
     _Jobs = SimpleQueue[Callable[[], None] | None]
 
-__all__ = ["SILENCED", "Calls", "GivenUp", "silence_loggers"]
+__all__ = ["SILENCED", "Calls", "GivenUp", "patched_late", "silence_loggers", "start_thread"]
 
 SILENCED: Final = (
     "elastic_transport",
@@ -71,6 +77,23 @@ def silence_loggers() -> None:
         logging.getLogger(name).addFilter(_SILENCE)
 
 
+def patched_late() -> bool:
+    """Whether gevent, or its like, has patched this process since this module was imported."""
+    return _thread.start_new_thread is not start_new_thread
+
+
+def start_thread(function: Callable[[], None], name: str) -> None:
+    """Run `function` on a daemon thread, which gevent makes no greenlet of.
+
+    Raises:
+        RuntimeError: no thread can be started: the process has too many, or the interpreter ends.
+    """
+    if patched_late():
+        start_new_thread(function, ())
+    else:
+        threading.Thread(target=function, name=name, daemon=True).start()
+
+
 class Calls:
     """Calls under way, and the threads that wait for the next."""
 
@@ -110,9 +133,8 @@ class Calls:
             jobs = self._idle.pop()
         except IndexError:
             jobs = SimpleQueue()
-            thread = threading.Thread(target=_serve, args=(jobs, self._idle), name="otel-asayer-request", daemon=True)
             try:
-                thread.start()
+                start_thread(partial(_serve, jobs, self._idle), "otel-asayer-request")
             except RuntimeError:
                 with _quiet():
                     job()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from otel_asayer.compression import gzip_of
-from otel_asayer.elasticsearch.background import Calls, GivenUp, silence_loggers
+from otel_asayer.elasticsearch.background import Calls, GivenUp, patched_late, silence_loggers
 from otel_asayer.settings import parse_api_key
 from otel_asayer.version import __version__
 
@@ -131,7 +131,7 @@ class Client:
     def _send(self, request: _Request, deadline: float) -> Response:
         """Ask one endpoint after the other, each within its share of the time that is left, until one answers."""
         nodes = self._connected()
-        headers = {**_BASE_HEADERS, **dict(self._config.headers), **self._credentials.headers(), **request.headers}
+        headers = {**_base_headers(), **dict(self._config.headers), **self._credentials.headers(), **request.headers}
         failures = []
         for position, node in enumerate(nodes):
             share = max(0.001, (deadline - time.monotonic()) / (len(nodes) - position))
@@ -254,6 +254,11 @@ def _tls(config: Config) -> dict[str, Any]:
 
 
 _BASE_HEADERS: Final = {"accept": "application/json", "content-type": "application/json", "user-agent": f"otel-asayer/{__version__}"}
+
+
+def _base_headers() -> Mapping[str, str]:
+    # A connection of gevent's works in the thread that opened it alone, and the next request may have another one.
+    return {**_BASE_HEADERS, "connection": "close"} if patched_late() else _BASE_HEADERS
 
 
 def _compress(request: _Request) -> _Request:

@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_asayer.counters import Fate
+from otel_asayer.elasticsearch.background import start_thread
 from otel_asayer.elasticsearch.backoff import Allowance, long_pauses
 from otel_asayer.elasticsearch.bulk import Finding, Outcome
 from otel_asayer.elasticsearch.export import Export, Left, Road
@@ -59,20 +60,21 @@ class Drainer:
         self._wall_clock = wall_clock
         self._noticed = threading.Event()
         self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._started = False
         self._recover_at = 0.0
         self._least_pause = 0.0
         self.trouble: Finding | None = None
         """What kept the last body from being delivered; None after one that was."""
 
     def start(self) -> None:
-        """Start the thread; nothing happens the second time."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="otel-asayer-drain", daemon=True)
+        """Start the thread; nothing happens once it is started."""
+        if not self._started:
+            self._started = True
             try:
-                self._thread.start()
-            except RuntimeError:  # the interpreter ends: another process will drain
-                _logger.debug("No thread can be started to drain the spool any more.")
+                start_thread(self._run, "otel-asayer-drain")
+            except RuntimeError:  # the process has too many, and the next export tries again; or it ends, and another process drains
+                self._started = False
+                _logger.debug("No thread can be started to drain the spool.")
 
     def notice(self) -> None:
         """Let the thread know that something waits now: it looks after a short pause, or after the one in which a failure has left it."""

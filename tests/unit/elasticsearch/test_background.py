@@ -125,6 +125,12 @@ def test_a_call_made_at_the_interpreters_end_works() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "42\n"
 
 
+def test_where_gevent_patches_late_a_call_works() -> None:
+    code = "from otel_asayer.elasticsearch.background import Calls; from gevent import monkey; monkey.patch_all(); print(Calls().run(lambda: 42, 10))"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "42\n"
+
+
 def test_instrumentation_is_suppressed_on_the_thread_of_a_call(calls: Calls) -> None:
     assert (calls.run(is_instrumentation_enabled, 10), is_instrumentation_enabled()) == (False, True)
 

@@ -88,6 +88,13 @@ class TestRequests:
             "connection": "keep-alive",
         }
 
+    def test_no_connection_is_kept_where_gevent_patches_late(
+        self, connect: Connect, double: ElasticsearchDouble, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("_thread.start_new_thread", lambda *_: None)
+        post(connect())
+        assert double.exchanges[0].headers["connection"] == "close"
+
     def test_method_and_target_arrive_as_given(self, connect: Connect, double: ElasticsearchDouble) -> None:
         connect().request("GET", "/_index_template?filter_path=a.*.b,c", timeout=10)
         assert (double.exchanges[0].method, double.exchanges[0].target, double.exchanges[0].body) == (

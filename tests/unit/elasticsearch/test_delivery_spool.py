@@ -427,6 +427,21 @@ class TestTheThread:
         del drainer.start
         assert world.deliver(A) is True
 
+    def test_where_no_thread_could_be_started_the_next_export_tries_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        tried: list[str] = []
+
+        def fail(thread: threading.Thread) -> None:
+            tried.append(thread.name)
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr("threading.Thread.start", fail)
+        world = World(tmp_path)
+        drainer: Any = world.delivery.drainer
+        del drainer.start
+        world.deliver(A)
+        world.deliver(B)
+        assert tried == ["otel-asayer-drain"] * 2
+
 
 class TestAlways:
     def test_everything_is_on_the_disk_while_it_is_sent(self, tmp_path: Path) -> None:
