@@ -6,6 +6,8 @@ import zlib
 from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
+from otel_asayer.unforked import unforked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -41,7 +43,8 @@ def gzip_of(pieces: Sequence[bytes]) -> bytes:
 @cache
 def _open() -> Callable[[], _Compressor]:
     try:
-        from isal import isal_zlib
+        with unforked():
+            from isal import isal_zlib
     except ImportError:
         return lambda: zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP, _MEMORY)
     return lambda: isal_zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)

@@ -25,6 +25,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from otel_asayer.unforked import unforked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
@@ -173,7 +175,8 @@ def _quiet() -> Iterator[None]:
 
 def _suppressed() -> AbstractContextManager[None]:
     try:
-        from opentelemetry.instrumentation.utils import suppress_instrumentation
+        with unforked():
+            from opentelemetry.instrumentation.utils import suppress_instrumentation
     except Exception:
         # It imports the propagators that OTEL_PROPAGATORS names. Where one of them cannot be loaded, nothing in this process is instrumented.
         return nullcontext()

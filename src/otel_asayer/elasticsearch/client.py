@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from otel_asayer.compression import gzip_of
 from otel_asayer.elasticsearch.background import Calls, GivenUp, patched_late, silence_loggers
 from otel_asayer.settings import parse_api_key
+from otel_asayer.unforked import unforked
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
@@ -223,8 +224,9 @@ def _describe(error: BaseException) -> str:
 
 
 def _build_nodes(config: Config) -> list[BaseNode]:
-    from elastic_transport import NodeConfig, Urllib3HttpNode
-    from elasticsearch import Elasticsearch
+    with unforked():
+        from elastic_transport import NodeConfig, Urllib3HttpNode
+        from elasticsearch import Elasticsearch
 
     class Node(Urllib3HttpNode):
         def __init__(self, config: NodeConfig) -> None:
