@@ -22,6 +22,7 @@ from wrapt import register_post_import_hook
 from otel_asayer import _sdk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 __all__ = ["export_at_ends"]
@@ -63,7 +64,20 @@ def _watch_multiprocessing(module: ModuleType) -> None:
 
 
 def _watch_celery(module: ModuleType) -> None:
-    module.worker_process_shutdown.connect(_export, weak=False)
+    ending = module.worker_process_shutdown
+    # Not connected to it: receivers are called in the order in which they were, and the application's come after ours and may still end spans.
+    ending.send = _exporting_after(ending.send)
+
+
+def _exporting_after(original: Callable[..., object]) -> Callable[..., object]:
+    @wraps(original)
+    def call(*arguments: Any, **keywords: Any) -> object:
+        try:
+            return original(*arguments, **keywords)
+        finally:
+            _export()
+
+    return call
 
 
 def _watch_uvicorn(module: ModuleType) -> None:
@@ -105,7 +119,7 @@ def _watch_uwsgi(module: ModuleType) -> None:
     module.atexit = at_exit  # type: ignore[attr-defined] # it is there for this
 
 
-def _export(**_: object) -> None:
+def _export() -> None:
     for provider in list(_providers):
         _flush(provider)
 

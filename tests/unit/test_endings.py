@@ -58,6 +58,19 @@ def test_a_child_of_celery_exports_what_it_holds_once() -> None:
     assert provider.exports == 1
 
 
+def test_a_child_of_celery_exports_after_the_applications_own_receivers() -> None:
+    provider = Provider()
+    export_at_ends(provider)
+    seen: list[int] = []
+
+    def receive(**_: object) -> None:
+        seen.append(provider.exports)
+
+    signals.worker_process_shutdown.connect(receive)
+    end_celery_child()
+    assert (seen, provider.exports) == ([0], 1)
+
+
 def test_each_provider_exports_though_another_one_fails(caplog: pytest.LogCaptureFixture) -> None:
     providers = [Provider(ValueError("no")) for _ in range(2)]
     for provider in providers:
