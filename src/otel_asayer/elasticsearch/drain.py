@@ -5,15 +5,16 @@ is delivered too; and soon after an export of its own process had to put somethi
 to a minute, or what Elasticsearch asks for, up to an hour. The pauses begin anew after a pass that delivered something: where one request in ten
 fails, a large spool is never emptied in one pass, and is drained all the same.
 
-A body whose documents wait for somebody to mend a key or a template goes to the end of the line, so that it does not hold up the others; a
-pass ends where it meets what it put there.
+A body whose documents wait for somebody to mend a key or a template goes to the end of the line, so that it does not hold up the others. A pass
+ends where it meets what it put there, by whatever clock; one of the thread also after a hundred such bodies in a row, for else a large spool
+would be sent whole, every minute, to an Elasticsearch that takes none of it.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
-import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_asayer.counters import Fate
@@ -37,6 +38,8 @@ _LOOK_EVERY: Final = 30.0
 """Seconds between two looks at a spool that was empty."""
 _RECOVER_EVERY: Final = 300.0
 """Seconds between two looks for leases whose holder is gone."""
+_MOST_IN_VAIN: Final = 100
+"""Bodies in a row that a pass of the thread puts to the end of the line, as nothing of them is taken."""
 
 
 class Origin(Road, Protocol):
@@ -54,15 +57,17 @@ class Origin(Road, Protocol):
 class Drainer:
     """Sends what waits in `spool` by the way of `delivery`, on a daemon thread that starts when the process first exports."""
 
-    def __init__(self, delivery: Origin, spool: Spool, *, wall_clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, delivery: Origin, spool: Spool) -> None:
         self._delivery = delivery
         self._spool = spool
-        self._wall_clock = wall_clock
         self._noticed = threading.Event()
         self._ended = threading.Event()
         self._started = False
         self._recover_at = 0.0
         self._least_pause = 0.0
+        self._put_back: set[bytes] = set()
+        """What this pass put to the end of the line: each body's first operation."""
+        self._in_vain = 0
         self.trouble: Finding | None = None
         """What kept the last body from being delivered; None after one that was."""
 
@@ -93,21 +98,19 @@ class Drainer:
         """
         return self._spool.status()
 
-    def drain(self, on_progress: Callable[[int], None] = lambda _: None) -> bool:
+    def drain(self, on_progress: Callable[[int], None] = lambda _: None, *, most_in_vain: float = math.inf) -> bool:
         """Send what waits until nothing does, or Elasticsearch takes no more; return whether the spool was emptied.
 
         Args:
             on_progress: called with the number of documents delivered of each body.
+            most_in_vain: bodies in a row of which nothing is taken, after which it ends.
 
         Raises:
             SpoolError: the spool cannot be used.
         """
         self._recover()
-        begin = self._wall_clock()
-        while not self._delivery.has_stopped() and (lease := self._spool.lease()):
-            if lease.written_ns >= begin:
-                lease.release()
-                return False
+        self._put_back, self._in_vain = set(), 0
+        while not self._delivery.has_stopped() and self._in_vain < most_in_vain and (lease := self._spool.lease()):
             if not self._send(lease, on_progress):
                 return False
         return self._spool.empty
@@ -132,7 +135,7 @@ class Drainer:
 
     def _pass(self) -> bool:
         try:
-            return self.drain()
+            return self.drain(most_in_vain=_MOST_IN_VAIN)
         except SpoolError as error:
             _logger.debug("The spool cannot be drained: %s", error)
         except Exception:
@@ -154,6 +157,9 @@ class Drainer:
 
     def _deliver(self, lease: Lease, on_progress: Callable[[int], None]) -> bool:
         operations = lease.operations()
+        if not self._put_back.isdisjoint(operations[:1]):
+            lease.release()
+            return False
         if lease.damage:
             self._delivery.counters.add(Fate.DROPPED, lease.damage.documents, "damaged", lease.damage.reason)
         export = Export(self._delivery, self._allow)
@@ -161,20 +167,23 @@ class Drainer:
         self._least_pause = export.least_pause
         self.trouble = left[-1].finding if left else None
         delivered = len(operations) - sum(len(one.operations) for one in left)
+        if delivered:
+            self._in_vain = 0
         stuck = any(one.finding.outcome is not Outcome.CONFIGURATION and not one.for_good for one in left)
         if stuck and not delivered:
             lease.release()
             return False
-        if not stuck:
-            self._send_to_the_end([one for one in left if not one.for_good])
+        if not stuck and (waiting := [operation for one in left if not one.for_good for operation in one.operations]):
+            self._put_back.add(waiting[0])
+            if waiting == operations and not lease.damage:
+                lease.to_the_end()
+                self._in_vain += 1
+                return True
+            self._delivery.count_evicted(self._spool.write(waiting))
             left = [one for one in left if one.for_good]
         if self._delivery.settle(left, lease):
             self._count(delivered, on_progress)
         return not stuck
-
-    def _send_to_the_end(self, waiting: Sequence[Left]) -> None:
-        if operations := [operation for one in waiting for operation in one.operations]:
-            self._delivery.count_evicted(self._spool.write(operations))
 
     def _count(self, delivered: int, on_progress: Callable[[int], None]) -> None:
         if delivered:

@@ -21,7 +21,7 @@ __all__ = ["Lease"]
 
 
 class Lease:
-    """A body held by this process. It ends with `done`, `release` or `replace`; after that, and when it was lost, each does nothing.
+    """A body held by this process. It ends with `done`, `release`, `to_the_end` or `replace`; after that, and when it was lost, each does nothing.
 
     A lease is lost when it was not renewed for so long that another process took its holder for dead. Then that process delivers the body
     as well, which the documents' own ids make harmless.
@@ -95,6 +95,16 @@ class Lease:
             if folder:
                 folder.rename(self._entry.name, self._entry.body)
         self._on_return()
+
+    def to_the_end(self) -> None:
+        """Give the body back, whole, behind all others: it waits for something else than they do.
+
+        Raises:
+            SpoolError: it could not be given back; it is once the lease is stale.
+        """
+        with self._place.find() as folder:
+            if folder:
+                folder.rename(self._entry.name, new_body(self._place.clock(), self.documents))
 
     def replace(self, operations: Sequence[bytes]) -> None:
         """Leave only these operations, in the body's old place by age: the rest is delivered.

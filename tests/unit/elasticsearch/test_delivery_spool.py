@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 from otel_asayer.config import Config
 from otel_asayer.counters import Count, Fate
 from otel_asayer.elasticsearch.delivery import Delivery, spool_of
-from otel_asayer.spool import Spool, SpoolError, Written
+from otel_asayer.spool import Destination, Spool, SpoolError, Written
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
 from unit.elasticsearch.relay import Relay
 
@@ -246,19 +247,55 @@ class TestDraining:
         assert (world.waiting, world.counts[Fate.DRAINED]) == ([A], 1)
 
     def test_what_makes_room_for_a_body_that_goes_to_the_end_is_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        world.spool.write([A])
-        world.double.reply_with(items(MISSING))
+        world.spool.write([A, B])
+        world.double.reply_with(items(201, MISSING))
         monkeypatch.setattr(Spool, "write", lambda *_: Written(1, 4096, 7))
         world.drain()
         assert world.counts[Fate.EVICTED] == 7
 
     def test_where_the_disk_is_full_a_body_that_goes_to_the_end_is_given_back(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        world.spool.write([A])
-        world.double.reply_with(items(MISSING))
+        world.spool.write([A, B])
+        world.double.reply_with(items(201, MISSING))
         monkeypatch.setattr(Spool, "write", refuse)
         with pytest.raises(SpoolError, match="The disk is full"):
             world.drain()
-        assert (world.waiting, world.spool.status().leased_files) == ([A], 0)
+        assert (world.waiting, world.spool.status().leased_files) == ([A, B], 0)
+
+    def test_where_the_disk_is_full_a_body_that_waits_for_a_template_does_not_hold_up_the_others(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.spool.write([A])
+        world.spool.write([B])
+        world.double.reply_with(items(MISSING))
+        monkeypatch.setattr("otel_asayer.spool.directory.Folder.write", refuse)
+        assert (world.drain(), world.waiting, world.ids[1]) == (False, [A], "b")
+
+    def test_what_was_written_before_the_clock_was_set_back_is_delivered(self, world: World) -> None:
+        def ahead() -> int:
+            return time.time_ns() + 10**15
+
+        Spool(world.spool.folder.parent, Destination.of(world.delivery.config.endpoint), max_bytes=2**28, clock=ahead).write([A])
+        assert (world.drain(), world.ids) == (True, ["a"])
+
+    def test_the_thread_ends_a_pass_after_a_hundred_bodies_in_a_row_of_which_nothing_is_taken(self, world: World) -> None:
+        for number in range(101):
+            world.spool.write([operation(str(number))])
+        world.double.reply_with(*[status(401)] * 101)
+        Turns(world).run()
+        assert len(world.ids) == 100
+
+    def test_the_next_pass_goes_on_behind_those(self, world: World) -> None:
+        for number in range(101):
+            world.spool.write([operation(str(number))])
+        world.double.reply_with(*[status(401)] * 100)
+        Turns(world, nothing).run()
+        assert world.ids[100] == "100"
+
+    def test_on_demand_each_body_is_tried(self, world: World) -> None:
+        for number in range(101):
+            world.spool.write([operation(str(number))])
+        world.double.reply_with(*[status(401)] * 101)
+        assert (world.drain(), len(world.ids)) == (False, 101)
 
     def test_where_the_disk_is_full_a_body_that_was_delivered_in_part_is_given_back_whole(
         self, world: World, monkeypatch: pytest.MonkeyPatch

@@ -38,6 +38,13 @@ def held(spool: Spool) -> list[str]:
 # Leasing.
 
 
+def test_a_body_can_be_put_behind_all_others(spool: Spool) -> None:
+    for name in "ab":
+        spool.write([operation(name)])
+    leased(spool).to_the_end()
+    assert names_of(spool.read()) == ["b", "a"]
+
+
 def test_nothing_can_be_leased_from_an_empty_spool(spool: Spool) -> None:
     assert spool.lease() is None
 
