@@ -31,7 +31,7 @@ _MOST_SPLITS: Final = 40
 """Requests that one export may halve because a document spoils them: enough for some spoilt ones among thousands, and an end when all are."""
 
 _LEAST_BYTES: Final = 64 * 1024
-"""Bytes below which requests are not made smaller, however overloaded Elasticsearch is: from there on their number would be the load."""
+"""Bytes below which later requests are not made smaller, whatever Elasticsearch answered: from there on their number would be the load."""
 
 _UNMAPPED: Final = f'"{UNMAPPED}"'.encode()
 
@@ -193,7 +193,8 @@ class Export:
             self._dispose(finding._replace(outcome=Outcome.REFUSED), operations, parts)
             return ()
         if too_large:
-            self._road.request_bytes = min(self._road.request_bytes, sum(map(len, operations)) // 2)
+            # Small ones are halved when they come to it: what remembers them makes of one wrong answer a request for each document, for ever.
+            self._road.request_bytes = min(self._road.request_bytes, max(_LEAST_BYTES, sum(map(len, operations)) // 2))
         middle = len(operations) // 2
         return operations[middle:], operations[:middle]
 

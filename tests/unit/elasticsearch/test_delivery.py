@@ -242,9 +242,15 @@ class TestSplitting:
 
     def test_what_was_too_large_once_is_not_sent_again(self, world: World) -> None:
         world.double.reply_with(self.TOO_LARGE)
+        world.deliver(operation("a", 2**16), operation("b", 2**16))
+        world.deliver(operation("c", 2**16), operation("d", 2**16))
+        assert world.sent == [["a", "b"], ["a"], ["b"], ["c"], ["d"]]
+
+    def test_small_requests_that_were_too_large_make_no_later_one_smaller(self, world: World) -> None:
+        world.double.reply_with(self.TOO_LARGE)
         world.deliver(A, B)
         world.deliver(C, D)
-        assert world.sent == [["a", "b"], ["a"], ["b"], ["c"], ["d"]]
+        assert world.sent == [["a", "b"], ["a"], ["b"], ["c", "d"]]
 
     def test_a_single_document_that_is_too_large_is_refused(self, world: World) -> None:
         world.double.reply_with(self.TOO_LARGE)
