@@ -124,15 +124,17 @@ class Client:
     def _exchange(self, request: _Request, timeout: float) -> Response:
         deadline = time.monotonic() + timeout
         compressed = _compress(request) if self._config.compression == "gzip" else request
-        response = self._send(compressed, deadline)
-        if response.status == _UNAUTHORIZED and self._credentials.read_again():
-            return self._send(compressed, deadline)
+        used = self._credentials.headers()
+        response = self._send(compressed, used, deadline)
+        # Compared with what this request has used: another one may have read the new key meanwhile.
+        if response.status == _UNAUTHORIZED and (fresh := self._credentials.read_again()) != used:
+            return self._send(compressed, fresh, deadline)
         return response
 
-    def _send(self, request: _Request, deadline: float) -> Response:
+    def _send(self, request: _Request, credentials: Mapping[str, str], deadline: float) -> Response:
         """Ask one endpoint after the other, each within its share of the time that is left, until one answers."""
         nodes = self._connected()
-        headers = {**_base_headers(), **dict(self._config.headers), **self._credentials.headers(), **request.headers}
+        headers = {**_base_headers(), **dict(self._config.headers), **credentials, **request.headers}
         failures = []
         for position, node in enumerate(nodes):
             share = max(0.001, (deadline - time.monotonic()) / (len(nodes) - position))
@@ -179,12 +181,11 @@ class _Credentials:
             return {"authorization": f"Basic {b64encode(pair).decode()}"}
         return {"authorization": f"Bearer {config.bearer_token}"} if config.bearer_token else {}
 
-    def read_again(self) -> bool:
-        """Read the key's file once more; return whether it holds another key than the one that was used."""
-        if not self._config.api_key_file:
-            return False
-        before, self._key = self._key, _read_key(self._config.api_key_file)
-        return self._key != before
+    def read_again(self) -> dict[str, str]:
+        """Read the key's file, if there is one, once more; return the header."""
+        if self._config.api_key_file:
+            self._key = _read_key(self._config.api_key_file)
+        return self.headers()
 
 
 def _read_key(path: str) -> str:

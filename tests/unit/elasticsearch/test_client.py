@@ -14,8 +14,8 @@ import pytest
 import trustme
 
 from otel_asayer.config import Config
-from otel_asayer.elasticsearch.client import Client, Unreachable
-from otel_asayer.testing import ElasticsearchDouble, Fault, status
+from otel_asayer.elasticsearch.client import Client, Response, Unreachable
+from otel_asayer.testing import ElasticsearchDouble, Exchange, Fault, status
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
@@ -163,6 +163,23 @@ class TestCredentials:
         file.write_text("b2xk")
         double.reply_with(UNAUTHORIZED)
         assert (post(connect(api_key_file=file)), len(double.exchanges)) == (401, 1)
+
+    def test_a_new_key_that_another_request_has_read_meanwhile_is_tried(
+        self, connect: Connect, double: ElasticsearchDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "key"
+        file.write_text("b2xk")
+        client = connect(api_key_file=file)
+
+        def answer(exchange: Exchange) -> Response:
+            double.exchanges.append(exchange)
+            if len(double.exchanges) == 1:
+                file.write_text("bmV3")
+                post(client)
+            return UNAUTHORIZED if exchange.headers["authorization"] == "ApiKey b2xk" else status(200, {})
+
+        monkeypatch.setattr(double, "answer", answer)
+        assert post(client) == 200
 
     def test_a_refused_key_that_is_no_file_is_not_tried_again(self, connect: Connect, double: ElasticsearchDouble) -> None:
         double.reply_with(UNAUTHORIZED)
