@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.client import Response
-    from otel_asayer.spool import Lease, Written
+    from otel_asayer.spool import Lease
 
 __all__ = ["Delivery", "Destination", "OnLoss", "deliveries", "shared", "spool_of", "spool_root"]
 
@@ -149,10 +149,10 @@ class Delivery:
         self._refuse([one for one in left if one.for_good], on_loss)
         return self._give_back(lease, [operation for one in left if not one.for_good for operation in one.operations])
 
-    def count_evicted(self, written: Written) -> None:
-        """Count what had to make room for what was written to the disk."""
-        if written.evicted:
-            self.counters.add(Fate.EVICTED, written.evicted, "spool is full")
+    def count_evicted(self) -> None:
+        """Count what had to make room on the disk, even for what could not be written then."""
+        if self.spool and (evicted := self.spool.newly_evicted()):
+            self.counters.add(Fate.EVICTED, evicted, "spool is full")
 
     def lose(self, number: int, cause: str, reason: str = "") -> None:
         """Count documents that never became operations."""
@@ -226,13 +226,13 @@ class Delivery:
             written = self.spool.write(operations, join=True) if self.spool else None
         except SpoolError as error:
             written, cause, reason = None, "spool", str(error)
+        self.count_evicted()
         self.patience.spool_takes(written is not None)
         if written is None:
             self.counters.add(Fate.DROPPED, len(operations), cause, reason)
             on_loss(operations, cause)
             return False
         self.counters.add(Fate.SPOOLED, written.documents, cause, reason)
-        self.count_evicted(written)
         return True
 
     def _tell(self) -> None:
@@ -269,13 +269,14 @@ class Delivery:
         if self.spool is None:
             return None
         try:
-            written, lease = self.spool.write_ahead(operations)
+            _, lease = self.spool.write_ahead(operations)
         except SpoolError as error:
             self.patience.spool_takes(False)
             self._say_once("write ahead", f"Telemetry is sent without being written to the disk first: {error}")
             return None
+        finally:
+            self.count_evicted()
         self.patience.spool_takes(True)
-        self.count_evicted(written)
         return lease
 
     def _give_back(self, lease: Lease, kept: Sequence[bytes]) -> bool:

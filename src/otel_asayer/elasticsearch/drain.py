@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.spool import Lease, Spool, SpoolStatus, Written
+    from otel_asayer.spool import Lease, Spool, SpoolStatus
 
 __all__ = ["Drainer", "Origin", "give_back_unchanged"]
 
@@ -50,7 +50,7 @@ class Origin(Road, Protocol):
     def settle(self, left: Sequence[Left], lease: Lease) -> bool:
         """Take over what an export of the body left; return whether the body holds what still waits, and no more."""
 
-    def count_evicted(self, written: Written) -> None:
+    def count_evicted(self) -> None:
         """Count what had to make room on the disk."""
 
 
@@ -179,7 +179,10 @@ class Drainer:
                 lease.to_the_end()
                 self._in_vain += 1
                 return True
-            self._delivery.count_evicted(self._spool.write(waiting))
+            try:
+                self._spool.write(waiting)
+            finally:
+                self._delivery.count_evicted()
             left = [one for one in left if one.for_good]
         if self._delivery.settle(left, lease):
             self._count(delivered, on_progress)

@@ -46,6 +46,9 @@ class _Own:
     """The body that this process wrote last, if more may be joined to it."""
 
     evicted: int = 0
+    evicted_told: int = 0
+    """Those of `evicted` that `newly_evicted` has returned."""
+
     evicted_rejected: int = 0
 
 
@@ -96,6 +99,13 @@ class Spool:
     def evicted_documents(self) -> int:
         """Documents of waiting bodies that this process evicted: they are lost. Complete, even after a write that failed."""
         return self._own().evicted
+
+    def newly_evicted(self) -> int:
+        """Return how many of `evicted_documents` no earlier call has returned."""
+        own = self._own()
+        with own.lock:
+            new, own.evicted_told = own.evicted - own.evicted_told, own.evicted
+        return new
 
     def write(self, operations: Sequence[bytes], *, join: bool = False) -> Written:
         """Write operations as one body, durably.

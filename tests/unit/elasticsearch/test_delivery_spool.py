@@ -12,7 +12,7 @@ import pytest
 from otel_asayer.config import Config
 from otel_asayer.counters import Count, Fate
 from otel_asayer.elasticsearch.delivery import Delivery, spool_of
-from otel_asayer.spool import Destination, Spool, SpoolError, Written
+from otel_asayer.spool import Destination, Spool, SpoolError
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
 from unit.elasticsearch.relay import Relay
 
@@ -179,6 +179,18 @@ class TestOnFailure:
         assert world.counts[Fate.EVICTED] > 0
         assert len(world.waiting) == 51 - world.counts[Fate.EVICTED]
 
+    def test_what_made_room_for_something_that_could_not_be_written_is_counted_as_evicted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = World(tmp_path, spool_max_bytes=1024 * 1024)
+        for _ in range(24):
+            world.spool.write([b'{"create":{"_index":"logs-generic.otel-default","_id":"b"}}\n{"a":"%b"}\n' % os.urandom(40_000).hex().encode()])
+        monkeypatch.setattr("otel_asayer.spool.directory.Folder.write", refuse)
+        world.double.reply_with(Fault.RESET)
+        world.deliver(b'{"create":{"_index":"logs-generic.otel-default","_id":"c"}}\n{"a":"%b"}\n' % os.urandom(100_000).hex().encode())
+        assert world.counts == {Fate.EVICTED: 24 - len(world.waiting), Fate.DROPPED: 1}
+        assert len(world.waiting) < 24
+
     def test_what_waits_for_the_same_reason_lies_in_one_file(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
         for one in (A, B, C):
@@ -249,7 +261,7 @@ class TestDraining:
     def test_what_makes_room_for_a_body_that_goes_to_the_end_is_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         world.spool.write([A, B])
         world.double.reply_with(items(201, MISSING))
-        monkeypatch.setattr(Spool, "write", lambda *_: Written(1, 4096, 7))
+        monkeypatch.setattr(Spool, "newly_evicted", lambda _: 7)
         world.drain()
         assert world.counts[Fate.EVICTED] == 7
 

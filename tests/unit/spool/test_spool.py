@@ -199,6 +199,13 @@ def test_evicted_documents_are_counted_even_when_the_write_fails(root: Path, clo
     assert spool.evicted_documents == 2
 
 
+def test_evicted_documents_are_told_once(root: Path, clock: Clock) -> None:
+    spool = Spool(root, max_bytes=BLOCK, clock=clock)
+    for name in "abc":
+        spool.write([operation(name)])
+    assert (spool.newly_evicted(), spool.newly_evicted(), spool.evicted_documents) == (2, 0, 2)
+
+
 def test_leased_bodies_are_not_evicted(root: Path, clock: Clock) -> None:
     spool = Spool(root, max_bytes=2 * BLOCK, clock=clock)
     spool.write([operation("a")])
