@@ -174,7 +174,7 @@ def parse_answer(body: bytes, number: int) -> Answer:
     try:
         items = orjson.loads(body)["items"]
         findings = [_judge_item(*item.values()) for item in items]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:  # the last one: a status that no rule fits
         raise Malformed("the answer is none to a bulk request") from error
     if len(findings) != number:
         raise Malformed(f"the answer names {len(findings)} items, and {number} were sent")
@@ -196,7 +196,7 @@ def _judge_item(item: dict[str, Any]) -> Finding:
     if item.get("failure_store") == "used":
         return Finding(Outcome.REFUSED, "failure_store", "the document is in the data stream's failure store")
     status, error = item["status"], item.get("error") or {}
-    kind, reason = error.get("type") or f"status {status}", error.get("reason") or ""
+    kind, reason = str(error.get("type") or f"status {status}"), error.get("reason") or ""
     rule = _judge(ITEMS, status, kind, reason)
     return _INDEXED if rule.outcome is Outcome.INDEXED else Finding(rule.outcome, kind, _clean(reason), rule.advice)
 

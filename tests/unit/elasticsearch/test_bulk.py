@@ -150,11 +150,17 @@ class TestAnswers:
             b'{"errors":false,"items":[{}]}',
             b'{"errors":true,"items":[{"create":{"statu',
             b'{"items":7}',
+            b'{"errors":true,"items":[{"create":{"status":"201"}}]}',
+            b'{"errors":true,"items":[{"create":{"status":5000}}]}',
         ],
     )
     def test_what_is_no_answer_to_a_bulk_request_is_said_to_be_none(self, body: bytes) -> None:
         with pytest.raises(Malformed, match=r"^the answer is none to a bulk request$"):
             parse_answer(body, 1)
+
+    def test_a_type_of_error_that_is_no_text_is_counted_as_one(self) -> None:
+        body = b'{"errors":true,"items":[{"create":{"status":400,"error":{"type":["a"],"reason":"no"}}}]}'
+        assert parse_answer(body, 1).others[0][1].cause == "['a']"
 
     @pytest.mark.parametrize("number", [1, 3])
     def test_an_answer_with_another_number_of_items_is_none(self, number: int) -> None:
