@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import threading
 from base64 import urlsafe_b64encode
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -192,12 +193,16 @@ class _Path:
     def _stop_before_provider(self) -> None:
         """Register the exit handler once more, where the provider was built after the exporter: the last registered runs first.
 
-        Only so does a failing export learn that the process ends before the provider begins to wait for it.
+        Only so does a failing export learn that the process ends before the provider begins to wait for it. Where exit handlers run already,
+        as the first export of a short script is its last one, none can be registered any more.
         """
         if not self._exported:
             self._exported = True
-            atexit.unregister(self._stop)
-            atexit.register(self._stop)
+            if threading.main_thread().is_alive():
+                atexit.unregister(self._stop)
+                atexit.register(self._stop)
+            else:
+                self._stop()
 
 
 _open: Final[dict[Config, WeakSet[_Path]]] = {}

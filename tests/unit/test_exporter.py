@@ -452,9 +452,10 @@ last = Last()
         with self.program("http://127.0.0.1:9", 3_600_000) as process:
             assert process.communicate("", timeout=20)[0] == "1\n"
 
-    def test_the_first_export_hangs_at_the_end(self, double: ElasticsearchDouble) -> None:
+    @pytest.mark.parametrize("order", ["provider first", "exporter first"])
+    def test_the_first_export_hangs_at_the_end(self, double: ElasticsearchDouble, order: str) -> None:
         double.reply_with(Fault.HANG)
-        with self.program(double.url, 3_600_000) as process:
+        with self.program(double.url, 3_600_000, order) as process:
             assert process.communicate("", timeout=20)[0] == "1\n"
 
     @pytest.mark.parametrize("order", ["provider first", "exporter first"])
