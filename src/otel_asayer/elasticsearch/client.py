@@ -24,7 +24,7 @@ from otel_asayer.unforked import unforked
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from elastic_transport import BaseNode
 
@@ -34,6 +34,10 @@ __all__ = ["Client", "Requester", "Response", "Unreachable"]
 
 _GRACE: Final = 0.25
 """Seconds past a request's own timeout after which it is not waited for: its own timeout has the better message."""
+
+_LONGEST_ANSWER: Final = 128 * 1024 * 1024
+"""Bytes, decompressed. The longest answers are pages of a thousand documents."""
+_PIECE: Final = 64 * 1024
 
 _UNAUTHORIZED: Final = 401
 
@@ -235,9 +239,38 @@ def _build_nodes(config: Config) -> list[BaseNode]:
             # When the interpreter ends, urllib3 empties its pools before the SDK exports what is left. A pool that blocks would then wait for
             # ever for a connection to come back; this one opens another.
             self.pool.block = False
+            self.pool.urlopen = partial(_open, self.pool.urlopen)  # type: ignore[assignment,method-assign]
 
     silence_loggers()
     return Elasticsearch(**_addresses(config), **_tls(config), node_class=Node, http_compress=False).transport.node_pool.all()
+
+
+class _Answer(NamedTuple):
+    """What a node needs of an answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class _Endless(Exception):  # noqa: N818 (half a sentence about an answer, for `Unreachable`)
+    """An answer goes on for too long; the message says so."""
+
+
+def _open(urlopen: Callable[..., Any], method: str, target: str, *, timeout: float, **options: Any) -> _Answer:
+    """Ask, and read the answer as long as it is no danger: what never ends would fill the memory long after everybody has given it up."""
+    deadline = time.monotonic() + timeout
+    response = urlopen(method, target, timeout=timeout, preload_content=False, **options)
+    pieces: list[bytes] = []
+    left = _LONGEST_ANSWER
+    for piece in response.stream(_PIECE):
+        pieces.append(piece)
+        left -= len(piece)
+        if left < 0 or time.monotonic() > deadline:
+            response.close()
+            raise _Endless(f"its answer does not end within {timeout:.3g} s, or {_LONGEST_ANSWER} bytes")
+    response.release_conn()
+    return _Answer(response.status, response.headers, b"".join(pieces))
 
 
 def _addresses(config: Config) -> dict[str, Any]:

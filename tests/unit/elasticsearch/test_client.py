@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import ssl
 import threading
 import warnings
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,16 @@ def reason(client: Client, timeout: float = 10) -> str:
     with pytest.raises(Unreachable) as caught:
         client.request("POST", "/_bulk", BODY, timeout=timeout)
     return caught.value.reason
+
+
+def answer_for_ever(server: socket.socket) -> None:
+    """Answer the first request until the other side closes the connection."""
+    connection, _ = server.accept()
+    with connection, suppress(OSError):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        while True:
+            connection.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
 
 
 class TestRequests:
@@ -225,6 +236,19 @@ class TestFaults:
     def test_the_connection_breaks_and_the_body_is_not_sent_again(self, connect: Connect, double: ElasticsearchDouble) -> None:
         double.reply_with(Fault.RESET)
         assert (reason(connect()), len(double.exchanges)) == (f"{double.url}: Remote end closed connection without response", 1)
+
+    def test_an_answer_that_is_too_long_is_not_read(self, connect: Connect, double: ElasticsearchDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("otel_asayer.elasticsearch.client._LONGEST_ANSWER", 9)
+        double.reply_with(status(200, "123456789"))
+        assert reason(connect()) == f"{double.url}: its answer does not end within 10 s, or 9 bytes"
+
+    def test_an_answer_that_never_ends_is_not_read_for_ever(self, connect: Connect) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            thread = threading.Thread(target=answer_for_ever, args=(server,))
+            thread.start()
+            url = f"http://127.0.0.1:{server.getsockname()[1]}"
+            assert reason(connect(endpoint=url), 0.1).startswith(f"{url}: its answer does not end within 0.")
+            thread.join()
 
     def test_the_server_hangs(self, connect: Connect, double: ElasticsearchDouble) -> None:
         double.reply_with(Fault.HANG)
