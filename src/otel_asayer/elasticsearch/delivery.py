@@ -90,7 +90,7 @@ class Delivery:
         client: Destination | None = None,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = _system_random.random,
-        wait: Callable[[threading.Event, float], object] = threading.Event.wait,
+        wait: Callable[[threading.Event, float], object] = lambda event, seconds: event.wait(seconds),  # gevent may put in a class of its own
     ) -> None:
         self.config = config
         self.obstacle = config.closed or ("" if config.has_destination else f"{OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT} is not set")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -230,6 +232,15 @@ class TestRefusals:
     def test_a_document_in_the_failure_store_is_not_indexed(self, world: World) -> None:
         world.double.reply_with(status(200, {"errors": False, "items": [{"create": {"status": 201, "failure_store": "used"}}]}))
         assert (world.deliver(A), world.counts) == (False, {Count(Fate.REJECTED, "failure_store"): 1})
+
+
+def test_where_gevent_patches_late_exports_can_pause() -> None:
+    code = (
+        "from otel_asayer.config import Config; from otel_asayer.elasticsearch.delivery import Delivery; "
+        "from gevent import monkey; monkey.patch_all(); "
+        "Delivery(Config.from_environment({}, endpoint='http://localhost:9200', spool='off')).pause(0)"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
 
 
 class TestSplitting:
