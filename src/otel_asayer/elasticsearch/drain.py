@@ -65,8 +65,8 @@ class Drainer:
         self._started = False
         self._recover_at = 0.0
         self._least_pause = 0.0
-        self._put_back: set[bytes] = set()
-        """What this pass put to the end of the line: each body's first operation."""
+        self._put_back: set[int] = set()
+        """What this pass put to the end of the line: the hash of each body's first operation."""
         self._in_vain = 0
         self.trouble: Finding | None = None
         """What kept the last body from being delivered; None after one that was."""
@@ -157,7 +157,7 @@ class Drainer:
 
     def _deliver(self, lease: Lease, on_progress: Callable[[int], None]) -> bool:
         operations = lease.operations()
-        if not self._put_back.isdisjoint(operations[:1]):
+        if operations and hash(operations[0]) in self._put_back:
             lease.release()
             return False
         if lease.damage:
@@ -174,7 +174,7 @@ class Drainer:
             lease.release()
             return False
         if not stuck and (waiting := [operation for one in left if not one.for_good for operation in one.operations]):
-            self._put_back.add(waiting[0])
+            self._put_back.add(hash(waiting[0]))
             if waiting == operations and not lease.damage:
                 lease.to_the_end()
                 self._in_vain += 1
