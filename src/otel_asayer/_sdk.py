@@ -49,6 +49,7 @@ __all__ = [
     "exceptions_are_instrumented",
     "exporters",
     "fields_of",
+    "hear_of_all_drops",
     "hear_of_drops",
     "propagators",
     "restore_session",
@@ -172,8 +173,20 @@ def hear_of_drops(listener: Listener) -> None:
     while frame is not None and frame.f_code is not code:
         frame = frame.f_back
     if frame is not None:
-        with suppress(AttributeError):  # metrics that can be given no other method
-            _call_first(getattr(frame.f_locals.get("self"), "_metrics", None), listener, "drop_items")
+        _tell_of_drops(frame.f_locals.get("self"), listener)
+
+
+def hear_of_all_drops(provider: object, listener_of: Callable[[object], Listener | None]) -> None:
+    """Likewise for all batch processors of `provider` whose exporter has a listener, and from now on: some drop before their first export."""
+    for processor in _processors(provider):
+        batch = getattr(processor, "_batch_processor", None)
+        if listener := listener_of(getattr(batch, "_exporter", None)):
+            _tell_of_drops(batch, listener)
+
+
+def _tell_of_drops(batch: object, listener: Listener) -> None:
+    with suppress(AttributeError):  # metrics that can be given no other method
+        _call_first(getattr(batch, "_metrics", None), listener, "drop_items")
 
 
 def dismiss_strangers(provider: object) -> None:

@@ -151,13 +151,22 @@ def _add_exporters(tracer_provider: Any, logger_provider: Any, options: Mapping[
 
 
 def _export_at_ends(*providers: Any) -> None:
-    """Do so for the providers that feed an exporter of ours: of others, nobody asked us to change how a process ends."""
+    """Do so, and hear what queues drop, for providers that feed an exporter of ours: of others, nobody asked us to change how a process ends."""
     for provider in filter(_feeds_ours, providers):
         export_at_ends(provider)
+        _sdk.hear_of_all_drops(provider, _listener_of)
 
 
 def _feeds_ours(provider: object) -> bool:
-    return any(type(exporter).__module__ == "otel_asayer.exporter" for exporter in _sdk.exporters(provider))
+    return any(map(_is_ours, _sdk.exporters(provider)))
+
+
+def _is_ours(exporter: object) -> bool:
+    return type(exporter).__module__ == "otel_asayer.exporter"
+
+
+def _listener_of(exporter: object) -> _sdk.Listener | None:
+    return getattr(exporter, "_path", None) if _is_ours(exporter) else None
 
 
 def _findings(config: Config, tracer_provider: object, logger_provider: object) -> Iterator[object]:

@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from otel_asayer import instrument
 from otel_asayer.config import Config
 from otel_asayer.counters import Count, Fate
 from otel_asayer.elasticsearch.delivery import Delivery, shared
@@ -267,6 +268,17 @@ class TestQueues:
                 tracer.start_span("GET /cart").end()
         provider.shutdown()
         assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 3, Count(Fate.DROPPED, "queue full"): 3}
+
+    def test_after_start_up_spans_are_counted_before_the_first_export_too(self, span_exporter: ElasticsearchSpanExporter, delivery: Delivery) -> None:
+        provider = TracerProvider(shutdown_on_exit=False)
+        processor = BatchSpanProcessor(span_exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000)
+        provider.add_span_processor(processor)
+        instrument._export_at_ends(provider)
+        with processor._batch_processor._export_lock:
+            for _ in range(5):
+                provider.get_tracer("shop").start_span("GET /cart").end()
+        provider.shutdown()
+        assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 2, Count(Fate.DROPPED, "queue full"): 3}
 
     def test_log_records_are_counted_and_a_line_says_what_to_do(
         self, log_exporter: ElasticsearchLogRecordExporter, delivery: Delivery, caplog: pytest.LogCaptureFixture
