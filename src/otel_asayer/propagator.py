@@ -120,9 +120,9 @@ class AsayerPropagator(TextMapPropagator):
         For clients that follow a redirect below their instrumentation: what was injected for the first host is sent to the next.
         """
         try:
-            session_id = self._valid(headers.get(SESSION_HEADER))
-            if session_id is not None and not self._targets.allow(host_of(url) or _DOUBTFUL):
-                _withdraw(headers, session_id)
+            if not self._targets.allow(host_of(url) or _DOUBTFUL):
+                key = _spelling(headers, SESSION_HEADER)
+                _withdraw(headers, None if key is None else self._valid(headers[key]))
         except Exception as error:
             _report("withdraw from", error)
 
@@ -302,17 +302,17 @@ def _needs_no_address(span: Span) -> bool:
     return kind is SpanKind.PRODUCER or any(name in attributes for name in _WITHOUT_ADDRESS)
 
 
-def _spelling(carrier: Mapping[Any, Any]) -> str | None:
-    """The key under which `carrier` already holds a header of our name."""
+def _spelling(carrier: Mapping[Any, Any], name: str) -> str | None:
+    """The key under which `carrier` already holds a header of this name, which is in lower case."""
     for key in carrier:
-        if type(key) is str and len(key) == len(SESSION_HEADER) and key.lower() == SESSION_HEADER:
+        if isinstance(key, str) and len(key) == len(name) and key.lower() == name:  # aiohttp's keys are of a class below `str`
             return key
     return None
 
 
 def _set_header(carrier: CarrierT, setter: Setter[CarrierT], session_id: SessionId) -> None:
     """Set our header, unless the application has one of that name that holds no session id: that is its own, such as a login to the host."""
-    key = _spelling(carrier) if isinstance(carrier, (dict, Mapping)) else None  # dict apart, for it is known at once
+    key = _spelling(carrier, SESSION_HEADER) if isinstance(carrier, (dict, Mapping)) else None  # dict apart, for it is known at once
     if key is None or _is_session(carrier[key], opaque=session_id.is_opaque):  # type: ignore[index]
         setter.set(carrier, key or SESSION_HEADER, str(session_id))
 
@@ -321,16 +321,17 @@ def _is_session(value: object, *, opaque: bool) -> bool:
     return isinstance(value, str) and parse_session_id(value, opaque=opaque) is not None
 
 
-def _withdraw(carrier: CarrierT, session_id: SessionId) -> None:
+def _withdraw(carrier: CarrierT, session_id: SessionId | None) -> None:
     """Take the session id out of `carrier`: a redirect is sent with the headers of the request before it, which may have gone to a target."""
     if not isinstance(carrier, MutableMapping):
         return
-    key = _spelling(carrier)
+    key = _spelling(carrier, SESSION_HEADER)
     if key is not None and carrier[key] == session_id:
         del carrier[key]
-    header = carrier.get(_BAGGAGE)
+    key = _spelling(carrier, _BAGGAGE)
+    header = None if key is None else carrier[key]
     if isinstance(header, str) and BAGGAGE_SESSION_ID in header:
         _, others = _split_baggage(header)
-        del carrier[_BAGGAGE]
+        del carrier[key]
         if others:
-            carrier[_BAGGAGE] = others
+            carrier[key] = others

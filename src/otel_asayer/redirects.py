@@ -1,10 +1,13 @@
-"""Redirects of `requests`: the session id stays behind when a call is sent on to a host that may not know it.
+"""Redirects: the session id stays behind when a call is sent on to a host that may not know it.
 
-`requests` follows redirects inside one call, below its instrumentation: no propagator is asked about the second host, which gets the headers that
-were made for the first. `Session.rebuild_auth` is where it takes credentials out for the same reason, and so is this.
+`requests`, `urllib.request` and aiohttp follow redirects inside one call, below their instrumentations: no propagator is asked about the second
+host, which gets the headers that were made for the first. Each has a place where the next request is made:
 
-httpx and urllib3 ask at each hop. aiohttp does not, and has no such place: pass `allow_redirects=False` where an internal service may redirect
-to a foreign one.
+- `requests` takes credentials out of it in `Session.rebuild_auth`.
+- `urllib.request` makes it in `HTTPRedirectHandler.redirect_request`. A handler of the application's own that does not call that is not guarded.
+- aiohttp announces it to the `TraceConfig` of its instrumentation, with the headers that it sends again.
+
+httpx and urllib3 ask at each hop.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from otel_asayer import _sdk
 from otel_asayer.propagator import AsayerPropagator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
     from types import ModuleType
 
 __all__ = ["guard_redirects"]
@@ -27,22 +31,69 @@ _MARK: Final = "_otel_asayer_guarded"
 
 
 def guard_redirects() -> None:
-    """Guard the redirects of `requests` from when it is imported, or from now on; a second call changes nothing."""
-    register_post_import_hook(_guard, "requests.sessions")
+    """Guard the redirects of each client from when it is imported, or from now on; a second call changes nothing."""
+    register_post_import_hook(_guard_requests, "requests.sessions")
+    register_post_import_hook(_guard_urllib, "urllib.request")
+    register_post_import_hook(_guard_aiohttp, "opentelemetry.instrumentation.aiohttp_client")
 
 
-def _guard(module: ModuleType) -> None:
-    original = module.SessionRedirectMixin.rebuild_auth
-    if hasattr(original, _MARK):
+def _guard_requests(module: ModuleType) -> None:
+    def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def rebuild_auth(self: Any, prepared_request: Any, response: Any) -> Any:
+            result = original(self, prepared_request, response)
+            _withdraw(prepared_request.headers, prepared_request.url)
+            return result
+
+        return rebuild_auth
+
+    _replace(module.SessionRedirectMixin, "rebuild_auth", guarded)
+
+
+def _guard_urllib(module: ModuleType) -> None:
+    def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def redirect_request(*arguments: Any, **keywords: Any) -> Any:
+            request = original(*arguments, **keywords)
+            _withdraw(request.headers, request.full_url)
+            return request
+
+        return redirect_request
+
+    _replace(module.HTTPRedirectHandler, "redirect_request", guarded)
+
+
+def _guard_aiohttp(module: ModuleType) -> None:
+    def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def create_trace_config(*arguments: Any, **keywords: Any) -> Any:
+            config = original(*arguments, **keywords)
+            config.on_request_redirect.append(_on_request_redirect)
+            return config
+
+        return create_trace_config
+
+    _replace(module, "create_trace_config", guarded)
+
+
+async def _on_request_redirect(_session: Any, _context: Any, redirect: Any) -> None:
+    try:
+        location = redirect.response.headers.get("location") or redirect.response.headers.get("uri")
+        url = str(redirect.url.join(type(redirect.url)(location)))
+    except (TypeError, ValueError):  # no location, or none that can be read: aiohttp goes nowhere
         return
+    _withdraw(redirect.headers, url)
 
-    @wraps(original)
-    def rebuild_auth(self: Any, prepared_request: Any, response: Any) -> Any:
-        result = original(self, prepared_request, response)
-        for propagator in _sdk.propagators(get_global_textmap()):
-            if isinstance(propagator, AsayerPropagator):
-                propagator.withdraw(prepared_request.headers, prepared_request.url)
-        return result
 
-    setattr(rebuild_auth, _MARK, True)
-    module.SessionRedirectMixin.rebuild_auth = rebuild_auth
+def _replace(owner: Any, name: str, guarded: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    original = getattr(owner, name)
+    if not hasattr(original, _MARK):
+        replacement = guarded(original)
+        setattr(replacement, _MARK, True)
+        setattr(owner, name, replacement)
+
+
+def _withdraw(headers: MutableMapping[str, Any], url: str) -> None:
+    for propagator in _sdk.propagators(get_global_textmap()):
+        if isinstance(propagator, AsayerPropagator):
+            propagator.withdraw(headers, url)

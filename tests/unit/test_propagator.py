@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from multidict import CIMultiDict
 from opentelemetry import baggage, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, attach, detach
@@ -621,7 +622,7 @@ class TestHeadersOfTheApplication:
         assert injected(carrier=dict(headers)) == headers | PASSED
 
 
-@pytest.mark.parametrize("make", [dict, CaseInsensitiveDict, httpx.Headers])
+@pytest.mark.parametrize("make", [dict, CaseInsensitiveDict, httpx.Headers, CIMultiDict])
 class TestRedirects:
     """A client sends a redirect with the headers of the request before it, and asks for injection again."""
 

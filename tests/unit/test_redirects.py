@@ -1,16 +1,26 @@
-"""A redirect that `requests` follows does not carry the session to a host that is no target: real requests, two real servers."""
+"""A redirect that a client follows does not carry the session to a host that is no target: real clients, two real servers."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import urllib.request
+from collections.abc import Callable
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import aiohttp
+import httpx
 import pytest
 import requests
+import urllib3
 from opentelemetry import baggage, context, propagate
+from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
+from opentelemetry.instrumentation.urllib import URLLibInstrumentor
+from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -23,6 +33,8 @@ if TYPE_CHECKING:
 
 SESSION = "2618307011354435587"
 
+Ask: TypeAlias = Callable[[str, dict[str, str]], None]
+
 
 @contextmanager
 def server(location: str | None = None) -> Iterator[tuple[int, list[dict[str, str]]]]:
@@ -32,8 +44,8 @@ def server(location: str | None = None) -> Iterator[tuple[int, list[dict[str, st
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             seen.append({name.lower(): value for name, value in self.headers.items()})
-            self.send_response(302 if location else 200)
-            if location:
+            self.send_response(200 if location is None else 302)
+            if location is not None:
                 self.send_header("location", location)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -52,48 +64,91 @@ def server(location: str | None = None) -> Iterator[tuple[int, list[dict[str, st
         running.server_close()
 
 
+def ask_requests(url: str, headers: dict[str, str]) -> None:
+    requests.get(url, headers=headers, timeout=10)
+
+
+def ask_urllib(url: str, headers: dict[str, str]) -> None:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10):
+        pass
+
+
+def ask_aiohttp(url: str, headers: dict[str, str]) -> None:
+    async def ask() -> None:
+        async with aiohttp.ClientSession() as session, session.get(url, headers=headers):
+            pass
+
+    asyncio.run(ask())
+
+
+def ask_httpx(url: str, headers: dict[str, str]) -> None:
+    httpx.get(url, headers=headers, follow_redirects=True)
+
+
+def ask_urllib3(url: str, headers: dict[str, str]) -> None:
+    with urllib3.PoolManager() as pool:
+        pool.request("GET", url, headers=headers)
+
+
+BELOW = [ask_requests, ask_urllib, ask_aiohttp]
+"""Clients that follow redirects below their instrumentations."""
+
+
 @pytest.fixture
 def _instrumented() -> Iterator[None]:
     before = propagate.get_global_textmap()
     ours = otel_asayer.AsayerPropagator(propagation_targets="localhost")
     propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), ours]))
-    RequestsInstrumentor().instrument(tracer_provider=TracerProvider(shutdown_on_exit=False))
     guard_redirects()
     guard_redirects()
+    instrumentors: list[Any] = [
+        RequestsInstrumentor(),
+        URLLibInstrumentor(),
+        AioHttpClientInstrumentor(),
+        HTTPXClientInstrumentor(),
+        URLLib3Instrumentor(),
+    ]
+    for instrumentor in instrumentors:
+        instrumentor.instrument(tracer_provider=TracerProvider(shutdown_on_exit=False))
     yield
-    RequestsInstrumentor().uninstrument()
+    for instrumentor in instrumentors:
+        instrumentor.uninstrument()
     propagate.set_global_textmap(before)
 
 
 @pytest.mark.usefixtures("_instrumented")
-def test_the_session_stays_behind_when_a_target_redirects_to_a_foreign_host() -> None:
+@pytest.mark.parametrize("ask", [*BELOW, ask_httpx, ask_urllib3])
+def test_the_session_stays_behind_when_a_target_redirects_to_a_foreign_host(ask: Ask) -> None:
     with server() as (foreign, seen_there), server(f"http://127.0.0.1:{foreign}/") as (internal, seen_here), otel_asayer.session(SESSION):
-        assert requests.get(f"http://localhost:{internal}/", timeout=10).status_code == 200
+        ask(f"http://localhost:{internal}/", {})
     assert seen_here[0]["x-session-id"] == SESSION
     assert SESSION not in repr(seen_there)
     assert "traceparent" in seen_there[0]
 
 
 @pytest.mark.usefixtures("_instrumented")
-def test_the_session_goes_on_when_a_target_redirects_to_a_target() -> None:
+@pytest.mark.parametrize("ask", [*BELOW, ask_httpx, ask_urllib3])
+def test_the_session_goes_on_when_a_target_redirects_to_a_target(ask: Ask) -> None:
     with server() as (following, seen_there), server(f"http://localhost:{following}/") as (internal, _), otel_asayer.session(SESSION):
-        requests.get(f"http://localhost:{internal}/", timeout=10)
+        ask(f"http://localhost:{internal}/", {})
     assert seen_there[0]["x-session-id"] == SESSION
 
 
 @pytest.mark.usefixtures("_instrumented")
-def test_other_baggage_goes_on_to_a_foreign_host() -> None:
+@pytest.mark.parametrize("ask", BELOW)
+def test_other_baggage_goes_on_to_a_foreign_host(ask: Ask) -> None:
     with server() as (foreign, seen_there), server(f"http://127.0.0.1:{foreign}/") as (internal, _), otel_asayer.session(SESSION):
         token = context.attach(baggage.set_baggage("tenant", "seven"))
-        requests.get(f"http://localhost:{internal}/", timeout=10)
+        ask(f"http://localhost:{internal}/", {})
         context.detach(token)
     assert seen_there[0]["baggage"] == "tenant=seven"
 
 
 @pytest.mark.usefixtures("_instrumented")
-def test_a_header_of_the_application_that_is_no_session_is_left_to_requests() -> None:
+@pytest.mark.parametrize("ask", BELOW)
+def test_a_header_of_the_application_that_is_no_session_is_left_to_the_client(ask: Ask) -> None:
     with server() as (foreign, seen_there), server(f"http://127.0.0.1:{foreign}/") as (internal, _):
-        requests.get(f"http://localhost:{internal}/", headers={"X-Session-Id": "a login"}, timeout=10)
+        ask(f"http://localhost:{internal}/", {"X-Session-Id": "a login"})
     assert seen_there[0]["x-session-id"] == "a login"
 
 
@@ -102,6 +157,34 @@ def test_redirects_are_guarded_once() -> None:
     guarded = requests.sessions.SessionRedirectMixin.rebuild_auth
     guard_redirects()
     assert requests.sessions.SessionRedirectMixin.rebuild_auth is guarded
+
+
+@pytest.mark.usefixtures("_instrumented")
+@pytest.mark.parametrize("ask", BELOW)
+def test_beside_a_header_of_the_application_the_session_in_baggage_stays_behind(ask: Ask) -> None:
+    with server() as (foreign, seen_there), server(f"http://127.0.0.1:{foreign}/") as (internal, seen_here), otel_asayer.session(SESSION):
+        ask(f"http://localhost:{internal}/", {"X-Session-Id": "a login"})
+    assert (seen_here[0]["x-session-id"], seen_here[0]["baggage"]) == ("a login", f"session.id={SESSION}")
+    assert (seen_there[0]["x-session-id"], "baggage" in seen_there[0]) == ("a login", False)
+
+
+@pytest.mark.usefixtures("_instrumented")
+@pytest.mark.parametrize("location", ["http://[", "//"])
+def test_a_location_that_aiohttp_cannot_follow_fails_as_it_does_without_us(location: str) -> None:
+    AioHttpClientInstrumentor().uninstrument()
+    with server(location) as (internal, _):
+        with pytest.raises(Exception) as without_us:  # noqa: PT011 (which one is aiohttp's affair)
+            ask_aiohttp(f"http://localhost:{internal}/", {})
+        AioHttpClientInstrumentor().instrument(tracer_provider=TracerProvider(shutdown_on_exit=False))
+        with otel_asayer.session(SESSION), pytest.raises(without_us.type):
+            ask_aiohttp(f"http://localhost:{internal}/", {})
+
+
+@pytest.mark.usefixtures("_instrumented")
+def test_a_redirect_without_a_location_ends_aiohttps_call() -> None:
+    with server("") as (internal, seen), otel_asayer.session(SESSION):
+        ask_aiohttp(f"http://localhost:{internal}/", {})
+    assert len(seen) == 1
 
 
 def test_headers_that_cannot_be_read_raise_nothing() -> None:
