@@ -31,6 +31,7 @@ from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcess
 from otel_asayer.propagator import AsayerPropagator
 from otel_asayer.redirects import guard_redirects
 from otel_asayer.stdlib import stamp_stdio, watch_exceptions
+from otel_asayer.task_logs import keep_task_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -52,7 +53,7 @@ def pre_instrument() -> None:
             return
         config, tracer_provider, logger_provider = environment_config(), trace.get_tracer_provider(), get_logger_provider()
         _add_session_side(config, tracer_provider, logger_provider)
-        _export_at_ends(tracer_provider, logger_provider)
+        _bring_to_our_exporters(tracer_provider, logger_provider)
         _report([*_findings(config, tracer_provider, logger_provider), *findings.on_packages()])
     except Exception:
         _logger.exception("otel-asayer could not be set up; OpenTelemetry goes on without sessions.")
@@ -87,7 +88,7 @@ def configure(tracer_provider: object = None, logger_provider: object = None, **
     if config.has_destination:
         _add_exporters(tracer_provider, logger_provider, options)
     _add_session_side(config, tracer_provider, logger_provider)
-    _export_at_ends(tracer_provider, logger_provider)
+    _bring_to_our_exporters(tracer_provider, logger_provider)
     _report(_findings(config, tracer_provider, logger_provider))
 
 
@@ -150,11 +151,13 @@ def _add_exporters(tracer_provider: Any, logger_provider: Any, options: Mapping[
             getattr(provider, method)(processor(exporter(**options)))
 
 
-def _export_at_ends(*providers: Any) -> None:
-    """Do so, and hear what queues drop, for providers that feed an exporter of ours: of others, nobody asked us to change how a process ends."""
-    for provider in filter(_feeds_ours, providers):
+def _bring_to_our_exporters(tracer_provider: Any, logger_provider: Any) -> None:
+    """Bring them what they would miss; for exporters of others, nobody asked us to change how a process ends or where its logs go."""
+    for provider in filter(_feeds_ours, (tracer_provider, logger_provider)):
         export_at_ends(provider)
         _sdk.hear_of_all_drops(provider, _listener_of)
+    if _feeds_ours(logger_provider):
+        keep_task_logs()
 
 
 def _feeds_ours(provider: object) -> bool:

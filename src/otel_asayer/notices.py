@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+from otel_asayer.log_handlers import handlers_of, is_telemetry
 
-__all__ = ["handlers_of", "make_audible", "unsaid"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["make_audible", "unsaid"]
 
 _said: Final[set[str]] = set()
 
@@ -26,15 +28,7 @@ class _LastResort(logging.Handler):
             logging.lastResort.handle(record)
 
     def _shows(self, handler: logging.Handler) -> bool:
-        return handler is not self and not isinstance(handler, logging.NullHandler) and not type(handler).__module__.startswith("opentelemetry.")
-
-
-def handlers_of(logger: logging.Logger) -> Iterator[logging.Handler]:
-    """Yield the handlers that a record of `logger` meets, as `Logger.callHandlers` walks them."""
-    current: logging.Logger | None = logger
-    while current is not None:
-        yield from current.handlers
-        current = current.parent if current.propagate else None
+        return handler is not self and not isinstance(handler, logging.NullHandler) and not is_telemetry(handler)
 
 
 def unsaid(findings: Iterable[str]) -> list[str]:

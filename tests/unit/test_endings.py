@@ -90,7 +90,7 @@ def test_only_providers_that_feed_an_exporter_of_ours_are_asked() -> None:
     ours, others = TracerProvider(shutdown_on_exit=False), TracerProvider(shutdown_on_exit=False)
     ours.add_span_processor(SimpleSpanProcessor(ElasticsearchSpanExporter()))
     others.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
-    instrument._export_at_ends(ours, others)
+    instrument._bring_to_our_exporters(ours, others)
     assert list(endings._providers) == [ours]
     ours.shutdown()
 

@@ -273,7 +273,7 @@ class TestQueues:
         provider = TracerProvider(shutdown_on_exit=False)
         processor = BatchSpanProcessor(span_exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000)
         provider.add_span_processor(processor)
-        instrument._export_at_ends(provider)
+        instrument._bring_to_our_exporters(provider, LoggerProvider(shutdown_on_exit=False))
         with processor._batch_processor._export_lock:
             for _ in range(5):
                 provider.get_tracer("shop").start_span("GET /cart").end()

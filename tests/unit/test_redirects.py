@@ -54,7 +54,7 @@ def server(location: str | None = None) -> Iterator[tuple[int, list[dict[str, st
             """Keep quiet."""
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=running.serve_forever)
+    thread = threading.Thread(target=running.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield running.server_port, seen

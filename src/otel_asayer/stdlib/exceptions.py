@@ -40,7 +40,7 @@ from wrapt import register_post_import_hook
 
 from otel_asayer import _sdk
 from otel_asayer.context import get_session_id, session_of_exception, set_session_id
-from otel_asayer.notices import handlers_of
+from otel_asayer.log_handlers import handlers_of, is_telemetry
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def _without_line_of_asyncio(error: BaseException | None) -> Iterator[None]:
     def is_other(record: logging.LogRecord) -> bool:
         return record.name != "asyncio" or not record.exc_info or record.exc_info[1] is not error
 
-    handlers = [handler for handler in handlers_of(logging.getLogger("asyncio")) if _is_telemetry(handler)] if _is_error(error) else []
+    handlers = [handler for handler in handlers_of(logging.getLogger("asyncio")) if is_telemetry(handler)] if _is_error(error) else []
     for handler in handlers:
         handler.addFilter(is_other)
     try:
@@ -231,7 +231,3 @@ def _without_line_of_asyncio(error: BaseException | None) -> Iterator[None]:
     finally:
         for handler in handlers:
             handler.removeFilter(is_other)
-
-
-def _is_telemetry(handler: logging.Handler) -> bool:
-    return any(base.__module__.startswith("opentelemetry.") for base in type(handler).__mro__)

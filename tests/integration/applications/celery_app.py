@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from pathlib import Path
 
 from celery import Celery
 from celery.signals import task_postrun, task_prerun
+from celery.utils.log import get_task_logger
 from opentelemetry import trace
 
 import otel_asayer
 
 FOLDER = Path(os.environ["BROKER_FOLDER"])
-log = logging.getLogger("application")
+log = get_task_logger("application")
 
 app = Celery("celery_app", broker="filesystem://")
 app.conf.broker_transport_options = {
@@ -22,7 +22,6 @@ app.conf.broker_transport_options = {
     "data_folder_out": str(FOLDER),
     "control_folder": str(FOLDER / "control"),
 }
-app.conf.worker_hijack_root_logger = False
 app.conf.worker_redirect_stdouts = False
 app.conf.broker_connection_retry_on_startup = True
 
