@@ -70,18 +70,19 @@ def stamp_span(span: Span, session_id: str) -> None:
     getattr(span, "__dict__", {})[_REMEMBERED] = session_id
 
 
-def restore_session(span: Span) -> None:
-    """Write the session id that `stamp_span` remembered once more on a span that is ending.
+def restore_session(span: Span) -> bool:
+    """Write the session id that `stamp_span` remembered once more on a span that is ending; return whether there is one.
 
     Public names cannot: a span that is ending refuses attributes. Without the private ones it keeps what it has.
     """
     session_id = getattr(span, _REMEMBERED, None)
     if session_id is None:
-        return
+        return False
     attributes: Any = getattr(span, "_attributes", ())
     evicted = SESSION_ID not in attributes
     if _write(attributes, session_id) and evicted and attributes.dropped:
         attributes.dropped -= 1  # it was counted as lost, and is not
+    return True
 
 
 def stamp_log_record(record: LogRecord, session_id: str) -> None:

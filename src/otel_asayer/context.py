@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from opentelemetry import baggage, context as otel_context
+from opentelemetry.trace import SpanContext, TraceFlags
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID
 from otel_asayer.config import environment_config
@@ -20,9 +21,19 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-__all__ = ["get_session_id", "remember_exception", "remove_session_id", "session", "session_of_exception", "set_session_id"]
+__all__ = [
+    "get_session_id",
+    "remember_exception",
+    "remember_span",
+    "remove_session_id",
+    "session",
+    "session_of_exception",
+    "set_session_id",
+    "span_of_exception",
+]
 
 _EXCEPTION_ATTRIBUTE = "__otel_asayer_session__"
+_SPAN_ATTRIBUTE = "__otel_asayer_span__"
 
 
 def get_session_id(context: Context | None = None) -> SessionId | None:
@@ -79,3 +90,20 @@ def session_of_exception(error: BaseException) -> SessionId | None:
     """Return the session that `remember_exception` noted on `error`."""
     noted = error.__dict__.get(_EXCEPTION_ATTRIBUTE)
     return noted if type(noted) is SessionId else None
+
+
+def remember_span(error: BaseException, span: SpanContext) -> None:
+    """Note on `error` the span that it left, unless one is known: the first is the one it arose in.
+
+    Noted as plain numbers, for exceptions are pickled, and read where there is no OpenTelemetry.
+    """
+    error.__dict__.setdefault(_SPAN_ATTRIBUTE, (span.trace_id, span.span_id, int(span.trace_flags)))
+
+
+def span_of_exception(error: BaseException) -> SpanContext | None:
+    """Return the span that `remember_span` noted on `error`."""
+    noted = error.__dict__.get(_SPAN_ATTRIBUTE)
+    if noted is None:
+        return None
+    trace_id, span_id, flags = noted
+    return SpanContext(trace_id, span_id, is_remote=False, trace_flags=TraceFlags(flags))

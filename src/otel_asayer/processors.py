@@ -12,6 +12,7 @@ a login: `with session(id):`), the spans and log records of the block carry it, 
 from __future__ import annotations
 
 import logging
+import sys
 from threading import current_thread
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,11 +20,12 @@ from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_asayer import _sdk
-from otel_asayer.context import get_session_id, session_of_exception
+from otel_asayer.context import get_session_id, remember_span, session_of_exception, span_of_exception
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry._logs import LogRecord
     from opentelemetry.context import Context
     from opentelemetry.sdk._logs import ReadWriteLogRecord
     from opentelemetry.sdk.trace import Span
@@ -45,9 +47,15 @@ class SessionSpanProcessor(SpanProcessor):
         _stamp(_sdk.stamp_span, span, get_session_id, parent_context)
 
     def _on_ending(self, span: Span) -> None:
-        """Stamp it again: a limit may have dropped or cut the id since, or the application may have overwritten it."""
+        """Stamp it again: a limit may have dropped or cut the id since, or the application may have overwritten it.
+
+        An exception that it recorded is on its way out of it at this moment: if nothing catches it, it is recorded once more, as this span's.
+        """
         try:
-            _sdk.restore_session(span)
+            if _sdk.restore_session(span):
+                leaving = sys.exc_info()[1]
+                if leaving is not None and _has_recorded(span, leaving):
+                    remember_span(leaving, span.get_span_context())
         except Exception as error:
             _say_once(error)
 
@@ -56,8 +64,12 @@ class SessionLogRecordProcessor(LogRecordProcessor):
     """Gives every log record of a session its `session.id`. It must stand before the processors that export."""
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Stamp a log record with the session of its context."""
-        _stamp(_sdk.stamp_log_record, log_record.log_record, _session_of, log_record)
+        """Stamp a log record with the session of its context, and one of an exception without a trace with the span that the exception left."""
+        record = log_record.log_record
+        _stamp(_sdk.stamp_log_record, record, _session_of, log_record)
+        error = getattr(record, "exception", None)
+        if error is not None and not record.trace_id:
+            _set_span(record, error)
 
     def enabled(self, **_: Any) -> bool:
         """Never, for nothing is exported here: a logger whose records nobody wants must be able to say so."""
@@ -69,6 +81,13 @@ class SessionLogRecordProcessor(LogRecordProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 (the SDK's signature; milliseconds)
         """Nothing is held."""
         return True
+
+
+def _has_recorded(span: Span, error: BaseException) -> bool:
+    """Whether the last that `span` recorded is an exception of this type; one that is only being handled somewhere around it is not its own."""
+    last = span.events[-1] if span.events else None
+    kind = last.attributes.get("exception.type") if last is not None and last.attributes else None
+    return isinstance(kind, str) and kind.rpartition(".")[2] == type(error).__name__
 
 
 def _stamp(write: Callable[[Any, str], None], target: Any, find: Callable[[Any], SessionId | None], place: Any) -> None:
@@ -98,6 +117,16 @@ def _session_of(emitted: ReadWriteLogRecord) -> SessionId | None:
         started_in = _sdk.thread_context(current_thread())
         session_id = None if started_in is None else get_session_id(started_in)
     return session_id
+
+
+def _set_span(record: LogRecord, error: BaseException) -> None:
+    """Let a record of an exception belong to the span that recorded it before: two of one trace are one in the replay. Never raise."""
+    try:
+        span = span_of_exception(error)
+        if span is not None:
+            record.trace_id, record.span_id, record.trace_flags = span.trace_id, span.span_id, span.trace_flags
+    except Exception as failure:
+        _say_once(failure)
 
 
 def _say_once(error: Exception) -> None:

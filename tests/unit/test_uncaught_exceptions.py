@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context as Variables
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,13 +24,15 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_asayer.context import get_session_id, remember_exception, session
-from otel_asayer.processors import SessionLogRecordProcessor
+from otel_asayer.context import get_session_id, remember_exception, session, span_of_exception
+from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.session_id import SessionId
 from otel_asayer.stdlib import exceptions, unwatch_exceptions, watch_exceptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from opentelemetry.trace import SpanContext, Tracer
 
 SESSION, OTHER = "2618307011354435587", "2618307011354435588"
 
@@ -550,3 +553,106 @@ def test_a_process_that_ends_by_an_exception_exports_it_and_ends_as_ever() -> No
     assert (done.returncode, done.stdout) == (1, f"FATAL {SESSION} ValueError")
     assert done.stderr.startswith("Traceback (most recent call last):\n")
     assert done.stderr.endswith("\nValueError: broken\n")
+
+
+class TestSpansThatAnExceptionLeft:
+    """It is recorded once more as the innermost span's: one trace, type and message make one record in the replay."""
+
+    @pytest.fixture
+    def tracer(self) -> Tracer:
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SessionSpanProcessor())
+        return provider.get_tracer("test")
+
+    def test_in_main(self, watched: Recorded, tracer: Tracer) -> None:
+        left: list[SpanContext] = []
+
+        def work() -> None:
+            with session(SESSION), tracer.start_as_current_span("outer"), tracer.start_as_current_span("inner") as inner:
+                left.append(inner.get_span_context())
+                raise ValueError
+
+        report(work)
+        assert [(record.trace_id, record.span_id) for record in watched.raw] == [(left[0].trace_id, left[0].span_id)]
+
+    def test_in_a_thread(self, watched: Recorded, tracer: Tracer) -> None:
+        left: list[SpanContext] = []
+
+        def work() -> None:
+            with session(SESSION), tracer.start_as_current_span("span") as span:
+                left.append(span.get_span_context())
+                raise ValueError
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert [record.span_id for record in watched.raw] == [left[0].span_id]
+
+    def test_where_the_exceptions_instrumentation_records_it(self, watched: Recorded, tracer: Tracer) -> None:
+        def work() -> None:
+            with session(SESSION), tracer.start_as_current_span("span"):
+                raise ValueError
+
+        with instrumented(exceptions_instrumentor(), logger_provider=watched.provider):
+            report(work)
+        assert [bool(record.span_id) for record in watched.raw] == [True]
+
+    def test_a_record_that_has_a_trace_keeps_it(self, watched: Recorded, tracer: Tracer) -> None:
+        error = ValueError()
+        with suppress(ValueError), session(SESSION), tracer.start_as_current_span("span"):
+            raise error
+        with tracer.start_as_current_span("another") as another:
+            watched.provider.get_logger("test").emit(exception=error)
+        assert watched.raw[0].span_id == another.get_span_context().span_id
+
+    def test_a_note_that_cannot_be_read_does_no_harm(self, watched: Recorded) -> None:
+        error = ValueError()
+        vars(error)["__otel_asayer_span__"] = "spoilt"
+        watched.provider.get_logger("test").emit(exception=error)
+        assert [record.type for record in watched.records] == ["ValueError"]
+
+    def test_a_span_left_through_its_own_block_counts_too(self, watched: Recorded, tracer: Tracer) -> None:
+        def work() -> None:
+            with session(SESSION), tracer.start_span("span"):
+                raise ValueError
+
+        report(work)
+        assert watched.raw[0].span_id
+
+    def test_a_span_without_a_session_is_not_noted(self, tracer: Tracer) -> None:
+        error = ValueError()
+        with suppress(ValueError), tracer.start_as_current_span("span"):
+            raise error
+        assert vars(error) == {}
+
+    def test_a_span_that_does_not_record_it_is_not_noted(self, tracer: Tracer) -> None:
+        error = ValueError()
+        with suppress(ValueError), session(SESSION), tracer.start_as_current_span("span", record_exception=False):
+            raise error
+        assert span_of_exception(error) is None
+
+    def test_a_span_in_which_it_is_only_handled_is_not_noted(self, tracer: Tracer) -> None:
+        error = ValueError()
+        with session(SESSION):
+            try:
+                raise error
+            except ValueError:
+                with tracer.start_as_current_span("report") as span:
+                    span.add_event("retrying", {"attempt": 2})
+        assert span_of_exception(error) is None
+
+    def test_what_is_noted_is_read_where_there_is_no_opentelemetry(self, tracer: Tracer) -> None:
+        error = ValueError()
+        with session(SESSION), suppress(ValueError), tracer.start_as_current_span("span"):
+            raise error
+        assert span_of_exception(error)
+        assert b"telemetry" not in pickle.dumps(error).replace(b"__otel_asayer_span__", b"")
+
+
+def report(work: Callable[[], None]) -> None:
+    """Let `work` fail, and report it as the interpreter does when nothing catches it."""
+    try:
+        work()
+    except ValueError as error:
+        caught = error
+    sys.excepthook(type(caught), caught, caught.__traceback__)

@@ -13,11 +13,22 @@ from otel_asayer.documents.values import text_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["EXCEPTION_STACKTRACE", "EXCEPTION_TYPE", "attribute_text", "exception_message", "exception_text", "exception_type_name"]
+__all__ = [
+    "EXCEPTION_EVENT",
+    "EXCEPTION_MESSAGE",
+    "EXCEPTION_STACKTRACE",
+    "EXCEPTION_TYPE",
+    "attribute_text",
+    "exception_message",
+    "exception_text",
+    "exception_type_name",
+]
 
+EXCEPTION_EVENT: Final = "exception"
+"""Name of the event that is nothing but an exception."""
+EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
-_EXCEPTION_MESSAGE: Final = "exception.message"
 
 
 def exception_text(attributes: Mapping[str, Any]) -> str:
@@ -36,7 +47,7 @@ def exception_message(attributes: Mapping[str, Any]) -> str:
 
     `KeyError('x')` is `x` in a log record and `'x'` in a span event.
     """
-    message = attribute_text(attributes, _EXCEPTION_MESSAGE)
+    message = attribute_text(attributes, EXCEPTION_MESSAGE)
     last_line = attribute_text(attributes, EXCEPTION_STACKTRACE).rstrip().rpartition("\n")[2]
     kind, _, whole = last_line.partition(": ")
     return whole if message in whole and kind.rpartition(".")[2] == exception_type_name(attributes) else message

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
-from otel_asayer.documents.exceptions import EXCEPTION_TYPE
+from otel_asayer.documents.exceptions import EXCEPTION_EVENT, EXCEPTION_MESSAGE, EXCEPTION_TYPE, attribute_text
 from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
 from otel_asayer.documents.replay_records import Source
 from otel_asayer.documents.timestamps import otel_timestamp
@@ -65,7 +65,7 @@ class LogRecordDocuments:
         if session is None:
             return
         source = Source(document_id, session, streams.replay, origin, document.get("trace_id", ""), document.get("span_id", ""))
-        if not (is_exception and log_record.body is None):
+        if not (is_exception and _only_announces(log_record, attributes)):
             text = text_of(document.get("event_name", "(no body)") if log_record.body is None else log_record.body)
             self._replay_records.add(batch, source, time, level_of(document.get("severity_number", 0)), text)
         if is_exception:
@@ -91,6 +91,12 @@ def _add_optional(document: dict[str, Any], log_record: LogRecord) -> None:
 
 def _severity(severity_number: Any) -> int:
     return int(getattr(severity_number, "_value_", severity_number))
+
+
+def _only_announces(log_record: LogRecord, attributes: Mapping[str, Any]) -> bool:
+    """Whether the body of a record with an exception says nothing beside it: the exception's own replay record shows all of it."""
+    body = log_record.body
+    return body is None or log_record.event_name == EXCEPTION_EVENT or body == attribute_text(attributes, EXCEPTION_MESSAGE)
 
 
 def level_of(severity: int) -> str:

@@ -10,6 +10,7 @@ from otel_asayer._sdk import fields_of
 from otel_asayer.attributes import SESSION_ID
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
 from otel_asayer.documents.entries import entry_of
+from otel_asayer.documents.exceptions import EXCEPTION_EVENT
 from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
 from otel_asayer.documents.replay_records import Source
 from otel_asayer.documents.timestamps import otel_timestamp
@@ -32,7 +33,6 @@ __all__ = ["SpanDocuments"]
 _KINDS: Final = ("Internal", "Server", "Client", "Producer", "Consumer")
 """By the value of `SpanKind`."""
 _ENTRY_KINDS: Final = ("Server", "Consumer")
-_EXCEPTION: Final = "exception"
 
 
 class SpanDocuments:
@@ -111,7 +111,7 @@ class SpanDocuments:
             attributes.setdefault(SESSION_ID, written.document["attributes"][SESSION_ID])
         streams = self._origins.settle(attributes, written.origin)
         session = take_session(attributes)
-        is_exception = event.name == _EXCEPTION
+        is_exception = event.name == EXCEPTION_EVENT
         if session is not None and is_exception:
             self._replay_records.add_link(attributes, session, event.timestamp)
         attributes[EVENT_NAME] = event.name

@@ -10,8 +10,8 @@ thread    `threading.excepthook`                      the one it was started in,
 asyncio   the loop's `call_exception_handler`         the task's or the callback's own; an empty one for a bare future
 ========  ==========================================  ======================================================================
 
-Where that has no session, the one counts that `session()` noted on the exception, or on one that it came from. The context is current while
-the previous hooks run, so that the traceback they print and the line they log belong to the session too; they are always called.
+Where that has no session, the one counts that `session()` noted on the exception, or on one that it came from. The context is current while the
+previous hooks run, so that the traceback they print and the line they log belong to the session too; they are always called.
 
 Recorded once: while `opentelemetry-instrumentation-exceptions` is at work it records, and this module only provides the context; asyncio's own
 log line about an exception that has been recorded goes to the console and not to telemetry. What is no `Exception` (`KeyboardInterrupt`,

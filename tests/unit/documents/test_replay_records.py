@@ -283,6 +283,17 @@ def test_a_log_record_that_is_nothing_but_an_exception_is_one_record() -> None:
     assert len(records(logged(None, SeverityNumber.ERROR, EXCEPTION))) == 1
 
 
+def test_an_event_that_announces_an_exception_is_one_record() -> None:
+    recording = Recording()
+    attributes = {**IN_SESSION, **EXCEPTION}
+    recording.logger.emit(LogRecord(timestamp=START, context=caller(), body="Uncaught exception", attributes=attributes, event_name="exception"))
+    assert messages(recording) == messages(logged(None, attributes=EXCEPTION))
+
+
+def test_a_body_that_repeats_the_exceptions_message_is_shown_once() -> None:
+    assert len(records(logged(EXCEPTION["exception.message"], attributes=EXCEPTION))) == 1
+
+
 def test_a_logged_exception_is_an_error_whatever_the_severity() -> None:
     assert [record.source["level"] for record in records(logged("ignored", SeverityNumber.DEBUG, EXCEPTION), replay_level="warning")] == ["error"]
 
