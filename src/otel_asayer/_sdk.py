@@ -53,6 +53,7 @@ __all__ = [
     "hear_of_drops",
     "propagators",
     "restore_session",
+    "stamp_event",
     "stamp_log_record",
     "stamp_span",
     "thread_context",
@@ -94,6 +95,11 @@ def stamp_log_record(record: LogRecord, session_id: str) -> None:
         attributes[SESSION_ID] = session_id
     else:
         record.attributes = {**(attributes or {}), SESSION_ID: session_id}
+
+
+def stamp_event(event: Event, session_id: str) -> None:
+    """Write the session id on an event of a span; without the private names of its attributes it stays without."""
+    _write(event.attributes, session_id)
 
 
 def _write(attributes: Any, session_id: str) -> bool:

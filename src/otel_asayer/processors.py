@@ -4,7 +4,8 @@ One policy for both: the session of the request wins, over what the application 
 Without a session nothing is touched.
 
 A span belongs to the session of the context it is started in. Where the session becomes known later, inside a span (a WebSocket's first message,
-a login: `with session(id):`), the spans and log records of the block carry it, and the enclosing span does not.
+a login: `with session(id):`), the spans and log records of the block carry it, an exception that leaves the block does, and the enclosing span
+does not.
 
 `on_start` and `on_emit` are called unguarded by the SDK: what they raise would come out of the application's own call.
 """
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LogRecord
     from opentelemetry.context import Context
     from opentelemetry.sdk._logs import ReadWriteLogRecord
-    from opentelemetry.sdk.trace import Span
+    from opentelemetry.sdk.trace import Event, Span
 
     from otel_asayer.session_id import SessionId
 
@@ -49,13 +50,19 @@ class SessionSpanProcessor(SpanProcessor):
     def _on_ending(self, span: Span) -> None:
         """Stamp it again: a limit may have dropped or cut the id since, or the application may have overwritten it.
 
-        An exception that it recorded is on its way out of it at this moment: if nothing catches it, it is recorded once more, as this span's.
+        An exception on its way out of the span at this moment, and recorded by it, is one of the span's session: if nothing catches it, it is
+        recorded once more, and noted is where. Where the span has no session, the one counts that `session()` noted inside of it.
         """
         try:
-            if _sdk.restore_session(span):
-                leaving = sys.exc_info()[1]
-                if leaving is not None and _has_recorded(span, leaving):
-                    remember_span(leaving, span.get_span_context())
+            in_session = _sdk.restore_session(span)
+            leaving = sys.exc_info()[1]
+            if leaving is None or not (events := _events_of(span, leaving)):
+                return
+            if in_session:
+                remember_span(leaving, span.get_span_context())
+            elif session_id := session_of_exception(leaving):
+                for event in events:
+                    _sdk.stamp_event(event, str(session_id))
         except Exception as error:
             _say_once(error)
 
@@ -83,11 +90,9 @@ class SessionLogRecordProcessor(LogRecordProcessor):
         return True
 
 
-def _has_recorded(span: Span, error: BaseException) -> bool:
-    """Whether the last that `span` recorded is an exception of this type; one that is only being handled somewhere around it is not its own."""
-    last = span.events[-1] if span.events else None
-    kind = last.attributes.get("exception.type") if last is not None and last.attributes else None
-    return isinstance(kind, str) and kind.rpartition(".")[2] == type(error).__name__
+def _events_of(span: Span, error: BaseException) -> list[Event]:
+    """Return what `span` recorded of an exception of this type; one that is only being handled somewhere around the span left nothing on it."""
+    return [event for event in span.events if str((event.attributes or {}).get("exception.type")).rpartition(".")[2] == type(error).__name__]
 
 
 def _stamp(write: Callable[[Any, str], None], target: Any, find: Callable[[Any], SessionId | None], place: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,9 @@ class Spans:
 
     def attributes(self) -> list[dict[str, Any]]:
         return [dict(span.attributes or {}) for span in self._exporter.get_finished_spans()]
+
+    def sessions_of_events(self) -> list[Any]:
+        return [(event.attributes or {}).get("session.id") for span in self._exporter.get_finished_spans() for event in span.events]
 
     def dropped(self) -> list[int]:
         return [span.dropped_attributes for span in self._exporter.get_finished_spans()]
@@ -376,3 +380,41 @@ def test_a_span_below_an_unrecorded_one_is_stamped(spans: Spans) -> None:
     with session(SESSION), trace.use_span(trace.NonRecordingSpan(trace.INVALID_SPAN_CONTEXT)):
         spans.tracer.start_span("child").end()
     assert spans.attributes() == [{"session.id": SESSION}]
+
+
+class TestSessionsInsideOfASpan:
+    """As of a WebSocket: the span began with the handshake, and the session is in the first message."""
+
+    def test_an_exception_that_leaves_session_and_span_is_of_the_session(self, spans: Spans) -> None:
+        with suppress(ValueError), spans.tracer.start_as_current_span("socket"), session(SESSION):
+            raise ValueError
+        assert spans.sessions_of_events() == [SESSION]
+
+    def test_the_span_is_not(self, spans: Spans) -> None:
+        with suppress(ValueError), spans.tracer.start_as_current_span("socket"), session(SESSION):
+            raise ValueError
+        assert "session.id" not in spans.attributes()[0]
+
+    def test_each_time_that_the_span_recorded_it_is(self, spans: Spans) -> None:
+        error = ValueError()
+        with suppress(ValueError), spans.tracer.start_as_current_span("socket") as span, session(SESSION):
+            span.record_exception(error)
+            raise error
+        assert spans.sessions_of_events() == [SESSION, SESSION]
+
+    def test_other_events_are_not(self, spans: Spans) -> None:
+        with suppress(ValueError), spans.tracer.start_as_current_span("socket") as span, session(SESSION):
+            span.add_event("opened")
+            span.record_exception(KeyError())
+            raise ValueError
+        assert spans.sessions_of_events() == [None, None, SESSION]
+
+    def test_an_exception_without_a_session_is_of_none(self, spans: Spans) -> None:
+        with suppress(ValueError), spans.tracer.start_as_current_span("socket"):
+            raise ValueError
+        assert spans.sessions_of_events() == [None]
+
+    def test_an_exception_that_is_handled_in_the_span_leaves_nothing(self, spans: Spans) -> None:
+        with spans.tracer.start_as_current_span("socket"), suppress(ValueError), session(SESSION):
+            raise ValueError
+        assert spans.sessions_of_events() == []

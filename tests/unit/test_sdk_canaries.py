@@ -7,7 +7,7 @@ import gc
 import sys
 import threading
 from contextvars import Context as Variables
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -106,6 +106,20 @@ def test_a_span_without_private_attributes_is_stamped_by_its_public_method() -> 
     _sdk.stamp_span(span, SESSION)
     _sdk.restore_session(span)
     assert span.stamped == {"session.id": SESSION}
+
+
+def test_an_event_is_stamped_after_its_span_has_recorded_it(tracer_provider: TracerProvider) -> None:
+    span = tracer_provider.get_tracer("test").start_span("span")
+    span.add_event("event", {"a": 1})
+    (event,) = span.events  # type: ignore[attr-defined]
+    _sdk.stamp_event(event, "17")
+    assert dict(span.events[0].attributes) == {"a": 1, "session.id": "17"}  # type: ignore[attr-defined]
+
+
+def test_an_event_whose_attributes_cannot_be_written_is_left_as_it_is() -> None:
+    event: Any = SimpleNamespace(attributes=MappingProxyType({"a": 1}))
+    _sdk.stamp_event(event, "17")
+    assert event.attributes == {"a": 1}
 
 
 def test_a_span_whose_attributes_cannot_be_written_is_left_as_it_is() -> None:
