@@ -41,8 +41,8 @@ def double() -> Iterator[ElasticsearchDouble]:
         yield running
 
 
-def run(folder: Path, *words: str) -> Result:
-    return CliRunner().invoke(otel_asayer, ["spool", *words, "--directory", str(folder)], env={"COLUMNS": "200"})
+def run(folder: Path, *words: str, columns: int = 200) -> Result:
+    return CliRunner().invoke(otel_asayer, ["spool", *words, "--directory", str(folder)], env={"COLUMNS": str(columns)})
 
 
 def spool(folder: Path, *endpoints: str) -> Spool:
@@ -65,6 +65,13 @@ def test_status_tells_how_much_waits_for_whom(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "nobody yet" in result.output
     assert "http://es:9200" in result.output
+
+
+def test_status_shows_every_number_in_eighty_columns(tmp_path: Path) -> None:
+    spool(tmp_path, "https://elasticsearch-one.example.com:9200", "https://elasticsearch-two.example.com:9200").write([A])
+    heads = ("folder, for", "documents", "files", "MB", "oldest", "refused", "damaged")
+    output = run(tmp_path, "status", columns=80).output
+    assert [head for head in heads if head not in output] == []
 
 
 def test_status_as_json_has_every_number(tmp_path: Path) -> None:
@@ -124,6 +131,16 @@ def test_inspect_shows_the_oldest_documents(tmp_path: Path) -> None:
     result = run(tmp_path, "inspect", "--limit", "1")
     assert result.exit_code == 0
     assert ("GET /a" in result.output, "GET /b" in result.output) == (True, False)
+
+
+def test_inspect_says_when_nothing_waits(tmp_path: Path) -> None:
+    assert run(tmp_path, "inspect").output == f"Nothing waits in {tmp_path}.\n"
+
+
+def test_a_long_message_leaves_room_for_where_a_document_goes(tmp_path: Path) -> None:
+    spool(tmp_path).write([b'{"create":{"_index":"asayer-logs-default","_id":"an-id"}}\n{"message":"%b"}\n' % (b"long " * 100)])
+    output = run(tmp_path, "inspect", columns=80).output
+    assert [shown for shown in ("asayer-logs-default", "an-id", "long long") if shown not in output] == []
 
 
 def test_what_an_application_logged_is_shown_as_it_is_and_without_control_characters(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from otel_asayer.cli import output
 from otel_asayer.cli.connection import SPOOL_DIRECTORY, connection, require_destination
@@ -50,7 +51,7 @@ def status(spool_directory: str | None, *, as_json: bool) -> None:
     elif found:
         output.console().print(_table(found))
     else:
-        click.echo(f"Nothing waits in {spool_root(config)}.")
+        _say_nothing_waits(config)
     click.get_current_context().exit(int(any(state.rejected_documents or state.damaged_files for _, state in found)))
 
 
@@ -88,8 +89,14 @@ def inspect(folder: str | None, spool_directory: str | None, limit: int, *, as_j
     if as_json:
         for document in shown:
             output.print_json_line(document)
+    elif not shown:
+        _say_nothing_waits(config)
     else:
         output.console().print(_documents_table(shown))
+
+
+def _say_nothing_waits(config: Config) -> None:
+    click.echo(f"Nothing waits in {spool_root(config)}.")
 
 
 def _spool(config: Config, destination: Destination) -> Spool:
@@ -105,26 +112,30 @@ def _documents(config: Config, chosen: list[Destination]) -> Iterator[dict[str, 
 
 def _table(found: list[tuple[Destination, SpoolStatus]]) -> Table:
     table = output.plain_table()
-    table.add_column("folder", no_wrap=True)
-    table.add_column("for", overflow="fold", min_width=22)
+    table.collapse_padding = True  # all columns have room in 80
+    table.add_column("folder, for", overflow="fold")
     for column in ("documents", "files", "MB", "oldest", "refused", "damaged"):
         table.add_column(column, justify="right", no_wrap=True)
     for one, state in found:
         oldest = "" if state.oldest_seconds is None else duration(int(state.oldest_seconds * NS_PER_S))
         numbers = (state.documents, state.files, f"{state.bytes / 1e6:.1f}", oldest, state.rejected_documents, state.damaged_files)
-        table.add_row(one.folder, output.as_text(", ".join(one.endpoints) or "nobody yet"), *map(str, numbers))
+        for_whom = ", ".join(one.endpoints) or "nobody yet"
+        table.add_row(Text.assemble(one.folder, "\n", output.as_text(for_whom)), *map(str, numbers))
     return table
 
 
 def _documents_table(documents: list[dict[str, Any]]) -> Table:
     table = output.plain_table()
-    table.add_column("data stream", overflow="fold", min_width=19)
+    table.add_column("data stream", no_wrap=True)
     table.add_column("_id", overflow="fold")
-    table.add_column("what", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("what")
     for document in documents:
         source = document["_source"]
         what: object = source.get("name") or source.get("message") or source.get("event_name") or _text(source.get("body")) or ""
-        table.add_row(output.as_text(document["_index"]), output.as_text(document["_id"]), output.as_text(str(what).partition("\n")[0]))
+        shown = output.as_text(str(what).partition("\n")[0])
+        # A column that may not be broken takes the room of those that may: so this one may, and its texts are cut.
+        shown.no_wrap, shown.overflow = True, "ellipsis"
+        table.add_row(output.as_text(document["_index"]), output.as_text(document["_id"]), shown)
     return table
 
 
