@@ -130,9 +130,20 @@ def test_an_alias_comes_with_the_data_stream() -> None:
     assert short(check_alias(subject({}))) == [("skipped", "the data stream asayer-logs-default, which brings it, does not exist yet")]
 
 
-def mapping(message: Mapping[str, str] = MESSAGE, utc_time: str = "date", settings: Mapping[str, Any] = SORTED) -> list[Status]:
-    index = {"mappings": {"properties": {"message": message, "utc_time": {"type": utc_time}}}, "settings": settings}
-    return statuses(check_mapping(subject({MAPPING: (200, {INDEX: index})})))
+def index_with(message: Mapping[str, str] = MESSAGE, utc_time: str = "date", settings: Mapping[str, Any] = SORTED) -> dict[str, Any]:
+    return {"mappings": {"properties": {"message": message, "utc_time": {"type": utc_time}}}, "settings": settings}
+
+
+def mapping(**changed: Any) -> list[Status]:
+    return statuses(check_mapping(subject({MAPPING: (200, {INDEX: index_with(**changed)})})))
+
+
+def mapping_of_two(older: Mapping[str, str], newer: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The newer one's name comes first by its letters."""
+    made = {"a": newer, "b": older}
+    times = {"a": "1795514400002", "b": "1795514400001"}
+    indices = {name: index_with(message, settings={"index": {**SORTED["index"], "creation_date": times[name]}}) for name, message in made.items()}
+    return short(check_mapping(subject({MAPPING: (200, indices)})))
 
 
 def test_our_mapping_is_well() -> None:
@@ -149,6 +160,22 @@ def test_a_mapping_by_which_no_session_is_found_is_a_problem(changed: dict[str, 
 )
 def test_rows_out_of_order_are_a_warning(changed: dict[str, Any]) -> None:
     assert mapping(**changed) == [Status.WARNING]
+
+
+def test_a_stream_without_an_index_is_a_problem() -> None:
+    assert statuses(check_mapping(subject({MAPPING: (200, {})}))) == [Status.PROBLEM]
+
+
+def test_a_stream_that_was_repaired_is_well() -> None:
+    assert mapping_of_two({"type": "keyword"}, MESSAGE) == [
+        ("ok", "message is text; rows come in the order of time; what was written before the last repair is not found")
+    ]
+
+
+def test_the_index_that_is_written_to_decides() -> None:
+    assert mapping_of_two(MESSAGE, {"type": "keyword"}) == [
+        ("problem", "The field message of asayer-logs-default is not mapped as text: no reader finds a session")
+    ]
 
 
 def test_the_request_of_openreplay_today_is_its_own() -> None:

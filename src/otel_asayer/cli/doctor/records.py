@@ -96,19 +96,28 @@ def _total(answer: Mapping[str, Any]) -> int:
 
 
 def check_mapping(subject: Subject) -> Iterator[Verdict]:
-    """Whether `message` can be searched by its words, and rows come in the order of time."""
-    fields = "*.mappings.properties.message,*.mappings.properties.utc_time,*.settings.index.sort"
+    """Whether `message` can be searched by its words, and rows come in the order of time, in the backing index that is written to."""
+    fields = "*.mappings.properties.message,*.mappings.properties.utc_time,*.settings.index.sort,*.settings.index.creation_date"
     stream = subject.replay_stream
     indices = subject.reader.expect("GET", f"/{stream}?filter_path={fields}", doing=f"to see the mapping of {stream}")
-    messages = [_properties(index).get("message", {}) for index in indices.values()]
-    if not messages or any(message.get("type") != "text" for message in messages):
+    *older, newest = sorted(indices.values(), key=_created_ms) or [{}]
+    if not _is_searchable(newest):
         yield problem(f"The field message of {stream} is not mapped as text: no reader finds a session", _REPAIR)
-    elif any(_properties(index).get("utc_time", {}).get("type") != "date" for index in indices.values()):
+    elif _properties(newest).get("utc_time", {}).get("type") != "date":
         yield problem(f"The field utc_time of {stream} is not mapped as date: OpenReplay up to 1.20 finds nothing", _REPAIR)
-    elif not all(map(_shows_in_order, indices.values())):
+    elif not _shows_in_order(newest):
         yield warning(f"{stream} is not in the order of time, and its rows come out of order", _REPAIR)
     else:
-        yield ok("message is text; rows come in the order of time")
+        before = "" if all(map(_is_searchable, older)) else "; what was written before the last repair is not found"
+        yield ok(f"message is text; rows come in the order of time{before}")
+
+
+def _created_ms(index: Mapping[str, Any]) -> int:
+    return int(index.get("settings", {}).get("index", {}).get("creation_date", 0))
+
+
+def _is_searchable(index: Mapping[str, Any]) -> bool:
+    return bool(_properties(index).get("message", {}).get("type") == "text")
 
 
 def _properties(index: Mapping[str, Any]) -> Mapping[str, Any]:
