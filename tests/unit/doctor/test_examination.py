@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,8 +26,8 @@ def check(name: str, *verdicts: Verdict, needs: tuple[str, ...] = (), after: tup
     return Check("area", name, lambda: verdicts, needs, after)
 
 
-def raising(error: BaseException) -> Callable[[], list[Verdict]]:
-    def look() -> list[Verdict]:
+def raising(error: BaseException) -> Callable[..., list[Verdict]]:
+    def look(*_: object) -> list[Verdict]:
         raise error
 
     return look
@@ -64,6 +65,12 @@ def test_a_warning_stops_nothing() -> None:
 
 def test_what_only_comes_after_another_goes_on_whatever_that_finds() -> None:
     assert looked(check("a", problem("bad")), check("b", FINE, after=("a",)))[1] == ("b", "ok", "fine")
+
+
+def test_whoever_ends_the_command_is_not_a_check_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Future, "result", raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        looked(check("a", FINE))
 
 
 def test_a_check_that_hangs_is_a_problem() -> None:

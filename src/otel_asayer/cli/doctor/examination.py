@@ -78,6 +78,8 @@ def _result(future: Future[list[Verdict]], left: float, seconds: float) -> list[
         return [skipped(str(error))]
     except AsayerError as error:
         return [problem(str(error))]
+    except KeyboardInterrupt:  # of whoever waits here: on a thread of its own, no check meets one
+        raise
     except BaseException as error:
         # Its message may hold anything, a credential included.
         return [problem(f"The check itself failed with {type(error).__name__}", "Please report that as a defect of otel-asayer")]
