@@ -223,8 +223,12 @@ def _perform(node: BaseNode, request: _Request, timeout: float) -> Response:
 
 def _describe(error: BaseException) -> str:
     """The innermost of nested errors, which says what happened; those around it say only that a request failed."""
+    from http.client import BadStatusLine
+
     while inner := next((cause for cause in (*getattr(error, "errors", ()), *error.args) if isinstance(cause, BaseException)), error.__cause__):
         error = inner
+    if type(error) is BadStatusLine:  # all it says is what was read; of its subclass, a sentence
+        return f"what answers is no HTTP: {str(error).strip()}"
     return str(error) or type(error).__name__
 
 

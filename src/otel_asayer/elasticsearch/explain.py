@@ -15,6 +15,11 @@ _MAX_REASON: Final = 500
 
 _UNREACHABLE: Final = (
     (r"certificate has expired", "Its certificate has expired: renew it on the server. Nothing that is set here can make it valid again"),
+    (r"certificate is not yet valid", "Its certificate is not valid yet: set the clocks of this machine and of the server right"),
+    (
+        r"no_certificate_or_crl_found|no certificate or crl found|\[x509\] pem lib|\[ssl\] pem lib",
+        "The file of OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE holds no certificate: give the CA's file, in the form PEM",
+    ),
     (
         r"hostname mismatch|ip address mismatch|doesn't match|not valid for",
         "Its certificate is made for other names: use one of those in the URL, or give the server a certificate for this one",
@@ -37,7 +42,7 @@ _UNREACHABLE: Final = (
     ),
     (r"connection refused", "Nothing listens there: check host and port, and whether Elasticsearch runs"),
     (
-        r"this is not elasticsearch",
+        r"this is not elasticsearch|what answers is no http",
         "What answers there is something else: give the URL of Elasticsearch itself, not that of Kibana, OpenSearch or a proxy's page",
     ),
     (r"gives no key", "Put the key into that file, as the field 'encoded' or as id:key"),
@@ -46,6 +51,7 @@ _UNREACHABLE: Final = (
         r"closed connection|connection aborted|remotedisconnected|connection reset|badstatusline|without response",
         "It closed the connection without an answer. A server that expects TLS does so: try https:// in the URL",
     ),
+    (r"incompleteread", "It broke off in the middle of an answer: try again, and see whether it or a proxy in front of it was stopped"),
     (r"no answer within", "Something swallows what is sent there, a firewall or a server that hangs: check host, port and network"),
 )
 """Patterns of what a client says, and what to do about it; the first that is found counts."""

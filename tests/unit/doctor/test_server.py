@@ -25,10 +25,22 @@ FORBIDDEN = (403, {"error": {"reason": "action [x] is unauthorized, this action 
 SECURED = config(endpoint="https://es.example:9200")
 
 
-def test_an_endpoint_that_answers_is_well_whatever_it_answers() -> None:
+@pytest.mark.parametrize("number", [401, 403])
+def test_an_endpoint_that_answers_is_well_though_it_refuses_the_key(number: int) -> None:
     with ElasticsearchDouble() as double:
-        double.reply_with(status(401))
+        double.reply_with(status(number))
         assert short(check_endpoints(config(endpoint=double.url), seconds=30)) == [("ok", f"{double.url} answers")]
+
+
+def test_an_endpoint_that_cannot_do_its_work_is_a_problem() -> None:
+    with ElasticsearchDouble() as double:
+        double.reply_with(status(503, {"error": {"reason": "no master"}}))
+        assert short(check_endpoints(config(endpoint=double.url), seconds=30)) == [
+            (
+                "problem",
+                f"{double.url}: Elasticsearch answered 503 when asked who it is: no master. It is starting, or has no master: try again later.",
+            )
+        ]
 
 
 def test_when_no_endpoint_answers_that_is_a_problem() -> None:
@@ -76,6 +88,12 @@ def test_a_certificate_that_is_not_good_is_explained(tmp_path: Path, make: Any, 
     with ElasticsearchDouble(tls=context) as double:
         (verdict,) = check_endpoints(config(endpoint=double.url, certificate=str(tmp_path / "ca.crt")), seconds=30)
     assert (verdict.status, advice in verdict.detail) == (Status.PROBLEM, True)
+
+
+def test_a_file_that_holds_no_certificate_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("no certificate")
+    settings = config(endpoint="https://es.example", certificate=str(tmp_path / "ca.crt"))
+    assert short(check_tls(settings, now=NOW)) == [("problem", f"{tmp_path}/ca.crt holds no certificate")]
 
 
 def version(number: str) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import socketserver
 import ssl
 import threading
 import warnings
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 BODY = b'{"create":{"_index":"traces-generic.otel-default","_id":"1"}}\n{"name":"GET /cart"}\n'
 DEAD = "http://127.0.0.1:9"
 UNAUTHORIZED = status(401, {"error": {"type": "security_exception", "reason": "no"}})
+
+
+class _Ssh(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n")
+        self.connection.shutdown(socket.SHUT_WR)
+        self.rfile.read()  # to its end: a connection that is closed before is reset, and what was written may be lost
 
 
 @pytest.fixture
@@ -249,6 +257,12 @@ class TestFaults:
             url = f"http://127.0.0.1:{server.getsockname()[1]}"
             assert reason(connect(endpoint=url), 0.1).startswith(f"{url}: its answer does not end within 0.")
             thread.join()
+
+    def test_what_speaks_another_protocol_is_quoted(self, connect: Connect) -> None:
+        with socketserver.TCPServer(("127.0.0.1", 0), _Ssh) as server:
+            threading.Thread(target=server.handle_request, daemon=True).start()
+            endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+            assert reason(connect(endpoint=endpoint)) == f"{endpoint}: what answers is no HTTP: SSH-2.0-OpenSSH_9.6"
 
     def test_the_server_hangs(self, connect: Connect, double: ElasticsearchDouble) -> None:
         double.reply_with(Fault.HANG)

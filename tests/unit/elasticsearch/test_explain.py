@@ -13,6 +13,8 @@ from otel_asayer.elasticsearch.explain import explain_refusal, explain_unreachab
     ("reason", "advice"),
     [
         ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired", "renew it on the server"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid", "set the clocks"),
+        ("[X509: NO_CERTIFICATE_OR_CRL_FOUND] no certificate or crl found", "CERTIFICATE holds no certificate"),
         ("certificate verify failed: Hostname mismatch, certificate is not valid for 'es'", "made for other names"),
         ("certificate verify failed: IP address mismatch, certificate is not valid for '127.0.0.1'", "made for other names"),
         ("Fingerprints did not match", "CERTIFICATE_FINGERPRINT"),
@@ -23,6 +25,8 @@ from otel_asayer.elasticsearch.explain import explain_refusal, explain_unreachab
         ("[Errno -2] Name or service not known", "check its spelling"),
         ("[Errno 111] Connection refused", "Nothing listens there"),
         ("this is not Elasticsearch (its answer has no header X-Elastic-Product)", "not that of Kibana"),
+        ("what answers is no HTTP: SSH-2.0-OpenSSH_9.6", "give the URL of Elasticsearch itself"),
+        ("IncompleteRead(16 bytes read, 984 more expected)", "in the middle of an answer"),
         ("the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: it is not ASCII text", "as the field 'encoded' or as id:key"),
         ("the settings make no client for Elasticsearch: x", "Check the settings named here"),
         ("Remote end closed connection without response", "try https:// in the URL"),

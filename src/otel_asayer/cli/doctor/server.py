@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_asayer.cli.doctor.findings import Status, Verdict, ok, problem, skipped, warning
 from otel_asayer.cli.doctor.settings import is_loopback
 from otel_asayer.elasticsearch import Api
+from otel_asayer.elasticsearch.explain import explain_refusal
 from otel_asayer.errors import ElasticsearchError
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _SKEW_MS: Final = 2000
 _SOON_DAYS: Final = 21
 _CERTIFICATE_TIME: Final = "%b %d %H:%M:%S %Y GMT"
 _NEEDED_FOR_TEMPLATES: Final = (8, 15)
+_ABOUT_KEYS: Final = (401, 403)
+"""Answers of an Elasticsearch that is well. What is wrong with the key, the checks on keys say."""
 
 
 def check_endpoints(config: Config, *, seconds: float) -> Iterator[Verdict]:
@@ -41,10 +44,12 @@ def check_endpoints(config: Config, *, seconds: float) -> Iterator[Verdict]:
 def _answers(config: Config, seconds: float) -> Verdict:
     with closing(Api.of(config, timeout=seconds)) as api:
         try:
-            api.ask("GET", "/")
+            answer = api.ask("GET", "/")
         except ElasticsearchError as error:
             return problem(str(error))
+    if answer.good or answer.status in _ABOUT_KEYS:
         return ok(f"{config.destination} answers")
+    return problem(f"{config.destination}: {explain_refusal(answer.status, answer.content, 'who it is')}")
 
 
 def check_version(subject: Subject) -> Iterator[Verdict]:
@@ -75,15 +80,21 @@ def check_tls(config: Config, *, now: datetime) -> Iterator[Verdict]:
             "Give OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file, and unset it",
         )
     elif config.certificate:
-        yield _judge_expiry(
-            _ends(config.certificate), f"the certificate is checked against {config.certificate}, which is", "The CA's certificate", now
-        )
+        yield _judge_authority(config.certificate, now)
     else:
         yield ok(
             "the certificate has the given fingerprint"
             if config.certificate_fingerprint
             else "the certificate is checked against the system's authorities"
         )
+
+
+def _judge_authority(ca_file: str, now: datetime) -> Verdict:
+    try:
+        ends = _ends(ca_file)
+    except ssl.SSLError:
+        return problem(f"{ca_file} holds no certificate", "Let OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE name the CA's file, in the form PEM")
+    return _judge_expiry(ends, f"the certificate is checked against {ca_file}, which is", "The CA's certificate", now)
 
 
 def _ends(ca_file: str) -> list[datetime]:
