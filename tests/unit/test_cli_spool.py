@@ -112,7 +112,34 @@ def test_drain_as_json_tells_the_same(tmp_path: Path, double: ElasticsearchDoubl
     spool(tmp_path).write([A, B])
     double.reply_with(IDENTITY, items(201, (429, "es_rejected_execution_exception", "busy")))
     result = run(tmp_path, "drain", "--endpoint", double.url, "--json")
-    assert json.loads(result.output) == {"drained": 1, "waiting": 1, "trouble": "es_rejected_execution_exception, busy"}
+    assert json.loads(result.output) == {
+        "drained": 1,
+        "refused": 0,
+        "damaged": 0,
+        "waiting": 1,
+        "trouble": "es_rejected_execution_exception, busy",
+    }
+
+
+def test_drain_says_what_was_refused_for_good(tmp_path: Path, double: ElasticsearchDouble) -> None:
+    spool(tmp_path).write([A, B])
+    double.reply_with(IDENTITY, items(201, (400, "invalid_index_name_exception", "must be lowercase")))
+    result = run(tmp_path, "drain", "--endpoint", double.url)
+    assert (result.exit_code, result.output) == (
+        1,
+        f"1 document was delivered. 1 was refused for good: the reasons lie in rejected/ below {tmp_path}.\n",
+    )
+
+
+def test_drain_says_what_could_not_be_read(tmp_path: Path, double: ElasticsearchDouble) -> None:
+    spool(tmp_path).write([A, B])
+    (body,) = tmp_path.glob("local/*.gz")
+    body.write_bytes(b"not compressed")
+    result = run(tmp_path, "drain", "--endpoint", double.url)
+    assert (result.exit_code, result.output) == (
+        1,
+        f"0 documents were delivered. 2 could not be read: their files lie in damaged/ below {tmp_path}.\n",
+    )
 
 
 def test_drain_without_an_endpoint_is_wrong_usage(tmp_path: Path) -> None:

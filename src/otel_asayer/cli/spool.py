@@ -25,6 +25,7 @@ from otel_asayer.timeline import NS_PER_S, duration, harmless_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from rich.table import Table
 
@@ -59,7 +60,10 @@ def status(spool_directory: str | None, *, as_json: bool) -> None:
 @output.AS_JSON
 @connection(personal=True)
 def drain(config: Config, *, as_json: bool) -> None:
-    """Send what waits for the configured Elasticsearch, and what was kept while none was configured."""
+    """Send what waits for the configured Elasticsearch, and what was kept while none was configured.
+
+    Exit status 1 where something still waits, was refused for good, or cannot be read.
+    """
     require_destination(config)
     with closing(Api.of(config)) as api:
         api.identify()
@@ -68,10 +72,14 @@ def drain(config: Config, *, as_json: bool) -> None:
     with _progress(sum(drainer.status().documents for drainer in drainers), quiet=as_json) as advance:
         for drainer in drainers:
             drainer.drain(advance)
-    drained, left = delivery.counters.total(Fate.DRAINED), sum(drainer.status().documents for drainer in drainers)
+    drained, refused, damaged = map(delivery.counters.total, (Fate.DRAINED, Fate.REJECTED, Fate.DROPPED))
+    left = sum(drainer.status().documents for drainer in drainers)
     trouble = next((_described(drainer.trouble) for drainer in drainers if drainer.trouble), None)
-    click.echo(json.dumps({"drained": drained, "waiting": left, "trouble": trouble}) if as_json else _sentence(drained, left, trouble))
-    click.get_current_context().exit(int(left > 0))
+    if as_json:
+        click.echo(json.dumps({"drained": drained, "refused": refused, "damaged": damaged, "waiting": left, "trouble": trouble}))
+    else:
+        click.echo(" ".join([_sentence(drained, left, trouble), *_lost(refused, damaged, spool_root(config))]))
+    click.get_current_context().exit(int(left + refused + damaged > 0))
 
 
 @spool.command()
@@ -151,6 +159,13 @@ def _sentence(drained: int, left: int, trouble: str | None) -> str:
     done = f"{output.counted(drained, 'document')} {'was' if drained == 1 else 'were'} delivered."
     rest = f" {left} still {'waits' if left == 1 else 'wait'}." if left else ""
     return f"{done}{rest}" + (f" Elasticsearch takes no more now: {harmless_line(trouble)}." if left and trouble else "")
+
+
+def _lost(refused: int, damaged: int, root: Path) -> Iterator[str]:
+    if refused:
+        yield f"{refused} {'was' if refused == 1 else 'were'} refused for good: the reasons lie in rejected/ below {root}."
+    if damaged:
+        yield f"{damaged} could not be read: their files lie in damaged/ below {root}."
 
 
 class _progress:  # noqa: N801 (used like a function)
