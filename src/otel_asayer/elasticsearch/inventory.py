@@ -24,7 +24,7 @@ BEARERS: Final = f"/_resolve/index/{READERS_ALIAS}"
 
 _OUR_STREAM: Final = re.compile(r"(?:\.ds-)?asayer-logs-.*")
 _BACKING_INDEX: Final = re.compile(r"\.ds-(?P<stream>.+)-[0-9]{4}\.[0-9]{2}\.[0-9]{2}-[0-9]{6}")
-_DECISIVE: Final = ("type", "similarity", "path")
+_DECISIVE: Final = ("type", "similarity", "path", "subobjects")
 """Of a field's mapping: what Elasticsearch cannot change later, and what our searches rest on."""
 
 
