@@ -53,10 +53,12 @@ class Wishes(NamedTuple):
     Attributes:
         retention: How long data streams of our templates keep what they hold, in Elasticsearch's notation (`30d`); None changes nothing.
         alias: Whether replay records bear the alias `logs`, without which OpenReplay from 1.21 on finds nothing.
+        restore: Whether templates of ours become again what they are in this version, whoever changed them.
     """
 
     retention: str | None = None
     alias: bool = True
+    restore: bool = False
 
 
 def plan_installation(api: Api, config: Config, wishes: Wishes, now_ns: int) -> tuple[Step, ...]:
@@ -129,6 +131,8 @@ class _Plan:
             # Replay records' data streams have steps of their own.
             more = [] if template is REPLAY else additions(self.api, template, self.found.templates)
             return Step(_subject(template), "upgraded", f"From version {there.version or 'unknown'} to {__version__}.", (request, *more))
+        if self.wishes.restore:
+            return Step(_subject(template), "restored", "It is as this version has it, whatever was changed there.", (request,))
         if changes := self._changes(template, there):
             return Step(_subject(template), "changed", f"{changes}.", (request,))
         return Step(_subject(template), "present", f"It keeps documents for {there.retention}." if there.retention else "")

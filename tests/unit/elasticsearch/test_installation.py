@@ -89,6 +89,17 @@ class TestTemplates:
             (Request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body),),
         )
 
+    def test_one_of_this_version_is_restored_when_asked_to(self) -> None:
+        step = plan({TEMPLATES: ours()}, Wishes(restore=True))[REPLAY.name]
+        assert (step.word, step.requests) == ("restored", (Request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body),))
+
+    def test_restoring_keeps_what_was_set_before(self) -> None:
+        step = plan({TEMPLATES: ours(lifecycle={"data_retention": "7d"})}, Wishes(restore=True))[REPLAY.name]
+        assert step.requests[0].body["template"]["lifecycle"] == {"data_retention": "7d"}
+
+    def test_restoring_leaves_alone_what_somebody_else_made(self) -> None:
+        assert words({TEMPLATES: listed(template(LOGS.name, "x", managed_by="jane"))}, Wishes(restore=True))[LOGS.name] == "left alone"
+
     def test_a_newer_one_is_left_alone(self) -> None:
         step = plan({TEMPLATES: ours("99.0")})[REPLAY.name]
         assert step == Step(f"index template {REPLAY.name}", "left alone", f"It is of version 99.0, newer than this otel-asayer {__version__}.")
@@ -285,6 +296,10 @@ class TestStreams:
         assert self.repair(with_stream(properties)).requests == (
             Request("PUT", "/asayer-logs-live/_mapping?write_index_only=true", {"properties": {"level": level}}),
         )
+
+    def test_what_cannot_be_made_flat_later_is_not_added(self) -> None:
+        properties = {**REPLAY.body["template"]["mappings"]["properties"], "attributes": {"properties": {"a": {"type": "keyword"}}}}
+        assert self.repair(with_stream(properties)).requests == (Request("POST", "/asayer-logs-live/_rollover"),)
 
     def test_a_clash_leaves_it_as_it_is(self) -> None:
         answers = {**with_stream(alias=False), BEARERS: (200, {"indices": [{"name": "logs"}]})}

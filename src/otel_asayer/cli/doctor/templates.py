@@ -58,7 +58,7 @@ def _judge_own(template: IndexTemplate, body: Mapping[str, Any], version: str) -
     if not differences:
         return ok("ours are as in this version")
     more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
-    remedy = f"Compare it: GET /_index_template/{template.name}. Once it is deleted, `otel-asayer setup` installs it anew"
+    remedy = f"Compare it: GET /_index_template/{template.name}. `otel-asayer setup --restore-templates` undoes what was changed"
     return warning(
         f"{template.name}, of version {version or 'unknown'}, is not as this version has it: {', '.join(differences[:_SHOWN])}{more}",
         remedy if version == __version__ else "`otel-asayer setup` brings it up to date",

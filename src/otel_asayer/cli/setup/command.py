@@ -68,6 +68,7 @@ _OPTIONS: Final = (
         "--retention", callback=_time, metavar="TIME", help="How long our data streams keep documents, 30d. Without it nothing about that changes."
     ),
     click.option("--no-alias", is_flag=True, help="Leave the alias `logs` out. OpenReplay from 1.21 on finds nothing then."),
+    click.option("--restore-templates", is_flag=True, help="Undo what somebody changed in our index templates."),
     click.option("--keys", "roles", callback=_roles, default="writer,reader,viewer", show_default=True, help="API keys to create."),
     click.option("--no-keys", is_flag=True, help="Create no API keys."),
     click.option("--expiration", callback=_time, metavar="TIME", help="How long new API keys are valid, 90d. Default: for ever."),
@@ -133,7 +134,7 @@ class _Run:
             if self.asker.is_api_key and self.roles:
                 raise NotAllowedError(_KEYLESS)
             require(self.api, self.asker, needs_of(self.config.namespace, self.roles))
-        wishes = Wishes(self.options["retention"], alias=not self.options["no_alias"])
+        wishes = Wishes(self.options["retention"], alias=not self.options["no_alias"], restore=self.options["restore_templates"])
         steps = (*plan_installation(self.api, self.config, wishes, time.time_ns()), *self._key_steps())
         if self.options["dry_run"]:
             return show_plan(steps, self.config, self.server, as_json=self.options["as_json"])
