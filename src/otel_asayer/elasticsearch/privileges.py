@@ -66,17 +66,26 @@ def needs_of(namespace: str, roles: Sequence[Role]) -> Needs:
     return Needs(frozenset(cluster), {pattern: frozenset(names) for pattern, names in index.items()})
 
 
-def require(api: Api, asker: Asker, needs: Needs) -> None:
-    """Raise an error that names every privilege that is missing.
+def require(api: Api, asker: Asker, namespace: str, roles: Sequence[Role]) -> None:
+    """Raise an error that names every privilege that is missing for setup, with keys of these roles.
 
     Raises:
         NotAllowedError: one is.
     """
-    granted = api.expect("GET", "/_security/user/_has_privileges", _body(needs), doing="which privileges there are")
+    granted = api.expect("GET", "/_security/user/_has_privileges", _body(needs_of(namespace, roles)), doing="which privileges there are")
     if missing := missing_privileges(granted):
-        more = f" {_WITHOUT_KEYS}" if "manage_own_api_key" in needs.cluster else ""
+        more = f" {_WITHOUT_KEYS}" if roles and missing != missing_privileges(_of_these(granted, needs_of(namespace, ()))) else ""
         who = f"API key of {asker.name!r}" if asker.is_api_key else f"user {asker.name!r}"
         raise NotAllowedError(f"The {who} may not set this up: it lacks {missing}. {_HOW_TO_GIVE}.{more}")
+
+
+def _of_these(granted: Mapping[str, Any], needs: Needs) -> dict[str, Any]:
+    """The part of an answer of `_has_privileges` that is about `needs`."""
+    index = {
+        pattern: {name: has for name, has in granted.get("index", {}).get(pattern, {}).items() if name in names}
+        for pattern, names in needs.indices.items()
+    }
+    return {"cluster": {name: has for name, has in granted.get("cluster", {}).items() if name in needs.cluster}, "index": index}
 
 
 def _body(needs: Needs) -> dict[str, Any]:

@@ -154,12 +154,12 @@ class TestPrivileges:
 
     def test_who_has_all_goes_on(self) -> None:
         server = Answering({PRIVILEGES: (200, {"cluster": {"monitor": True}, "index": {"logs": {"read": True}}})})
-        require(server.api, JANE, needs_of("live", ROLES))
+        require(server.api, JANE, "live", ROLES)
         assert server.asked == ["GET /_security/user/_has_privileges"]
 
     def missing(self, granted: dict[str, Any], *roles: Role) -> str:
         with pytest.raises(NotAllowedError) as caught:
-            require(Answering({PRIVILEGES: (200, granted)}).api, JANE, needs_of("live", roles))
+            require(Answering({PRIVILEGES: (200, granted)}).api, JANE, "live", roles)
         return str(caught.value)
 
     def test_each_missing_privilege_is_named(self) -> None:
@@ -175,7 +175,11 @@ class TestPrivileges:
     def test_an_api_key_is_not_called_a_user(self) -> None:
         server = Answering({PRIVILEGES: (200, {"cluster": {"manage_index_templates": False}})})
         with pytest.raises(NotAllowedError, match="The API key of 'jane' may not set this up: it lacks"):
-            require(server.api, JANE._replace(is_api_key=True), needs_of("live", ()))
+            require(server.api, JANE._replace(is_api_key=True), "live", ())
+
+    def test_what_is_missing_without_keys_as_well_is_no_reason_to_leave_them_out(self) -> None:
+        granted = {"cluster": {"manage_index_templates": False, "monitor": True}, "index": {"logs": {"view_index_metadata": False, "read": True}}}
+        assert self.missing(granted, VIEWER).endswith("'view_index_metadata' on logs. Give it what is missing, or use another user.")
 
     def test_of_keys_it_is_said_that_they_can_do_no_more_than_their_maker(self) -> None:
         assert self.missing({"cluster": {"monitor": False}}, VIEWER).endswith(

@@ -16,7 +16,7 @@ from otel_asayer.cli.setup.report import show_plan, show_question, show_removal,
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.elasticsearch.installation import Wishes, plan_installation
 from otel_asayer.elasticsearch.keys import ROLES, KeyWishes, plan_keys
-from otel_asayer.elasticsearch.privileges import asker_of, needs_of, require
+from otel_asayer.elasticsearch.privileges import asker_of, require
 from otel_asayer.elasticsearch.removal import plan_removal
 from otel_asayer.elasticsearch.steps import Step, carry_out
 from otel_asayer.errors import NotAllowedError
@@ -133,7 +133,7 @@ class _Run:
         if self.asker.secured:
             if self.asker.is_api_key and self.roles:
                 raise NotAllowedError(_KEYLESS)
-            require(self.api, self.asker, needs_of(self.config.namespace, self.roles))
+            require(self.api, self.asker, self.config.namespace, self.roles)
         wishes = Wishes(self.options["retention"], alias=not self.options["no_alias"], restore=self.options["restore_templates"])
         steps = (*plan_installation(self.api, self.config, wishes, time.time_ns()), *self._key_steps())
         if self.options["dry_run"]:
