@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.cli.setup import paste, setup
 from otel_asayer.cli.setup.addresses import Address, address_of, url_of
-from otel_asayer.cli.setup.requests import curl_text
+from otel_asayer.cli.setup.requests import curl_notes, curl_text
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.elasticsearch.keys import ROLES
@@ -325,3 +325,23 @@ class TestCurl:
     )
     def test_secrets_are_variables(self, settings: dict[str, Any], words: str) -> None:
         assert self.curl(**settings) == f"curl {words}-X POST https://es:9200/a"
+
+    @pytest.mark.parametrize(
+        ("settings", "notes"),
+        [
+            ({}, []),
+            ({"username": "jane", "password": "s"}, ["Each reads ELASTIC_PASSWORD from the shell: set it first."]),
+            ({"bearer_token": "t"}, ["Each reads ELASTIC_TOKEN from the shell: set it first."]),
+            ({"api_key": "dGhlLWlkOnRoZS1rZXk="}, ["Each reads ELASTIC_API_KEY from the shell: set it first."]),
+            ({"certificate_fingerprint": "ab" * 32}, ["curl knows no fingerprints of certificates: add --cacert, with the CA's file."]),
+            (
+                {"headers": "x-from=shop"},
+                ["OTEL_EXPORTER_ELASTICSEARCH_HEADERS may hold secrets, and is not shown: add its headers, each with -H."],
+            ),
+        ],
+    )
+    def test_what_curl_needs_besides_is_said(self, settings: dict[str, str], notes: list[str]) -> None:
+        assert curl_notes(Config.from_environment({}, endpoint="https://es:9200", **settings)) == notes
+
+    def test_a_dry_run_says_what_curl_needs_besides(self, run: Run) -> None:
+        assert "- Each reads ELASTIC_PASSWORD from the shell: set it first.\n" in run("--dry-run", "--no-keys").output

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from otel_asayer.cli.output import console, counted, plain_table, print_json
 from otel_asayer.cli.setup import paste
-from otel_asayer.cli.setup.requests import as_object, console_text, curl_text
+from otel_asayer.cli.setup.requests import as_object, console_text, curl_notes, curl_text
 from otel_asayer.elasticsearch.keys import ROLES
 from otel_asayer.elasticsearch.steps import Outcome
 
@@ -42,6 +42,7 @@ def show_plan(steps: Sequence[Step], config: Config, server: Identity | None, *,
     if requests:
         _section("For Kibana's console", "\n\n".join(map(console_text, requests)))
         _section("For a shell", "\n\n".join(curl_text(request, config) for request in requests))
+        _show_notes(curl_notes(config))
     click.echo(f"Nothing was changed. {counted(len(requests), 'request')} would be sent.")
     return _has_problems(outcomes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,10 +13,11 @@ if TYPE_CHECKING:
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.steps import Request
 
-__all__ = ["as_object", "console_text", "curl_text"]
+__all__ = ["as_object", "console_text", "curl_notes", "curl_text"]
 
 _JSON: Final = "-H 'content-type: application/json'"
 _NDJSON: Final = "-H 'content-type: application/x-ndjson'"
+_VARIABLE: Final = re.compile(r"\$(ELASTIC_[A-Z_]+)")
 
 
 def console_text(request: Request) -> str:
@@ -30,6 +32,17 @@ def curl_text(request: Request, config: Config) -> str:
     if body := _text(request.body):
         words += [_NDJSON if isinstance(request.body, bytes) else _JSON, "--data-binary", quote(body)]
     return " ".join(words)
+
+
+def curl_notes(config: Config) -> list[str]:
+    """Return what a person has to give to curl besides, in sentences."""
+    variables = _VARIABLE.findall(" ".join(_identity(config)))
+    notes = [f"Each reads {variables[-1]} from the shell: set it first."] if variables else []
+    if config.certificate_fingerprint:
+        notes.append("curl knows no fingerprints of certificates: add --cacert, with the CA's file.")
+    if config.headers:
+        notes.append("OTEL_EXPORTER_ELASTICSEARCH_HEADERS may hold secrets, and is not shown: add its headers, each with -H.")
+    return notes
 
 
 def as_object(request: Request) -> dict[str, Any]:
