@@ -228,6 +228,10 @@ class TestCommand:
     def test_it_takes_namespaces(self) -> None:
         assert run("--replay-url", REPLAY_URL, "--namespace", "eu", "--namespace", "us").output == ndjson(REPLAY_URL, ["eu", "us"])
 
+    def test_a_folder_is_no_file_to_write(self, tmp_path: Path) -> None:
+        result = run("--replay-url", REPLAY_URL, "--output", str(tmp_path))
+        assert (result.exit_code, "is a folder." in result.output, list(tmp_path.parent.glob(".__atomic*"))) == (2, True, [])
+
     def test_it_writes_a_file(self, tmp_path: Path) -> None:
         result = run("--replay-url", REPLAY_URL, "--output", str(tmp_path / "kibana.ndjson"))
         assert (result.output, (tmp_path / "kibana.ndjson").read_text(encoding="utf-8")) == ("", ndjson(REPLAY_URL))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import IO, Final
 
 import click
@@ -23,10 +24,22 @@ def _namespaces(_context: click.Context, _parameter: click.Parameter, values: tu
         raise click.BadParameter(f"{reason}.") from None
 
 
+def _no_folder(_context: click.Context, _parameter: click.Parameter, output: IO[str]) -> IO[str]:
+    if Path(output.name).is_dir():  # click finds out when the content is written beside it
+        raise click.BadParameter(f"{output.name!r} is a folder.")
+    return output
+
+
 @click.command()
 @click.option("--replay-url", metavar="TEMPLATE", help=f"Template of a replay's URL, with {{session_id}}. Default: {OTEL_ASAYER_REPLAY_URL}.")
 @click.option("--namespace", "namespaces", multiple=True, callback=_namespaces, help="Namespace of the data streams; may be repeated. Default: all.")
-@click.option("--output", type=click.File("w", encoding="utf-8", lazy=True, atomic=True), default="-", help="File to write. Default: stdout.")
+@click.option(
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
+    callback=_no_folder,
+    default="-",
+    help="File to write. Default: stdout.",
+)
 def kibana(replay_url: str | None, namespaces: tuple[str, ...], output: IO[str]) -> None:
     """Print data views, two searches and a dashboard for Kibana, whose session ids open the replay.
 
