@@ -107,7 +107,19 @@ def test_a_signal_that_goes_elsewhere_is_a_warning() -> None:
 
 
 def test_a_configuration_file_names_exporters_itself() -> None:
-    assert statuses(check_exporters(around(OTEL_CONFIG_FILE="otel.yaml"))) == [Status.SKIPPED]
+    assert statuses(check_exporters(around("opentelemetry-configuration", OTEL_CONFIG_FILE=__file__))) == [Status.SKIPPED]
+
+
+def test_a_configuration_file_that_does_not_exist_is_a_problem() -> None:
+    assert short(check_exporters(around("opentelemetry-configuration", OTEL_CONFIG_FILE="/nowhere/otel.yaml"))) == [
+        ("problem", "OTEL_CONFIG_FILE names /nowhere/otel.yaml, which is no file that can be read: nothing at all is recorded")
+    ]
+
+
+def test_a_configuration_file_that_nothing_reads_is_a_problem() -> None:
+    assert short(check_exporters(around(OTEL_CONFIG_FILE=__file__))) == [
+        ("problem", "OTEL_CONFIG_FILE takes the package opentelemetry-configuration: without it nothing at all is recorded")
+    ]
 
 
 def test_without_a_distro_and_variables_code_names_exporters(monkeypatch: pytest.MonkeyPatch) -> None:

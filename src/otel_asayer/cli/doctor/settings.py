@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -23,6 +25,7 @@ __all__ = ["check_exporters", "check_replay_link", "check_variables", "is_loopba
 
 _PREFIXES: Final = ("OTEL_ASAYER_", "OTEL_EXPORTER_ELASTICSEARCH_")
 _OURS: Final = "elasticsearch"
+_CONFIGURATION: Final = "opentelemetry-configuration"
 _OTLP: Final = "otlp"
 _OTLP_BY_PROTOCOL: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 _SENT: Final = {"traces": "spans", "logs": "log records"}
@@ -61,12 +64,23 @@ def _switched_off(config: Config, around: Surroundings) -> Iterator[Verdict]:
 def check_exporters(around: Surroundings) -> Iterator[Verdict]:
     """Whether every signal has an exporter that exists: one that does not switches all instrumentation off."""
     if around.configuration_file:
-        yield skipped("OTEL_CONFIG_FILE names the exporters, in place of variables")
+        yield _configuration_file(around)
     elif not around.has_distro and not any(around.value(_variable(signal)) for signal in SIGNALS):
         yield skipped("none is named in variables: otel_asayer.configure() adds them")
     else:
         found = [verdict for signal in SIGNALS for verdict in _exporters_of(signal, around)]
         yield from found or [ok("spans and log records go to Elasticsearch")]
+
+
+def _configuration_file(around: Surroundings) -> Verdict:
+    if _CONFIGURATION not in around.packages:
+        return problem(f"OTEL_CONFIG_FILE takes the package {_CONFIGURATION}: without it nothing at all is recorded", f"pip install {_CONFIGURATION}")
+    if not Path(around.configuration_file).is_file() or not os.access(around.configuration_file, os.R_OK):
+        return problem(
+            f"OTEL_CONFIG_FILE names {around.configuration_file}, which is no file that can be read: nothing at all is recorded",
+            "Correct OTEL_CONFIG_FILE, or unset it",
+        )
+    return skipped("OTEL_CONFIG_FILE names the exporters, in place of variables")
 
 
 def _exporters_of(signal: str, around: Surroundings) -> Iterator[Verdict]:
