@@ -114,6 +114,14 @@ def test_what_is_well_takes_one_line() -> None:
     assert shown(finding("a")) == ["Area", "  ✔ a                     fine", "", "All is well."]
 
 
+def test_what_could_be_looked_at_and_was_not_is_not_called_well() -> None:
+    assert shown(finding("a"), finding("b", Status.SKIPPED, "no key", "Make one"))[-1] == "What was looked at is well."
+
+
+def test_what_can_never_be_looked_at_is_no_exception() -> None:
+    assert shown(finding("a"), finding("b", Status.SKIPPED, "not seen from here"))[-1] == "All is well."
+
+
 def test_what_is_not_well_says_what_to_do() -> None:
     assert shown(finding("a", Status.PROBLEM, "bad", "Mend it"), finding("b", Status.WARNING, "hm"))[1:] == [
         "  ✘ a                     bad",

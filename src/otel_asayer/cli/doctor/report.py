@@ -68,7 +68,11 @@ def _table(findings: Iterator[Finding]) -> Table:
 def _summary(findings: Sequence[Finding]) -> str:
     number = Counter(finding.status for finding in findings)
     parts = [counted(number[status], word) for status, word in _COUNTED if number[status]]
-    return f"{', '.join(parts)}." if parts else "All is well."
+    if parts:
+        return f"{', '.join(parts)}."
+    # What is skipped with a remedy could be looked at, and may be anything but well.
+    left_out = any(finding.status is Status.SKIPPED and finding.remedy for finding in findings)
+    return "What was looked at is well." if left_out else "All is well."
 
 
 _COUNTED: Final = ((Status.PROBLEM, "problem"), (Status.WARNING, "warning"))
