@@ -26,6 +26,7 @@ from otel_asayer.elasticsearch.explain import explain_refusal, explain_unreachab
         ("[Errno 111] Connection refused", "Nothing listens there"),
         ("this is not Elasticsearch (its answer has no header X-Elastic-Product)", "not that of Kibana"),
         ("what answers is no HTTP: SSH-2.0-OpenSSH_9.6", "give the URL of Elasticsearch itself"),
+        ("its answer does not end within 10 s, or 104857600 bytes", "What answers there is something else"),
         ("IncompleteRead(16 bytes read, 984 more expected)", "in the middle of an answer"),
         ("the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: it is not ASCII text", "as the field 'encoded' or as id:key"),
         ("the settings make no client for Elasticsearch: x", "Check the settings named here"),
