@@ -198,7 +198,7 @@ def test_it_works_without_its_script(without_script: Page) -> None:
     without_script.locator("#m60 .what a").click()
     expect(without_script.locator(CHOSEN)).to_be_in_viewport()
     expect(without_script.locator(".detail")).to_be_in_viewport()
-    without_script.get_by_label("Text", exact=True).fill("lamp")
+    without_script.get_by_label("Text in titles, bodies and attributes").fill("lamp")
     without_script.get_by_role("button", name="Filter").click()
     expect(without_script.locator(".list h2")).to_contain_text("of 77")
 
