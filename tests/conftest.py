@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -16,7 +17,9 @@ _APART = ("matrix", "browser")
 
 
 def pytest_configure() -> None:
-    """Forget what the shell says of OpenTelemetry: a test says all it depends on."""
+    """Forget what the shell says of OpenTelemetry, and that a shell ignores Ctrl-C for what it starts behind: a test says all it depends on."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
         if name.startswith("OTEL_") and not name.startswith("OTEL_ASAYER_TEST_"):
             del os.environ[name]
