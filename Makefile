@@ -26,12 +26,12 @@ test: $(READY) ## all tests but those with a target of their own, with branch co
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# In two halves at the same time: that of whole applications and servers mostly waits.
+# In two halves at the same time: that of whole applications and servers mostly waits. What begins with `test_p` there is more in the first.
 .test-alone:
-	$(BIN)/coverage run -m pytest --ignore=tests/integration
+	$(BIN)/coverage run -m pytest --ignore-glob='tests/integration/test_[!p]*'
 
 .test-together:
-	$(BIN)/coverage run -m pytest tests/integration
+	$(BIN)/coverage run -m pytest tests/integration --ignore-glob='tests/integration/test_p*'
 
 matrix: $(READY) ## the tests of Elasticsearch 8 and 9, plain, secured and with TLS, and of elasticsearch-py 8
 	$(BIN)/python -m pytest -m matrix
