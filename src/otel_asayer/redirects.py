@@ -38,42 +38,18 @@ def guard_redirects() -> None:
 
 
 def _guard_requests(module: ModuleType) -> None:
-    def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(original)
-        def rebuild_auth(self: Any, prepared_request: Any, response: Any) -> Any:
-            result = original(self, prepared_request, response)
-            _withdraw(prepared_request.headers, prepared_request.url)
-            return result
+    def then(_result: Any, _session: Any, prepared_request: Any, response: Any) -> None:  # noqa: ARG001 (named as callers may name them)
+        _withdraw(prepared_request.headers, prepared_request.url)
 
-        return rebuild_auth
-
-    _replace(module.SessionRedirectMixin, "rebuild_auth", guarded)
+    _do_after(module.SessionRedirectMixin, "rebuild_auth", then)
 
 
 def _guard_urllib(module: ModuleType) -> None:
-    def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(original)
-        def redirect_request(*arguments: Any, **keywords: Any) -> Any:
-            request = original(*arguments, **keywords)
-            _withdraw(request.headers, request.full_url)
-            return request
-
-        return redirect_request
-
-    _replace(module.HTTPRedirectHandler, "redirect_request", guarded)
+    _do_after(module.HTTPRedirectHandler, "redirect_request", lambda request, *_, **__: _withdraw(request.headers, request.full_url))
 
 
 def _guard_aiohttp(module: ModuleType) -> None:
-    def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(original)
-        def create_trace_config(*arguments: Any, **keywords: Any) -> Any:
-            config = original(*arguments, **keywords)
-            config.on_request_redirect.append(_on_request_redirect)
-            return config
-
-        return create_trace_config
-
-    _replace(module, "create_trace_config", guarded)
+    _do_after(module, "create_trace_config", lambda config, *_, **__: config.on_request_redirect.append(_on_request_redirect))
 
 
 async def _on_request_redirect(_session: Any, _context: Any, redirect: Any) -> None:
@@ -85,12 +61,20 @@ async def _on_request_redirect(_session: Any, _context: Any, redirect: Any) -> N
     _withdraw(redirect.headers, url)
 
 
-def _replace(owner: Any, name: str, guarded: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+def _do_after(owner: Any, name: str, then: Callable[..., object]) -> None:
+    """Let a function, once it has returned, be followed by `then`, which gets the result and the arguments; a second call changes nothing."""
     original = getattr(owner, name)
-    if not hasattr(original, _MARK):
-        replacement = guarded(original)
-        setattr(replacement, _MARK, True)
-        setattr(owner, name, replacement)
+    if hasattr(original, _MARK):
+        return
+
+    @wraps(original)
+    def replacement(*arguments: Any, **keywords: Any) -> Any:
+        result = original(*arguments, **keywords)
+        then(result, *arguments, **keywords)
+        return result
+
+    setattr(replacement, _MARK, True)
+    setattr(owner, name, replacement)
 
 
 def _withdraw(headers: MutableMapping[str, Any], url: str) -> None:

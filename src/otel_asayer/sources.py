@@ -75,12 +75,12 @@ class LocalSource:
     """The documents in the local store, which is the spool of a process without a destination."""
 
     def __init__(self, config: Config) -> None:
-        self._spool = Spool(spool_root(config), LOCAL, max_bytes=config.spool_max_bytes)
+        self.spool = Spool(spool_root(config), LOCAL, max_bytes=config.spool_max_bytes)
 
     @property
     def name(self) -> str:
         """The folder, and that it is one."""
-        return f"the local store {self._spool.folder}"
+        return f"the local store {self.spool.folder}"
 
     def documents(self, selection: Selection) -> Iterator[Stored]:
         """Yield the spans, span events and log records of a session or a trace, in the order of their arrival."""
@@ -95,7 +95,7 @@ class LocalSource:
 
     def _read(self, markers: Sequence[bytes], wanted: Callable[[Stored], bool]) -> Iterator[Stored]:
         """Yield what is wanted of the operations that hold one of `markers`: only those are parsed."""
-        for operation in self._spool.read():
+        for operation in self.spool.read():
             if any(marker in operation for marker in markers) and (stored := _stored(operation)) is not None and wanted(stored):
                 yield stored
 

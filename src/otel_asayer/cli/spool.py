@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from otel_asayer.elasticsearch.bulk import Finding
     from otel_asayer.spool import Destination, SpoolStatus
 
 __all__ = ["spool"]
@@ -74,7 +73,7 @@ def drain(config: Config, *, as_json: bool) -> None:
             drainer.drain(advance)
     drained, refused, damaged = map(delivery.counters.total, (Fate.DRAINED, Fate.REJECTED, Fate.DROPPED))
     left = sum(drainer.status().documents for drainer in drainers)
-    trouble = next((_described(drainer.trouble) for drainer in drainers if drainer.trouble), None)
+    trouble = next((drainer.trouble.with_advice for drainer in drainers if drainer.trouble), None)
     if as_json:
         click.echo(json.dumps({"drained": drained, "refused": refused, "damaged": damaged, "waiting": left, "trouble": trouble}))
     else:
@@ -149,10 +148,6 @@ def _documents_table(documents: list[dict[str, Any]]) -> Table:
 
 def _text(body: Any) -> Any:
     return body.get("text") or body.get("structured") if isinstance(body, dict) else body
-
-
-def _described(trouble: Finding) -> str:
-    return ". ".join(filter(None, (str(trouble), trouble.advice)))
 
 
 def _sentence(drained: int, left: int, trouble: str | None) -> str:

@@ -14,7 +14,6 @@ __all__ = ["iso_timestamp", "otel_timestamp"]
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 (the zone is written by hand: `Z`, which isoformat() spells otherwise)
 _NS_PER_MS: Final = 1_000_000
-_DIGITS: Final = 6
 _LAST_NS: Final = (1 << 63) - 1
 """The last moment that `date_nanos` holds, in the year 2262; the first is 1970. A time outside would cost the whole document."""
 
@@ -25,8 +24,11 @@ def otel_timestamp(time_ns: int) -> str:
     >>> otel_timestamp(1_795_536_236_662_000_005)
     '1795536236662.000005'
     """
-    digits = str(time_ns if type(time_ns) is int and _NS_PER_MS <= time_ns <= _LAST_NS else _within_range(time_ns))
-    return f"{digits[:-6]}.{digits[-6:]}" if len(digits) > _DIGITS else f"0.{digits:0>6}"
+    time_ns = _within_range(time_ns)
+    if time_ns < _NS_PER_MS:
+        return f"0.{time_ns:06d}"
+    digits = str(time_ns)
+    return f"{digits[:-6]}.{digits[-6:]}"
 
 
 def iso_timestamp(time_ns: int) -> str:

@@ -130,6 +130,11 @@ class Finding(NamedTuple):
     def __str__(self) -> str:
         return f"{self.cause}, {self.reason}" if self.reason else self.cause
 
+    @property
+    def with_advice(self) -> str:
+        """What became of it and what to do, as sentences without the last full stop."""
+        return f"{self}. {self.advice}" if self.advice else str(self)
+
 
 class Answer(NamedTuple):
     """The answer to a bulk request: how many operations were indexed, and what became of each other one, by its position."""

@@ -14,13 +14,12 @@ from otel_asayer.cli.connection import connection, require_usable
 from otel_asayer.cli.demo.shop import Shop
 from otel_asayer.cli.timeline_view import print_timeline
 from otel_asayer.config import sdk_disabled
-from otel_asayer.elasticsearch import Api, Client, ensure, spool_root
+from otel_asayer.elasticsearch import Api, Client, ensure
 from otel_asayer.elasticsearch.writing import write
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.exporter import encoder_of
 from otel_asayer.session_id import SessionId, id_of_session_from
 from otel_asayer.sources import LocalSource, open_source
-from otel_asayer.spool import LOCAL, Spool
 from otel_asayer.timeline import Selection, Timeline, parse_subject
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def _store(config: Config, operations: list[bytes]) -> str:
     """Write, and return where to, for a person."""
     if not config.has_destination:
         local = LocalSource(config)
-        Spool(spool_root(config), LOCAL, max_bytes=config.spool_max_bytes).write(operations)
+        local.spool.write(operations)
         return local.name
     with closing(Client(config)) as client:
         Api(client, timeout=config.timeout).identify()
@@ -94,7 +93,7 @@ def _store(config: Config, operations: list[bytes]) -> str:
             ensure(client, config, timeout=config.timeout)
         findings = write(client, config, operations, timeout=config.timeout)
     if findings:
-        sentences = dict.fromkeys(f"{finding}. {finding.advice}".rstrip(". ") for finding in findings)
+        sentences = dict.fromkeys(finding.with_advice for finding in findings)
         raise ElasticsearchError(f"Elasticsearch did not take {len(findings)} of {len(operations)} documents: {'; '.join(sentences)}.")
     return config.destination
 
