@@ -189,7 +189,8 @@ def test_the_session_page_is_served_and_opened(tmp_path: Path) -> None:
     port = free_port()
     variables = {SPOOL_VARIABLE: str(tmp_path / "spool"), "BROWSER": str(browser)}
     with typed_until("The session page is at", f"{command} --port {port}", tmp_path, variables), urlopen(f"http://127.0.0.1:{port}/") as answer:
-        assert (answer.status, (tmp_path / "opened").read_text(encoding="utf-8")) == (200, f"http://127.0.0.1:{port}/\n")
+        assert answer.status == 200
+        assert (tmp_path / "opened").read_text(encoding="utf-8") == f"http://127.0.0.1:{port}/\n"
 
 
 class TestKibana:
@@ -212,10 +213,12 @@ class TestKibana:
         assert ndjson(REPLAY_URL).encode() in imported.body
 
     def test_they_replace_those_of_before(self, imported: Exchange) -> None:
-        assert (imported.method, imported.target) == ("POST", "/api/saved_objects/_import?overwrite=true")
+        assert imported.method == "POST"
+        assert imported.target == "/api/saved_objects/_import?overwrite=true"
 
     def test_kibana_takes_it_for_a_form_that_no_web_page_sent(self, imported: Exchange) -> None:
-        assert (imported.headers["kbn-xsrf"], imported.headers["content-type"].partition(";")[0]) == ("true", "multipart/form-data")
+        assert imported.headers["kbn-xsrf"] == "true"
+        assert imported.headers["content-type"].partition(";")[0] == "multipart/form-data"
 
     def test_the_password_is_asked_for(self, imported: Exchange) -> None:
         assert imported.headers["authorization"] == "Basic ZWxhc3RpYzpzZWNyZXQ="

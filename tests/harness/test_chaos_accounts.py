@@ -37,7 +37,9 @@ def test_what_arrived_once_is_all_there_is_to_say() -> None:
 
 def test_what_arrived_twice_is_a_problem() -> None:
     account = balance({ENDED: record("received 0 0,1,2", "returned 0 SUCCESS")}, {0: 1, 1: 1, 2: 2})
-    assert (account.once, account.more, account.problems) == (2, 1, ["1 documents arrived more than once"])
+    assert account.once == 2
+    assert account.more == 1
+    assert account.problems == ["1 documents arrived more than once"]
 
 
 def test_what_arrived_and_was_not_emitted_is_a_problem() -> None:
@@ -46,7 +48,8 @@ def test_what_arrived_and_was_not_emitted_is_a_problem() -> None:
 
 def test_what_is_missing_without_a_word_is_lost_silently() -> None:
     account = balance({ENDED: record("received 0 0,1,2", "returned 0 SUCCESS")}, MISSING)
-    assert (account.lost, account.problems) == (Counter({Loss.SILENT: 1}), ["1 documents are missing, and nothing says why"])
+    assert account.lost == Counter({Loss.SILENT: 1})
+    assert account.problems == ["1 documents are missing, and nothing says why"]
 
 
 def test_what_lies_among_the_rejected_is_refused() -> None:
@@ -101,7 +104,8 @@ def test_a_killed_process_cannot_have_lost_more_than_its_memory_held() -> None:
 def test_accounts_add_up() -> None:
     one = Account(3, 1, 1, Counter({Loss.FAILED: 1}), 2, ["a"])
     assert one + one == Account(6, 2, 2, Counter({Loss.FAILED: 2}), 4, ["a", "a"])
-    assert (one.counted, one.with_process) == (1, 0)
+    assert one.counted == 1
+    assert one.with_process == 0
 
 
 def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -114,5 +118,9 @@ def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
     ledger.counted("dropped", "", 2)
     ledger.returned(batch, "SUCCESS")
     found = read_record(tmp_path, "a")
-    assert (found.emitted, found.batches[0], found.counted, emitted_so_far(tmp_path)) == ([5, 6], found.batch_of[6], {"dropped": 3}, 2)
-    assert (found.batches[0].written_ahead, found.batches[0].result) == (True, "SUCCESS")
+    assert found.emitted == [5, 6]
+    assert found.batches[0] == found.batch_of[6]
+    assert found.counted == {"dropped": 3}
+    assert emitted_so_far(tmp_path) == 2
+    assert found.batches[0].written_ahead is True
+    assert found.batches[0].result == "SUCCESS"

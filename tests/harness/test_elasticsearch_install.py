@@ -72,7 +72,8 @@ def test_without_a_fitting_jdk_the_error_names_those_that_were_seen(installed: C
 
 def test_a_folder_of_our_own_is_closed_to_others(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    assert (OURSELVES.can_enter(tmp_path), SOMEBODY.can_enter(tmp_path)) == (True, False)
+    assert OURSELVES.can_enter(tmp_path) is True
+    assert SOMEBODY.can_enter(tmp_path) is False
 
 
 def test_the_system_folders_are_open_to_all() -> None:

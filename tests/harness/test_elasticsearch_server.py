@@ -67,7 +67,8 @@ def test_a_body_over_the_memory_limit_is_answered_with_429(small_limits: Server)
 def test_items_over_the_memory_limit_are_answered_with_429_in_a_200(small_limits: Server) -> None:
     body = b'{"create":{"_index":"large"}}\n{"text":"%s"}\n' % (b"a" * 400_000)
     response = small_limits.request("POST", "/_bulk", body)
-    assert (response.status, [item["create"]["status"] for item in response.json()["items"]]) == (200, [429])
+    assert response.status == 200
+    assert [item["create"]["status"] for item in response.json()["items"]] == [429]
 
 
 def test_a_paused_node_accepts_connections_and_does_not_answer(small_limits: Server) -> None:
@@ -89,14 +90,17 @@ def test_a_killed_node_comes_back_with_its_documents_on_the_same_port(small_limi
     finally:
         small_limits.revive()
     found = small_limits.request("GET", f"/{namespace}/_doc/1").json()["_source"]
-    assert (found, small_limits.url, small_limits.pid != pid) == ({"answer": 42}, url, True)
+    assert found == {"answer": 42}
+    assert small_limits.url == url
+    assert small_limits.pid != pid
 
 
 def test_a_node_that_runs_is_only_resumed_when_it_is_asked_for_again(small_limits: Server) -> None:
     pid = small_limits.pid
     small_limits.pause()
     small_limits.revive()
-    assert (small_limits.request("GET", "/").status, small_limits.pid) == (200, pid)
+    assert small_limits.request("GET", "/").status == 200
+    assert small_limits.pid == pid
 
 
 def test_a_forked_child_does_not_close_its_parents_node(small_limits: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +120,8 @@ def test_the_variables_name_an_elasticsearch_of_the_users_own(secured: Endpoint)
     environ = {URL_VARIABLE: secured.url, USERNAME_VARIABLE: secured.username, PASSWORD_VARIABLE: secured.password}
     environ |= {CA_VARIABLE: str(secured.ca_certificate)} if secured.ca_certificate else {}
     with default_server(environ) as server:
-        assert (server.url, server.version) == (secured.url, secured.version)
+        assert server.url == secured.url
+        assert server.version == secured.version
 
 
 def test_an_api_key_takes_the_place_of_the_user(secured: Endpoint) -> None:
@@ -165,18 +170,22 @@ def test_the_command_line_offers_the_users_own_elasticsearch_until_sigterm(small
         facts = json.loads(process.stdout.readline())
         process.terminate()
     expected = {"url": small_limits.url, "username": "", "password": "", "ca": None, "version": small_limits.version}
-    assert (facts, process.returncode, small_limits.running) == (expected, 0, True)
+    assert facts == expected
+    assert process.returncode == 0
+    assert small_limits.running is True
 
 
 def test_fetch_prints_the_folder_of_the_prepared_distribution(small_limits: Server, capsys: pytest.CaptureFixture[str]) -> None:
     status = main(["fetch", "--version", small_limits.version])
-    assert (status, (Path(capsys.readouterr().out.strip()) / "bin" / "elasticsearch").is_file()) == (0, True)
+    assert status == 0
+    assert (Path(capsys.readouterr().out.strip()) / "bin" / "elasticsearch").is_file()
 
 
 def test_what_cannot_be_had_is_said_without_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:1")
     status = main(["start"])
-    assert (status, capsys.readouterr().err.startswith("No Elasticsearch answers under http://127.0.0.1:1")) == (1, True)
+    assert status == 1
+    assert capsys.readouterr().err.startswith("No Elasticsearch answers under http://127.0.0.1:1")
 
 
 def test_a_setting_without_a_value_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,7 +204,8 @@ def test_every_version_indexes_and_searches_in_every_mode(matrix_server: Server,
     status = matrix_server.request("POST", f"/{stream}/_doc", document).status
     matrix_server.refresh()
     hits = matrix_server.search(stream, {"query": {"match": {"message": "hello"}}})["hits"]["hits"]
-    assert (status, [hit["_source"] for hit in hits]) == (201, [document])
+    assert status == 201
+    assert [hit["_source"] for hit in hits] == [document]
 
 
 def test_every_version_says_which_it_is(matrix_server: Server) -> None:
@@ -247,7 +257,8 @@ def test_a_node_of_the_command_line_dies_with_it() -> None:
         process.kill()
     ended, _, _ = select.select([supervisor], [], [], 60)
     os.close(supervisor)
-    assert (ended, Path(facts["ca"]).exists()) == ([supervisor], False)
+    assert ended == [supervisor]
+    assert not Path(facts["ca"]).exists()
     with pytest.raises(ConnectionRefusedError):
         External(facts["url"]).request("GET", "/")
 
@@ -261,4 +272,5 @@ def test_the_command_line_ends_in_order(number: signal.Signals) -> None:
         assert process.stdout is not None
         facts = json.loads(process.stdout.readline())
         process.send_signal(number)
-    assert (process.returncode, Path(facts["ca"]).exists()) == (0, False)
+    assert process.returncode == 0
+    assert not Path(facts["ca"]).exists()

@@ -293,7 +293,8 @@ def test_the_search_for_errors_finds_exceptions_and_errors_the_newest_first_with
 
 def test_the_search_for_errors_names_their_traces(kibana: Kibana) -> None:
     of_the_order, again = (one["trace_id"] for one in kibana.documents("otel-asayer-errors", SESSION))
-    assert (of_the_order == again, len(of_the_order)) == (True, 32)
+    assert of_the_order == again
+    assert len(of_the_order) == 32
 
 
 def test_the_search_for_logs_finds_log_records_of_a_session(kibana: Kibana) -> None:

@@ -112,14 +112,16 @@ class TestKeys:
 
     def test_the_writer_wrote_all_three_data_streams(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
         counts = [node.request("GET", f"/{name}/_count").json()["count"] for name in ("traces-*.otel-keys", "logs-*.otel-keys", "asayer-logs-keys")]
-        assert (sorted(keys), counts) == (["reader", "viewer", "writer"], [1, 1, 2])
+        assert sorted(keys) == ["reader", "viewer", "writer"]
+        assert counts == [1, 1, 2]
 
     def test_the_writer_cannot_read(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
         assert node.request("POST", "/asayer-logs-keys/_search", auth=keys["writer"]["encoded"]).status == 403
 
     def test_the_reader_serves_openreplay_of_today(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
         reader = Gen3Reader(node, keys["reader"]["encoded"])
-        assert (reader.accepts_integration(), [row.level for row in reader.rows(SESSION)]) == (True, ["error"])
+        assert reader.accepts_integration() is True
+        assert [row.level for row in reader.rows(SESSION)] == ["error"]
 
     @pytest.mark.parametrize("generation", [Gen1Reader, Gen2Reader])
     @pytest.mark.parametrize("indexes", ["*log*", "asayer-logs-*"])
@@ -133,11 +135,13 @@ class TestKeys:
     @pytest.mark.parametrize("pattern", ["traces-*", "logs-*"])
     def test_the_reader_sees_nothing_else(self, node: Server, keys: dict[str, dict[str, Any]], pattern: str) -> None:
         answer = node.request("POST", f"/{pattern}/_search", auth=keys["reader"]["encoded"])
-        assert (answer.status, answer.json()["hits"]["total"]["value"]) == (200, 0)
+        assert answer.status == 200
+        assert answer.json()["hits"]["total"]["value"] == 0
 
     def test_the_viewer_reads_all_three(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
         answer = node.request("POST", "/traces-*.otel-keys,logs-*.otel-keys,asayer-logs-keys/_count", auth=keys["viewer"]["encoded"])
-        assert (answer.status, answer.json()["count"]) == (200, 4)
+        assert answer.status == 200
+        assert answer.json()["count"] == 4
 
     def test_the_viewer_sees_how_the_cluster_is(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
         assert node.request("GET", "/_cluster/health", auth=keys["viewer"]["encoded"]).status == 200
@@ -161,7 +165,9 @@ class TestRuns:
         setup(bare, "--namespace", namespace)
         before = templates(bare)
         again = result(bare, "--namespace", namespace)
-        assert (set(words(again).values()), again["keys"], templates(bare)) == ({"present"}, {}, before)
+        assert set(words(again).values()) == {"present"}
+        assert again["keys"] == {}
+        assert templates(bare) == before
 
     def test_a_second_run_says_so(self, bare: Server) -> None:
         setup(bare)
@@ -171,7 +177,8 @@ class TestRuns:
         output = setup(bare).stdout
         shown = [line.partition("API_KEY=")[2] for line in output.splitlines() if line.startswith("export") and "API_KEY=" in line]
         shown.append(next(line.removeprefix("API key ").strip() for line in output.splitlines() if line.startswith("API key   ")))
-        assert ([output.count(secret) for secret in shown], bare.password in output) == ([1, 1, 1], False)
+        assert [output.count(secret) for secret in shown] == [1, 1, 1]
+        assert bare.password not in output
 
     def test_the_form_of_openreplay_accepts_at_once(self, bare: Server) -> None:
         keys = result(bare)["keys"]
@@ -199,11 +206,13 @@ class TestRuns:
         both = [bare.request("GET", "/_security/_authenticate", auth=key["encoded"]).status for key in (old, new)]
         setup(bare, "--keys", "writer", "--invalidate-old-keys")
         after = [bare.request("GET", "/_security/_authenticate", auth=key["encoded"]).status for key in (old, new)]
-        assert (both, after) == ([200, 200], [401, 200])
+        assert both == [200, 200]
+        assert after == [401, 200]
 
     def test_every_supported_server_is_set_up(self, matrix_server: Server, namespace: str) -> None:
         content = result(matrix_server, "--namespace", namespace)
-        assert (content["security"], [step["note"] for step in content["steps"] if step["problem"]]) == (matrix_server.config.secured, [])
+        assert content["security"] == matrix_server.config.secured
+        assert [step["note"] for step in content["steps"] if step["problem"]] == []
 
 
 class TestDryRun:
@@ -212,7 +221,10 @@ class TestDryRun:
         ran = setup(bare, "--namespace", namespace, "--dry-run")
         keys = bare.request("GET", "/_security/api_key?owner=true&active_only=true").json()["api_keys"]
         streams = bare.request("GET", f"/_resolve/index/asayer-logs-{namespace}*").json()["data_streams"]
-        assert (ran.exit_code, templates(bare), keys, streams) == (0, before, [], [])
+        assert ran.exit_code == 0
+        assert templates(bare) == before
+        assert keys == []
+        assert streams == []
 
     def test_its_requests_do_what_a_run_does(self, bare: Server, namespace: str) -> None:
         for step in result(bare, "--namespace", namespace, "--dry-run")["steps"]:
@@ -244,7 +256,8 @@ class TestWhatStandsThere:
         found = words(result(bare, "--namespace", namespace))
         keys = result(bare, "--namespace", namespace, "--new-keys")["keys"]
         rows = Gen3Reader(bare, keys["reader"]["encoded"]).rows(session)
-        assert (found[f"data stream asayer-logs-{namespace}"], [row.level for row in rows]) == ("repaired", ["error"])
+        assert found[f"data stream asayer-logs-{namespace}"] == "repaired"
+        assert [row.level for row in rows] == ["error"]
 
     def test_its_next_records_are_mapped_by_our_template(self, bare: Server, namespace: str) -> None:
         put_template(bare, "theirs", f"asayer-logs-{namespace}", priority=1, mappings={"properties": {"message": {"type": "keyword"}}})
@@ -252,10 +265,8 @@ class TestWhatStandsThere:
         setup(bare, "--no-keys", "--namespace", namespace)
         mappings = bare.request("GET", f"/asayer-logs-{namespace}/_mapping").json()
         newest = mappings[max(mappings)]["mappings"]["properties"]["message"]
-        assert (newest, set(words(result(bare, "--no-keys", "--namespace", namespace)).values())) == (
-            {"type": "text", "similarity": "boolean"},
-            {"present"},
-        )
+        assert newest == {"type": "text", "similarity": "boolean"}
+        assert set(words(result(bare, "--no-keys", "--namespace", namespace)).values()) == {"present"}
 
     def test_an_older_template_is_upgraded_and_its_streams_get_the_new_fields(self, bare: Server, namespace: str) -> None:
         setup(bare, "--no-keys", "--namespace", namespace)
@@ -267,11 +278,9 @@ class TestWhatStandsThere:
         create(bare, stream, RECORD)
         found = words(result(bare, "--no-keys", "--namespace", namespace))
         (mapping,) = bare.request("GET", f"/{stream}/_mapping").json().values()
-        assert (found[TEMPLATES[2]], found[f"data stream {stream}"], mapping["mappings"]["properties"]["level"]["type"]) == (
-            "upgraded",
-            "repaired",
-            "keyword",
-        )
+        assert found[TEMPLATES[2]] == "upgraded"
+        assert found[f"data stream {stream}"] == "repaired"
+        assert mapping["mappings"]["properties"]["level"]["type"] == "keyword"
 
     def test_an_index_called_logs_is_a_problem_whose_way_out_works(self, bare: Server, namespace: str) -> None:
         bare.request("PUT", "/logs")
@@ -290,16 +299,15 @@ class TestWhatStandsThere:
         ran = setup(bare, "--no-keys", "--namespace", namespace)
         (request,) = next(step["advised"] for step in result(bare, "--no-keys", "--namespace", namespace)["steps"] if step["problem"])
         bare.request(request["method"], request["path"], request["body"])
-        assert (ran.exit_code, "1 problem left." in ran.stdout, words(result(bare, "--no-keys", "--namespace", namespace))[TEMPLATES[2]]) == (
-            1,
-            True,
-            "installed",
-        )
+        assert ran.exit_code == 1
+        assert "1 problem left." in ran.stdout
+        assert words(result(bare, "--no-keys", "--namespace", namespace))[TEMPLATES[2]] == "installed"
 
     def test_beside_such_an_index_the_older_readers_can_do_without_the_alias(self, bare: Server, namespace: str) -> None:
         bare.request("PUT", "/logs")
         found = words(result(bare, "--no-keys", "--no-alias", "--namespace", namespace))
-        assert (found[TEMPLATES[2]], create(bare, f"asayer-logs-{namespace}", RECORD)) == ("installed", 201)
+        assert found[TEMPLATES[2]] == "installed"
+        assert create(bare, f"asayer-logs-{namespace}", RECORD) == 201
 
 
 class TestUninstall:
@@ -314,7 +322,9 @@ class TestUninstall:
         key = result(installed, "--keys", "writer")["keys"]["writer"]["encoded"]
         found = words(result(installed, "--uninstall", "--yes"))
         answer = installed.request("GET", "/_security/_authenticate", auth=key)
-        assert (found[TEMPLATES[0]], found[TEMPLATES[2]], answer.status) == ("removed", "left", 401)
+        assert found[TEMPLATES[0]] == "removed"
+        assert found[TEMPLATES[2]] == "left"
+        assert answer.status == 401
 
     def test_what_is_removed_is_installed_again_by_the_next_run(self, installed: Server) -> None:
         setup(installed, "--uninstall", "--yes")
@@ -328,23 +338,28 @@ class TestUninstall:
     @pytest.mark.parametrize(("answer", "is_there"), [("n\n", True), ("y\n", False)])
     def test_it_asks_first(self, installed: Server, answer: str, *, is_there: bool) -> None:
         ran = setup(installed, "--uninstall", answer=answer)
-        assert (ran.exit_code, "otel-asayer-traces" in templates(installed)) == (int(is_there), is_there)
+        assert ran.exit_code == int(is_there)
+        assert ("otel-asayer-traces" in templates(installed)) == is_there
 
 
 class TestWhoMayNot:
     def test_a_wrong_password(self, bare: Server) -> None:
         ran = setup(bare, USERNAME="elastic", PASSWORD="wrong")
-        assert (ran.exit_code, "It does not know these credentials" in ran.stderr, "wrong" in ran.stderr) == (1, True, False)
+        assert ran.exit_code == 1
+        assert "It does not know these credentials" in ran.stderr
+        assert "wrong" not in ran.stderr
 
     def test_nobody(self, bare: Server) -> None:
         ran = setup(bare, HEADERS="x-from=shop")
         sentence = "Error: This Elasticsearch asks who you are: give --username (its password is asked for) or --bearer-token.\n"
-        assert (ran.exit_code, ran.stderr) == (1, sentence)
+        assert ran.exit_code == 1
+        assert ran.stderr == sentence
 
     def test_an_api_key_cannot_make_keys(self, bare: Server) -> None:
         ran = setup(bare, API_KEY=bare.create_api_key("all", {}))
         sentence = "Error: These credentials are an API key, and Elasticsearch lets no API key create keys with rights of their own"
-        assert (ran.exit_code, ran.stderr.partition(": what")[0]) == (1, sentence)
+        assert ran.exit_code == 1
+        assert ran.stderr.partition(": what")[0] == sentence
 
     def test_an_api_key_can_do_the_rest(self, bare: Server) -> None:
         assert words(result(bare, "--no-keys", API_KEY=bare.create_api_key("all", {})))[TEMPLATES[0]] == "installed"
@@ -358,7 +373,8 @@ class TestWhoMayNot:
             "Give it what is missing, or use another user. Part of it is what the API keys will do, for a key can do no more than who "
             "makes it; with --no-keys that is not needed.\n"
         )
-        assert (ran.exit_code, ran.stderr) == (1, sentences)
+        assert ran.exit_code == 1
+        assert ran.stderr == sentences
 
     @pytest.fixture
     def operator(self, bare: Server) -> dict[str, str]:
@@ -373,7 +389,8 @@ class TestWhoMayNot:
         first = result(bare, "--namespace", namespace, **operator)
         result(bare, "--namespace", namespace, "--new-keys", "--invalidate-old-keys", **operator)
         old = [bare.request("GET", "/_security/_authenticate", auth=key["encoded"]).status for key in first["keys"].values()]
-        assert ([step["note"] for step in first["steps"] if step["problem"]], old) == ([], [401, 401, 401])
+        assert [step["note"] for step in first["steps"] if step["problem"]] == []
+        assert old == [401, 401, 401]
 
     def test_who_may_not_repair_a_stream_learns_what_that_takes(self, bare: Server, namespace: str, operator: dict[str, str]) -> None:
         put_template(bare, "theirs", f"asayer-logs-{namespace}", priority=1)
@@ -389,4 +406,6 @@ class TestWithoutSecurity:
     def test_there_are_no_keys_and_the_rest_goes_on(self, elasticsearch_node: Any) -> None:
         plain = elasticsearch_node(NodeConfig())
         content = result(plain)
-        assert (content["security"], words(content)["API keys"], words(content)[TEMPLATES[0]]) == (False, "not possible", "installed")
+        assert content["security"] is False
+        assert words(content)["API keys"] == "not possible"
+        assert words(content)[TEMPLATES[0]] == "installed"

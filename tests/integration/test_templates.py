@@ -113,7 +113,8 @@ def streams(namespace: str) -> dict[str, dict[str, Any]]:
 
 
 def test_an_empty_server_gets_all_three_templates(bare: Server) -> None:
-    assert (setup(bare), set(NAMES) <= set(templates(bare))) == (SetupReport(NAMES), True)
+    assert setup(bare) == SetupReport(NAMES)
+    assert set(NAMES) <= set(templates(bare))
 
 
 def test_the_first_document_makes_its_stream(bare: Server, namespace: str) -> None:
@@ -129,13 +130,15 @@ def test_without_setup_no_stream_is_made_by_accident(bare: Server, namespace: st
 def test_setup_done_twice_changes_nothing(bare: Server) -> None:
     setup(bare)
     before = templates(bare)
-    assert (setup(bare), templates(bare)) == (SetupReport(), before)
+    assert setup(bare) == SetupReport()
+    assert templates(bare) == before
 
 
 def test_a_template_of_our_name_stays_as_its_owner_made_it(bare: Server) -> None:
     put_template(bare, REPLAY.name, "asayer-logs-*", priority=3, settings={"index.number_of_replicas": 0})
     before = templates(bare)[REPLAY.name]
-    assert (setup(bare).installed, templates(bare)[REPLAY.name]) == (NAMES[:2], before)
+    assert setup(bare).installed == NAMES[:2]
+    assert templates(bare)[REPLAY.name] == before
 
 
 def test_of_many_processes_at_first_contact_one_installs_each_template(bare: Server) -> None:
@@ -280,14 +283,17 @@ def bear_by_name(server: Server) -> str:
 def test_where_something_else_bears_the_readers_alias_there_is_no_replay_template(bare: Server, bear: Any) -> None:
     beginning = bear(bare)
     report = setup(bare)
-    assert (report.installed, report.problems[0][: len(beginning)], REPLAY.name in templates(bare)) == (NAMES[:2], beginning, False)
+    assert report.installed == NAMES[:2]
+    assert report.problems[0][: len(beginning)] == beginning
+    assert REPLAY.name not in templates(bare)
 
 
 def test_an_alias_taken_away_as_advised_makes_room(bare: Server, namespace: str) -> None:
     bear_by_alias(bare)
     setup(bare)
     bare.request("POST", "/_aliases", {"actions": [{"remove": {"index": "app-2026", "alias": "logs"}}]})
-    assert (setup(bare), create(bare, f"asayer-logs-{namespace}", RECORD)) == (SetupReport((REPLAY.name,)), [(201, "")])
+    assert setup(bare) == SetupReport((REPLAY.name,))
+    assert create(bare, f"asayer-logs-{namespace}", RECORD) == [(201, "")]
 
 
 def test_a_replay_stream_that_lost_its_template_gets_it_back(bare: Server, namespace: str) -> None:
@@ -303,7 +309,8 @@ def test_the_form_of_openreplay_accepts_the_integration_from_the_first_record_on
     reader = Gen3Reader(bare)
     before = reader.accepts_integration()
     create(bare, f"asayer-logs-{namespace}", RECORD)
-    assert (before, reader.accepts_integration()) == (False, True)
+    assert before is False
+    assert reader.accepts_integration() is True
 
 
 def test_the_recommended_key_sets_up_in_silence(prepared: Endpoint, writer_key: str) -> None:

@@ -142,4 +142,5 @@ def test_any_dataset_and_namespace_make_a_valid_name(asked: object) -> None:
     assert max(len(dataset.encode()), len(namespace.encode())) <= 100
     assert not FORBIDDEN & {*dataset, *namespace}
     assert (dataset + namespace).isprintable()
-    assert (dataset.lower(), namespace.lower()) == (dataset, namespace)
+    assert dataset.lower() == dataset
+    assert namespace.lower() == namespace

@@ -78,9 +78,12 @@ def test_a_salvaged_document_is_whole(document: dict[str, Any], session: str | N
         operation = salvage(operation, reason)
         if operation is None:
             return
-        assert (operation.startswith(HEADER), operation.count(b"\n"), operation[-1:]) == (True, 2, b"\n")
+        assert operation.startswith(HEADER)
+        assert operation.count(b"\n") == 2
+        assert operation[-1:] == b"\n"
         result = orjson.loads(operation[len(HEADER) :])
         assert result["attributes"].get("session.id") == session
-        assert (result["@timestamp"], result["trace_id"]) == ("1.000000", "t")
+        assert result["@timestamp"] == "1.000000"
+        assert result["trace_id"] == "t"
         assert restored(result) == original
     raise AssertionError("there is no third round")

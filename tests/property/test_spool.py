@@ -110,7 +110,8 @@ class OneSpool(RuleBasedStateMachine):
         if lease:
             body = Body(lease.written_ns, decode(lease.operations()))
             assert body in (self.waiting[:1] if len(self.spools) == 1 else self.waiting)
-            assert (lease.documents, lease.damage) == (len(body.documents), None)
+            assert lease.documents == len(body.documents)
+            assert lease.damage is None
             self.waiting.remove(body)
             self.held[lease] = body
 
@@ -174,7 +175,9 @@ class OneSpool(RuleBasedStateMachine):
     def the_status_is_true(self) -> None:
         status = self.spools[-1].status()
         number = len(self.waiting) + len(self.held)
-        assert (status.files, status.leased_files, status.bytes) == (number, len(self.held), number * BLOCK)
+        assert status.files == number
+        assert status.leased_files == len(self.held)
+        assert status.bytes == number * BLOCK
         assert self.spools[0].empty == (not self.waiting)
         assert sum(spool.evicted_documents for spool in self.spools) == self.evicted
 

@@ -61,7 +61,8 @@ def test_a_session_is_deleted_from_every_spool_and_nothing_else(tmp_path: Path) 
     keep(waiting, MINE[0])
     waiting.reject([(operation(MINE[1]), "because"), (operation(OTHERS[0]), "because")])
     result = run(SESSION, "--yes")
-    assert (result.exit_code, result.output.splitlines()[-1]) == (0, "4 documents deleted; none is left.")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1] == "4 documents deleted; none is left."
     assert [kept(local), kept(waiting)] == [[operation(stored) for stored in OTHERS], [operation(OTHERS[0])]]
 
 
@@ -74,7 +75,8 @@ def test_replay_records_go_too(tmp_path: Path) -> None:
 def test_without_a_yes_nothing_is_deleted(tmp_path: Path) -> None:
     keep(spool(tmp_path), *MINE)
     result = run(SESSION, typed="n\n")
-    assert (result.exit_code, len(kept(spool(tmp_path)))) == (0, 2)
+    assert result.exit_code == 0
+    assert len(kept(spool(tmp_path))) == 2
     assert f"Delete them? What is deleted of session {SESSION} cannot be brought back [y/N]: n" in result.output
     assert "deleted; none" not in result.output
 
@@ -82,19 +84,22 @@ def test_without_a_yes_nothing_is_deleted(tmp_path: Path) -> None:
 def test_a_yes_on_the_keyboard_is_enough(tmp_path: Path) -> None:
     keep(spool(tmp_path), *MINE)
     result = run(SESSION, typed="y\n")
-    assert (result.exit_code, kept(spool(tmp_path))) == (0, [])
+    assert result.exit_code == 0
+    assert kept(spool(tmp_path)) == []
 
 
 def test_where_nobody_can_be_asked_nothing_is_deleted(tmp_path: Path) -> None:
     keep(spool(tmp_path), *MINE)
     result = run(SESSION, typed="")
-    assert (result.exit_code, len(kept(spool(tmp_path)))) == (1, 2)
+    assert result.exit_code == 1
+    assert len(kept(spool(tmp_path))) == 2
 
 
 def test_json_asks_nobody_and_so_needs_a_yes(tmp_path: Path) -> None:
     keep(spool(tmp_path), *MINE)
     result = run(SESSION, "--json")
-    assert (result.exit_code, "With --json nobody is asked: say --yes to delete, or --dry-run to count." in result.output) == (2, True)
+    assert result.exit_code == 2
+    assert "With --json nobody is asked: say --yes to delete, or --dry-run to count." in result.output
     assert len(kept(spool(tmp_path))) == 2
 
 
@@ -107,12 +112,15 @@ def test_a_dry_run_only_counts(tmp_path: Path) -> None:
     keep(spool(tmp_path), *MINE)
     assert json.loads(run(SESSION, "--json", "--dry-run").output) == [report(f"{tmp_path}/local", 2, 0, 2)]
     result = run(SESSION, "--dry-run")
-    assert (result.exit_code, f"{tmp_path}/local" in result.output, len(kept(spool(tmp_path)))) == (0, True, 2)
+    assert result.exit_code == 0
+    assert f"{tmp_path}/local" in result.output
+    assert len(kept(spool(tmp_path))) == 2
 
 
 def test_nothing_to_delete_is_no_problem() -> None:
     result = run(SESSION)
-    assert (result.exit_code, result.output) == (0, f"Nothing is stored of session {SESSION}.\n")
+    assert result.exit_code == 0
+    assert result.output == f"Nothing is stored of session {SESSION}.\n"
 
 
 def test_a_token_is_never_repeated(tmp_path: Path) -> None:
@@ -129,7 +137,8 @@ def test_an_id_of_another_system_that_looks_like_that_of_a_trace_is_a_session(tm
 
 def test_a_trace_is_no_session() -> None:
     result = run(TRACE, "--yes")
-    assert (result.exit_code, "Expected a session, and this is the id of a trace." in result.output) == (2, True)
+    assert result.exit_code == 2
+    assert "Expected a session, and this is the id of a trace." in result.output
 
 
 def test_what_another_process_is_sending_is_left_and_told(tmp_path: Path) -> None:
@@ -137,9 +146,10 @@ def test_what_another_process_is_sending_is_left_and_told(tmp_path: Path) -> Non
     keep(spool(tmp_path), log("later"))
     assert spool(tmp_path).lease()
     result = run(SESSION, "--yes")
-    assert (result.exit_code, result.output.splitlines()[-1]) == (
-        1,
-        "1 document deleted, and 2 still there: they came meanwhile, or another process is sending them. Run it again.",
+    assert result.exit_code == 1
+    assert (
+        result.output.splitlines()[-1]
+        == "1 document deleted, and 2 still there: they came meanwhile, or another process is sending them. Run it again."
     )
 
 
@@ -159,5 +169,6 @@ def test_without_the_rights_nothing_is_deleted_anywhere(tmp_path: Path, double: 
     keep(spool(tmp_path), *MINE)
     double.reply_with(IDENTITY, ASKER, status(200, {"index": {"logs-*": {"read": True, "delete": False}}}))
     result = run(SESSION, "--yes", "--endpoint", double.url)
-    assert (result.exit_code, len(kept(spool(tmp_path)))) == (1, 2)
+    assert result.exit_code == 1
+    assert len(kept(spool(tmp_path))) == 2
     assert result.output.startswith("Error: Not allowed to use what is stored: it takes the index privilege 'delete' on logs-*.")

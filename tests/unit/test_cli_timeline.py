@@ -73,7 +73,8 @@ def run(*words: str, **variables: str) -> Result:
 def test_a_session_is_shown_in_order(keep: Callable[..., None]) -> None:
     keep(*CART)
     result = run(SESSION)
-    assert (result.exit_code, result.output) == (0, SHOWN)
+    assert result.exit_code == 0
+    assert result.output == SHOWN
 
 
 def test_replay_records_are_not_shown_for_they_repeat_the_rest(keep: Callable[..., None]) -> None:
@@ -106,12 +107,14 @@ def test_an_empty_store_says_so_and_what_to_do(tmp_path: Path) -> None:
         f"Error: Nothing is stored of session {SESSION} in the local store {tmp_path}/spool/local. "
         "To look into an Elasticsearch, set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or give --endpoint.\n"
     )
-    assert (result.exit_code, result.output) == (1, expected)
+    assert result.exit_code == 1
+    assert result.output == expected
 
 
 def test_what_is_no_session_is_wrong_usage() -> None:
     result = run("visit-7")
-    assert (result.exit_code, "What was given is no session" in result.output) == (2, True)
+    assert result.exit_code == 2
+    assert "What was given is no session" in result.output
 
 
 def test_an_id_of_another_system_is_shown_on_request(keep: Callable[..., None]) -> None:
@@ -151,7 +154,8 @@ def test_filters_leave_some_and_say_how_many(keep: Callable[..., None], words: l
     result = run(SESSION, *words)
     whole = SHOWN.splitlines()
     numbers = [line.split()[0] for line in result.output.splitlines()[3:] if line.startswith(" ")]
-    assert (result.exit_code, numbers) == (0, [whole[number - 1].split()[0] for number in lines])
+    assert result.exit_code == 0
+    assert numbers == [whole[number - 1].split()[0] for number in lines]
     assert (f"{len(lines)} of 4 moments are shown." in result.output) == (len(lines) < 4)
 
 
@@ -391,7 +395,8 @@ def test_the_command_follows_until_it_is_interrupted(keep: Callable[..., None], 
     keep(*CART)
     monkeypatch.setattr(command.View.follow, "__defaults__", (interrupt,))
     result = run(SESSION, "--follow")
-    assert (result.exit_code, result.output) == (0, SHOWN.replace("\n\n", "\n"))
+    assert result.exit_code == 0
+    assert result.output == SHOWN.replace("\n\n", "\n")
 
 
 @pytest.mark.parametrize("words", [[SESSION], [SESSION, "--json"]])

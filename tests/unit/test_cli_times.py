@@ -17,7 +17,8 @@ def said(*words: str) -> Result:
 @pytest.mark.parametrize("text", ["", "soon", "1:2", "1h1h", "-5", "90d", "9" * 500, "9" * 500 + "h", "1:1:" + "9" * 500])
 def test_what_is_no_offset_is_wrong_usage(text: str) -> None:
     result = said("timeline", "7", "--since", text)
-    assert (result.exit_code, "90s, 1m30s or 1:30" in result.output) == (2, True)
+    assert result.exit_code == 2
+    assert "90s, 1m30s or 1:30" in result.output
 
 
 CONTEXT, OPTION = click.Context(click.Command("timeline")), click.Option(["--since"])
@@ -37,10 +38,12 @@ def test_a_time_span_is_read_in_each_unit(text: str, seconds: int) -> None:
 
 
 def test_what_is_not_given_is_nothing() -> None:
-    assert (parse_offset(CONTEXT, OPTION, None), parse_span(CONTEXT, OPTION, None)) == (None, None)
+    assert parse_offset(CONTEXT, OPTION, None) is None
+    assert parse_span(CONTEXT, OPTION, None) is None
 
 
 @pytest.mark.parametrize("text", ["", "soon", "5", "1.5h", "1y", "-5m"])
 def test_what_is_no_time_span_is_wrong_usage(text: str) -> None:
     result = said("errors", "--since", text)
-    assert (result.exit_code, "90m, 24h or 7d" in result.output) == (2, True)
+    assert result.exit_code == 2
+    assert "90m, 24h or 7d" in result.output

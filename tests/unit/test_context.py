@@ -87,7 +87,8 @@ def test_without_a_context_the_current_one_is_asked() -> None:
 
 def test_a_block_yields_its_session() -> None:
     with session("17") as session_id:
-        assert (type(session_id), session_id) == (SessionId, "17")
+        assert type(session_id) is SessionId
+        assert session_id == "17"
 
 
 def test_a_block_takes_a_number() -> None:

@@ -66,7 +66,9 @@ def test_causes_that_an_endpoint_makes_up_are_counted_as_one(counters: Counters)
         counters.add(Fate.REJECTED, 1, f"type {number}", "a reason")
     counters.add(Fate.REJECTED, 1, "type 0")
     counts = counters.snapshot()
-    assert (len(counts), counts[Count(Fate.REJECTED, "type 0")], counts[Count(Fate.REJECTED, "_OTHER")]) == (201, 2, 800)
+    assert len(counts) == 201
+    assert counts[Count(Fate.REJECTED, "type 0")] == 2
+    assert counts[Count(Fate.REJECTED, "_OTHER")] == 800
 
 
 def test_the_first_loss_is_told_at_once(counters: Counters, digest: Digest, caplog: pytest.LogCaptureFixture) -> None:
@@ -113,4 +115,5 @@ def test_a_handler_of_the_line_may_lose_something_itself(counters: Counters, dig
     counters.add(Fate.DROPPED, 1, "http 503")
     digest.write()
     logging.getLogger("otel_asayer.test").removeHandler(handler)
-    assert (len(caplog.messages), counters.total(Fate.DROPPED)) == (1, 2)
+    assert len(caplog.messages) == 1
+    assert counters.total(Fate.DROPPED) == 2

@@ -68,7 +68,8 @@ def test_a_child_of_celery_exports_after_the_applications_own_receivers() -> Non
 
     signals.worker_process_shutdown.connect(receive)
     end_celery_child()
-    assert (seen, provider.exports) == ([0], 1)
+    assert seen == [0]
+    assert provider.exports == 1
 
 
 def test_each_provider_exports_though_another_one_fails(caplog: pytest.LogCaptureFixture) -> None:
@@ -108,7 +109,8 @@ def test_every_child_of_multiprocessing_registers_a_finalizer_that_runs_last() -
     after_fork[0](None)
     (finalize, priority), *_ = finalizers
     finalize()
-    assert (provider.exports, priority < -1000) == (1, True)
+    assert provider.exports == 1
+    assert priority < -1000
 
 
 @pytest.mark.parametrize("failure", [None, OSError("the socket is gone")])
@@ -125,7 +127,9 @@ def test_a_server_of_uvicorn_exports_after_its_shutdown_even_if_that_fails(failu
 
     endings._watch_uvicorn(cast("ModuleType", SimpleNamespace(Server=Server)))
     (outcome,) = asyncio.run(gather(Server().shutdown(sockets="theirs")))
-    assert (outcome, seen, provider.exports) == (failure, [("theirs", 0)], 1)
+    assert outcome == failure
+    assert seen == [("theirs", 0)]
+    assert provider.exports == 1
 
 
 def test_a_worker_of_uwsgi_exports_before_the_hook_of_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +145,9 @@ def test_a_worker_of_uwsgi_exports_before_the_hook_of_the_application(monkeypatc
     monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)
     finder.find_spec("application", None)
     uwsgi.atexit()
-    assert (seen, provider.exports, sys.meta_path) == ([1], 1, before[1:])
+    assert seen == [1]
+    assert provider.exports == 1
+    assert sys.meta_path == before[1:]
 
 
 def test_a_worker_of_uwsgi_exports_without_any_hook_of_the_application() -> None:
@@ -167,7 +173,8 @@ def test_processors_that_got_nothing_since_a_hidden_fork_do_not_hold_the_exit() 
     export_at_ends(logger_provider)
     logs._batch_processor._pid = os.getppid()
     endings._dismiss_strangers()
-    assert (spans._batch_processor._shutdown, logs._batch_processor._shutdown) == (False, True)
+    assert spans._batch_processor._shutdown is False
+    assert logs._batch_processor._shutdown is True
     logs._batch_processor._shutdown = False  # its thread is here, after all, and has to end
     tracer_provider.shutdown()
     logger_provider.shutdown()

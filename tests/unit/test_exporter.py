@@ -126,11 +126,9 @@ class TestContract:
     def test_an_empty_batch_is_a_success_and_no_request(
         self, span_exporter: ElasticsearchSpanExporter, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble
     ) -> None:
-        assert (span_exporter.export([]), log_exporter.export([]), double.exchanges) == (
-            SpanExportResult.SUCCESS,
-            LogRecordExportResult.SUCCESS,
-            [],
-        )
+        assert span_exporter.export([]) == SpanExportResult.SUCCESS
+        assert log_exporter.export([]) == LogRecordExportResult.SUCCESS
+        assert double.exchanges == []
 
     def test_a_document_that_is_refused_is_a_failure(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> None:
         double.reply_with(items((400, "invalid_index_name_exception", "failed")))
@@ -141,16 +139,15 @@ class TestContract:
         exporter.export(spans("GET /cart", **{"session.id": SESSION}))
         exporter.shutdown()
         [(span_stream, _), (replay_stream, _)] = double.stored
-        assert (span_stream, replay_stream, double.documents[0]["attributes"]["asayer.replay.url"]) == (
-            f"traces-shop.otel-{settings['namespace']}",
-            f"asayer-logs-{settings['namespace']}",
-            f"https://replay.example/{SESSION}",
-        )
+        assert span_stream == f"traces-shop.otel-{settings['namespace']}"
+        assert replay_stream == f"asayer-logs-{settings['namespace']}"
+        assert double.documents[0]["attributes"]["asayer.replay.url"] == f"https://replay.example/{SESSION}"
 
     def test_a_batch_that_is_flushed_is_delivered_already(
         self, span_exporter: ElasticsearchSpanExporter, log_exporter: ElasticsearchLogRecordExporter
     ) -> None:
-        assert (span_exporter.force_flush(), log_exporter.force_flush()) == (True, True)
+        assert span_exporter.force_flush() is True
+        assert log_exporter.force_flush() is True
 
     def test_shutting_down_twice_is_shutting_down(self, span_exporter: ElasticsearchSpanExporter) -> None:
         span_exporter.shutdown()
@@ -162,7 +159,8 @@ class TestContract:
     ) -> None:
         span_exporter.shutdown()
         assert span_exporter.export(spans("GET /cart")) is SpanExportResult.FAILURE
-        assert (double.exchanges, delivery.counters.total(Fate.DROPPED)) == ([], 1)
+        assert double.exchanges == []
+        assert delivery.counters.total(Fate.DROPPED) == 1
 
     def test_one_exporters_shutdown_leaves_the_other_working(
         self, span_exporter: ElasticsearchSpanExporter, log_exporter: ElasticsearchLogRecordExporter
@@ -212,11 +210,9 @@ class TestSettings:
         exporter = ElasticsearchSpanExporter(namespace=namespace)
         results = [exporter.export(spans("GET /cart")) for _ in range(2)]
         exporter.shutdown()
-        assert (results, caplog.messages, shared(Config.from_environment(namespace=namespace)).counters.snapshot()) == (
-            [SpanExportResult.FAILURE] * 2,
-            ["No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is not set."],
-            {Count(Fate.DROPPED, "no destination"): 2},
-        )
+        assert results == [SpanExportResult.FAILURE] * 2
+        assert caplog.messages == ["No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is not set."]
+        assert shared(Config.from_environment(namespace=namespace)).counters.snapshot() == {Count(Fate.DROPPED, "no destination"): 2}
 
     def test_building_an_exporter_imports_no_client(self) -> None:
         code = (
@@ -232,10 +228,8 @@ class TestNothingRaises:
     ) -> None:
         batch: list[Any] = [*spans("GET /cart"), object()]
         assert span_exporter.export(batch) is SpanExportResult.FAILURE
-        assert (len(double.documents), delivery.counters.snapshot()) == (
-            1,
-            {Count(Fate.INDEXED): 1, Count(Fate.DROPPED, "not encoded"): 1},
-        )
+        assert len(double.documents) == 1
+        assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 1, Count(Fate.DROPPED, "not encoded"): 1}
 
     def test_a_defect_is_counted_and_named_without_its_message(
         self,
@@ -334,14 +328,16 @@ class TestNoLoops:
             span_exporter.export(spans("GET /cart"))
         finally:
             instrumentor.uninstrument()
-        assert (len(double.exchanges), [span.name for span in made.get_finished_spans()]) == (3, [])
+        assert len(double.exchanges) == 3
+        assert [span.name for span in made.get_finished_spans()] == []
 
     def test_requests_of_an_export_make_no_log_records(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> None:
         double.reply_with(Fault.RESET, status(503))
         made = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
         with logging_into(made, SimpleLogRecordProcessor, logging.DEBUG):
             span_exporter.export(spans("GET /cart"))
-        assert (len(double.exchanges), [record.log_record.body for record in made.get_finished_logs()]) == (3, [])
+        assert len(double.exchanges) == 3
+        assert [record.log_record.body for record in made.get_finished_logs()] == []
 
     @pytest.mark.parametrize("processor", [SimpleLogRecordProcessor, BatchLogRecordProcessor])
     def test_one_log_record_is_one_request(
@@ -352,7 +348,8 @@ class TestNoLoops:
     ) -> None:
         with logging_into(log_exporter, processor):
             logging.getLogger("shop").warning("the cart is empty")
-        assert (texts(double), len(double.exchanges)) == (["the cart is empty"], 1)
+        assert texts(double) == ["the cart is empty"]
+        assert len(double.exchanges) == 1
 
     @pytest.mark.parametrize("processor", [SimpleLogRecordProcessor, BatchLogRecordProcessor])
     def test_what_is_said_about_losses_reaches_the_console_and_not_elasticsearch(
@@ -367,10 +364,10 @@ class TestNoLoops:
             logging.getLogger("shop").warning("refused")
             provider.force_flush()
             logging.getLogger("shop").warning("taken")
-        assert (texts(double), [record.getMessage() for record in caplog.records if record.name.startswith("otel_asayer")]) == (
-            ["taken"],
-            ["Telemetry was lost on its way to Elasticsearch, in documents: 1 rejected (invalid_index_name_exception: failed)."],
-        )
+        assert texts(double) == ["taken"]
+        assert [record.getMessage() for record in caplog.records if record.name.startswith("otel_asayer")] == [
+            "Telemetry was lost on its way to Elasticsearch, in documents: 1 rejected (invalid_index_name_exception: failed)."
+        ]
 
     def test_the_applications_own_use_of_the_same_libraries_is_exported(
         self, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble
@@ -444,7 +441,8 @@ last = Last()
     def test_all_exporters_of_a_process_write_one_line_about_what_was_lost(self) -> None:
         command = [sys.executable, "-c", BOTH_SIGNALS, "http://127.0.0.1:9"]
         said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stderr
-        assert (said.count("Telemetry was lost"), said.count("1 dropped (")) == (1, 2)
+        assert said.count("Telemetry was lost") == 1
+        assert said.count("1 dropped (") == 2
 
     def test_an_exporter_that_nobody_uses_any_more_is_not_waited_for(
         self, settings: dict[str, Any], double: ElasticsearchDouble, caplog: pytest.LogCaptureFixture
@@ -458,7 +456,8 @@ last = Last()
             exporter.export(spans("GET /cart"))
         told = len(caplog.messages)
         exporter.shutdown()
-        assert (told, len(caplog.messages)) == (1, 2)
+        assert told == 1
+        assert len(caplog.messages) == 2
 
     def test_nobody_listens(self) -> None:
         with self.program("http://127.0.0.1:9", 3_600_000) as process:

@@ -125,7 +125,8 @@ class TestPanels:
     def test_columns_come_in_the_order_in_which_lens_nests_them(self, one: dict[str, Any]) -> None:
         (layer,) = one["attributes"]["state"]["datasourceStates"]["formBased"]["layers"].values()
         bucketed = [layer["columns"][name]["isBucketed"] for name in layer["columnOrder"]]
-        assert (layer["columnOrder"], bucketed) == (list(layer["columns"]), sorted(bucketed, reverse=True))
+        assert layer["columnOrder"] == list(layer["columns"])
+        assert bucketed == sorted(bucketed, reverse=True)
 
     @pytest.mark.parametrize("one", of_type("lens"), ids=lambda one: one["id"])
     def test_what_is_drawn_are_all_the_columns(self, one: dict[str, Any]) -> None:
@@ -210,7 +211,8 @@ class TestDocumentation:
         monkeypatch.chdir(tmp_path)
         (command,) = re.findall(r"^otel-asayer kibana .*$", GUIDE, re.MULTILINE)
         result = run(*shlex.split(command)[2:])
-        assert (result.exit_code, (tmp_path / "kibana.ndjson").read_text(encoding="utf-8")) == (0, ndjson(REPLAY_URL))
+        assert result.exit_code == 0
+        assert (tmp_path / "kibana.ndjson").read_text(encoding="utf-8") == ndjson(REPLAY_URL)
 
     @pytest.mark.parametrize("one", [*of_type("index-pattern"), *of_type("search"), the_dashboard()], ids=lambda one: one["id"])
     def test_the_guide_names_what_a_person_opens(self, one: dict[str, Any]) -> None:
@@ -220,7 +222,8 @@ class TestDocumentation:
 class TestCommand:
     def test_it_prints_the_objects_with_the_replays_url_filled_in(self) -> None:
         result = run("--replay-url", REPLAY_URL)
-        assert (result.exit_code, result.output) == (0, ndjson(REPLAY_URL))
+        assert result.exit_code == 0
+        assert result.output == ndjson(REPLAY_URL)
 
     def test_it_takes_the_replays_url_of_the_environment(self) -> None:
         assert run(OTEL_ASAYER_REPLAY_URL=REPLAY_URL).output == ndjson(REPLAY_URL)
@@ -230,15 +233,19 @@ class TestCommand:
 
     def test_a_folder_is_no_file_to_write(self, tmp_path: Path) -> None:
         result = run("--replay-url", REPLAY_URL, "--output", str(tmp_path))
-        assert (result.exit_code, "is a folder." in result.output, list(tmp_path.parent.glob(".__atomic*"))) == (2, True, [])
+        assert result.exit_code == 2
+        assert "is a folder." in result.output
+        assert list(tmp_path.parent.glob(".__atomic*")) == []
 
     def test_it_writes_a_file(self, tmp_path: Path) -> None:
         result = run("--replay-url", REPLAY_URL, "--output", str(tmp_path / "kibana.ndjson"))
-        assert (result.output, (tmp_path / "kibana.ndjson").read_text(encoding="utf-8")) == ("", ndjson(REPLAY_URL))
+        assert result.output == ""
+        assert (tmp_path / "kibana.ndjson").read_text(encoding="utf-8") == ndjson(REPLAY_URL)
 
     def test_without_a_replays_url_it_says_what_is_missing(self) -> None:
         result = run()
-        assert (result.exit_code, result.stdout) == (0, ndjson())
+        assert result.exit_code == 0
+        assert result.stdout == ndjson()
         assert result.stderr == "Session ids will be no links: OTEL_ASAYER_REPLAY_URL is not set, and there is no --replay-url.\n"
 
     @pytest.mark.parametrize(
@@ -251,8 +258,10 @@ class TestCommand:
     )
     def test_what_cannot_be_used_is_wrong_usage(self, words: list[str], said: str) -> None:
         result = run(*words)
-        assert (result.exit_code, said in result.stderr) == (2, True)
+        assert result.exit_code == 2
+        assert said in result.stderr
 
     def test_a_variable_that_cannot_be_used_is_wrong_usage(self) -> None:
         result = run(OTEL_ASAYER_REPLAY_URL="https://a/")
-        assert (result.exit_code, "OTEL_ASAYER_REPLAY_URL cannot be used: expected a URL" in result.stderr) == (2, True)
+        assert result.exit_code == 2
+        assert "OTEL_ASAYER_REPLAY_URL cannot be used: expected a URL" in result.stderr

@@ -164,8 +164,10 @@ def test_redirects_are_guarded_once() -> None:
 def test_beside_a_header_of_the_application_the_session_in_baggage_stays_behind(ask: Ask) -> None:
     with server() as (foreign, seen_there), server(f"http://127.0.0.1:{foreign}/") as (internal, seen_here), otel_asayer.session(SESSION):
         ask(f"http://localhost:{internal}/", {"X-Session-Id": "a login"})
-    assert (seen_here[0]["x-session-id"], seen_here[0]["baggage"]) == ("a login", f"session.id={SESSION}")
-    assert (seen_there[0]["x-session-id"], "baggage" in seen_there[0]) == ("a login", False)
+    assert seen_here[0]["x-session-id"] == "a login"
+    assert seen_here[0]["baggage"] == f"session.id={SESSION}"
+    assert seen_there[0]["x-session-id"] == "a login"
+    assert "baggage" not in seen_there[0]
 
 
 @pytest.mark.usefixtures("_instrumented")
@@ -189,7 +191,12 @@ def test_a_redirect_without_a_location_ends_aiohttps_call() -> None:
 
 def test_headers_that_cannot_be_read_raise_nothing() -> None:
     class Hostile(dict[str, Any]):
-        def get(self, *_: Any) -> Any:
+        asked = 0
+
+        def __iter__(self) -> Any:
+            self.asked += 1
             raise RuntimeError
 
-    otel_asayer.AsayerPropagator().withdraw(Hostile(), "http://foreign.example/")
+    headers = Hostile()
+    otel_asayer.AsayerPropagator().withdraw(headers, "http://foreign.example/")
+    assert headers.asked == 1

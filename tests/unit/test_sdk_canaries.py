@@ -72,7 +72,9 @@ class Seen(SpanProcessor):
 
 def test_attributes_are_a_dict_under_a_lock_with_a_count_of_losses() -> None:
     attributes = BoundedAttributes(maxlen=1, attributes={"a": 1, "b": 2})
-    assert (attributes._dict, type(attributes._lock), attributes.dropped) == ({"b": 2}, type(threading.Lock()), 1)
+    assert attributes._dict == {"b": 2}
+    assert type(attributes._lock) is type(threading.Lock())
+    assert attributes.dropped == 1
 
 
 def test_a_span_has_its_attributes_under_the_name_we_use(tracer_provider: TracerProvider) -> None:
@@ -134,7 +136,9 @@ def test_a_span_whose_attributes_cannot_be_written_is_left_as_it_is() -> None:
 
 def test_processors_stand_in_tuples_under_locks(tracer_provider: TracerProvider, logger_provider: LoggerProvider) -> None:
     spans, logs = tracer_provider._active_span_processor, logger_provider._multi_log_record_processor
-    assert (spans._span_processors, logs._log_record_processors, type(logs._lock)) == ((), (), type(threading.Lock()))
+    assert spans._span_processors == ()
+    assert logs._log_record_processors == ()
+    assert type(logs._lock) is type(threading.Lock())
 
 
 def test_the_log_processor_is_put_first(logger_provider: LoggerProvider) -> None:
@@ -327,13 +331,16 @@ def test_a_finished_span_shows_its_fields_as_its_public_names_do(tracer_provider
     (ended,) = exporter.get_finished_spans()
     fields, public = _sdk.Fields(*_sdk.fields_of(ended)), _sdk.Fields(*_sdk.fields_of(cast("Any", Public(ended))))
     assert fields._replace(attributes=None, events=(), links=()) == public._replace(attributes=None, events=(), links=())
-    assert (dict(fields.attributes), tuple(fields.events), tuple(fields.links)) == (dict(public.attributes), public.events, public.links)
+    assert dict(fields.attributes) == dict(public.attributes)
+    assert tuple(fields.events) == public.events
+    assert tuple(fields.links) == public.links
 
 
 def test_the_private_lists_of_a_span_are_empty_when_the_public_ones_are(tracer_provider: TracerProvider) -> None:
     span: Any = tracer_provider.get_tracer("test").start_span("span")
     fields = _sdk.Fields(*_sdk.fields_of(span))
-    assert (bool(fields.events), bool(fields.links)) == (False, False)
+    assert bool(fields.events) is False
+    assert bool(fields.links) is False
 
 
 class Public:
@@ -407,8 +414,11 @@ def test_processors_do_not_share_what_is_hooked() -> None:
     other.shutdown()  # type: ignore[no-untyped-call]
 
 
-def test_nothing_is_heard_outside_of_an_export() -> None:
-    _sdk.hear_of_drops(Dropped())
+def test_nothing_is_heard_outside_of_an_export(tracer_provider: TracerProvider) -> None:
+    dropped = Dropped()
+    _sdk.hear_of_drops(dropped)
+    overflow(tracer_provider, InMemorySpanExporter(), 5).shutdown()  # type: ignore[no-untyped-call]
+    assert dropped.heard == []
 
 
 @pytest.mark.parametrize("metrics", [None, object()])

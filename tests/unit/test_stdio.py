@@ -212,7 +212,8 @@ def test_methods_are_those_of_the_stream(name: str, tmp_path: Path) -> None:
 
 def test_reconfigure_reconfigures_the_stream(console: Console) -> None:
     console.stream.reconfigure(encoding="latin-1", line_buffering=True)
-    assert (console.original.encoding, console.original.line_buffering) == ("latin-1", True)
+    assert console.original.encoding == "latin-1"
+    assert console.original.line_buffering is True
 
 
 def test_detach_detaches_the_stream(console: Console) -> None:
@@ -367,7 +368,8 @@ def test_who_redirects_stdout_gets_the_text_as_it_is() -> None:
         with contextlib.redirect_stdout(io.StringIO()) as redirected:
             print("redirected")
         print("text")
-    assert (redirected.getvalue(), out.getvalue()) == ("redirected\n", f"{STAMP_A}text\n")
+    assert redirected.getvalue() == "redirected\n"
+    assert out.getvalue() == f"{STAMP_A}text\n"
 
 
 @pytest.mark.parametrize("name", [None, "otel_asayer_test.handlers"])
@@ -390,7 +392,8 @@ def test_taken_out_the_streams_and_handlers_are_what_they_were() -> None:
     with stdout() as out, handling(logging.root, logging.StreamHandler(out)) as handler:
         stamp_stdio()
         unstamp_stdio()
-        assert (sys.stdout, handler.stream) == (out, out)
+        assert sys.stdout == out
+        assert handler.stream == out
 
 
 def test_taken_out_who_holds_a_stream_writes_unstamped() -> None:
@@ -458,7 +461,9 @@ def test_a_fork_while_another_thread_prints_does_not_stop_the_child() -> None:
         leave.set()
         thread.join()
     """)
-    assert (done.stdout, done.stderr, done.returncode) == ("the child wrote", "", 0)
+    assert done.stdout == "the child wrote"
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 def test_a_destructor_may_print_when_the_interpreter_ends() -> None:
@@ -470,7 +475,9 @@ def test_a_destructor_may_print_when_the_interpreter_ends() -> None:
         last = Last()
         last.itself = last
     """)
-    assert (done.stdout, done.stderr, done.returncode) == ("last words\n", "", 0)
+    assert done.stdout == "last words\n"
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 def test_input_still_prompts_and_reads() -> None:
@@ -482,4 +489,5 @@ def test_input_still_prompts_and_reads() -> None:
         timeout=60,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("name? somebody\n", "")
+    assert done.stdout == "name? somebody\n"
+    assert done.stderr == ""

@@ -166,7 +166,9 @@ def test_it_is_recorded_with_its_message_stack_time_and_event_name(watched: Reco
     (record,) = watched.raw
     assert record.attributes["exception.message"] == "broken"
     assert record.attributes["exception.stacktrace"].startswith("Traceback (most recent call last):\n")
-    assert (record.event_name, record.severity_number.value, record.timestamp <= record.observed_timestamp) == ("exception", 21, True)
+    assert record.event_name == "exception"
+    assert record.severity_number.value == 21
+    assert record.timestamp <= record.observed_timestamp
 
 
 def test_it_is_recorded_under_a_scope_that_the_exporter_does_not_take_for_our_own_log(watched: Recorded) -> None:
@@ -199,7 +201,8 @@ def test_the_hook_that_was_there_before_runs_in_the_session(watched: Recorded, b
 def test_what_is_no_error_is_passed_on_and_not_recorded(watched: Recorded, before: Hooked, error: BaseException) -> None:
     end_main_with(error)
     end_thread_with(error)
-    assert (watched.records, before) == ([], Hooked([(error, None)], [(error, None)]))
+    assert watched.records == []
+    assert before == Hooked([(error, None)], [(error, None)])
 
 
 @pytest.mark.parametrize("relation", ["__cause__", "__context__"])
@@ -232,10 +235,8 @@ def test_an_exception_that_cannot_be_recorded_reaches_the_hook_before(watched: R
             raise RuntimeError("no text")
 
     end_main_with(error := Unprintable())
-    assert (before.main, [record.getMessage() for record in caplog.records]) == (
-        [(error, None)],
-        ["An uncaught exception could not be recorded."],
-    )
+    assert before.main == [(error, None)]
+    assert [record.getMessage() for record in caplog.records] == ["An uncaught exception could not be recorded."]
 
 
 def test_what_the_hook_before_raises_is_raised(watched: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +271,8 @@ def test_a_thread_of_which_nothing_is_known_has_no_session(watched: Recorded) ->
 
 def test_a_report_without_thread_and_value_is_passed_on(watched: Recorded, before: Hooked) -> None:
     threading.excepthook(threading.ExceptHookArgs((ValueError, None, None, None)))
-    assert (watched.records, before.thread) == ([], [(None, None)])
+    assert watched.records == []
+    assert before.thread == [(None, None)]
 
 
 # asyncio
@@ -344,7 +346,8 @@ def test_a_report_without_an_exception_is_passed_on_and_not_recorded(watched: Re
         asyncio.get_running_loop().call_exception_handler({"message": "only words"})
 
     asyncio.run(serve())
-    assert (watched.records, [record.getMessage() for record in caplog.records]) == ([], ["only words"])
+    assert watched.records == []
+    assert [record.getMessage() for record in caplog.records] == ["only words"]
 
 
 def test_the_applications_own_handler_runs_in_the_session(watched: Recorded) -> None:
@@ -356,7 +359,8 @@ def test_the_applications_own_handler_runs_in_the_session(watched: Recorded) -> 
         await forget_a_task(error, OTHER)
 
     asyncio.run(serve())
-    assert (handled, [record.session_id for record in watched.records]) == ([(error, SESSION)], [SESSION])
+    assert handled == [(error, SESSION)]
+    assert [record.session_id for record in watched.records] == [SESSION]
 
 
 def test_a_context_that_cannot_be_found_stops_nothing(watched: Recorded, caplog: pytest.LogCaptureFixture) -> None:
@@ -445,7 +449,8 @@ def test_watching_twice_records_once_through_the_later_provider(watched: Recorde
     end_main_with(ValueError("main"))
     end_thread_with(ValueError("thread"))
     asyncio.run(forget_a_task(ValueError("task")))
-    assert (watched.records, len(later.records)) == ([], 3)
+    assert watched.records == []
+    assert len(later.records) == 3
 
 
 # Other event loops
@@ -475,7 +480,8 @@ def test_a_loop_of_another_kind_is_recorded_even_beside_the_exceptions_instrumen
     report = {"message": "reported", "exception": ValueError("broken")}
     with instrumented(exceptions_instrumentor(), logger_provider=watched.provider):
         (loop := kind()).call_exception_handler(report)
-    assert (watched.records, loop.reports) == ([Record("ERROR", "reported", "ValueError", None)], [report])
+    assert watched.records == [Record("ERROR", "reported", "ValueError", None)]
+    assert loop.reports == [report]
 
 
 def test_a_module_without_the_class_is_left_alone() -> None:
@@ -518,7 +524,8 @@ def test_taken_out_nothing_is_recorded_where_others_build_upon_our_hooks(recorde
     end_main_with(error := ValueError("main"))
     end_thread_with(thread_error := ValueError("thread"))
     asyncio.run(forget_a_task(ValueError("task")))
-    assert (recorded.records, before) == ([], Hooked([(error, None)], [(thread_error, None)]))
+    assert recorded.records == []
+    assert before == Hooked([(error, None)], [(thread_error, None)])
 
 
 def test_without_a_provider_the_global_one_records(before: Hooked) -> None:
@@ -550,7 +557,8 @@ def test_a_process_that_ends_by_an_exception_exports_it_and_ends_as_ever() -> No
     """)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (1, f"FATAL {SESSION} ValueError")
+    assert done.returncode == 1
+    assert done.stdout == f"FATAL {SESSION} ValueError"
     assert done.stderr.startswith("Traceback (most recent call last):\n")
     assert done.stderr.endswith("\nValueError: broken\n")
 

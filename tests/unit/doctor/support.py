@@ -32,7 +32,8 @@ class Script:
         self.bodies: dict[str, bytes | None] = {}
 
     def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
-        assert (headers, timeout > 0) == (None, True)
+        assert headers is None
+        assert timeout > 0
         line = f"{method} {target.partition('?')[0]}"
         self.bodies[line] = body
         status, content = self.answers.get(line, (404, {}))

@@ -46,7 +46,8 @@ def test_what_was_refused_or_damaged_is_a_problem(tmp_path: Path) -> None:
     assert spool
     spool.reject([(OPERATION, "because")])
     (verdict,) = check_spool(settings(tmp_path))
-    assert (verdict.status, verdict.detail) == (Status.PROBLEM, "Elasticsearch refused 1 document for good")
+    assert verdict.status == Status.PROBLEM
+    assert verdict.detail == "Elasticsearch refused 1 document for good"
 
 
 def status(monkeypatch: pytest.MonkeyPatch, folder: Path, **changed: Any) -> list[tuple[str, str]]:

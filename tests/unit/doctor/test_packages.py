@@ -34,7 +34,8 @@ def test_our_propagator_alone_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_baggage_beside_ours_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
     (verdict,) = propagators(monkeypatch, W3CBaggagePropagator(), AsayerPropagator())
-    assert (verdict.status, verdict.detail.partition(",")[0]) == (Status.PROBLEM, "The session id leaves for every host")
+    assert verdict.status == Status.PROBLEM
+    assert verdict.detail.partition(",")[0] == "The session id leaves for every host"
     assert verdict.remedy.startswith("Set OTEL_PROPAGATORS=tracecontext,asayer")
 
 
@@ -68,7 +69,8 @@ def test_a_propagator_that_is_not_installed_is_said_and_everything_else_goes_on(
     }
     command = [sys.executable, "-c", "from otel_asayer.cli import main; main()", "doctor"]
     result = subprocess.run(command, env={**environment, "COLUMNS": "300"}, capture_output=True, text=True, check=False, timeout=60)
-    assert (result.returncode, result.stderr) == (1, "")
+    assert result.returncode == 1
+    assert result.stderr == ""
     assert "OpenTelemetry does not start with OTEL_PROPAGATORS=tracecontext,asayre" in result.stdout
     assert "→ Set OTEL_PROPAGATORS=tracecontext,asayer" in result.stdout
 
@@ -84,19 +86,22 @@ def test_two_distros_displace_each_other(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(findings, "on_packages", lambda: iter((sentence, sentence)))
     monkeypatch.setattr(Surroundings, "has_distro", True)
     (verdict,) = check_distros(around())
-    assert (verdict.status, verdict.remedy) == (Status.PROBLEM, "Uninstall all but one of elasticotel.distro, opentelemetry.distro")
+    assert verdict.status == Status.PROBLEM
+    assert verdict.remedy == "Uninstall all but one of elasticotel.distro, opentelemetry.distro"
 
 
 @pytest.mark.parametrize(("variables", "status"), [(GOOD, Status.PROBLEM), ({}, Status.WARNING)])
 def test_without_a_distro_nothing_is_recorded_unless_code_does_it(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], status: Status) -> None:
     monkeypatch.setattr(Surroundings, "has_distro", False)
     (verdict,) = check_distros(around(**variables))
-    assert (verdict.status, verdict.remedy) == (status, "pip install opentelemetry-distro, or 'otel-asayer[distro]'")
+    assert verdict.status == status
+    assert verdict.remedy == "pip install opentelemetry-distro, or 'otel-asayer[distro]'"
 
 
 def test_without_its_instrumentation_logging_is_not_sent() -> None:
     (verdict,) = check_logging(around())
-    assert (verdict.status, verdict.remedy) == (Status.PROBLEM, "pip install opentelemetry-instrumentation-logging")
+    assert verdict.status == Status.PROBLEM
+    assert verdict.remedy == "pip install opentelemetry-instrumentation-logging"
 
 
 def test_with_its_instrumentation_logging_is_sent() -> None:
@@ -123,5 +128,7 @@ def test_a_script_needs_no_instrumentation() -> None:
 def test_surroundings_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_CONFIG_FILE", " otel.yaml ")
     here = Surroundings.of_this_process()
-    assert (here.configuration_file, "elasticsearch" in here.exporters["traces"], "opentelemetry-sdk" in here.packages) == ("otel.yaml", True, True)
+    assert here.configuration_file == "otel.yaml"
+    assert "elasticsearch" in here.exporters["traces"]
+    assert "opentelemetry-sdk" in here.packages
     assert all(name.startswith("OTEL_") for name in here.variables)

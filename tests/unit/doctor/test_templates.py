@@ -84,7 +84,8 @@ def changed(version: str) -> dict[str, Any]:
 
 def test_a_template_of_an_older_version_can_be_brought_up_to_date() -> None:
     verdict = judge(REPLAY, only(**{REPLAY.name: changed("0.0.1")}), CONFIG)
-    assert (verdict.status, verdict.remedy) == (Status.WARNING, "`otel-asayer setup` brings it up to date")
+    assert verdict.status == Status.WARNING
+    assert verdict.remedy == "`otel-asayer setup` brings it up to date"
     assert verdict.detail.startswith(
         "otel-asayer-replay, of version 0.0.1, is not as this version has it: template.mappings.properties.@timestamp.type,"
     )
@@ -101,10 +102,8 @@ def test_elasticsearchs_own_otel_templates_are_well() -> None:
 
 def test_a_strangers_template_for_spans_is_a_warning() -> None:
     verdict = judge(TRACES, only(theirs={"index_patterns": ["traces-*"], "priority": 5}), CONFIG)
-    assert (verdict.status, verdict.detail.partition(":")[0]) == (
-        Status.WARNING,
-        "The index template theirs takes the data stream traces-generic.otel-default",
-    )
+    assert verdict.status == Status.WARNING
+    assert verdict.detail.partition(":")[0] == "The index template theirs takes the data stream traces-generic.otel-default"
 
 
 @pytest.mark.parametrize(

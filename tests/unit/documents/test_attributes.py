@@ -40,7 +40,8 @@ class Bare:
 )
 def test_attributes_are_copied_into_a_plain_dict(attributes: Any) -> None:
     copy = copied(attributes)
-    assert (type(copy), copy) == (dict, {"a": 1})
+    assert type(copy) is dict
+    assert copy == {"a": 1}
     assert copy is not attributes
 
 

@@ -192,7 +192,8 @@ def raised(*exceptions: dict[str, Any], session_id: str = SESSION) -> Recording:
 def test_an_exception_shows_type_and_message_and_then_its_stack() -> None:
     (record,) = records(raised(EXCEPTION))
     assert record.source["message"] == f"{TAGS}shop.errors.CardDeclined: insufficient funds · service shop · trace {TRACE}\n{STACK.rstrip()}"
-    assert (record.source["level"], record.source["tags"]) == ("error", ["error"])
+    assert record.source["level"] == "error"
+    assert record.source["tags"] == ["error"]
 
 
 def test_an_exception_is_shown_at_the_moment_when_it_was_raised() -> None:
@@ -300,7 +301,8 @@ def test_a_logged_exception_is_an_error_whatever_the_severity() -> None:
 
 def test_a_logged_exception_without_a_trace_has_an_id_of_its_own() -> None:
     document, line, exception = documents(logged("failed", attributes=EXCEPTION, resource=Resource({})))
-    assert (line.id, exception.id) == (f"{document.id}r", f"{document.id}er")
+    assert line.id == f"{document.id}r"
+    assert exception.id == f"{document.id}er"
 
 
 @pytest.mark.parametrize("name", ["exception.type", "exception.message", "exception.stacktrace"])

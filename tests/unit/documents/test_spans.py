@@ -79,7 +79,8 @@ def test_a_span_that_ends_before_it_starts_took_no_time() -> None:
 
 def test_a_span_without_times_is_kept() -> None:
     document = made()
-    assert (document["@timestamp"], document["duration"]) == ("0.000000", 0)
+    assert document["@timestamp"] == "0.000000"
+    assert document["duration"] == 0
 
 
 def test_a_span_without_attributes_has_an_empty_map() -> None:

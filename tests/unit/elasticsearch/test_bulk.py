@@ -131,10 +131,8 @@ class TestAnswers:
 
     def test_positions_are_those_of_the_operations(self) -> None:
         answer = parsed(item(201), item(429, "es_rejected_execution_exception"), item(201), item(409, "version_conflict_engine_exception"))
-        assert (answer.indexed, [(position, finding.outcome) for position, finding in answer.others]) == (
-            2,
-            [(1, Outcome.OVERLOADED), (3, Outcome.DUPLICATE)],
-        )
+        assert answer.indexed == 2
+        assert [(position, finding.outcome) for position, finding in answer.others] == [(1, Outcome.OVERLOADED), (3, Outcome.DUPLICATE)]
 
     def test_spaces_in_the_answer_change_nothing(self) -> None:
         assert parse_answer(json.dumps({"errors": False, "items": [item(201)]}, indent=2).encode(), 1) == Answer(1)

@@ -69,26 +69,28 @@ def world() -> World:
 
 class TestSuccess:
     def test_documents_arrive(self, world: World) -> None:
-        assert (world.deliver(A, B), world.double.documents, world.counts) == (True, [{"name": "a"}, {"name": "b"}], {INDEXED: 2})
+        assert world.deliver(A, B) is True
+        assert world.double.documents == [{"name": "a"}, {"name": "b"}]
+        assert world.counts == {INDEXED: 2}
 
     def test_nothing_to_deliver_is_no_request(self, world: World) -> None:
-        assert (world.deliver(), world.double.exchanges) == (True, [])
+        assert world.deliver() is True
+        assert world.double.exchanges == []
 
     def test_a_bulk_request_is_compressed_and_requires_data_streams(self, world: World) -> None:
         world.deliver(A)
         [exchange] = world.double.exchanges
-        assert (exchange.method, exchange.target.partition("&")[0], exchange.headers, exchange.content) == (
-            "POST",
-            "/_bulk?require_data_stream=true",
-            {"content-encoding": "gzip"},
-            A,
-        )
+        assert exchange.method == "POST"
+        assert exchange.target.partition("&")[0] == "/_bulk?require_data_stream=true"
+        assert exchange.headers == {"content-encoding": "gzip"}
+        assert exchange.content == A
 
     def test_a_bulk_request_is_plain_where_compression_is_off(self) -> None:
         world = World(compression="none")
         world.deliver(A, B)
         [exchange] = world.double.exchanges
-        assert (exchange.headers, exchange.body) == ({}, A + B)
+        assert exchange.headers == {}
+        assert exchange.body == A + B
 
     def test_the_pipeline_of_the_settings_is_named(self) -> None:
         world = World(pipeline="enrich")
@@ -102,26 +104,28 @@ class TestSuccess:
 
     def test_a_document_that_is_there_already_is_delivered(self, world: World) -> None:
         world.deliver(A)
-        assert (world.deliver(A, B), world.counts) == (True, {INDEXED: 2, DUPLICATE: 1})
+        assert world.deliver(A, B) is True
+        assert world.counts == {INDEXED: 2, DUPLICATE: 1}
 
 
 class TestRetries:
     @pytest.mark.parametrize("trouble", [Fault.RESET, Fault.HANG, status(429), status(500), status(502), UNAVAILABLE, status(504), status(200, {})])
     def test_what_may_succeed_later_is_sent_again(self, world: World, trouble: Response | Fault) -> None:
         world.double.reply_with(trouble)
-        assert (world.deliver(A, B), world.sent, world.counts[INDEXED]) == (True, [["a", "b"], ["a", "b"]], 2)
+        assert world.deliver(A, B) is True
+        assert world.sent == [["a", "b"], ["a", "b"]]
+        assert world.counts[INDEXED] == 2
 
     def test_an_answer_that_was_lost_makes_no_second_document(self, world: World) -> None:
         world.double.reply_with(Fault.LOST_ANSWER)
-        assert (world.deliver(A, B), world.double.documents, world.counts) == (
-            True,
-            [{"name": "a"}, {"name": "b"}],
-            {Count(Fate.RETRIED, "unreachable"): 2, DUPLICATE: 2},
-        )
+        assert world.deliver(A, B) is True
+        assert world.double.documents == [{"name": "a"}, {"name": "b"}]
+        assert world.counts == {Count(Fate.RETRIED, "unreachable"): 2, DUPLICATE: 2}
 
     def test_only_items_that_need_it_are_sent_again(self, world: World) -> None:
         world.double.reply_with(items(201, REJECTED, 409, REJECTED), items(REJECTED, 201))
-        assert (world.deliver(A, B, C, D), world.sent) == (True, [["a", "b", "c", "d"], ["b", "d"], ["b"]])
+        assert world.deliver(A, B, C, D) is True
+        assert world.sent == [["a", "b", "c", "d"], ["b", "d"], ["b"]]
 
     def test_each_outcome_is_counted_once(self, world: World) -> None:
         world.double.reply_with(items(201, REJECTED, 409, REJECTED), items(REJECTED, 201))
@@ -140,33 +144,37 @@ class TestRetries:
 
     def test_a_pause_beyond_the_deadline_is_not_begun(self, world: World) -> None:
         world.double.reply_with(status(429, retry_after=11))
-        assert (world.deliver(A), world.pauses, world.counts) == (False, [], {Count(Fate.DROPPED, "http 429"): 1})
+        assert world.deliver(A) is False
+        assert world.pauses == []
+        assert world.counts == {Count(Fate.DROPPED, "http 429"): 1}
 
     def test_all_tries_share_one_deadline(self) -> None:
         world = World(timeout=5)
         world.takes = 1.0
         world.double.reply_with(*[Fault.RESET] * 9)
-        assert (world.deliver(A), world.timeouts, world.pauses) == (False, [5.0, 3.8, 2.4, 0.6], [0.2, 0.4, 0.8])
+        assert world.deliver(A) is False
+        assert world.timeouts == [5.0, 3.8, 2.4, 0.6]
+        assert world.pauses == [0.2, 0.4, 0.8]
 
     def test_parts_after_a_failed_one_wait_for_the_next_round(self) -> None:
         world = World(max_request_bytes=1024)
         world.double.reply_with(items(201), UNAVAILABLE)
         operations = [operation(name, 900) for name in "abc"]
-        assert (world.deliver(*operations), world.sent) == (True, [["a"], ["b"], ["b"], ["c"]])
+        assert world.deliver(*operations) is True
+        assert world.sent == [["a"], ["b"], ["b"], ["c"]]
 
     def test_a_deadline_between_two_parts_loses_the_second(self) -> None:
         world = World(max_request_bytes=1024, timeout=3)
         world.takes = 3.0
-        assert (world.deliver(operation("a", 900), operation("b", 900)), world.counts) == (
-            False,
-            {INDEXED: 1, Count(Fate.DROPPED, "deadline"): 1},
-        )
+        assert world.deliver(operation("a", 900), operation("b", 900)) is False
+        assert world.counts == {INDEXED: 1, Count(Fate.DROPPED, "deadline"): 1}
 
     @pytest.mark.parametrize("overload", [status(429), items(*[REJECTED] * 4)])
     def test_an_overloaded_server_gets_smaller_requests(self, world: World, overload: Response) -> None:
         world.double.reply_with(overload)
         operations = [operation(name, 50_000) for name in "abcd"]
-        assert (world.deliver(*operations), world.sent) == (True, [["a", "b", "c", "d"], ["a", "b"], ["c", "d"]])
+        assert world.deliver(*operations) is True
+        assert world.sent == [["a", "b", "c", "d"], ["a", "b"], ["c", "d"]]
 
     def test_requests_for_an_overloaded_server_have_a_least_size(self, world: World) -> None:
         world.double.reply_with(*[status(429)] * 5)
@@ -198,18 +206,23 @@ class TestOutage:
     def test_while_the_destination_is_down_an_export_makes_one_short_try(self, world: World) -> None:
         self.outage(world)
         world.double.reply_with(Fault.RESET)
-        assert (world.deliver(B), world.timeouts, world.pauses) == (False, [2.0], [])
+        assert world.deliver(B) is False
+        assert world.timeouts == [2.0]
+        assert world.pauses == []
 
     def test_one_success_ends_the_outage(self, world: World) -> None:
         self.outage(world)
         world.deliver(B)
         world.double.reply_with(Fault.RESET)
-        assert (world.deliver(C), world.timeouts, world.pauses) == (True, [2.0, 10.0, 9.8], [0.2])
+        assert world.deliver(C) is True
+        assert world.timeouts == [2.0, 10.0, 9.8]
+        assert world.pauses == [0.2]
 
     def test_a_server_that_is_only_slow_is_found_up_again(self, world: World) -> None:
         self.outage(world)
         world.now += 60
-        assert (world.deliver(B), world.timeouts) == (True, [10.0])
+        assert world.deliver(B) is True
+        assert world.timeouts == [10.0]
 
     def test_items_that_are_rejected_until_the_deadline_are_an_outage_as_well(self, world: World) -> None:
         world.takes = 4.0
@@ -223,15 +236,14 @@ class TestOutage:
 class TestRefusals:
     def test_a_document_that_is_refused_is_counted_and_not_sent_again(self, world: World) -> None:
         world.double.reply_with(items(201, (400, "document_parsing_exception", "failed to parse field [n] of type [long]")))
-        assert (world.deliver(A, B), world.sent, world.counts) == (
-            False,
-            [["a", "b"]],
-            {INDEXED: 1, Count(Fate.REJECTED, "document_parsing_exception"): 1},
-        )
+        assert world.deliver(A, B) is False
+        assert world.sent == [["a", "b"]]
+        assert world.counts == {INDEXED: 1, Count(Fate.REJECTED, "document_parsing_exception"): 1}
 
     def test_a_document_in_the_failure_store_is_not_indexed(self, world: World) -> None:
         world.double.reply_with(status(200, {"errors": False, "items": [{"create": {"status": 201, "failure_store": "used"}}]}))
-        assert (world.deliver(A), world.counts) == (False, {Count(Fate.REJECTED, "failure_store"): 1})
+        assert world.deliver(A) is False
+        assert world.counts == {Count(Fate.REJECTED, "failure_store"): 1}
 
 
 def test_where_gevent_patches_late_exports_can_pause() -> None:
@@ -249,7 +261,8 @@ class TestSplitting:
 
     def test_a_request_that_is_too_large_is_halved_until_it_fits(self, world: World) -> None:
         world.double.reply_with(self.TOO_LARGE, self.TOO_LARGE)
-        assert (world.deliver(A, B, C, D), world.sent) == (True, [["a", "b", "c", "d"], ["a", "b"], ["a"], ["b"], ["c", "d"]])
+        assert world.deliver(A, B, C, D) is True
+        assert world.sent == [["a", "b", "c", "d"], ["a", "b"], ["a"], ["b"], ["c", "d"]]
 
     def test_what_was_too_large_once_is_not_sent_again(self, world: World) -> None:
         world.double.reply_with(self.TOO_LARGE)
@@ -265,20 +278,21 @@ class TestSplitting:
 
     def test_a_single_document_that_is_too_large_is_refused(self, world: World) -> None:
         world.double.reply_with(self.TOO_LARGE)
-        assert (world.deliver(A), world.counts) == (False, {Count(Fate.REJECTED, "http 413"): 1})
+        assert world.deliver(A) is False
+        assert world.counts == {Count(Fate.REJECTED, "http 413"): 1}
 
     def test_one_document_that_spoils_a_request_is_found(self, world: World) -> None:
         world.double.reply_with(self.SPOILT, items(201, 201), self.SPOILT, self.SPOILT)
-        assert (world.deliver(A, B, C, D), world.sent, world.counts) == (
-            False,
-            [["a", "b", "c", "d"], ["a", "b"], ["c", "d"], ["c"], ["d"]],
-            {INDEXED: 3, Count(Fate.REJECTED, "http 400"): 1},
-        )
+        assert world.deliver(A, B, C, D) is False
+        assert world.sent == [["a", "b", "c", "d"], ["a", "b"], ["c", "d"], ["c"], ["d"]]
+        assert world.counts == {INDEXED: 3, Count(Fate.REJECTED, "http 400"): 1}
 
     def test_when_every_document_spoils_its_request_there_is_an_end(self, world: World) -> None:
         world.double.reply_with(*[self.SPOILT] * 500)
         operations = [operation(str(number)) for number in range(200)]
-        assert (world.deliver(*operations), world.counts, len(world.double.exchanges) < 100) == (False, {Count(Fate.REJECTED, "http 400"): 200}, True)
+        assert world.deliver(*operations) is False
+        assert world.counts == {Count(Fate.REJECTED, "http 400"): 200}
+        assert len(world.double.exchanges) < 100
 
 
 class TestConfiguration:
@@ -289,7 +303,9 @@ class TestConfiguration:
     @pytest.mark.parametrize("problem", [MISSING, FORBIDDEN, CLASH])
     def test_other_documents_go_on_meanwhile(self, world: World, problem: tuple[int, str, str]) -> None:
         world.double.reply_with(items(201, problem))
-        assert (world.deliver(A, B), world.sent, world.counts) == (False, [["a", "b"]], {INDEXED: 1, Count(Fate.DROPPED, problem[1]): 1})
+        assert world.deliver(A, B) is False
+        assert world.sent == [["a", "b"]]
+        assert world.counts == {INDEXED: 1, Count(Fate.DROPPED, problem[1]): 1}
 
     def test_what_to_do_is_said_once(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         world.double.reply_with(items(201, self.MISSING), items(201, (*self.MISSING[:2], "no such index [asayer-logs-other]")))
@@ -306,12 +322,10 @@ class TestConfiguration:
     def test_a_refused_key_stops_the_export_without_a_retry(self) -> None:
         world = World(max_request_bytes=1024)
         world.double.reply_with(status(401, {"error": {"type": "security_exception", "reason": "no"}}))
-        assert (world.deliver(operation("a", 900), operation("b", 900)), world.sent, world.pauses, world.counts) == (
-            False,
-            [["a"]],
-            [],
-            {Count(Fate.DROPPED, "http 401"): 2},
-        )
+        assert world.deliver(operation("a", 900), operation("b", 900)) is False
+        assert world.sent == [["a"]]
+        assert world.pauses == []
+        assert world.counts == {Count(Fate.DROPPED, "http 401"): 2}
 
     def test_a_redirect_is_a_wrong_address(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         world.double.reply_with(status(302, None, location="https://login.example"))
@@ -351,10 +365,8 @@ class TestMessages:
 
     def test_what_never_became_an_operation_is_told_as_well(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         world.delivery.lose(2, "not encoded", "a span was not written")
-        assert (world.counts, caplog.messages) == (
-            {Count(Fate.DROPPED, "not encoded"): 2},
-            ["Telemetry was lost on its way to Elasticsearch, in documents: 2 dropped (not encoded: a span was not written)."],
-        )
+        assert world.counts == {Count(Fate.DROPPED, "not encoded"): 2}
+        assert caplog.messages == ["Telemetry was lost on its way to Elasticsearch, in documents: 2 dropped (not encoded: a span was not written)."]
 
     def test_success_says_nothing(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         world.double.reply_with(Fault.RESET)
@@ -397,7 +409,10 @@ class TestSetup:
 
     def test_elasticsearch_is_set_up_once_before_the_first_bulk_request(self, calls: list[float], caplog: pytest.LogCaptureFixture) -> None:
         world = World(setup="auto")
-        assert (world.deliver(A), world.deliver(B), calls, caplog.messages) == (True, True, [10.0], ["Setup found a problem."])
+        assert world.deliver(A) is True
+        assert world.deliver(B) is True
+        assert calls == [10.0]
+        assert caplog.messages == ["Setup found a problem."]
 
     def test_nothing_is_set_up_where_that_is_off(self, world: World, calls: list[float]) -> None:
         world.deliver(A)
@@ -413,7 +428,9 @@ class TestSetup:
 
         monkeypatch.setattr(first_contact, "ensure", ensure)
         world = World(setup="auto")
-        assert (world.deliver(A), replies, world.sent) == (True, [], [["a"]])
+        assert world.deliver(A) is True
+        assert replies == []
+        assert world.sent == [["a"]]
 
     def test_what_the_server_could_not_serve_is_tried_again_and_said_once(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -422,7 +439,9 @@ class TestSetup:
         monkeypatch.setattr(first_contact, "ensure", lambda *_, **__: replies.pop(0))
         world = World(setup="auto")
         delivered = [world.deliver(body) for body in (A, B, C, A)]
-        assert (delivered, replies, caplog.messages) == ([True] * 4, [], ["Starting."])
+        assert delivered == [True] * 4
+        assert replies == []
+        assert caplog.messages == ["Starting."]
 
     def test_answers_that_setup_does_not_understand_do_not_stop_delivery(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -431,10 +450,8 @@ class TestSetup:
             raise KeyError("name")
 
         monkeypatch.setattr(first_contact, "ensure", ensure)
-        assert (World(setup="auto").deliver(A), caplog.messages) == (
-            True,
-            ["Elasticsearch was not set up: its answers were not understood (KeyError). Documents are sent all the same."],
-        )
+        assert World(setup="auto").deliver(A) is True
+        assert caplog.messages == ["Elasticsearch was not set up: its answers were not understood (KeyError). Documents are sent all the same."]
 
     def test_of_two_threads_one_sets_up_and_the_other_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
         begun, go_on, calls = threading.Event(), threading.Event(), []
@@ -454,7 +471,8 @@ class TestSetup:
         go_on.set()
         for thread in threads:
             thread.join()
-        assert (len(calls), len(world.double.documents)) == (1, 2)
+        assert len(calls) == 1
+        assert len(world.double.documents) == 2
 
     def test_a_first_contact_that_takes_too_long_on_another_thread_is_a_reason(self, monkeypatch: pytest.MonkeyPatch) -> None:
         begun, go_on = threading.Event(), threading.Event()
@@ -472,36 +490,35 @@ class TestSetup:
         delivered = world.deliver(B)
         go_on.set()
         thread.join()
-        assert (delivered, world.delivery.counters.reason(Count(Fate.DROPPED, "unreachable"))) == (
-            False,
-            "unreachable: another thread's first contact is still under way",
-        )
+        assert delivered is False
+        assert world.delivery.counters.reason(Count(Fate.DROPPED, "unreachable")) == "unreachable: another thread's first contact is still under way"
 
 
 class TestTheEnd:
     def test_waiting_is_over_when_the_process_ends(self, world: World) -> None:
         world.double.reply_with(Fault.RESET, Fault.RESET)
         world.on_pause = world.delivery.stop
-        assert (world.deliver(A), world.timeouts) == (False, [10.0, 1.0])
+        assert world.deliver(A) is False
+        assert world.timeouts == [10.0, 1.0]
 
     def test_a_last_try_may_succeed(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
         world.on_pause = world.delivery.stop
-        assert (world.deliver(A), world.timeouts) == (True, [10.0, 1.0])
+        assert world.deliver(A) is True
+        assert world.timeouts == [10.0, 1.0]
 
     def test_exports_after_the_end_was_learned_make_one_try_of_a_second(self, world: World) -> None:
         world.delivery.stop()
         world.takes = 0.75
-        assert ([world.deliver(body) for body in (A, B)], world.timeouts) == ([True, True], [1.0, 1.0])
+        assert [world.deliver(body) for body in (A, B)] == [True, True]
+        assert world.timeouts == [1.0, 1.0]
 
     def test_after_one_failure_the_rest_is_given_up_without_a_try(self, world: World) -> None:
         world.delivery.stop()
         world.double.reply_with(Fault.RESET)
-        assert ([world.deliver(body) for body in (A, B, C)], world.sent, world.counts) == (
-            [False, False, False],
-            [["a"]],
-            {Count(Fate.DROPPED, "unreachable"): 1, Count(Fate.DROPPED, "deadline"): 2},
-        )
+        assert [world.deliver(body) for body in (A, B, C)] == [False, False, False]
+        assert world.sent == [["a"]]
+        assert world.counts == {Count(Fate.DROPPED, "unreachable"): 1, Count(Fate.DROPPED, "deadline"): 2}
 
     def test_what_is_given_up_during_a_request_is_not_tried_again(self, world: World) -> None:
         def request(*_: Any, **__: Any) -> Response:
@@ -510,7 +527,8 @@ class TestTheEnd:
             raise Unreachable("given up, as the process ends")
 
         world.request = request  # type: ignore[method-assign]
-        assert (world.deliver(A), world.counts) == (False, {Count(Fate.DROPPED, "unreachable"): 1})
+        assert world.deliver(A) is False
+        assert world.counts == {Count(Fate.DROPPED, "unreachable"): 1}
 
     def test_a_first_export_at_the_end_imports_before_its_second_begins(self, world: World) -> None:
         def connect() -> None:
@@ -518,7 +536,8 @@ class TestTheEnd:
 
         world.connect = connect  # type: ignore[method-assign]
         world.delivery.stop()
-        assert (world.deliver(A), world.timeouts) == (True, [1.0])
+        assert world.deliver(A) is True
+        assert world.timeouts == [1.0]
 
     def test_setup_at_the_end_leaves_a_second_for_the_documents(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         def ensure(*_: object, timeout: float) -> SetupReport:
@@ -528,7 +547,8 @@ class TestTheEnd:
         world = World(setup="auto")
         monkeypatch.setattr(first_contact, "ensure", ensure)
         world.delivery.stop()
-        assert (world.deliver(A), world.timeouts) == (True, [1.0])
+        assert world.deliver(A) is True
+        assert world.timeouts == [1.0]
 
 
 class TestSharing:

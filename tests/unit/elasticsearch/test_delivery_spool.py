@@ -84,11 +84,15 @@ def world(tmp_path: Path) -> World:
 
 class TestOnFailure:
     def test_what_arrives_is_not_written(self, world: World) -> None:
-        assert (world.deliver(A, B), world.waiting, world.counts) == (True, [], {Fate.INDEXED: 2})
+        assert world.deliver(A, B) is True
+        assert world.waiting == []
+        assert world.counts == {Fate.INDEXED: 2}
 
     def test_what_does_not_arrive_at_once_is_on_the_disk(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
-        assert (world.deliver(A, B), world.waiting, world.counts) == (True, [A, B], {Fate.SPOOLED: 2})
+        assert world.deliver(A, B) is True
+        assert world.waiting == [A, B]
+        assert world.counts == {Fate.SPOOLED: 2}
 
     def test_an_export_makes_one_short_try(self, world: World) -> None:
         world.double.reply_with(UNAVAILABLE)
@@ -98,13 +102,15 @@ class TestOnFailure:
     def test_only_the_items_that_need_it_are_written(self, world: World) -> None:
         world.double.reply_with(items(201, REJECTED, 201))
         world.deliver(A, B, C)
-        assert (world.waiting, world.counts) == ([B], {Fate.INDEXED: 2, Fate.SPOOLED: 1})
+        assert world.waiting == [B]
+        assert world.counts == {Fate.INDEXED: 2, Fate.SPOOLED: 1}
 
     def test_while_the_destination_is_down_nothing_is_asked(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
         world.deliver(A)
         world.deliver(B)
-        assert (len(world.timeouts), world.waiting) == (1, [A, B])
+        assert len(world.timeouts) == 1
+        assert world.waiting == [A, B]
 
     def test_once_a_minute_an_export_asks_again(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
@@ -112,7 +118,8 @@ class TestOnFailure:
         world.now = 60.0
         world.deliver(B)
         world.deliver(C)
-        assert (world.waiting, world.counts[Fate.INDEXED]) == ([A], 2)
+        assert world.waiting == [A]
+        assert world.counts[Fate.INDEXED] == 2
 
     def test_where_the_disk_refuses_the_loss_is_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Spool, "write", refuse)
@@ -128,19 +135,24 @@ class TestOnFailure:
             world.double.reply_with(Fault.RESET)
             first_two = world.deliver(A), world.deliver(B)
             world.double.reply_with(Fault.RESET, UNAVAILABLE)
-            assert (first_two, world.deliver(C)) == ((False, True), True)
-        assert (world.counts[Fate.DROPPED], pauses) == (1, [0.2, 0.4])
+            assert first_two == (False, True)
+            assert world.deliver(C) is True
+        assert world.counts[Fate.DROPPED] == 1
+        assert pauses == [0.2, 0.4]
 
     def test_what_is_refused_for_good_lies_in_rejected_with_its_reason(self, world: World) -> None:
         world.double.reply_with(items(IMMENSE, 201))
         assert world.deliver(A, B) is False
-        assert (world.spool.status().rejected_documents, world.waiting, world.counts) == (1, [], {Fate.INDEXED: 1, Fate.REJECTED: 1})
+        assert world.spool.status().rejected_documents == 1
+        assert world.waiting == []
+        assert world.counts == {Fate.INDEXED: 1, Fate.REJECTED: 1}
         assert "Invalid index name" in "".join(path.read_text() for path in (world.spool.folder / "rejected").glob("*.reasons*"))
 
     def test_what_cannot_even_be_kept_in_rejected_is_still_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Spool, "reject", refuse)
         world.double.reply_with(items(IMMENSE))
-        assert (world.deliver(A), world.counts) == (False, {Fate.DROPPED: 1})
+        assert world.deliver(A) is False
+        assert world.counts == {Fate.DROPPED: 1}
 
     def test_a_line_says_why_it_could_not_be_kept_in_rejected(
         self, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -159,7 +171,8 @@ class TestOnFailure:
         world.double.reply_with(items(MISSING, 201))
         world.deliver(A, B)
         world.deliver(C)
-        assert (world.waiting, world.counts) == ([A], {Fate.INDEXED: 2, Fate.SPOOLED: 1})
+        assert world.waiting == [A]
+        assert world.counts == {Fate.INDEXED: 2, Fate.SPOOLED: 1}
         assert any("The index template of that data stream is missing" in message for message in caplog.messages)
 
     def test_a_line_says_where_telemetry_waits_and_why(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -195,7 +208,8 @@ class TestOnFailure:
         world.double.reply_with(Fault.RESET)
         for one in (A, B, C):
             world.deliver(one)
-        assert (world.waiting, world.spool.status().files) == ([A, B, C], 1)
+        assert world.waiting == [A, B, C]
+        assert world.spool.status().files == 1
 
 
 class TestSalvage:
@@ -207,7 +221,8 @@ class TestSalvage:
 
     def test_what_is_refused_even_so_is_rejected(self, world: World) -> None:
         world.double.reply_with(items(MAPPING), items(MAPPING))
-        assert (world.deliver(A), world.counts) == (False, {Fate.SALVAGED: 1, Fate.REJECTED: 1})
+        assert world.deliver(A) is False
+        assert world.counts == {Fate.SALVAGED: 1, Fate.REJECTED: 1}
 
     def test_a_document_that_is_salvaged_twice_counts_once(self, world: World) -> None:
         world.double.reply_with(items(MAPPING), items(MAPPING))
@@ -225,38 +240,47 @@ class TestDraining:
         world.double.reply_with(Fault.RESET)
         world.deliver(A)
         world.deliver(B)
-        assert (world.drain(), world.waiting, world.ids[1:], world.counts[Fate.DRAINED]) == (True, [], ["a", "b"], 2)
+        assert world.drain() is True
+        assert world.waiting == []
+        assert world.ids[1:] == ["a", "b"]
+        assert world.counts[Fate.DRAINED] == 2
 
     def test_it_finds_the_destination_up_again(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
         world.deliver(A)
         world.drain()
         world.deliver(B)
-        assert (world.waiting, world.ids[-1]) == ([], "b")
+        assert world.waiting == []
+        assert world.ids[-1] == "b"
 
     def test_a_failed_try_leaves_everything_where_it_was(self, world: World) -> None:
         world.double.reply_with(Fault.RESET, Fault.RESET)
         world.deliver(A)
         world.deliver(B)
-        assert (world.drain(), world.waiting, world.spool.status().leased_files) == (False, [A, B], 0)
+        assert world.drain() is False
+        assert world.waiting == [A, B]
+        assert world.spool.status().leased_files == 0
 
     def test_what_was_delivered_of_a_body_is_not_sent_again(self, world: World) -> None:
         world.double.reply_with(Fault.RESET, items(201, REJECTED))
         world.deliver(A, B)
-        assert (world.drain(), world.waiting) == (False, [B])
+        assert world.drain() is False
+        assert world.waiting == [B]
 
     def test_a_document_that_had_arrived_is_a_duplicate(self, world: World) -> None:
         world.double.reply_with(Fault.LOST_ANSWER)
         world.deliver(A)
         world.drain()
-        assert (world.waiting, world.counts[Fate.DUPLICATE]) == ([], 1)
+        assert world.waiting == []
+        assert world.counts[Fate.DUPLICATE] == 1
 
     def test_a_body_that_waits_for_a_template_does_not_hold_up_the_others(self, world: World) -> None:
         world.spool.write([A])
         world.spool.write([B])
         world.double.reply_with(items(MISSING))
         assert world.drain() is False
-        assert (world.waiting, world.counts[Fate.DRAINED]) == ([A], 1)
+        assert world.waiting == [A]
+        assert world.counts[Fate.DRAINED] == 1
 
     def test_what_makes_room_for_a_body_that_goes_to_the_end_is_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         world.spool.write([A, B])
@@ -271,7 +295,8 @@ class TestDraining:
         monkeypatch.setattr(Spool, "write", refuse)
         with pytest.raises(SpoolError, match="The disk is full"):
             world.drain()
-        assert (world.waiting, world.spool.status().leased_files) == ([A, B], 0)
+        assert world.waiting == [A, B]
+        assert world.spool.status().leased_files == 0
 
     def test_where_the_disk_is_full_a_body_that_waits_for_a_template_does_not_hold_up_the_others(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -280,14 +305,17 @@ class TestDraining:
         world.spool.write([B])
         world.double.reply_with(items(MISSING))
         monkeypatch.setattr("otel_asayer.spool.directory.Folder.write", refuse)
-        assert (world.drain(), world.waiting, world.ids[1]) == (False, [A], "b")
+        assert world.drain() is False
+        assert world.waiting == [A]
+        assert world.ids[1] == "b"
 
     def test_what_was_written_before_the_clock_was_set_back_is_delivered(self, world: World) -> None:
         def ahead() -> int:
             return time.time_ns() + 10**15
 
         Spool(world.spool.folder.parent, Destination.of(world.delivery.config.endpoint), max_bytes=2**28, clock=ahead).write([A])
-        assert (world.drain(), world.ids) == (True, ["a"])
+        assert world.drain() is True
+        assert world.ids == ["a"]
 
     def test_the_thread_ends_a_pass_after_a_hundred_bodies_in_a_row_of_which_nothing_is_taken(self, world: World) -> None:
         for number in range(101):
@@ -307,7 +335,8 @@ class TestDraining:
         for number in range(101):
             world.spool.write([operation(str(number))])
         world.double.reply_with(*[status(401)] * 101)
-        assert (world.drain(), len(world.ids)) == (False, 101)
+        assert world.drain() is False
+        assert len(world.ids) == 101
 
     def test_where_the_disk_is_full_a_body_that_was_delivered_in_part_is_given_back_whole(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -315,7 +344,9 @@ class TestDraining:
         world.spool.write([A, B])
         world.double.reply_with(items(201, REJECTED))
         monkeypatch.setattr("otel_asayer.spool.Lease.replace", refuse)
-        assert (world.drain(), world.waiting, world.spool.status().leased_files) == (False, [A, B], 0)
+        assert world.drain() is False
+        assert world.waiting == [A, B]
+        assert world.spool.status().leased_files == 0
         assert world.counts == {Fate.INDEXED: 1}
 
     def test_a_body_that_cannot_even_be_given_back_stays_leased(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +354,8 @@ class TestDraining:
         world.double.reply_with(items(201, REJECTED))
         monkeypatch.setattr("otel_asayer.spool.Lease.replace", refuse)
         monkeypatch.setattr("otel_asayer.spool.Lease.release", refuse)
-        assert (world.drain(), world.spool.status().leased_files) == (False, 1)
+        assert world.drain() is False
+        assert world.spool.status().leased_files == 1
 
     def test_what_stays_of_a_body_that_was_delivered_in_part_is_counted_as_spooled_once(self, world: World) -> None:
         world.double.reply_with(Fault.RESET, items(201, REJECTED))
@@ -334,28 +366,36 @@ class TestDraining:
     def test_what_is_refused_while_draining_is_rejected(self, world: World) -> None:
         world.double.reply_with(Fault.RESET, items(IMMENSE))
         world.deliver(A)
-        assert (world.drain(), world.waiting, world.spool.status().rejected_documents) == (True, [], 1)
+        assert world.drain() is True
+        assert world.waiting == []
+        assert world.spool.status().rejected_documents == 1
 
     def test_what_another_process_left_is_delivered(self, world: World, tmp_path: Path) -> None:
         World(tmp_path).spool.write([A])
-        assert (world.drain(), world.ids) == (True, ["a"])
+        assert world.drain() is True
+        assert world.ids == ["a"]
 
     def test_another_destinations_bodies_are_not_touched(self, world: World, tmp_path: Path) -> None:
         other = World(tmp_path, endpoint="http://elsewhere:9200")
         other.spool.write([A])
-        assert (world.drain(), world.ids, other.waiting) == (True, [], [A])
+        assert world.drain() is True
+        assert world.ids == []
+        assert other.waiting == [A]
 
     def test_a_damaged_body_is_counted_and_does_not_stop_the_rest(self, world: World) -> None:
         world.spool.write([A])
         (body,) = world.spool.folder.glob("*.ndjson.gz")
         body.write_bytes(b"no gzip")
         world.spool.write([B])
-        assert (world.drain(), world.ids, world.delivery.counters.snapshot()[Count(Fate.DROPPED, "damaged")]) == (True, ["b"], 1)
+        assert world.drain() is True
+        assert world.ids == ["b"]
+        assert world.delivery.counters.snapshot()[Count(Fate.DROPPED, "damaged")] == 1
 
     def test_nothing_is_drained_when_the_process_ends(self, world: World) -> None:
         world.spool.write([A])
         world.delivery.stop()
-        assert (world.drain(), world.waiting) == (False, [A])
+        assert world.drain() is False
+        assert world.waiting == [A]
 
 
 class Turns:
@@ -388,7 +428,8 @@ class TestTheThread:
     def test_it_drains_and_looks_again_every_half_minute(self, tmp_path: Path) -> None:
         world = World(tmp_path)
         turns = Turns(world, lambda: world.spool.write([A]))
-        assert (turns.run(), world.ids) == ([("_noticed", 30.0), ("_noticed", 30.0)], ["a"])
+        assert turns.run() == [("_noticed", 30.0), ("_noticed", 30.0)]
+        assert world.ids == ["a"]
 
     def test_it_looks_soon_when_something_was_put_there(self, tmp_path: Path) -> None:
         world = World(tmp_path)
@@ -399,7 +440,8 @@ class TestTheThread:
             drainer.notice()
 
         turns = Turns(world, put, nothing)
-        assert (turns.run(), world.ids) == ([("_noticed", 30.0), ("_ended", 1.0), ("_noticed", 30.0)], ["a"])
+        assert turns.run() == [("_noticed", 30.0), ("_ended", 1.0), ("_noticed", 30.0)]
+        assert world.ids == ["a"]
 
     def test_what_is_put_there_meanwhile_shortens_no_pause_after_a_failure(self, tmp_path: Path) -> None:
         world = World(tmp_path)
@@ -503,33 +545,40 @@ class TestAlways:
             return request(*arguments, **keywords)
 
         world.double.request = look  # type: ignore[method-assign]
-        assert (world.deliver(A, B), seen, world.waiting) == (True, [2], [])
+        assert world.deliver(A, B) is True
+        assert seen == [2]
+        assert world.waiting == []
 
     def test_what_does_not_arrive_stays_there(self, tmp_path: Path) -> None:
         world = World(tmp_path, spool="always")
         world.double.reply_with(items(201, REJECTED, IMMENSE))
         world.deliver(A, B, C)
-        assert (world.waiting, world.counts) == ([B], {Fate.INDEXED: 1, Fate.SPOOLED: 1, Fate.REJECTED: 1})
+        assert world.waiting == [B]
+        assert world.counts == {Fate.INDEXED: 1, Fate.SPOOLED: 1, Fate.REJECTED: 1}
 
     def test_where_the_disk_refuses_documents_are_sent_all_the_same(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         world = World(tmp_path, spool="always")
         monkeypatch.setattr(Spool, "write_ahead", refuse)
-        assert (world.deliver(A), world.counts) == (True, {Fate.INDEXED: 1})
+        assert world.deliver(A) is True
+        assert world.counts == {Fate.INDEXED: 1}
         assert caplog.messages == ["Telemetry is sent without being written to the disk first: The disk is full."]
 
     def test_a_body_that_cannot_be_removed_costs_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World(tmp_path, spool="always")
         monkeypatch.setattr("otel_asayer.spool.Lease.done", refuse)
-        assert (world.deliver(A), world.counts) == (True, {Fate.INDEXED: 1})
+        assert world.deliver(A) is True
+        assert world.counts == {Fate.INDEXED: 1}
 
 
 class TestNowhere:
     def test_without_a_destination_the_spool_is_the_store(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         world = World(tmp_path, endpoint=None)
         world.delivery.announce()
-        assert (world.deliver(A, B), world.waiting, world.double.exchanges) == (True, [A, B], [])
+        assert world.deliver(A, B) is True
+        assert world.waiting == [A, B]
+        assert world.double.exchanges == []
         assert caplog.messages == [
             (
                 f"No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is not set. It is kept in {tmp_path}/local: "
@@ -575,13 +624,15 @@ class TestTheEnd:
         world.deliver(A)
         world.delivery.stop()
         world.deliver(B)
-        assert (len(world.timeouts), world.waiting) == (1, [A, B])
+        assert len(world.timeouts) == 1
+        assert world.waiting == [A, B]
 
     def test_else_it_is_tried_for_a_second(self, world: World) -> None:
         world.delivery.stop()
         world.double.reply_with(Fault.RESET)
         world.deliver(A)
-        assert (world.timeouts, world.waiting) == ([1.0], [A])
+        assert world.timeouts == [1.0]
+        assert world.waiting == [A]
 
 
 def refuse(*_: object, **__: object) -> Callable[..., None]:

@@ -83,15 +83,14 @@ class TestTemplates:
     @pytest.mark.parametrize("version", ["0.0.9", "", "0.0.10"])
     def test_an_older_one_is_upgraded(self, version: str) -> None:
         step = plan({TEMPLATES: ours(version)})[REPLAY.name]
-        assert (step.word, step.note, step.requests) == (
-            "upgraded",
-            f"From version {version or 'unknown'} to {__version__}.",
-            (Request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body),),
-        )
+        assert step.word == "upgraded"
+        assert step.note == f"From version {version or 'unknown'} to {__version__}."
+        assert step.requests == (Request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body),)
 
     def test_one_of_this_version_is_restored_when_asked_to(self) -> None:
         step = plan({TEMPLATES: ours()}, Wishes(restore=True))[REPLAY.name]
-        assert (step.word, step.requests) == ("restored", (Request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body),))
+        assert step.word == "restored"
+        assert step.requests == (Request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body),)
 
     def test_restoring_keeps_what_was_set_before(self) -> None:
         step = plan({TEMPLATES: ours(lifecycle={"data_retention": "7d"})}, Wishes(restore=True))[REPLAY.name]
@@ -106,11 +105,14 @@ class TestTemplates:
 
     def test_one_of_our_name_that_somebody_else_made_is_left_alone(self) -> None:
         step = plan({TEMPLATES: listed(template(LOGS.name, "x", managed_by="jane"))})[LOGS.name]
-        assert (step.word, step.note, step.requests) == ("left alone", "Somebody else made it: its _meta does not say managed_by: otel-asayer.", ())
+        assert step.word == "left alone"
+        assert step.note == "Somebody else made it: its _meta does not say managed_by: otel-asayer."
+        assert step.requests == ()
 
     def test_elasticsearchs_own_templates_leave_ours_out(self) -> None:
         step = plan({TEMPLATES: listed(template("traces-otel@template", "traces-*.otel-*", priority=120))})[TRACES.name]
-        assert (step.word, step.note) == ("not needed", "The index template traces-otel@template takes these data streams.")
+        assert step.word == "not needed"
+        assert step.note == "The index template traces-otel@template takes these data streams."
 
     def test_an_upgrade_adds_new_fields_to_the_data_streams_that_the_template_made(self) -> None:
         stream, index = "traces-shop.otel-live", ".ds-traces"
@@ -140,14 +142,16 @@ class TestRetention:
 
     def test_another_one_is_a_change(self) -> None:
         step = plan({TEMPLATES: ours(lifecycle={"data_retention": "7d"})}, Wishes("30d"))[REPLAY.name]
-        assert (step.word, step.note) == ("changed", "It keeps documents for 30d, not for 7d.")
+        assert step.word == "changed"
+        assert step.note == "It keeps documents for 30d, not for 7d."
 
     def test_a_first_one_is_a_change(self) -> None:
         assert plan({TEMPLATES: ours()}, Wishes("30d"))[LOGS.name].note == "It keeps documents for 30d."
 
     def test_the_same_one_is_none(self) -> None:
         step = plan({TEMPLATES: ours(lifecycle={"data_retention": "30d"})}, Wishes("30d"))[REPLAY.name]
-        assert (step.word, step.note) == ("present", "It keeps documents for 30d.")
+        assert step.word == "present"
+        assert step.note == "It keeps documents for 30d."
 
     def test_an_upgrade_keeps_what_was_set_before(self) -> None:
         step = plan({TEMPLATES: ours("0.0.1", lifecycle={"data_retention": "7d"})})[REPLAY.name]
@@ -166,20 +170,20 @@ class TestRetention:
 
     def test_those_of_other_templates_are_left_to_their_owner(self) -> None:
         step = self.streams({"name": "logs-generic.otel-default", "template": "logs-otel@template"})["retention of traces and logs"]
-        assert (step.word, step.requests, step.advised) == (
-            "left alone",
-            (),
-            (Request("PUT", "/_data_stream/logs-generic.otel-default/_lifecycle", {"data_retention": "30d"}),),
-        )
+        assert step.word == "left alone"
+        assert step.requests == ()
+        assert step.advised == (Request("PUT", "/_data_stream/logs-generic.otel-default/_lifecycle", {"data_retention": "30d"}),)
 
     def test_a_policy_of_index_lifecycle_management_goes_before_it(self) -> None:
         policy = {"name": "logs-generic.otel-default", "template": "logs-otel@template", "ilm_policy": "logs", "prefer_ilm": True}
         step = self.streams(policy)["retention by ILM policy"]
-        assert (step.word, step.note) == ("left alone", "An ILM policy decides for logs-generic.otel-default (logs): set it there.")
+        assert step.word == "left alone"
+        assert step.note == "An ILM policy decides for logs-generic.otel-default (logs): set it there."
 
     def test_a_server_without_the_api_is_told(self) -> None:
         step = plan({DATA_STREAMS: NO_HANDLER}, Wishes("30d"))["retention of existing data streams"]
-        assert (step.word, step.problem) == ("not possible", False)
+        assert step.word == "not possible"
+        assert step.problem is False
 
     def test_data_streams_that_may_not_be_listed_are_an_error(self) -> None:
         with pytest.raises(NotAllowedError):
@@ -197,11 +201,9 @@ class TestAlias:
 
     def test_an_index_of_its_name_is_a_problem_with_a_way_out(self) -> None:
         step = plan({BEARERS: (200, {"indices": [{"name": "logs"}]})})[REPLAY.name]
-        assert (step.word, step.problem, [f"{one.method} {one.target}" for one in step.advised]) == (
-            "not possible",
-            True,
-            ["POST /_reindex?wait_for_completion=false", "DELETE /logs"],
-        )
+        assert step.word == "not possible"
+        assert step.problem is True
+        assert [f"{one.method} {one.target}" for one in step.advised] == ["POST /_reindex?wait_for_completion=false", "DELETE /logs"]
 
     def test_a_data_stream_of_its_name_is_deleted_as_one(self) -> None:
         step = plan({BEARERS: (200, {"data_streams": [{"name": "logs"}]})})[REPLAY.name]
@@ -224,7 +226,8 @@ class TestAlias:
 
     def test_a_template_that_lacks_it_gets_it(self) -> None:
         step = plan({TEMPLATES: ours(aliases={})})[REPLAY.name]
-        assert (step.word, step.note) == ("changed", "New data streams bear the alias logs.")
+        assert step.word == "changed"
+        assert step.note == "New data streams bear the alias logs."
 
     def test_a_template_that_has_it_loses_it_when_asked_to(self) -> None:
         assert plan({TEMPLATES: ours()}, Wishes(alias=False))[REPLAY.name].note == "New data streams bear no alias logs."
@@ -236,11 +239,9 @@ RIVAL = listed(template("theirs", "*", priority=900))
 class TestRivals:
     def test_one_that_hides_replay_records_is_a_problem(self) -> None:
         step = plan({TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})})[REPLAY.name]
-        assert (step.word, step.problem, step.note.partition(",")[0]) == (
-            "not possible",
-            True,
-            "The index template theirs takes the data stream asayer-logs-live without the alias 'logs'",
-        )
+        assert step.word == "not possible"
+        assert step.problem is True
+        assert step.note.partition(",")[0] == "The index template theirs takes the data stream asayer-logs-live without the alias 'logs'"
 
     def test_one_that_hides_them_keeps_the_first_record_out(self) -> None:
         assert words({TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})})[FIRST_RECORD] == "not possible"
@@ -248,7 +249,8 @@ class TestRivals:
     def test_one_of_our_name_that_hides_them_is_a_problem_too(self) -> None:
         theirs = listed(template(REPLAY.name, "asayer-logs-*", managed_by="jane"))
         step = plan({TEMPLATES: theirs, SIMULATE: (200, {"template": {}})})[REPLAY.name]
-        assert (step.word, step.problem) == ("not possible", True)
+        assert step.word == "not possible"
+        assert step.problem is True
 
     def test_one_of_our_name_that_bears_the_alias_is_left_alone(self) -> None:
         theirs = listed(template(REPLAY.name, "asayer-logs-*", managed_by="jane"))
@@ -256,11 +258,13 @@ class TestRivals:
 
     def test_one_that_bears_the_alias_is_the_users_own_replay_template(self) -> None:
         found = words({TEMPLATES: RIVAL, SIMULATE: (200, {"template": {"aliases": {"logs": {}}}})})
-        assert (found[REPLAY.name], found[FIRST_RECORD]) == ("not needed", "written")
+        assert found[REPLAY.name] == "not needed"
+        assert found[FIRST_RECORD] == "written"
 
     def test_what_it_hid_is_shown_all_the_same(self) -> None:
         steps = plan({**with_stream(alias=False, records=0), TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})})
-        assert (steps["data stream asayer-logs-live"].word, steps[FIRST_RECORD].word) == ("repaired", "written")
+        assert steps["data stream asayer-logs-live"].word == "repaired"
+        assert steps[FIRST_RECORD].word == "written"
 
     def test_a_mapping_of_its_own_is_not_rolled_over_to_the_same_again(self) -> None:
         answers = {**with_stream({"message": {"type": "keyword"}}), TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})}
@@ -285,10 +289,8 @@ class TestStreams:
 
     def test_one_whose_message_is_no_text_gets_a_new_backing_index(self) -> None:
         step = self.repair(with_stream({"message": {"type": "keyword"}}))
-        assert (step.requests, step.note) == (
-            (Request("POST", "/asayer-logs-live/_rollover"),),
-            "Its mapping of message is another one: records from now on go to a new index.",
-        )
+        assert step.requests == (Request("POST", "/asayer-logs-live/_rollover"),)
+        assert step.note == "Its mapping of message is another one: records from now on go to a new index."
 
     def test_one_that_lacks_fields_gets_them(self) -> None:
         properties = {name: field for name, field in REPLAY.body["template"]["mappings"]["properties"].items() if name != "level"}
@@ -311,10 +313,8 @@ class TestFirstRecord:
         (request,) = plan()[FIRST_RECORD].requests
         action, record = map(json.loads, request.body.splitlines())
         time = "2026-11-24T16:03:56.662Z"
-        assert (action, record) == (
-            {"create": {"_index": "asayer-logs-live", "_id": FIRST_RECORD_ID}},
-            {"@timestamp": time, "utc_time": time, "timestamp": time, "message": "otel-asayer is set up", "level": "info"},
-        )
+        assert action == {"create": {"_index": "asayer-logs-live", "_id": FIRST_RECORD_ID}}
+        assert record == {"@timestamp": time, "utc_time": time, "timestamp": time, "message": "otel-asayer is set up", "level": "info"}
 
     def test_where_there_are_records_none_is_written(self) -> None:
         assert words(with_stream())[FIRST_RECORD] == "present"

@@ -65,23 +65,21 @@ class TestPlan:
 
     def test_a_new_key_leaves_the_old_one_valid_and_tells_how_to_invalidate_it(self) -> None:
         (step,) = plan(entry("b", created=2), entry("a"), wishes=KeyWishes((WRITER,), new=True))
-        assert (step.word, step.note, step.advised) == (
-            "created",
-            "The older a, b goes on being valid: invalidate it once the new one is in use (--invalidate-old-keys).",
-            (Request("DELETE", "/_security/api_key", {"ids": ["a", "b"]}),),
-        )
+        assert step.word == "created"
+        assert step.note == "The older a, b goes on being valid: invalidate it once the new one is in use (--invalidate-old-keys)."
+        assert step.advised == (Request("DELETE", "/_security/api_key", {"ids": ["a", "b"]}),)
 
     def test_of_several_keys_the_newest_stays(self) -> None:
         kept, invalidated = plan(entry("b", created=2), entry("a"), wishes=KeyWishes((WRITER,), invalidate_old=True))
-        assert (kept.word, kept.note.partition(".")[0], invalidated.requests) == (
-            "present",
-            "Its id is b",
-            (Request("DELETE", "/_security/api_key", {"ids": ["a"]}),),
-        )
+        assert kept.word == "present"
+        assert kept.note.partition(".")[0] == "Its id is b"
+        assert invalidated.requests == (Request("DELETE", "/_security/api_key", {"ids": ["a"]}),)
 
     def test_a_new_key_may_replace_the_old_one_at_once(self) -> None:
         created, invalidated = plan(entry("a"), wishes=KeyWishes((WRITER,), new=True, invalidate_old=True))
-        assert (created.word, created.advised, invalidated.word) == ("created", (), "invalidated")
+        assert created.word == "created"
+        assert created.advised == ()
+        assert invalidated.word == "invalidated"
 
 
 class TestOwnKeys:
@@ -138,15 +136,15 @@ class TestAsker:
 class TestPrivileges:
     def test_keys_need_what_they_are_to_have(self) -> None:
         needs = needs_of("live", (WRITER, READER))
-        assert (sorted(needs.cluster), {pattern: set(names) for pattern, names in needs.indices.items()}) == (
-            ["manage_index_templates", "manage_own_api_key"],
+        assert sorted(needs.cluster) == ["manage_index_templates", "manage_own_api_key"]
+        assert {pattern: set(names) for pattern, names in needs.indices.items()} == (
             {
                 "logs": {"view_index_metadata", "read"},
                 "asayer-logs-*": {"view_index_metadata", "create_doc", "auto_configure", "read"},
                 "asayer-logs-live": {"create_doc", "auto_configure"},
                 "logs-*": {"create_doc", "auto_configure"},
                 "traces-*": {"create_doc", "auto_configure"},
-            },
+            }
         )
 
     def test_without_keys_there_is_no_need_to_manage_them(self) -> None:

@@ -45,12 +45,13 @@ def test_templates_that_no_data_stream_needs_go() -> None:
 def test_a_template_that_a_data_stream_needs_is_left_with_the_request_that_deletes_the_data() -> None:
     answers = {TEMPLATES: listed(), "GET /_resolve/index/asayer-logs-*": streams("asayer-logs-a", "asayer-logs-b")}
     step = plan_removal(Answering(answers).api, keys=False)[-1]
-    assert (step.word, step.note, step.requests, step.advised) == (
-        "left",
-        "asayer-logs-a, asayer-logs-b: A template that a data stream needs cannot be removed: delete those first, with all they hold, or keep both.",
-        (),
-        (Request("DELETE", "/_data_stream/asayer-logs-*"),),
+    assert step.word == "left"
+    assert (
+        step.note == "asayer-logs-a, asayer-logs-b: A template that a data stream needs cannot be removed: "
+        "delete those first, with all they hold, or keep both."
     )
+    assert step.requests == ()
+    assert step.advised == (Request("DELETE", "/_data_stream/asayer-logs-*"),)
 
 
 def test_of_traces_only_the_data_streams_that_need_it_are_named() -> None:
@@ -79,17 +80,16 @@ def test_our_keys_go_and_nobody_elses() -> None:
 
 def test_a_step_is_carried_out_request_by_request() -> None:
     server = Answering({"PUT /a": (200, {"a": 1}), "PUT /b": (200, {"b": 2})})
-    assert (carry_out(server.api, STEP), server.asked) == (Outcome(STEP, ({"a": 1}, {"b": 2})), ["PUT /a", "PUT /b"])
+    assert carry_out(server.api, STEP) == Outcome(STEP, ({"a": 1}, {"b": 2}))
+    assert server.asked == ["PUT /a", "PUT /b"]
 
 
 def test_a_step_ends_at_the_request_that_fails_and_keeps_what_came_before() -> None:
     outcome = carry_out(Answering({"PUT /a": (200, {"a": 1}), "PUT /b": (400, {"error": {"reason": "wrong"}})}).api, STEP)
-    assert (outcome.word, outcome.problem, outcome.contents, outcome.failure) == (
-        "failed",
-        True,
-        ({"a": 1},),
-        "Elasticsearch answered 400 when asked for the thing to be made: wrong.",
-    )
+    assert outcome.word == "failed"
+    assert outcome.problem is True
+    assert outcome.contents == ({"a": 1},)
+    assert outcome.failure == "Elasticsearch answered 400 when asked for the thing to be made: wrong."
 
 
 def test_an_answer_that_is_none_to_a_bulk_request_is_a_failure() -> None:

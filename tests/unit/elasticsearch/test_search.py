@@ -52,7 +52,9 @@ def test_all_pages_are_read_at_one_moment_and_the_moment_is_given_back() -> None
     assert [stored.source["n"] for stored in found.documents(SESSION)] == list(range(1002))
     assert asked(double) == [("POST", f"{TARGET}/_pit"), ("POST", "/_search"), ("POST", "/_search"), ("DELETE", "/_pit")]
     first, second = bodies(double)
-    assert (first["pit"]["id"], second["pit"]["id"], second["search_after"]) == ("pit1", "pit2", [999, 0])
+    assert first["pit"]["id"] == "pit1"
+    assert second["pit"]["id"] == "pit2"
+    assert second["search_after"] == [999, 0]
     assert first == {
         "query": {"bool": {"filter": [{"term": {"attributes.session.id": "7"}}]}},
         "_source": True,
@@ -113,7 +115,8 @@ def test_a_time_before_1970_is_not_asked_for() -> None:
 def test_beyond_the_limit_exceptions_are_counted() -> None:
     found, double = search(OPENED, page(3, 2, 1), CLOSED, counted(12))
     documents, total = found.exceptions(0, 2)
-    assert ([stored.id for stored in documents], total) == (["3", "2"], 12)
+    assert [stored.id for stored in documents] == ["3", "2"]
+    assert total == 12
     assert asked(double)[-2:] == [("DELETE", "/_pit"), ("POST", f"{TARGET}/_count")]
 
 

@@ -56,7 +56,8 @@ def test_bodies_that_a_human_joined_come_back_as_one() -> None:
 def test_of_a_body_cut_short_anywhere_come_the_first_operations_and_a_complaint(compressed: bytes) -> None:
     for end in range(1, len(compressed)):
         found, complaint = read(compressed[:end])
-        assert (found, bool(complaint)) == (WHOLE[: len(found)], True)
+        assert found == WHOLE[: len(found)]
+        assert bool(complaint) is True
 
 
 def test_of_a_body_without_its_trailer_come_all_operations(compressed: bytes) -> None:
@@ -76,7 +77,8 @@ def test_a_turned_bit_that_keeps_the_shape_is_found_by_the_checksum() -> None:
     content = bytearray(stored.compress(b"".join(WHOLE)) + stored.flush())
     content[content.index(b"second")] ^= 1
     found, complaint = read(bytes(content))
-    assert (len(found), complaint[:16]) == (3, "CRC check failed")
+    assert len(found) == 3
+    assert complaint[:16] == "CRC check failed"
 
 
 @pytest.mark.parametrize("content", [b"", gzip.compress(b"")])
@@ -90,13 +92,15 @@ def test_what_is_no_gzip_has_no_operation() -> None:
 
 def test_a_body_with_something_behind_it_is_read_to_its_end() -> None:
     found, complaint = read(gzip_of(WHOLE) + b"more")
-    assert (found, complaint) == (WHOLE, "Not a gzipped file (b'mo')")
+    assert found == WHOLE
+    assert complaint == "Not a gzipped file (b'mo')"
 
 
 @pytest.mark.parametrize("foreign", [b'{"create":{}}\n', b"\n\n", b'{"create":{}}\n{"a":1}', b'{"create":{}}\n[1]\n', b"a\nb\n"])
 def test_what_follows_something_else_than_pairs_of_json_lines_is_not_read(foreign: bytes) -> None:
     found, complaint = read(gzip.compress(b"".join(WHOLE) + foreign + b"".join(WHOLE[:1]) * 2))
-    assert (found[:3], complaint) == (WHOLE, "it holds something else than pairs of JSON lines")
+    assert found[:3] == WHOLE
+    assert complaint == "it holds something else than pairs of JSON lines"
 
 
 def test_a_line_longer_than_any_request_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

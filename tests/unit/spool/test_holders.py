@@ -52,7 +52,8 @@ def test_this_process_is_alive() -> None:
 
 def test_a_process_is_named_by_scope_pid_and_start() -> None:
     holder = current_holder()
-    assert (str(holder), holder.pid) == (f"{holder.scope}-{os.getpid()}-{holder.started}", os.getpid())
+    assert str(holder) == f"{holder.scope}-{os.getpid()}-{holder.started}"
+    assert holder.pid == os.getpid()
 
 
 def test_the_start_is_the_one_that_the_system_tells(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,13 +58,17 @@ def test_the_oldest_body_is_leased_first(spool: Spool) -> None:
 def test_a_leased_body_is_not_leased_again(spool: Spool) -> None:
     spool.write([operation("a")])
     spool.lease()
-    assert (spool.lease(), spool.empty, len(held(spool))) == (None, True, 1)
+    assert spool.lease() is None
+    assert spool.empty is True
+    assert len(held(spool)) == 1
 
 
 def test_a_lease_tells_documents_and_age(spool: Spool, clock: Clock) -> None:
     spool.write(operations("a", "b"))
     lease = leased(spool)
-    assert (lease.documents, lease.written_ns < clock.now_ns, lease.damage) == (2, True, None)
+    assert lease.documents == 2
+    assert lease.written_ns < clock.now_ns
+    assert lease.damage is None
 
 
 def test_a_body_that_another_process_takes_first_is_passed_over(root: Path, spool: Spool, clock: Clock) -> None:
@@ -118,7 +122,8 @@ def test_release_gives_the_body_back_in_its_place(spool: Spool) -> None:
         spool.write([operation(name)])
     before = files_in(spool.folder)
     leased(spool).release()
-    assert (files_in(spool.folder), names_of(leased(spool).operations())) == (before, ["a"])
+    assert files_in(spool.folder) == before
+    assert names_of(leased(spool).operations()) == ["a"]
 
 
 def test_replace_leaves_the_rest_in_the_bodys_place(spool: Spool) -> None:
@@ -126,7 +131,9 @@ def test_replace_leaves_the_rest_in_the_bodys_place(spool: Spool) -> None:
         spool.write(operations(f"{name}1", f"{name}2", f"{name}3"))
     leased(spool).replace(operations("a1", "a3"))
     lease = leased(spool)
-    assert (names_of(lease.operations()), lease.documents, names_of(spool.read())[2:4]) == (["a1", "a3"], 2, ["b1", "b2"])
+    assert names_of(lease.operations()) == ["a1", "a3"]
+    assert lease.documents == 2
+    assert names_of(spool.read())[2:4] == ["b1", "b2"]
 
 
 def test_replace_with_nothing_is_done(spool: Spool) -> None:
@@ -142,7 +149,8 @@ def test_a_replacement_that_cannot_be_written_leaves_the_whole_body_held(spool: 
         patched.setattr(os, "write", failing(errno.ENOSPC))
         with pytest.raises(SpoolError, match="the disk is full"):
             lease.replace([operation("b")])
-    assert (names_of(lease.operations()), len(files_in(spool.folder))) == (["a", "b"], 1)
+    assert names_of(lease.operations()) == ["a", "b"]
+    assert len(files_in(spool.folder)) == 1
 
 
 @pytest.mark.parametrize("first", ["done", "release", "replace"])
@@ -153,7 +161,9 @@ def test_a_lease_that_has_ended_does_nothing(spool: Spool, first: str, second: s
     end(lease, first, [operation("b")])
     before = files_in(spool.folder)
     end(lease, second, [operation("b")])
-    assert (files_in(spool.folder), lease.renew(), lease.operations()) == (before, False, [])
+    assert files_in(spool.folder) == before
+    assert lease.renew() is False
+    assert lease.operations() == []
 
 
 @pytest.mark.parametrize("how", ["done", "release", "replace"])
@@ -162,7 +172,9 @@ def test_a_lease_whose_spool_was_removed_by_hand_does_nothing(spool: Spool, root
     lease = leased(spool)
     root.rename(root.with_name("elsewhere"))
     end(lease, how, [operation("a")])
-    assert (lease.operations(), lease.renew(), root.exists()) == ([], False, False)
+    assert lease.operations() == []
+    assert lease.renew() is False
+    assert not root.exists()
 
 
 # Losing a lease.
@@ -172,7 +184,9 @@ def test_a_lease_not_renewed_is_lost_and_its_body_leased_again(spool: Spool, clo
     spool.write([operation("a")])
     lost = leased(spool)
     clock.advance(601)
-    assert (spool.recover().bodies, lost.renew(), names_of(leased(spool).operations())) == (1, False, ["a"])
+    assert spool.recover().bodies == 1
+    assert lost.renew() is False
+    assert names_of(leased(spool).operations()) == ["a"]
 
 
 def test_a_renewed_lease_is_kept(spool: Spool, clock: Clock) -> None:
@@ -181,7 +195,9 @@ def test_a_renewed_lease_is_kept(spool: Spool, clock: Clock) -> None:
     clock.advance(590)
     renewed = lease.renew()
     clock.advance(590)
-    assert (renewed, spool.recover().bodies, lease.renew()) == (True, 0, True)
+    assert renewed is True
+    assert spool.recover().bodies == 0
+    assert lease.renew() is True
 
 
 @pytest.mark.parametrize("how", ["done", "release", "replace"])
@@ -192,7 +208,8 @@ def test_a_lost_lease_does_not_touch_the_body_of_its_next_holder(spool: Spool, c
     spool.recover()
     holder = leased(spool)
     end(lost, how, [operation("b")])
-    assert (names_of(holder.operations()), len(files_in(spool.folder))) == (["a", "b"], 1)
+    assert names_of(holder.operations()) == ["a", "b"]
+    assert len(files_in(spool.folder)) == 1
 
 
 # Damage.
@@ -201,7 +218,8 @@ def test_a_lost_lease_does_not_touch_the_body_of_its_next_holder(spool: Spool, c
 def test_of_a_damaged_body_what_can_be_read_is_returned_and_the_rest_reported(damaged: Spool) -> None:
     lease = leased(damaged)
     found = names_of(lease.operations())
-    assert (found, damage_of(lease).documents) == (["a", "b"], 1)
+    assert found == ["a", "b"]
+    assert damage_of(lease).documents == 1
 
 
 def test_damage_is_a_sentence_that_names_the_file(damaged: Spool) -> None:
@@ -216,7 +234,9 @@ def test_a_damaged_body_that_was_delivered_is_kept_in_damaged(damaged: Spool) ->
     lease = leased(damaged)
     lease.operations()
     lease.done()
-    assert (files_in(damaged.folder), damaged.status().damaged_files, damaged.empty) == ([f"damaged/{file}"], 1, True)
+    assert files_in(damaged.folder) == [f"damaged/{file}"]
+    assert damaged.status().damaged_files == 1
+    assert damaged.empty is True
 
 
 def test_a_damaged_body_that_was_released_is_met_once(damaged: Spool) -> None:
@@ -224,14 +244,17 @@ def test_a_damaged_body_that_was_released_is_met_once(damaged: Spool) -> None:
     lease.operations()
     lease.release()
     again = leased(damaged)
-    assert (names_of(again.operations()), again.damage, damaged.status().damaged_files) == (["a", "b"], None, 1)
+    assert names_of(again.operations()) == ["a", "b"]
+    assert again.damage is None
+    assert damaged.status().damaged_files == 1
 
 
 def test_a_damaged_body_that_was_delivered_in_part_leaves_the_rest(damaged: Spool) -> None:
     lease = leased(damaged)
     lease.operations()
     lease.replace([operation("b")])
-    assert (names_of(damaged.read()), damaged.status().damaged_files) == (["b"], 1)
+    assert names_of(damaged.read()) == ["b"]
+    assert damaged.status().damaged_files == 1
 
 
 @pytest.mark.parametrize("how", ["done", "release", "replace"])
@@ -241,7 +264,8 @@ def test_a_lost_lease_of_a_damaged_body_leaves_it_to_its_next_holder(damaged: Sp
     clock.advance(601)
     damaged.recover()
     end(lost, how, [operation("b")])
-    assert (names_of(leased(damaged).operations()), damaged.status().damaged_files) == (["a", "b"], 0)
+    assert names_of(leased(damaged).operations()) == ["a", "b"]
+    assert damaged.status().damaged_files == 0
 
 
 @pytest.mark.parametrize("how", ["done", "release"])
@@ -253,7 +277,10 @@ def test_a_body_of_which_nothing_can_be_read_never_comes_back(spool: Spool, how:
     lease = leased(spool)
     found = lease.operations()
     end(lease, how, [])
-    assert (found, damage_of(lease).documents, spool.empty, spool.status().damaged_files) == ([], 1, True, 1)
+    assert found == []
+    assert damage_of(lease).documents == 1
+    assert spool.empty is True
+    assert spool.status().damaged_files == 1
 
 
 def test_a_body_with_fewer_documents_than_its_name_says_is_damaged(spool: Spool) -> None:
@@ -279,7 +306,9 @@ def test_a_body_that_may_not_be_opened_is_damaged(spool: Spool, monkeypatch: pyt
         patched.setattr(os, "fstat", foreign_files)
         found = lease.operations()
     lease.release()
-    assert (found, damage_of(lease).reason.endswith("is damaged: no regular file of this user"), spool.empty) == ([], True, True)
+    assert found == []
+    assert damage_of(lease).reason.endswith("is damaged: no regular file of this user")
+    assert spool.empty is True
 
 
 def test_a_body_of_another_user_can_be_leased_though_not_touched(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +329,8 @@ def test_a_process_without_descriptors_takes_no_body_for_damaged(spool: Spool, m
         patched.setattr(os, "open", short_of_descriptors)
         with pytest.raises(SpoolError, match="Too many open files"):
             lease.operations()
-    assert (names_of(lease.operations()), lease.damage) == (["a"], None)
+    assert names_of(lease.operations()) == ["a"]
+    assert lease.damage is None
 
 
 def test_damaged_bodies_are_bounded(root: Path, clock: Clock) -> None:

@@ -21,7 +21,8 @@ def spool_for(root: Path, *endpoints: str) -> Spool:
 
 
 def test_without_endpoints_the_folder_is_local() -> None:
-    assert (destination_folder([]), Destination.of(())) == ("local", LOCAL)
+    assert destination_folder([]) == "local"
+    assert Destination.of(()) == LOCAL
 
 
 def test_a_destinations_folder_is_the_hash_of_its_endpoints() -> None:
@@ -84,7 +85,8 @@ def test_all_destinations_of_a_root_are_known(root: Path) -> None:
 
 
 def test_a_root_that_is_not_there_has_no_destinations(root: Path) -> None:
-    assert (destinations(root), root.exists()) == ([], False)
+    assert destinations(root) == []
+    assert not root.exists()
 
 
 def test_a_folder_without_its_description_is_still_a_destination(root: Path) -> None:
@@ -137,7 +139,8 @@ def test_the_default_is_below_home(home: Path) -> None:
 
 def test_choosing_a_directory_makes_none(tmp_path: Path, home: Path) -> None:
     default_directory({"XDG_STATE_HOME": f"{tmp_path}/state", "HOME": str(home)})
-    assert (list(home.iterdir()), sorted(tmp_path.iterdir())) == ([], [home])
+    assert list(home.iterdir()) == []
+    assert sorted(tmp_path.iterdir()) == [home]
 
 
 def test_a_relative_state_directory_is_ignored(home: Path) -> None:

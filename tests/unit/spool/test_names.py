@@ -33,7 +33,9 @@ def test_two_leases_of_one_process_have_different_names() -> None:
 
 def test_a_new_body_is_named_by_time_pid_and_documents() -> None:
     body = new_body(7, 3)
-    assert (body[:20], body.split("-")[1], entry(body).documents) == (f"{7:020d}", str(os.getpid()), 3)
+    assert body[:20] == f"{7:020d}"
+    assert body.split("-")[1] == str(os.getpid())
+    assert entry(body).documents == 3
 
 
 def test_bodies_of_the_same_moment_have_different_names() -> None:
@@ -60,7 +62,9 @@ def test_a_temporary_file_is_no_body() -> None:
 
 def test_reasons_stand_next_to_their_body_and_are_none() -> None:
     name = reasons_name(BODY)
-    assert (name, entry(name).documents, entry(name).is_body) == ("01795536236662271530-4711-9f86d081884c7d65-512.reasons.ndjson", 0, False)
+    assert name == "01795536236662271530-4711-9f86d081884c7d65-512.reasons.ndjson"
+    assert entry(name).documents == 0
+    assert entry(name).is_body is False
 
 
 @pytest.mark.parametrize(
@@ -81,10 +85,12 @@ def test_reasons_stand_next_to_their_body_and_are_none() -> None:
     ],
 )
 def test_what_is_no_name_of_ours_is_left_alone(name: str) -> None:
-    assert (parse(name), parse_temporary(name)) == (None, None)
+    assert parse(name) is None
+    assert parse_temporary(name) is None
 
 
 def test_the_longest_name_is_one_that_every_file_system_takes() -> None:
     holder = current_holder()._replace(pid=2**31 - 1, started=2**63 - 1)
     longest = f"{10**19}-{2**31 - 1}-{'f' * 16}-{10**9 - 1}.ndjson.gz.{holder}-{'f' * 8}.lease"
-    assert (entry(longest).holder, len(longest) < 255) == (holder, True)
+    assert entry(longest).holder == holder
+    assert len(longest) < 255

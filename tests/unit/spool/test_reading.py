@@ -22,7 +22,8 @@ def written(spool: Spool) -> Spool:
 
 
 def test_nothing_is_read_where_nothing_is(spool: Spool, root: Path) -> None:
-    assert (list(spool.read()), root.exists()) == ([], False)
+    assert list(spool.read()) == []
+    assert not root.exists()
 
 
 def test_all_operations_are_read_oldest_first(spool: Spool) -> None:
@@ -32,7 +33,8 @@ def test_all_operations_are_read_oldest_first(spool: Spool) -> None:
 def test_reading_takes_nothing_away(spool: Spool) -> None:
     before = files_in(written(spool).folder)
     list(spool.read())
-    assert (files_in(spool.folder), names_of(leased(spool).operations())) == (before, ["a1", "a2"])
+    assert files_in(spool.folder) == before
+    assert names_of(leased(spool).operations()) == ["a1", "a2"]
 
 
 def test_leased_bodies_are_read_in_their_place(spool: Spool) -> None:
@@ -88,10 +90,8 @@ def test_what_is_damaged_is_left_out_and_logged(spool: Spool, caplog: pytest.Log
     (spool.folder / damaged).write_bytes(b"no gzip")
     with caplog.at_level(logging.WARNING):
         found = names_of(spool.read())
-    assert (found, caplog.messages) == (
-        ["a1", "a2", "c1", "c2"],
-        [f"A body of the spool is damaged, and what cannot be read of it is left out: {damaged}: Not a gzipped file (b'no')."],
-    )
+    assert found == ["a1", "a2", "c1", "c2"]
+    assert caplog.messages == [f"A body of the spool is damaged, and what cannot be read of it is left out: {damaged}: Not a gzipped file (b'no')."]
 
 
 def test_a_reader_that_stops_early_leaves_no_file_open(spool: Spool) -> None:
@@ -112,4 +112,5 @@ def test_no_body_is_held_in_memory(spool: Spool) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert (total > bodies * documents * size, peak < documents * size // 2) == (True, True)
+    assert total > bodies * documents * size
+    assert peak < documents * size // 2

@@ -33,7 +33,8 @@ def test_a_write_tells_documents_and_whole_blocks(spool: Spool) -> None:
 
 
 def test_nothing_written_makes_no_file_and_no_folder(spool: Spool, root: Path) -> None:
-    assert (spool.write([]), root.exists()) == (Written(0, 0, 0), False)
+    assert spool.write([]) == Written(0, 0, 0)
+    assert not root.exists()
 
 
 def test_bodies_come_back_oldest_first(spool: Spool) -> None:
@@ -49,7 +50,8 @@ def test_what_is_joined_lies_in_one_body_in_the_place_of_the_older(spool: Spool)
     spool.write([operation("a")], join=True)
     spool.write([operation("z")])
     assert spool.write(operations("b", "c"), join=True) == Written(documents=2, bytes=BLOCK, evicted=0)
-    assert (names_of(spool.read()), [leased(spool).documents for _ in range(2)]) == (["a", "b", "c", "z"], [3, 1])
+    assert names_of(spool.read()) == ["a", "b", "c", "z"]
+    assert [leased(spool).documents for _ in range(2)] == [3, 1]
 
 
 def test_nothing_is_joined_to_what_was_written_without_being_asked_to(spool: Spool) -> None:
@@ -93,7 +95,8 @@ def test_where_the_joined_body_cannot_be_written_the_older_one_stays(spool: Spoo
         full.setattr(os, "write", failing(errno.ENOSPC))
         with pytest.raises(SpoolError, match="the disk is full"):
             spool.write([operation("b")], join=True)
-    assert (names_of(spool.read()), spool.status().leased_files) == (["a"], 0)
+    assert names_of(spool.read()) == ["a"]
+    assert spool.status().leased_files == 0
 
 
 def test_nothing_joined_is_nothing_written(spool: Spool) -> None:
@@ -116,18 +119,23 @@ def test_a_child_joins_nothing_to_its_parents_body(spool: Spool) -> None:
 def test_destinations_do_not_share_bodies(root: Path) -> None:
     first, second = (Spool(root, Destination.of([f"https://{host}:9200"]), max_bytes=ROOMY) for host in "ab")
     first.write([operation("for a")])
-    assert (second.lease(), names_of(first.read())) == (None, ["for a"])
+    assert second.lease() is None
+    assert names_of(first.read()) == ["for a"]
 
 
 def test_a_body_written_ahead_is_held(spool: Spool) -> None:
     written, lease = spool.write_ahead(operations("a", "b"))
-    assert (written, lease.documents, spool.empty, spool.lease()) == (Written(2, BLOCK, 0), 2, True, None)
+    assert written == Written(2, BLOCK, 0)
+    assert lease.documents == 2
+    assert spool.empty is True
+    assert spool.lease() is None
 
 
 def test_a_body_written_ahead_and_delivered_is_gone(spool: Spool) -> None:
     _, lease = spool.write_ahead([operation("a")])
     lease.done()
-    assert (files_in(spool.folder), spool.status().files) == ([], 0)
+    assert files_in(spool.folder) == []
+    assert spool.status().files == 0
 
 
 def test_a_body_written_ahead_and_not_delivered_waits(spool: Spool) -> None:
@@ -139,7 +147,9 @@ def test_a_body_written_ahead_and_not_delivered_waits(spool: Spool) -> None:
 def test_nothing_written_ahead_is_a_lease_on_nothing(spool: Spool, root: Path) -> None:
     written, lease = spool.write_ahead([])
     lease.release()
-    assert (written, lease.operations(), root.exists()) == (Written(0, 0, 0), [], False)
+    assert written == Written(0, 0, 0)
+    assert lease.operations() == []
+    assert not root.exists()
 
 
 # Empty or not.
@@ -150,19 +160,26 @@ def test_a_spool_is_empty_before_its_first_write_and_after_its_last_delivery(spo
     spool.write([operation("a")])
     between = spool.empty
     leased(spool).done()
-    assert (before, between, spool.empty) == (True, False, True)
+    assert before is True
+    assert between is False
+    assert spool.empty is True
 
 
 def test_rejected_documents_and_reasons_do_not_wait(spool: Spool) -> None:
     spool.reject([(operation("a"), "refused")])
-    assert (spool.empty, spool.lease(), list(spool.read())) == (True, None, [])
+    assert spool.empty is True
+    assert spool.lease() is None
+    assert list(spool.read()) == []
 
 
 def test_rejected_documents_that_a_human_moves_back_wait_again(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
     spool.reject([(operation("a"), "refused")])
     for file in files_in(spool.folder):
         (spool.folder / file).rename(spool.folder / file.removeprefix("rejected/"))
-    assert (names_of(spool.read()), names_of(leased(spool).operations()), spool.lease(), spool.status().files) == (["a"], ["a"], None, 1)
+    assert names_of(spool.read()) == ["a"]
+    assert names_of(leased(spool).operations()) == ["a"]
+    assert spool.lease() is None
+    assert spool.status().files == 1
     assert caplog.messages == []  # their reasons are not taken for a body
 
 
@@ -170,7 +187,8 @@ def test_foreign_files_do_not_wait(spool: Spool) -> None:
     spool.write([operation("a")])
     (spool.folder / "notes.txt").write_text("mine")
     leased(spool).done()
-    assert (spool.empty, files_in(spool.folder)) == (True, ["notes.txt"])
+    assert spool.empty is True
+    assert files_in(spool.folder) == ["notes.txt"]
 
 
 # The cap.
@@ -179,14 +197,16 @@ def test_foreign_files_do_not_wait(spool: Spool) -> None:
 def test_the_oldest_bodies_make_room(root: Path, clock: Clock) -> None:
     spool = Spool(root, max_bytes=3 * BLOCK, clock=clock)
     written = [spool.write(operations(f"{name}1", f"{name}2")) for name in "abcde"]
-    assert ([each.evicted for each in written], names_of(spool.read())) == ([0, 0, 0, 2, 2], ["c1", "c2", "d1", "d2", "e1", "e2"])
+    assert [each.evicted for each in written] == [0, 0, 0, 2, 2]
+    assert names_of(spool.read()) == ["c1", "c2", "d1", "d2", "e1", "e2"]
 
 
 def test_evicted_documents_are_counted(root: Path, clock: Clock) -> None:
     spool = Spool(root, max_bytes=BLOCK, clock=clock)
     for names in ("abc", "de", "f"):
         spool.write(operations(*names))
-    assert (spool.evicted_documents, spool.status().evicted_documents) == (5, 5)
+    assert spool.evicted_documents == 5
+    assert spool.status().evicted_documents == 5
 
 
 def test_evicted_documents_are_counted_even_when_the_write_fails(root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +223,9 @@ def test_evicted_documents_are_told_once(root: Path, clock: Clock) -> None:
     spool = Spool(root, max_bytes=BLOCK, clock=clock)
     for name in "abc":
         spool.write([operation(name)])
-    assert (spool.newly_evicted(), spool.newly_evicted(), spool.evicted_documents) == (2, 0, 2)
+    assert spool.newly_evicted() == 2
+    assert spool.newly_evicted() == 0
+    assert spool.evicted_documents == 2
 
 
 def test_leased_bodies_are_not_evicted(root: Path, clock: Clock) -> None:
@@ -212,7 +234,8 @@ def test_leased_bodies_are_not_evicted(root: Path, clock: Clock) -> None:
     lease = leased(spool)
     for name in "bcd":
         spool.write([operation(name)])
-    assert (names_of(lease.operations()), names_of(spool.read())) == (["a"], ["a", "d"])
+    assert names_of(lease.operations()) == ["a"]
+    assert names_of(spool.read()) == ["a", "d"]
 
 
 def test_a_spool_full_of_leased_bodies_refuses(root: Path, clock: Clock) -> None:
@@ -233,7 +256,8 @@ def test_nothing_is_evicted_for_a_body_that_finds_no_room_all_the_same(root: Pat
     spool.write([operation("a")])
     with pytest.raises(SpoolError, match="is full, and what is being delivered takes"):
         spool.write([incompressible(2 * BLOCK + 1)])
-    assert (spool.evicted_documents, spool.status().documents) == (0, 2)
+    assert spool.evicted_documents == 0
+    assert spool.status().documents == 2
 
 
 def test_a_spool_that_refused_writes_again_when_there_is_room(root: Path, clock: Clock) -> None:
@@ -290,7 +314,9 @@ def test_what_other_processes_wrote_is_seen_after_32_writes(root: Path, clock: C
     for number in range(39):
         theirs.write([operation(number)])
     evicted = [ours.write([operation(number)]).evicted for number in range(33)]
-    assert (sum(evicted[:-1]), evicted[-1] > 0, ours.status().bytes <= 40 * BLOCK) == (0, True, True)
+    assert sum(evicted[:-1]) == 0
+    assert evicted[-1] > 0
+    assert ours.status().bytes <= 40 * BLOCK
 
 
 def test_more_files_than_are_remembered_at_once_are_evicted(root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +324,8 @@ def test_more_files_than_are_remembered_at_once_are_evicted(root: Path, clock: C
     before, after = Spool(root, max_bytes=ROOMY, clock=clock), Spool(root, max_bytes=BLOCK, clock=clock)
     for number in range(7):
         before.write([operation(number)])
-    assert (after.write([operation("last")]).evicted, names_of(after.read())) == (7, ["last"])
+    assert after.write([operation("last")]).evicted == 7
+    assert names_of(after.read()) == ["last"]
 
 
 def test_a_body_that_another_process_takes_while_room_is_made_is_not_counted(root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +340,8 @@ def test_a_body_that_another_process_takes_while_room_is_made_is_not_counted(roo
         return found
 
     monkeypatch.setattr(space, "_survey", slow_survey)
-    assert (spool.write([operation("c")]).evicted, names_of(spool.read())) == (1, ["a", "c"])
+    assert spool.write([operation("c")]).evicted == 1
+    assert names_of(spool.read()) == ["a", "c"]
 
 
 def test_room_that_another_process_makes_meanwhile_is_not_made_again(root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,21 +357,24 @@ def test_room_that_another_process_makes_meanwhile_is_not_made_again(root: Path,
         return found
 
     monkeypatch.setattr(space, "_survey", slow_survey)
-    assert (spool.write([operation("c")]).evicted, names_of(spool.read())) == (0, ["b", "c"])
+    assert spool.write([operation("c")]).evicted == 0
+    assert names_of(spool.read()) == ["b", "c"]
 
 
 def test_files_of_others_do_not_count(root: Path, clock: Clock) -> None:
     spool = Spool(root, max_bytes=2 * BLOCK, clock=clock)
     spool.write([operation("a")])
     (spool.folder / "notes.txt").write_bytes(bytes(10 * BLOCK))
-    assert (spool.write([operation("b")]).evicted, spool.status().bytes) == (0, 2 * BLOCK)
+    assert spool.write([operation("b")]).evicted == 0
+    assert spool.status().bytes == 2 * BLOCK
 
 
 def test_a_half_written_file_of_another_process_counts(root: Path, clock: Clock) -> None:
     before, spool = (Spool(root, max_bytes=2 * BLOCK, clock=clock) for _ in range(2))
     before.write([operation("a")])
     (spool.folder / "x.5f70bf18-1-1-d2c3b4a5.tmp").write_bytes(bytes(BLOCK))
-    assert (spool.write([operation("b")]).evicted, spool.status().bytes) == (1, 2 * BLOCK)
+    assert spool.write([operation("b")]).evicted == 1
+    assert spool.status().bytes == 2 * BLOCK
 
 
 def test_a_file_that_vanishes_while_it_is_measured_takes_no_space(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:

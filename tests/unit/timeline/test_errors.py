@@ -27,7 +27,9 @@ def told(*documents: Stored) -> list[tuple[str, str, int]]:
 def test_exceptions_of_one_type_and_place_are_a_group() -> None:
     stack = STACK.replace("'lamp'", "'sofa'").replace("line 7", "line 8")
     (group,) = groups(raised("KeyError", "'lamp'", 1, trace_id=A), raised("KeyError", "'sofa'", 2, trace_id=B, stack=stack))
-    assert (group.count, group.message, str(group.place)) == (2, "'sofa'", "shop/cart.py:8 in total")
+    assert group.count == 2
+    assert group.message == "'sofa'"
+    assert str(group.place) == "shop/cart.py:8 in total"
 
 
 def test_an_exception_that_passes_through_spans_and_into_the_log_counts_once() -> None:
@@ -37,7 +39,9 @@ def test_an_exception_that_passes_through_spans_and_into_the_log_counts_once() -
         log("failed", 3, trace_id=A, attributes={"exception.type": "KeyError", "exception.message": "lamp", "exception.stacktrace": STACK}),
     ]
     (group,) = groups(*documents)
-    assert (group.count, group.services, group.type) == (1, ("pricing",), "KeyError")
+    assert group.count == 1
+    assert group.services == ("pricing",)
+    assert group.type == "KeyError"
 
 
 def test_without_a_trace_each_document_is_an_exception_of_its_own() -> None:
@@ -69,7 +73,8 @@ def test_a_group_tells_sessions_and_an_example_with_a_replay() -> None:
         raised("E", "x", 3, trace_id=C, stack="", attributes={"session.id": "opaque"}),
     ]
     (group,) = groups(*documents)
-    assert (group.sessions, group.example.session_id) == (("opaque", "7"), "7")
+    assert group.sessions == ("opaque", "7")
+    assert group.example.session_id == "7"
 
 
 def test_without_a_replay_the_latest_is_the_example() -> None:

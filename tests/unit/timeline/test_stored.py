@@ -69,7 +69,8 @@ def test_an_id_is_text_or_a_whole_number(value: object, expected: str) -> None:
 
 def test_a_session_is_selected_by_its_attribute() -> None:
     chosen = Selection(session_id=SESSION)
-    assert (chosen.fields, chosen.named) == ({"attributes.session.id": SESSION}, f"session {SESSION}")
+    assert chosen.fields == {"attributes.session.id": SESSION}
+    assert chosen.named == f"session {SESSION}"
     nested = {"attributes": {"session": {"id": SESSION}}}
     number = {"attributes": {"session.id": int(SESSION)}}
     assert [chosen.holds(source) for source in (span("a").source, nested, number, {"attributes": {"session.id": "1"}}, {})] == [
@@ -83,7 +84,8 @@ def test_a_session_is_selected_by_its_attribute() -> None:
 
 def test_a_trace_is_selected_by_its_id() -> None:
     chosen = Selection(trace_id=TRACE)
-    assert (chosen.fields, chosen.named) == ({"trace_id": TRACE}, f"trace {TRACE}")
+    assert chosen.fields == {"trace_id": TRACE}
+    assert chosen.named == f"trace {TRACE}"
     assert [chosen.holds(source) for source in (span("a").source, {"trace_id": "0"}, {"trace_id": [TRACE]})] == [True, False, False]
 
 
