@@ -61,7 +61,7 @@ def admitted(given_attributes: dict[str, Any], session_id: str | None = None) ->
 def checked(operations: Sequence[bytes], failures: Sequence[str], session_id: str | None) -> list[Document]:
     documents = [read(operation) for operation in operations]
     assert list(failures) == []
-    assert {document.source["attributes"].get("session.id") for document in documents} == {session_id}
+    assert {document.source.get("attributes", {}).get("session.id") for document in documents} == {session_id}
     assert all(0 < len(document.id.encode()) <= 512 for document in documents)
     return documents
 

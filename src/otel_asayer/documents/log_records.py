@@ -59,6 +59,8 @@ class LogRecordDocuments:
         _add_optional(document, log_record)
         if record.dropped_attributes:
             document["dropped_attributes_count"] = record.dropped_attributes
+        if not attributes:  # as the Collector does; of spans, it writes empty ones
+            del document["attributes"]
         document_id = self._random_id()
         batch.operations.append(streams.logs.operation(document_id, document))
 

@@ -58,7 +58,7 @@ def salvage(operation: bytes, reason: str) -> bytes | None:
     """
     header, line_break, line = operation.partition(b"\n")
     document = _parsed(line)
-    attributes = document.get("attributes")
+    attributes = document.setdefault("attributes", {})  # a log record without any has a body that may be refused
     if not isinstance(attributes, dict) or _is_beyond_help(reason):
         return None
     fields = list(_fields(document, attributes))

@@ -162,8 +162,9 @@ def _link(link: Link) -> dict[str, Any]:
     document: dict[str, Any] = {
         "trace_id": hex_trace_id(link.context.trace_id),
         "span_id": hex_span_id(link.context.span_id),
-        "attributes": copied(link.attributes),
     }
+    if attributes := copied(link.attributes):
+        document["attributes"] = attributes
     if link.context.trace_state:
         document["trace_state"] = link.context.trace_state.to_header()
     if link.dropped_attributes:

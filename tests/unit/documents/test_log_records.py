@@ -47,10 +47,13 @@ def test_what_a_record_does_not_have_is_left_out() -> None:
         "@timestamp": "1795536236662.000005",
         "observed_timestamp": "1795536236662.000005",
         "data_stream": {"type": "logs", "dataset": "generic.otel", "namespace": "default"},
-        "attributes": {},
         "resource": {"schema_url": RESOURCE.schema_url, "attributes": {"service.name": "shop", "service.version": "4.2.0"}},
         "scope": {},
     }
+
+
+def test_attributes_that_only_route_a_record_leave_no_empty_map() -> None:
+    assert "attributes" not in source(attributes={"data_stream.namespace": "eu-1"})
 
 
 def test_a_record_of_a_trace_names_it() -> None:

@@ -178,6 +178,13 @@ def test_a_document_without_anything_to_put_aside_has_no_salvage(document: Any) 
     assert salvage(operation(document), NO_NAME) is None
 
 
+def test_of_a_log_record_without_attributes_the_body_is_put_aside() -> None:
+    assert salvaged({"body": {"structured": {"a": [1, "two"]}}}, of("body.structured.a")) == {
+        "body": {},
+        "attributes": {UNMAPPED: {"body.structured": {"a": [1, "two"]}}},
+    }
+
+
 @pytest.mark.parametrize("text", [b"", HEADER, HEADER + b"{broken\n", HEADER + b'{"attributes":{"a":NaN}}\n'])
 def test_what_is_no_operation_has_no_salvage(text: bytes) -> None:
     assert salvage(text, NO_NAME) is None

@@ -87,6 +87,10 @@ def test_a_span_without_attributes_has_an_empty_map() -> None:
     assert made(attributes=None)["attributes"] == {}
 
 
+def test_a_link_without_attributes_has_no_map_of_them() -> None:
+    assert made(links=[Link(CONTEXT)])["links"] == [{"trace_id": f"{TRACE_ID:032x}", "span_id": "0000000000000001"}]
+
+
 def test_a_link_counts_what_it_dropped() -> None:
     recording = Recording(limits=SpanLimits(max_link_attributes=1))
     recording.tracer.start_span("x", links=[Link(CONTEXT, {"a": 1, "b": 2})], start_time=START).end(START)
