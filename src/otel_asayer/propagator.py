@@ -24,7 +24,6 @@ import logging
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_plus
 
 from opentelemetry import baggage
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -33,8 +32,10 @@ from opentelemetry.propagators.textmap import TextMapPropagator, default_getter,
 from opentelemetry.trace import SpanKind, get_current_span
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID
+from otel_asayer.baggage_header import MAX_BYTES, is_too_large, read_baggage, without_session
 from otel_asayer.config import Config, attribute_length_limit, environment_config
 from otel_asayer.context import remove_session_id, set_session_id
+from otel_asayer.notices import unsaid
 from otel_asayer.session_id import SessionId, parse_session_id
 from otel_asayer.targets import host_of
 
@@ -54,7 +55,8 @@ _BAGGAGE: Final = "baggage"
 _COOKIE: Final = "cookie"
 _SEC_FETCH_MODE: Final = "sec-fetch-mode"
 _SESSION_ENTRY: Final = f"{BAGGAGE_SESSION_ID}="
-_MAX_BAGGAGE_BYTES: Final = 8192  # W3C Baggage, section 3.3.2
+_TOO_LARGE: Final = f"A request's baggage was ignored, for it has more than the {MAX_BYTES} bytes that W3C Baggage admits; this is said once."
+_REFUSED: Final = "Entries of a request's baggage were ignored, for W3C Baggage does not admit them; this is said once."
 
 _CALLS: Final = (SpanKind.CLIENT, SpanKind.PRODUCER)
 _URLS: Final = ("http.url", "url.full")  # the first is what instrumentations write unless told otherwise; where both are, they are equal
@@ -193,11 +195,15 @@ class AsayerPropagator(TextMapPropagator):
     def _merge_baggage(self, headers: Sequence[str], context: Context) -> tuple[Context, Sequence[str]]:
         """Return `context` with all of the baggage but the session, and what stood for the session. As in the W3C propagator, one header counts."""
         header = next(iter(headers), "")
-        if len(header) > _MAX_BAGGAGE_BYTES:  # the W3C propagator refuses it too, but logs all of it
-            _logger.debug("Baggage of %d bytes is ignored: W3C Baggage admits %d.", len(header), _MAX_BAGGAGE_BYTES)
+        if is_too_large(header):
+            _warn(_TOO_LARGE)
             return context, ()
-        values, others = _split_baggage(header)
-        return self._w3c.extract({_BAGGAGE: others}, context) if others else context, values
+        incoming = read_baggage(header)
+        if incoming.refused:
+            _warn(_REFUSED)
+        for name, value in incoming.entries:
+            context = baggage.set_baggage(name, value, context)
+        return context, incoming.sessions
 
     def _settled(self, context: Context) -> Context:
         """`context` with a session id or none: a propagator `baggage` before this one, or the application, may have put anything there."""
@@ -232,6 +238,12 @@ def _report(action: str, error: Exception) -> None:
     _logger.debug("Could not %s a carrier: %s", action, type(error).__name__)
 
 
+def _warn(sentence: str) -> None:
+    """Log what is wrong with what strangers send, without a word of theirs, and once: they choose how often they send it."""
+    for new in unsaid((sentence,)):
+        _logger.warning(new)
+
+
 @lru_cache(maxsize=64)
 def _class_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
@@ -246,19 +258,6 @@ def _texts(values: Any) -> Sequence[str]:
     if isinstance(values, (str, bytes)):
         values = (values,)
     return [value.decode("latin-1") if isinstance(value, bytes) else value for value in values if isinstance(value, (str, bytes))]
-
-
-def _split_baggage(header: str) -> tuple[Sequence[str], str]:
-    """The values of the entry `session.id`, and the header without it."""
-    values = []
-    others = []
-    for entry in header.split(","):
-        key, _, value = entry.partition("=")
-        if unquote_plus(key).strip() == BAGGAGE_SESSION_ID:
-            values.append(unquote_plus(value.partition(";")[0]).strip())
-        else:
-            others.append(entry)
-    return values, ",".join(others)
 
 
 def _destination(span: Span, length_limit: int) -> str | None:
@@ -331,7 +330,7 @@ def _withdraw(carrier: CarrierT, session_id: SessionId | None) -> None:
     key = _spelling(carrier, _BAGGAGE)
     header = None if key is None else carrier[key]
     if isinstance(header, str) and BAGGAGE_SESSION_ID in header:
-        _, others = _split_baggage(header)
+        others = without_session(header)
         del carrier[key]
         if others:
             carrier[key] = others

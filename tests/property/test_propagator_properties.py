@@ -127,6 +127,12 @@ def test_baggage_leaves_as_the_w3c_propagator_writes_it(session_id: str, entries
     assert injected(context) == expected | {"x-session-id": session_id}
 
 
+@given(st.text(' \t,;=%+2aZ~!"(é\x7f', max_size=60))
+def test_baggage_arrives_as_the_w3c_propagator_reads_it(header: str) -> None:
+    expected = baggage.get_all(W3CBaggagePropagator().extract({"baggage": header}, Context()))
+    assert baggage.get_all(PLAIN.extract({"baggage": header}, Context())) == expected
+
+
 @given(session_ids)
 def test_what_leaves_arrives_as_the_same_session(session_id: str) -> None:
     passed = injected(PLAIN.extract({"x-session-id": session_id}, Context()))

@@ -190,6 +190,28 @@ class TestIncomingBaggage:
     def test_too_much_of_it_is_refused(self) -> None:
         assert extracted({"baggage": f"session.id=17,tenant={'7' * 8192}"}) == {}
 
+    @pytest.mark.parametrize(("value", "expected"), [("7" * 8171, "17"), ("7" * 8172, None), ("é" * 4085, "17"), ("é" * 4086, None)])
+    def test_no_more_than_8192_bytes_of_it_are_read(self, value: str, expected: str | None) -> None:
+        assert session_of({"baggage": f"session.id=17,tenant={value}"}) == expected
+
+    def test_too_much_of_it_is_said_once_as_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+        for _ in range(2):
+            extracted({"baggage": f"tenant={'7' * 8192}"})
+        assert [(record.levelname, record.message) for record in caplog.records] == [
+            ("WARNING", "A request's baggage was ignored, for it has more than the 8192 bytes that W3C Baggage admits; this is said once.")
+        ]
+
+    def test_entries_that_are_none_are_said_once_without_a_word_of_theirs(self, caplog: pytest.LogCaptureFixture) -> None:
+        for entry in ("s3cret", "s3cret\x1b[2J=1", 's3cret="1"', "s3crét=1", f"s3cret={'1' * 4096}"):
+            extracted({"baggage": entry})
+        assert [record.message for record in caplog.records] == [
+            "Entries of a request's baggage were ignored, for W3C Baggage does not admit them; this is said once."
+        ]
+
+    def test_no_name_that_arrived_is_logged_when_it_leaves(self, caplog: pytest.LogCaptureFixture) -> None:
+        injected(context=PLAIN.extract({"baggage": f"s3cret{'!' * 2000}=1"}, Context()))
+        assert "s3cret" not in caplog.text
+
     def test_a_secret_in_its_session_is_not_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         extracted({"baggage": 'session.id="s3cret"'})
