@@ -25,7 +25,7 @@ records.
 
 OTEL_ASAYER_PROPAGATION_TARGETS = "OTEL_ASAYER_PROPAGATION_TARGETS"
 """Hosts that may learn the session id, comma-separated: names, `*.suffix`, CIDR blocks, `internal` (loopback, private addresses, single-label names,
-`.internal`, `.local`, `.svc`, `.cluster.local`) or `*`. A bad value closes: no host may.
+`.internal`, `.local`, `.svc`, `.cluster.local`; never a cloud's metadata service) or `*`. A bad value closes: no host may.
 """
 
 OTEL_ASAYER_PROPAGATE_TO_UNKNOWN = "OTEL_ASAYER_PROPAGATE_TO_UNKNOWN"

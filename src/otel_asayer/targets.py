@@ -3,8 +3,10 @@
 A target is a host name, `*.suffix` (the domain's own name excluded), an address or CIDR block, `internal`, or `*`.
 
 Everything doubtful is no target, because parsers differ and the one that sends the request is not this one: a URL with a backslash or with
-characters outside of ASCII, a host whose last label is a number (`2130706433`, `0x7f.1`: other spellings of addresses). The link-local
-range holds clouds' metadata services and is not `internal`.
+characters outside of ASCII, a host whose last label is a number (`2130706433`, `0x7f.1`: other spellings of addresses).
+
+Clouds' metadata services are not `internal`, whatever they are called: they have an owner of their own, and hand out credentials. Most live in
+the link-local range, which is not `internal` as a whole. A single label with a dot at its end is a name of the public root, not of this network.
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["INTERNAL", "Targets", "host_of"]
 
@@ -22,6 +27,10 @@ _INTERNAL_SUFFIXES: Final = (".internal", ".local", ".svc", ".cluster.local", ".
 _INTERNAL_NETWORKS: Final = tuple(
     map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")),
 )
+_METADATA_NAMES: Final = ("metadata.google.internal", "instance-data.ec2.internal", "metadata", "instance-data")
+"""Names of metadata services that would count as `internal`; the last two as GCE and EC2 complete them by themselves."""
+_METADATA_NETWORKS: Final = tuple(map(ip_network, ("fd00:ec2::/32", "fd20:ce::/32", "fd00:42::42/128", "fd00:a9fe:a9fe::1/128")))
+"""What AWS and Google keep for their own services, and the addresses of Scaleway's and Linode's."""
 _HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _NUMERIC_LABEL: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _SCHEME: Final = r"[a-zA-Z][a-zA-Z0-9+.-]*://"
@@ -95,15 +104,28 @@ class Targets:
             return True
         if not host.isascii():  # folding to lower case makes ASCII of some other letters
             return False
-        host = host.lower().rstrip(".")
-        address = _address(host)
+        host = host.lower()
+        name = host.rstrip(".")
+        address = _address(name)
         if address is not None:
-            return any(address in network for network in self.networks) or (
-                self.internal and any(address in network for network in _INTERNAL_NETWORKS)
-            )
-        return _is_name(host) and (
-            host in self.names or host.endswith(self.suffixes) or (self.internal and ("." not in host or host.endswith(_INTERNAL_SUFFIXES)))
+            return _within(address, self.networks) or (self.internal and _is_internal_address(address))
+        return _is_name(name) and (
+            name in self.names or name.endswith(self.suffixes) or (self.internal and _is_internal_name(name, is_absolute=host != name))
         )
+
+
+def _within(address: IPv4Address | IPv6Address, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _is_internal_address(address: IPv4Address | IPv6Address) -> bool:
+    return _within(address, _INTERNAL_NETWORKS) and not _within(address, _METADATA_NETWORKS)
+
+
+def _is_internal_name(name: str, *, is_absolute: bool) -> bool:
+    if name in _METADATA_NAMES:
+        return False
+    return name.endswith(_INTERNAL_SUFFIXES) or ("." not in name and not is_absolute)
 
 
 def _is_name(text: str) -> bool:

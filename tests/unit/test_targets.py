@@ -15,7 +15,7 @@ def test_loopback_private_addresses_and_single_labels_are_internal(host: str) ->
     assert INTERNAL.allow(host)
 
 
-@pytest.mark.parametrize("host", ["metadata.google.internal", "printer.local", "cart.shop.svc", "cart.shop.svc.cluster.local", "app.localhost"])
+@pytest.mark.parametrize("host", ["billing.corp.internal", "printer.local", "cart.shop.svc", "cart.shop.svc.cluster.local", "app.localhost"])
 def test_the_suffixes_of_private_networks_are_internal(host: str) -> None:
     assert INTERNAL.allow(host)
 
@@ -27,15 +27,53 @@ def test_the_internet_is_not_internal(host: str) -> None:
     assert not INTERNAL.allow(host)
 
 
-def test_the_metadata_service_of_clouds_is_not_internal() -> None:
-    assert not INTERNAL.allow("169.254.169.254")
+METADATA_SERVICES = [
+    "169.254.169.254",
+    "169.254.170.2",
+    "100.100.100.200",
+    "192.0.0.192",
+    "metadata.google.internal",
+    "METADATA.google.internal.",
+    "metadata",
+    "instance-data",
+    "instance-data.ec2.internal",
+    "fd00:ec2::254",
+    "[fd00:ec2::254]",
+    "fd00:0ec2:0::23",
+    "fd20:ce::254",
+    "fd00:42::42",
+    "fd00:a9fe:a9fe::1",
+    "::ffff:169.254.169.254",
+    "fe80::a9fe:a9fe",
+]
+
+
+@pytest.mark.parametrize("host", METADATA_SERVICES)
+def test_the_metadata_service_of_a_cloud_is_not_internal(host: str) -> None:
+    assert not INTERNAL.allow(host)
+
+
+@pytest.mark.parametrize(
+    ("target", "host"), [("metadata.google.internal", "metadata.google.internal."), ("fd00:ec2::/32", "fd00:ec2::254"), ("metadata", "metadata")]
+)
+def test_who_names_a_metadata_service_has_it_as_a_target(target: str, host: str) -> None:
+    assert Targets.parse(target).allow(host)
+
+
+@pytest.mark.parametrize("host", ["cart.", "ai.", "localhost."])
+def test_a_single_label_of_the_public_root_is_not_internal(host: str) -> None:
+    assert not INTERNAL.allow(host)
+
+
+def test_a_single_label_that_is_named_is_a_target_with_its_dot_too() -> None:
+    assert Targets.parse("cart").allow("cart.")
 
 
 def test_the_unspecified_address_is_not_internal() -> None:
     assert not INTERNAL.allow("0.0.0.0")
 
 
-@pytest.mark.parametrize("host", ["::ffff:10.0.0.1", "[::1]", "CART", "cart.", "Cart.Shop.SVC."])
+@pytest.mark.parametrize("host", ["::ffff:10.0.0.1", "[::1]", "CART", "Cart.Shop.SVC."])
 def test_other_spellings_of_internal_hosts_are_known(host: str) -> None:
     assert INTERNAL.allow(host)
 
