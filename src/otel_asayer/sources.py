@@ -95,8 +95,8 @@ class LocalSource:
 
     def _read(self, markers: Sequence[bytes], wanted: Callable[[Stored], bool]) -> Iterator[Stored]:
         """Yield what is wanted of the operations that hold one of `markers`: only those are parsed."""
-        for operation in self.spool.read():
-            if any(marker in operation for marker in markers) and (stored := _stored(operation)) is not None and wanted(stored):
+        for number, operation in enumerate(self.spool.read()):
+            if any(marker in operation for marker in markers) and (stored := _stored(operation, number)) is not None and wanted(stored):
                 yield stored
 
 
@@ -108,13 +108,13 @@ def _is_exception(stored: Stored) -> bool:
     return EXCEPTION_TYPE in flat(stored.source.get("attributes"))
 
 
-def _stored(operation: bytes) -> Stored | None:
+def _stored(operation: bytes, number: int) -> Stored | None:
     """The document of an operation, unless it is a replay record, which repeats what others tell."""
     header, _, source = operation.partition(b"\n")
     action = orjson.loads(header)["create"]
     if not action["_index"].startswith(("traces-", "logs-")):
         return None
-    return Stored(action["_index"], action["_id"], orjson.loads(source))
+    return Stored(action["_index"], action["_id"], orjson.loads(source), number)
 
 
 def nothing_stored(config: Config, selection: Selection, place: str) -> str:

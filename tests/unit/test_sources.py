@@ -74,6 +74,12 @@ def test_either_a_session_or_a_trace_is_read_from_the_local_store(tmp_path: Path
         assert list(source.documents(Selection(session_id=SESSION, trace_id=TRACE))) == [of_session, of_trace]
 
 
+def test_documents_of_the_local_store_tell_the_order_of_their_arrival(tmp_path: Path) -> None:
+    Spool(tmp_path, max_bytes=2**30).write([operation(log(text)) for text in ("c", "a", "b")])
+    found = LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).documents(Selection(session_id=SESSION))
+    assert [stored.sequence for stored in found] == [0, 1, 2]
+
+
 def test_the_latest_exceptions_of_the_local_store_come_first(tmp_path: Path) -> None:
     failed = [raised("E", f"{number}", number) for number in (1, 3, 2)]
     Spool(tmp_path, max_bytes=2**30).write([*map(operation, failed), operation(log("no exception.type"))])

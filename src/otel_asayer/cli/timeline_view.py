@@ -47,7 +47,7 @@ def _facts(timeline: Timeline) -> list[str]:
         counted(counts[Kind.REQUEST], "request"),
         counted(spans, "span"),
         counted(counts[Kind.LOG], "log record"),
-        counted(counts[Kind.EXCEPTION], "exception"),
+        counted(timeline.exceptions, "exception"),
     ]
 
 

@@ -136,7 +136,7 @@ class Search:
         # In milliseconds everywhere: indices of two mappings would else continue at different numbers, and nanoseconds end in the year 2262,
         # where one document of another writer, with a later time, would make the whole search fail.
         time = {"@timestamp": {"order": order, "unmapped_type": "date", "numeric_type": "date"}}
-        body: dict[str, Any] = {**asked, "size": _PAGE, "sort": [time, "_shard_doc"], "track_total_hits": False}
+        body: dict[str, Any] = {**asked, "size": _PAGE, "sort": [time, "_shard_doc"], "track_total_hits": False, "seq_no_primary_term": True}
         while True:
             answer = self._api.expect("POST", _SEARCH, {**body, "pit": {"id": pit, "keep_alive": _KEEP_ALIVE}}, doing=self._doing)
             hits = answer["hits"]["hits"]
@@ -157,7 +157,8 @@ def _since(since_ns: int) -> list[dict[str, Any]]:
 
 
 def _stored(hit: Mapping[str, Any]) -> Stored:
-    return Stored(hit["_index"], hit["_id"], hit.get("_source", {}))
+    number = hit.get("_seq_no")
+    return Stored(hit["_index"], hit["_id"], hit.get("_source", {}), number if isinstance(number, int) else 0)
 
 
 def _deleted(items: Sequence[Mapping[str, Any]]) -> int:

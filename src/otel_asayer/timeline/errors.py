@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.timeline.moments import Moment
 
-__all__ = ["ErrorGroup", "Place", "group_errors", "place_of"]
+__all__ = ["ErrorGroup", "Place", "distinct_exceptions", "group_errors", "place_of"]
 
 _FRAME: Final = re.compile(r'^ *File "(?P<file>[^"\n]+)", line (?P<line>[0-9]{1,9}), in (?P<function>[^\n]+)$', re.MULTILINE)
 _LIBRARY: Final = re.compile(r"[/\\](?:site-packages|dist-packages|lib[/\\]python[0-9.]+)[/\\]|^<frozen ")
@@ -76,18 +76,22 @@ class ErrorGroup:
 
 def group_errors(moments: Iterable[Moment]) -> list[ErrorGroup]:
     """Return the exceptions among `moments` in groups, the largest first, and of two of one size that which happened last."""
-    once: dict[tuple[str, ...], Moment] = {}
-    for moment in sorted(moments, key=lambda moment: moment.time_ns):
-        attributes = moment.attributes
-        if EXCEPTION_TYPE in attributes:
-            # The first of them was raised where it happened; those after it only passed.
-            once.setdefault((moment.trace_id or moment.document.id, exception_type_name(attributes), exception_message(attributes)), moment)
     groups: dict[tuple[str, str, str], list[Moment]] = {}
-    for moment in reversed(once.values()):
+    for moment in reversed(distinct_exceptions(moments)):
         place = place_of(moment.stack)
         groups.setdefault((exception_type_name(moment.attributes), place.file, place.function), []).append(moment)
     found = [_group(key[0], members) for key, members in groups.items()]
     return sorted(found, key=lambda group: (-group.count, -group.moments[0].time_ns))
+
+
+def distinct_exceptions(moments: Iterable[Moment]) -> list[Moment]:
+    """Return the moments at which exceptions were raised, the first one first; those after it of the same trace, type and message only passed."""
+    once: dict[tuple[str, ...], Moment] = {}
+    for moment in sorted(moments, key=lambda moment: moment.time_ns):
+        attributes = moment.attributes
+        if EXCEPTION_TYPE in attributes:
+            once.setdefault((moment.trace_id or moment.document.id, exception_type_name(attributes), exception_message(attributes)), moment)
+    return list(once.values())
 
 
 def place_of(stack: str) -> Place:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,11 +24,12 @@ _LAST_NS: Final = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document: its data stream or index, its `_id` and its `_source`."""
+    """A document: its data stream or index, its `_id`, its `_source`, and its place in the order in which its store took it."""
 
     index: str
     id: str
     source: Mapping[str, Any]
+    sequence: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.replay import ReplayLink
 from otel_asayer.session_id import SessionId, parse_session_id
+from otel_asayer.timeline.errors import distinct_exceptions
 from otel_asayer.timeline.moments import Kind, moment_of
+from otel_asayer.timeline.stored import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -27,7 +29,10 @@ _LONGEST_NS: Final = 7 * 24 * _CLOCKS_NS
 
 @dataclass(frozen=True)
 class Timeline:
-    """Moments in the order of their time; of two at the same time, what is around comes first.
+    """Moments in the order of their time; of two at the same time, what was observed first, then what is around, then what was stored first.
+
+    Elasticsearch's own templates cut `@timestamp` to the millisecond, and a request may log ten lines in one. Spans and their events have no other
+    time: they come before the log records of their millisecond.
 
     `session_id` is that of the moments, None where they have none or several. `started_at_ns` is the start of the session by its id, or the time
     of the first moment, in nanoseconds since 1970.
@@ -50,7 +55,7 @@ class Timeline:
         link = _link(replay_url, moments)
         depths = _depths(moments)
         placed = [replace(moment, depth=_depth(moment, depths), replay_url=moment.replay_url or _url(link, moment)) for moment in moments]
-        placed.sort(key=lambda moment: (moment.time_ns, moment.depth, not moment.is_span, moment.document.id))
+        placed.sort(key=_place)
         return cls(tuple(placed), session_id, _start(session_id, moments))
 
     @property
@@ -62,6 +67,11 @@ class Timeline:
     def counts(self) -> Mapping[Kind, int]:
         """How many moments there are of each kind."""
         return {kind: sum(moment.kind is kind for moment in self.moments) for kind in Kind}
+
+    @property
+    def exceptions(self) -> int:
+        """How many exceptions there are, those of log records included; one that passed through several spans and a log record counts once."""
+        return len(distinct_exceptions(self.moments))
 
     @property
     def errors(self) -> tuple[Moment, ...]:
@@ -91,6 +101,12 @@ class Timeline:
             and (until_ns is None or self.offset_ns(moment) <= until_ns)
         )
         return replace(self, moments=tuple(chosen))
+
+
+def _place(moment: Moment) -> tuple[int, int, int, bool, int, str]:
+    document = moment.document
+    observed_ns = max(nanoseconds(document.source.get("observed_timestamp")), moment.time_ns)
+    return moment.time_ns, observed_ns, moment.depth, not moment.is_span, document.sequence, document.id
 
 
 def _session_of(moments: Sequence[Moment]) -> SessionId | None:

@@ -134,7 +134,7 @@ class SessionView:
             (counts[Kind.REQUEST], "request"),
             (counts[Kind.REQUEST] + counts[Kind.SPAN], "span"),
             (counts[Kind.LOG], "log record"),
-            (counts[Kind.EXCEPTION], "exception"),
+            (self.whole.exceptions, "exception"),
         )
         return [(number, noun if number == 1 else f"{noun}s") for number, noun in named if number]
 

@@ -61,8 +61,15 @@ def test_all_pages_are_read_at_one_moment_and_the_moment_is_given_back() -> None
         "size": 1000,
         "sort": [{"@timestamp": {"order": "asc", "unmapped_type": "date", "numeric_type": "date"}}, "_shard_doc"],
         "track_total_hits": False,
+        "seq_no_primary_term": True,
         "pit": {"id": "pit1", "keep_alive": "1m"},
     }
+
+
+@pytest.mark.parametrize(("number", "expected"), [(7, 7), (None, 0), ("7", 0)])
+def test_a_document_tells_its_place_in_its_shard(number: Any, expected: int) -> None:
+    found, _ = search(OPENED, status(200, {"hits": {"hits": [{"_index": "i", "_id": "1", "_seq_no": number}]}}), CLOSED)
+    assert [stored.sequence for stored in found.documents(SESSION)] == [expected]
 
 
 def test_a_part_of_the_documents_is_never_taken_for_all() -> None:

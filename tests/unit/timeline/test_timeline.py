@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from otel_asayer.documents.timestamps import otel_timestamp
 from otel_asayer.timeline import Kind, Stored, Timeline
-from unit.timeline.support import REPLAY_URL, SESSION, START_NS, document, log, raised, span
+from unit.timeline.support import REPLAY_URL, SESSION, STACK, START_NS, document, log, raised, span
 
 
 def titles(timeline: Timeline) -> list[tuple[str, int]]:
@@ -32,6 +35,38 @@ def test_moments_come_in_the_order_of_their_time_with_their_depth() -> None:
 def test_of_moments_at_one_time_what_is_around_comes_first() -> None:
     documents = [log("c", inside="b"), span("b", parent="a"), span("a"), log("d")]
     assert titles(Timeline.of(documents)) == titles(Timeline.of(reversed(documents))) == [("a", 0), ("d", 0), ("b", 1), ("c", 2)]
+
+
+def observed(text: str, observed_us: int, *, inside: str = "", sequence: int = 0) -> Stored:
+    """A log record whose time was cut to the millisecond, and that was observed that many microseconds after it."""
+    stored = log(text, 5, inside=inside, observed_timestamp=otel_timestamp(START_NS + 5_000_000 + observed_us * 1000))
+    return replace(stored, sequence=sequence)
+
+
+def test_log_records_of_one_millisecond_come_as_they_were_observed() -> None:
+    documents = [observed("c", 30), span("GET /", 5), observed("a", 10), span("inner", 5, parent="GET /"), observed("b", 20, inside="inner")]
+    assert [title for title, _ in titles(Timeline.of(documents))] == ["GET /", "inner", "a", "b", "c"]
+
+
+def test_what_was_observed_at_one_time_comes_as_it_was_stored() -> None:
+    documents = [observed("a", 10, sequence=2), observed("b", 10, sequence=10), observed("c", 10, sequence=1)]
+    assert [title for title, _ in titles(Timeline.of(documents))] == ["c", "a", "b"]
+
+
+def test_an_observation_before_the_time_itself_counts_as_that_time() -> None:
+    documents = [observed("a", -10, sequence=2), observed("b", 0, sequence=1)]
+    assert [title for title, _ in titles(Timeline.of(documents))] == ["b", "a"]
+
+
+def test_the_time_goes_before_the_observation() -> None:
+    documents = [log("later", 6, observed_timestamp=otel_timestamp(START_NS)), observed("earlier", 9000)]
+    assert [title for title, _ in titles(Timeline.of(documents))] == ["earlier", "later"]
+
+
+def test_exceptions_are_counted_once_with_those_of_log_records() -> None:
+    logged = {"exception.type": "KeyError", "exception.message": "lamp", "exception.stacktrace": STACK}
+    through_spans = [raised("shop.OutOfStock", "none left", at_ms) for at_ms in (1, 2)]
+    assert Timeline.of([*through_spans, log("not priced", 3, attributes=logged), log("no exception", 4)]).exceptions == 2
 
 
 def test_a_document_that_comes_twice_is_one_moment() -> None:
