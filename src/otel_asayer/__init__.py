@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from otel_asayer.context import get_session_id, session
     from otel_asayer.errors import AsayerError, ConfigurationError, InvalidSessionIdError
     from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
+    from otel_asayer.id_generator import SystemRandomIdGenerator
     from otel_asayer.instrument import configure
     from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
     from otel_asayer.propagator import AsayerPropagator
@@ -30,6 +31,7 @@ __all__ = [
     "SessionLogRecordProcessor",
     "SessionSampler",
     "SessionSpanProcessor",
+    "SystemRandomIdGenerator",
     "__version__",
     "configure",
     "get_session_id",
@@ -47,6 +49,7 @@ _MODULES = {
     "SessionLogRecordProcessor": "processors",
     "SessionSampler": "sampler",
     "SessionSpanProcessor": "processors",
+    "SystemRandomIdGenerator": "id_generator",
     "configure": "instrument",
     "get_session_id": "context",
     "session": "context",

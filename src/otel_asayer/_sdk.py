@@ -8,6 +8,7 @@ Why private names at all:
 - A span's public lists of events and links are locked and copied at each look, which costs a tenth of its export when they are empty.
 - Which propagators, exporters and instrumentations are at work can be seen nowhere else.
 - What the queue of a batch processor drops is told to nobody but the processor's own metrics, which are off by default.
+- A tracer keeps a reference of its own to its provider's id generator, and instrumentations may have asked for theirs before us.
 - A batch processor that was forked behind Python's back waits 30 seconds, when it is shut down, for a thread that does not exist.
 """
 # ruff: noqa: SLF001 (this module exists for it)
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from opentelemetry.sdk._logs import ConcurrentMultiLogRecordProcessor
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from otel_asayer.attributes import SESSION_ID
 
@@ -52,6 +54,7 @@ __all__ = [
     "hear_of_all_drops",
     "hear_of_drops",
     "propagators",
+    "replace_id_generator",
     "restore_session",
     "stamp_event",
     "stamp_log_record",
@@ -211,6 +214,19 @@ def dismiss_strangers(provider: object) -> None:
 def _processors(provider: object) -> Iterable[object]:
     multi = getattr(provider, "_active_span_processor", None) or getattr(provider, "_multi_log_record_processor", None)
     return getattr(multi, "_span_processors", None) or getattr(multi, "_log_record_processors", None) or ()
+
+
+def replace_id_generator(provider: object, ours: type[RandomIdGenerator]) -> None:
+    """Let `provider` draw its ids as `ours` does, where it has the SDK's own generator; one that the application chose stays.
+
+    The object changes its class, for the tracers that exist hold it. Where it cannot, they keep theirs, and later tracers get a new one.
+    """
+    generator: Any = getattr(provider, "id_generator", None)
+    if type(generator) is RandomIdGenerator:
+        try:
+            generator.__class__ = ours
+        except TypeError:
+            cast("TracerProvider", provider).id_generator = ours()
 
 
 def propagators(textmap: TextMapPropagator) -> list[TextMapPropagator]:

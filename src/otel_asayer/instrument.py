@@ -26,6 +26,7 @@ from otel_asayer import _sdk, findings
 from otel_asayer.config import SETTINGS, Config, environment_config, sdk_disabled
 from otel_asayer.endings import export_at_ends
 from otel_asayer.errors import ConfigurationError
+from otel_asayer.id_generator import SystemRandomIdGenerator
 from otel_asayer.notices import make_audible, unsaid
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.propagator import AsayerPropagator
@@ -52,6 +53,7 @@ def pre_instrument() -> None:
         if sdk_disabled():
             return
         config, tracer_provider, logger_provider = environment_config(), trace.get_tracer_provider(), get_logger_provider()
+        _sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
         _add_session_side(config, tracer_provider, logger_provider)
         _bring_to_our_exporters(tracer_provider, logger_provider)
         _report([*_findings(config, tracer_provider, logger_provider), *findings.on_packages()])
@@ -62,7 +64,8 @@ def pre_instrument() -> None:
 def configure(tracer_provider: object = None, logger_provider: object = None, **options: Any) -> None:
     """Connect OpenTelemetry's SDK with the session replay; calling it again adds nothing twice.
 
-    The providers get the processors that stamp sessions and, where an Elasticsearch is configured, exporters to it. The propagator `asayer`
+    The providers get the processors that stamp sessions, ids from the system's randomness in place of the global `random`, and, where an
+    Elasticsearch is configured, exporters to it. The propagator `asayer`
     takes the place of `baggage` among the global ones. Python's `logging` is left alone: `LoggingInstrumentor().instrument()` of
     opentelemetry-instrumentation-logging, called afterwards, hands its records over.
 
@@ -87,6 +90,7 @@ def configure(tracer_provider: object = None, logger_provider: object = None, **
     logger_provider = _global_logger_provider() if logger_provider is None else logger_provider
     if config.has_destination:
         _add_exporters(tracer_provider, logger_provider, options)
+    _sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
     _add_session_side(config, tracer_provider, logger_provider)
     _bring_to_our_exporters(tracer_provider, logger_provider)
     _report(_findings(config, tracer_provider, logger_provider))

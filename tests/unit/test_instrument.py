@@ -28,7 +28,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util._once import Once
 
-from otel_asayer import AsayerPropagator, ConfigurationError, _sdk, configure, findings, instrument
+from otel_asayer import AsayerPropagator, ConfigurationError, SystemRandomIdGenerator, _sdk, configure, findings, instrument
 from otel_asayer.config import environment_config
 from otel_asayer.context import session
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
@@ -149,6 +149,11 @@ def test_the_hook_puts_each_processor_in_its_place_once(sdk: SDK) -> None:
     pre_instrument()
     pre_instrument()
     assert sdk.processors() == OURS
+
+
+def test_the_hook_lets_ids_come_from_the_system(sdk: SDK) -> None:
+    pre_instrument()
+    assert type(sdk.tracer_provider.id_generator) is SystemRandomIdGenerator
 
 
 def test_where_all_is_well_nothing_is_said(sdk: SDK, warnings: Callable[[], list[str]]) -> None:
@@ -322,6 +327,12 @@ def test_given_providers_are_stamped_and_do_not_become_global() -> None:
     assert sdk.sessions() == [SESSION, SESSION]
     assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
     assert not isinstance(get_logger_provider(), LoggerProvider)
+
+
+def test_ids_of_a_given_provider_come_from_the_system() -> None:
+    sdk = SDK()
+    configure(sdk.tracer_provider, sdk.logger_provider)
+    assert type(sdk.tracer_provider.id_generator) is SystemRandomIdGenerator
 
 
 def test_global_providers_are_stamped(sdk: SDK) -> None:

@@ -24,9 +24,10 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogR
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from otel_asayer import _sdk
+from otel_asayer import SystemRandomIdGenerator, _sdk
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.sampler import SessionSampler
 
@@ -220,6 +221,45 @@ def test_exporters_of_log_records_are_seen(logger_provider: LoggerProvider) -> N
 
 def test_a_provider_that_shows_nothing_has_no_exporters() -> None:
     assert _sdk.exporters(trace.ProxyTracerProvider()) == []
+
+
+# Ids
+
+
+def test_tracers_hold_the_id_generator_of_their_provider(tracer_provider: TracerProvider) -> None:
+    tracer: Any = tracer_provider.get_tracer("test")
+    assert tracer.id_generator is tracer_provider.id_generator
+    assert type(tracer_provider.id_generator) is RandomIdGenerator
+
+
+def test_a_tracer_that_exists_draws_its_ids_as_ours_does(tracer_provider: TracerProvider) -> None:
+    tracer: Any = tracer_provider.get_tracer("test")
+    _sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
+    assert type(tracer.id_generator) is SystemRandomIdGenerator
+
+
+def test_a_generator_that_cannot_change_its_class_is_replaced_for_later_tracers(tracer_provider: TracerProvider) -> None:
+    class Slotted(RandomIdGenerator):
+        __slots__ = ("drawn",)
+
+    tracer: Any = tracer_provider.get_tracer("before")
+    _sdk.replace_id_generator(tracer_provider, Slotted)
+    later: Any = tracer_provider.get_tracer("later")
+    assert (type(tracer.id_generator), type(later.id_generator)) == (RandomIdGenerator, Slotted)
+
+
+def test_an_id_generator_of_the_application_stays() -> None:
+    class Own(RandomIdGenerator):
+        pass
+
+    provider = TracerProvider(shutdown_on_exit=False, id_generator=(own := Own()))
+    _sdk.replace_id_generator(provider, SystemRandomIdGenerator)
+    assert (provider.id_generator, type(own)) == (own, Own)
+
+
+def test_a_provider_without_an_id_generator_is_left_alone() -> None:
+    _sdk.replace_id_generator(provider := trace.ProxyTracerProvider(), SystemRandomIdGenerator)
+    assert not hasattr(provider, "id_generator")
 
 
 # Propagators
