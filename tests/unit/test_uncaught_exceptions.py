@@ -23,8 +23,9 @@ from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import SpanContext, TraceFlags
 
-from otel_asayer.context import get_session_id, remember_exception, session, span_of_exception
+from otel_asayer.context import get_session_id, remember_exception, remember_span, session, span_of_exception
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.session_id import SessionId
 from otel_asayer.stdlib import exceptions, unwatch_exceptions, watch_exceptions
@@ -32,7 +33,7 @@ from otel_asayer.stdlib import exceptions, unwatch_exceptions, watch_exceptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from opentelemetry.trace import SpanContext, Tracer
+    from opentelemetry.trace import Tracer
 
 SESSION, OTHER = "2618307011354435587", "2618307011354435588"
 
@@ -130,6 +131,10 @@ def end_thread_with(error: BaseException) -> None:
 def noted(error: BaseException, session_id: str = SESSION) -> BaseException:
     remember_exception(error, SessionId(session_id))
     return error
+
+
+class Refused(ValueError):  # noqa: N818
+    """One of an application's own, which a span records by its qualified name."""
 
 
 class Defect(Exception):  # noqa: N818
@@ -604,6 +609,21 @@ class TestSpansThatAnExceptionLeft:
         with instrumented(exceptions_instrumentor(), logger_provider=watched.provider):
             report(work)
         assert [bool(record.span_id) for record in watched.raw] == [True]
+
+    def test_of_a_class_of_the_application(self, watched: Recorded, tracer: Tracer) -> None:
+        def work() -> None:
+            with session(SESSION), tracer.start_as_current_span("span"):
+                raise Refused
+
+        report(work)
+        assert [bool(record.span_id) for record in watched.raw] == [True]
+
+    @pytest.mark.parametrize("flags", [TraceFlags(1), TraceFlags(3)])
+    def test_the_record_is_sampled_as_the_span_is(self, flags: TraceFlags, watched: Recorded) -> None:
+        error = ValueError()
+        remember_span(error, SpanContext(1, 2, is_remote=False, trace_flags=flags))
+        watched.provider.get_logger("test").emit(exception=error)
+        assert [record.trace_flags for record in watched.raw] == [flags]
 
     def test_a_record_that_has_a_trace_keeps_it(self, watched: Recorded, tracer: Tracer) -> None:
         error = ValueError()

@@ -208,6 +208,11 @@ def test_an_exception_through_several_spans_is_one_record() -> None:
     assert len(records(raised(EXCEPTION, EXCEPTION, EXCEPTION))) == 1
 
 
+def test_an_exception_that_is_routed_by_itself_has_its_record_in_its_own_namespace() -> None:
+    found = records(raised({**EXCEPTION, "data_stream.namespace": "eu"}))
+    assert [record.stream.startswith("asayer-logs-eu") for record in found if "CardDeclined" in record.source["message"]] == [True]
+
+
 def test_an_exception_in_a_later_batch_is_the_same_record() -> None:
     assert records(raised(EXCEPTION))[0].id == records(raised(EXCEPTION))[0].id
 

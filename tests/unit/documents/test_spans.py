@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceState
 
 from golden.cases import EXCEPTION
 from golden.recording import MS, OTHER_SESSION, PARENT_ID, REPLAY_URL, SESSION, START, TRACE_ID, Document, Recording, caller, documents, encoder, read
@@ -89,6 +89,17 @@ def test_a_span_without_attributes_has_an_empty_map() -> None:
 
 def test_a_link_without_attributes_has_no_map_of_them() -> None:
     assert made(links=[Link(CONTEXT)])["links"] == [{"trace_id": f"{TRACE_ID:032x}", "span_id": "0000000000000001"}]
+
+
+@pytest.mark.parametrize("empty", [None, TraceState()])
+def test_an_empty_trace_state_is_left_out(empty: TraceState | None) -> None:
+    assert "trace_state" not in span(caller(trace_state=empty)).source
+
+
+@pytest.mark.parametrize("empty", [None, TraceState()])
+def test_an_empty_trace_state_of_a_link_is_left_out(empty: TraceState | None) -> None:
+    linked = SpanContext(TRACE_ID, 1, is_remote=True, trace_state=empty)
+    assert "trace_state" not in made(links=[Link(linked)])["links"][0]
 
 
 def test_a_link_counts_what_it_dropped() -> None:
