@@ -80,7 +80,9 @@ OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE = "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICA
 """File of CA certificates (PEM) that Elasticsearch's certificate is checked against."""
 
 OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT = "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT"
-"""SHA-256 fingerprint, in hex, of the certificate or its CA, in place of a CA file."""
+"""SHA-256 fingerprint, in hex, in place of a CA file. That of the CA, as Elasticsearch prints it, trusts every certificate that the CA signed for the
+host in the URL; that of the server's own certificate trusts this one certificate, under any name.
+"""
 
 OTEL_EXPORTER_ELASTICSEARCH_CLIENT_CERTIFICATE = "OTEL_EXPORTER_ELASTICSEARCH_CLIENT_CERTIFICATE"
 """File of the client certificate (PEM) for mutual TLS."""

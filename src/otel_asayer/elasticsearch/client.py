@@ -237,9 +237,15 @@ def _build_nodes(config: Config) -> list[BaseNode]:
         from elastic_transport import NodeConfig, Urllib3HttpNode
         from elasticsearch import Elasticsearch
 
+        from otel_asayer.elasticsearch.pinning import Pin, PinnedPool
+
+    pin = config.certificate_fingerprint and Pin(config.certificate_fingerprint, config.client_certificate, config.client_key)
+
     class Node(Urllib3HttpNode):
-        def __init__(self, config: NodeConfig) -> None:
-            super().__init__(config)
+        def __init__(self, node: NodeConfig) -> None:
+            super().__init__(node)
+            if pin and node.scheme == "https":
+                self.pool = PinnedPool(pin, node.host, node.port, node.connections_per_node)  # type: ignore[assignment]
             # When the interpreter ends, urllib3 empties its pools before the SDK exports what is left. A pool that blocks would then wait for
             # ever for a connection to come back; this one opens another.
             self.pool.block = False
@@ -284,12 +290,12 @@ def _addresses(config: Config) -> dict[str, Any]:
 def _tls(config: Config) -> dict[str, Any]:
     options = {
         "ca_certs": config.certificate,
-        "ssl_assert_fingerprint": config.certificate_fingerprint,
         "client_cert": config.client_certificate,
         "client_key": config.client_key,
     }
     given = {name: value for name, value in options.items() if value}
-    # Its warning would go to stderr at each start; that the setting is dangerous stands with the setting.
+    # Its warning would go to stderr at each start; that the setting is dangerous stands with the setting. Fingerprints are checked by `pinning`: the
+    # package itself takes one for proof wherever it stands among what a server sends, and checks no signature.
     return given if config.verify_certs else {**given, "verify_certs": False, "ssl_show_warn": False}
 
 

@@ -26,7 +26,7 @@ _UNREACHABLE: Final = (
     ),
     (
         r"fingerprint",
-        "Its certificate is not the one that OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT names: ask its owner for the right one",
+        "Its certificate is not the one of OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT, nor signed by it: ask its owner for the right one",
     ),
     (
         r"self[- ]signed|local issuer|certificate_verify_failed|certificate verify failed",
