@@ -14,6 +14,8 @@ Nothing of this is ever raised in a request path: there, bad input is ignored an
 
 from __future__ import annotations
 
+from otel_asayer.harmless import harmless_line
+
 __all__ = ["AsayerError", "ConfigurationError", "ElasticsearchError", "InvalidSessionIdError", "NotAllowedError"]
 
 
@@ -33,7 +35,13 @@ class InvalidSessionIdError(AsayerError, ValueError):
 
 
 class ElasticsearchError(AsayerError):
-    """An Elasticsearch cannot be used for what a person asked of it. The message is whole sentences, with what to do next."""
+    """An Elasticsearch cannot be used for what a person asked of it. The message is whole sentences, with what to do next.
+
+    What the server says in it steers no terminal, wherever it is shown.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(harmless_line(message))
 
 
 class NotAllowedError(ElasticsearchError):

@@ -22,6 +22,7 @@ import orjson
 
 from otel_asayer.attributes import SESSION_ID, UNMAPPED
 from otel_asayer.documents.values import json_line
+from otel_asayer.harmless import harmless_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +34,6 @@ _ATTRIBUTES: Final = "attributes."
 _PATHS: Final = (_ATTRIBUTES, "resource.attributes.", "scope.attributes.", "links.", "body.")
 _KEPT: Final = frozenset((_ATTRIBUTES + SESSION_ID, _ATTRIBUTES + UNMAPPED))
 _FIELD: Final = re.compile(r"failed to parse field \[(.+)\] of type \[")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 class _Field(NamedTuple):
@@ -42,7 +42,7 @@ class _Field(NamedTuple):
     holder: dict[str, Any]
     name: str
     path: str
-    """As Elasticsearch writes it in a reason, with the control characters taken out that are taken out of reasons."""
+    """As Elasticsearch writes it in a reason, made as harmless as reasons are made."""
     key: str
     """What it is called where it is put."""
 
@@ -54,7 +54,7 @@ def salvage(operation: bytes, reason: str) -> bytes | None:
 
     Args:
         operation: the two lines of a document in a bulk request, as `Encoder` makes them. The first one stays as it is, so the `_id` does, too.
-        reason: Elasticsearch's reason for refusing the document; it may be cut, and control characters in it may be replaced by spaces.
+        reason: Elasticsearch's reason for refusing the document; it may be cut, and has gone through `harmless_line`.
     """
     header, line_break, line = operation.partition(b"\n")
     document = _parsed(line)
@@ -103,7 +103,7 @@ def _within(holder: Any, prefix: str) -> Iterator[_Field]:
 
 
 def _field(holder: dict[str, Any], prefix: str, name: str, key: str) -> _Field:
-    return _Field(holder, name, _CONTROL.sub(" ", prefix + name), key)
+    return _Field(holder, name, harmless_line(prefix + name), key)
 
 
 def _map(value: Any) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _is_cut(field: _Field, reason: str) -> bool:
 
 
 def _is_named_without_path(field: _Field, reason: str) -> bool:
-    name = _CONTROL.sub(" ", field.name)
+    name = harmless_line(field.name)
     return reason.endswith((f": ['{name}']", f": [{name}]", f" value for {name}", f"] for {name}")) or f" introduction of [{name}] within [" in reason
 
 

@@ -7,7 +7,6 @@ but what is nested beyond all reason.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence, Set as AbstractSet
 from enum import Enum
 from itertools import islice
@@ -16,12 +15,13 @@ from typing import Any, Final
 import orjson
 from orjson import Fragment
 
+from otel_asayer.harmless import encodable, one_line
+
 __all__ = ["json_fragment", "json_line", "one_line", "text_of"]
 
 _MAX_DEPTH: Final = 64
 _MAX_VALUES: Final = 100_000
 _CUT: Final = "…"
-_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _LEAST_INTEGER: Final = -(1 << 63)
 _GREATEST_INTEGER: Final = (1 << 64) - 1
 # Values of other types become text, as the SDK does it with attributes: a log record's body reaches us as the application gave it.
@@ -45,14 +45,9 @@ def json_fragment(value: Any) -> Fragment:
 def text_of(value: Any) -> str:
     """Return `value` as text that has a UTF-8 form: strings as they are, bytes as hex, numbers and structures as JSON."""
     if type(value) is str:
-        return _encodable(value)
+        return encodable(value)
     cleaned = _Cleaner().clean(value)
     return cleaned if isinstance(cleaned, str) else json_line(cleaned, _FRAGMENT).decode()
-
-
-def one_line(text: str) -> str:
-    """Return `text` without line breaks and other control characters."""
-    return text if text.isprintable() else _BREAKS.sub(" ", text)
 
 
 def _plain(value: Any) -> Any:
@@ -66,14 +61,9 @@ def _plain(value: Any) -> Any:
             return dict(value)
         if isinstance(value, (Sequence, AbstractSet)):
             return list(islice(value, _MAX_VALUES))
-        return _encodable(str(value))
+        return encodable(str(value))
     except Exception:  # raised by the value's own methods: its type is all that can be said of it
         return f"<{type(value).__name__}>"
-
-
-def _encodable(text: str) -> str:
-    """Return `text` with each lone surrogate replaced by U+FFFD, and each pair of them by its character."""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _integer(value: int) -> int | str:
@@ -96,7 +86,7 @@ class _Cleaner:
         if isinstance(value, Enum):
             value = value.value
         if isinstance(value, str):
-            return _encodable(value)
+            return encodable(value)
         if value is None or isinstance(value, (bool, Fragment)):
             return value
         if isinstance(value, int):

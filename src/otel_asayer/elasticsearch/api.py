@@ -12,6 +12,7 @@ import orjson
 from otel_asayer.elasticsearch.client import Client, Requester, Unreachable
 from otel_asayer.elasticsearch.explain import explain_refusal, explain_unreachable
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
+from otel_asayer.harmless import harmless_line
 
 if TYPE_CHECKING:
     from otel_asayer.config import Config
@@ -21,6 +22,7 @@ __all__ = ["OLDEST", "Answer", "Api", "Identity"]
 OLDEST: Final = (8, 12)
 """The oldest version that is served: `require_data_stream` came with it."""
 _SUCCESS: Final = 2
+_LONGEST_NAME: Final = 200
 
 
 class Closable(Requester, Protocol):
@@ -140,13 +142,17 @@ class Api:
             kind = NotAllowedError if answer.status == http.HTTPStatus.UNAUTHORIZED else ElasticsearchError
             raise kind(explain_refusal(answer.status, answer.content, "who it is"))
         told = answer.content.get("version")
-        version = str(told.get("number", "")) if isinstance(told, dict) else ""
+        version = _name(told.get("number", "")) if isinstance(told, dict) else ""
         serverless = isinstance(told, dict) and told.get("build_flavor") == "serverless"
-        identity = Identity(version, str(answer.content.get("cluster_name", "")), serverless)
+        identity = Identity(version, _name(answer.content.get("cluster_name", "")), serverless)
         if not serverless and identity.release < OLDEST:
             oldest, found = ".".join(map(str, OLDEST)), version or "of an unknown version"
             raise ElasticsearchError(f"This is Elasticsearch {found}, and {oldest} is the oldest that is served: update it.")
         return identity
+
+
+def _name(told: object) -> str:
+    return harmless_line(str(told)[:_LONGEST_NAME])
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:

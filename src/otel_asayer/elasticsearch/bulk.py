@@ -19,6 +19,8 @@ from urllib.parse import quote
 
 import orjson
 
+from otel_asayer.harmless import harmless_line
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
@@ -33,7 +35,7 @@ _QUOTED: Final = re.compile(
     r" in document with id '|\.? Preview of field's value:|at \[Source:|\.? The prefix of the first immense term is:|(?<=: id )\["
 )
 _POSITION: Final = re.compile(r"(?:\[\d+:\d+\] )+")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
+_MAX_KIND: Final = 100
 
 
 class Outcome(Enum):
@@ -201,7 +203,7 @@ def _judge_item(item: dict[str, Any]) -> Finding:
     if item.get("failure_store") == "used":
         return Finding(Outcome.REFUSED, "failure_store", "the document is in the data stream's failure store")
     status, error = item["status"], item.get("error") or {}
-    kind, reason = str(error.get("type") or f"status {status}"), error.get("reason") or ""
+    kind, reason = _kind(error.get("type") or f"status {status}"), str(error.get("reason") or "")
     rule = _judge(ITEMS, status, kind, reason)
     return _INDEXED if rule.outcome is Outcome.INDEXED else Finding(rule.outcome, kind, _clean(reason), rule.advice)
 
@@ -217,11 +219,16 @@ def _error_of(body: bytes) -> tuple[str, str]:
     """The type and reason of the error that a whole answer is, as far as it is Elasticsearch's."""
     try:
         error = orjson.loads(body)["error"]
-        return str(error["type"]), str(error["reason"])
+        return _kind(error["type"]), str(error["reason"])
     except (ValueError, KeyError, TypeError):
         return "", ""
 
 
+def _kind(told: object) -> str:
+    """The name of a type of errors: it is counted by, and shown."""
+    return harmless_line(str(told)[:_MAX_KIND])
+
+
 def _clean(reason: str) -> str:
     kept = _QUOTED.split(_POSITION.sub("", reason), maxsplit=1)[0]
-    return _CONTROL.sub(" ", kept)[:_MAX_REASON].rstrip()
+    return harmless_line(kept[:_MAX_REASON]).rstrip()

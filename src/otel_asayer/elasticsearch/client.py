@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from otel_asayer.compression import gzip_of
 from otel_asayer.elasticsearch.background import Calls, GivenUp, patched_late, silence_loggers
+from otel_asayer.harmless import harmless_line
 from otel_asayer.settings import parse_api_key
 from otel_asayer.unforked import unforked
 from otel_asayer.version import __version__
@@ -38,6 +39,8 @@ _GRACE: Final = 0.25
 _LONGEST_ANSWER: Final = 128 * 1024 * 1024
 """Bytes, decompressed. The longest answers are pages of a thousand documents."""
 _PIECE: Final = 64 * 1024
+_LONGEST_REASON: Final = 1000
+"""Characters: a line that is no HTTP may have 65,536."""
 
 _UNAUTHORIZED: Final = 401
 
@@ -68,8 +71,8 @@ class Unreachable(Exception):  # noqa: N818 (the contract's name: a state of the
     """No endpoint answered as Elasticsearch does. `reason` is half a sentence that names each endpoint and what went wrong there."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = harmless_line(reason[:_LONGEST_REASON])
+        super().__init__(self.reason)
 
 
 class Client:

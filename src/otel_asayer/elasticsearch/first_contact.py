@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from otel_asayer.elasticsearch.client import Unreachable
 from otel_asayer.elasticsearch.templates import SetupReport, ensure
+from otel_asayer.harmless import harmless_line
 
 if TYPE_CHECKING:
     from otel_asayer.config import Config
@@ -53,7 +54,7 @@ class FirstContact:
         except Exception as error:
             sentence = f"Elasticsearch was not set up: its answers were not understood ({type(error).__name__}). Documents are sent all the same."
             report = SetupReport(problems=(sentence,))
-        for problem in report.problems:
+        for problem in map(harmless_line, report.problems):  # they name what the server says of itself
             if problem not in self._said:
                 self._said.add(problem)
                 _logger.warning("%s", problem)
