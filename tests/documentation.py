@@ -35,6 +35,7 @@ EXECUTED: dict[str, dict[str, str]] = {
         "README.md": "integration/test_empty_environment.py",
         "docs/how-to/celery.md": SHELL,
         "docs/how-to/django.md": "docs/test_frameworks.py",
+        "docs/how-to/aiohttp.md": "docs/test_frameworks.py",
         "docs/how-to/doctor.md": "integration/test_pages.py",
         "docs/how-to/fastapi.md": "docs/test_frameworks.py",
         "docs/how-to/flask.md": "docs/test_frameworks.py",

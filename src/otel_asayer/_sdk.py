@@ -26,7 +26,7 @@ from opentelemetry.sdk._logs import ConcurrentMultiLogRecordProcessor
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from otel_asayer.attributes import SESSION_ID
+from otel_asayer.attributes import NOTED_SESSION_ID, SESSION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -62,16 +62,13 @@ __all__ = [
     "thread_context",
 ]
 
-_REMEMBERED: Final = "_otel_asayer_session_id"
-"""Attribute of the span *object*, where no limit reaches it."""
-
 _CONCURRENT: Final = (ConcurrentMultiSpanProcessor, ConcurrentMultiLogRecordProcessor)
 
 
 def stamp_span(span: Span, session_id: str) -> None:
     """Write the session id on a span that just started, and remember it for `restore_session`."""
-    span.set_attribute(SESSION_ID, session_id)
-    getattr(span, "__dict__", {})[_REMEMBERED] = session_id
+    span.set_attribute(SESSION_ID, str(session_id))
+    getattr(span, "__dict__", {})[NOTED_SESSION_ID] = session_id
 
 
 def restore_session(span: Span) -> bool:
@@ -79,7 +76,7 @@ def restore_session(span: Span) -> bool:
 
     Public names cannot: a span that is ending refuses attributes. Without the private ones it keeps what it has.
     """
-    session_id = getattr(span, _REMEMBERED, None)
+    session_id = getattr(span, NOTED_SESSION_ID, None)
     if session_id is None:
         return False
     attributes: Any = getattr(span, "_attributes", ())
@@ -95,9 +92,9 @@ def stamp_log_record(record: LogRecord, session_id: str) -> None:
     if _write(attributes, session_id):
         return
     if isinstance(attributes, MutableMapping):
-        attributes[SESSION_ID] = session_id
+        attributes[SESSION_ID] = str(session_id)
     else:
-        record.attributes = {**(attributes or {}), SESSION_ID: session_id}
+        record.attributes = {**(attributes or {}), SESSION_ID: str(session_id)}
 
 
 def stamp_event(event: Event, session_id: str) -> None:
@@ -110,7 +107,7 @@ def _write(attributes: Any, session_id: str) -> bool:
     if not isinstance(entries, dict) or lock is None:
         return False
     with lock:
-        entries[SESSION_ID] = session_id
+        entries[SESSION_ID] = str(session_id)  # serialisers look at the exact type
     return True
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BAGGAGE_SESSION_ID", "REPLAY_LEVELS", "REPLAY_URL", "SESSION_ID", "UNMAPPED"]
+__all__ = ["BAGGAGE_SESSION_ID", "NOTED_SESSION_ID", "REPLAY_LEVELS", "REPLAY_URL", "SESSION_ID", "UNMAPPED"]
 
 SESSION_ID: Final = "session.id"
 """Attribute of every span, span event and log record of a session."""
 
 BAGGAGE_SESSION_ID: Final = SESSION_ID
 """Key of the baggage entry that carries the session id between services."""
+
+NOTED_SESSION_ID: Final = "_otel_asayer_session_id"
+"""Name under which a span *object* remembers the session it was started in: no limit of OpenTelemetry reaches it there."""
 
 REPLAY_URL: Final = "asayer.replay.url"
 """Attribute of the documents of local root spans and of exceptions: the link to that moment in the replay."""

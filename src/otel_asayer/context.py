@@ -1,7 +1,11 @@
 """The session id in OpenTelemetry's Context: it travels as the baggage entry `session.id`.
 
-Needs the OpenTelemetry API only. What stands in baggage may have been put there by anybody: it is parsed again unless it is a `SessionId`,
-which only the parser makes.
+Some instrumentations start a request's span in the context they extracted, and make current the span alone (aiohttp's server). So where the baggage
+has no session, that of the current span counts, if the span is one of this process: a remote parent says nothing about sessions. The span
+knows it by the note that `SessionSpanProcessor` left on it, or by an attribute `session.id` that the application set.
+
+Needs the OpenTelemetry API only. What stands in baggage or on a span may have been put there by anybody: it is parsed again unless it is a
+`SessionId`, which only the parser makes.
 """
 
 from __future__ import annotations
@@ -10,16 +14,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from opentelemetry import baggage, context as otel_context
-from opentelemetry.trace import SpanContext, TraceFlags
+from opentelemetry.trace import SpanContext, TraceFlags, get_current_span
 
-from otel_asayer.attributes import BAGGAGE_SESSION_ID
-from otel_asayer.config import environment_config
+from otel_asayer.attributes import BAGGAGE_SESSION_ID, NOTED_SESSION_ID, SESSION_ID
+from otel_asayer.config import attribute_length_limit, environment_config
 from otel_asayer.session_id import SessionId, parse_session_id, require_session_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opentelemetry.context import Context
+    from opentelemetry.trace import Span
 
 __all__ = [
     "get_session_id",
@@ -28,6 +33,7 @@ __all__ = [
     "remove_session_id",
     "session",
     "session_of_exception",
+    "session_of_span",
     "set_session_id",
     "span_of_exception",
 ]
@@ -37,11 +43,34 @@ _SPAN_ATTRIBUTE = "__otel_asayer_span__"
 
 
 def get_session_id(context: Context | None = None) -> SessionId | None:
-    """Return the session id of `context` (default: the current one), or None where there is no session."""
+    """Return the session id of `context` (default: the current one), or None where there is no session.
+
+    That of the baggage counts before that of the span, which counts only if this process started it.
+    """
     value = baggage.get_baggage(BAGGAGE_SESSION_ID, context)
-    if value is None or type(value) is SessionId:
+    if type(value) is SessionId:
         return value
-    return parse_session_id(value, opaque=environment_config().opaque_session_ids) if isinstance(value, str) else None
+    if isinstance(value, str) and (session_id := parse_session_id(value, opaque=environment_config().opaque_session_ids)):
+        return session_id
+    return session_of_span(get_current_span(context))
+
+
+def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | None:
+    """Return the session that a span of this process is in, or None.
+
+    Args:
+        span: any span; a remote one, and one that is not recorded, has no session.
+        opaque: admit ids of other systems in the span's attribute (default: what the environment says).
+    """
+    noted = getattr(span, NOTED_SESSION_ID, None)
+    if type(noted) is SessionId:
+        return noted
+    attributes = getattr(span, "attributes", None)
+    value = None if attributes is None else attributes.get(SESSION_ID)
+    # OpenTelemetry may have cut it where it is as long as the limit, and then reads like another session's.
+    if not isinstance(value, str) or len(value) >= attribute_length_limit() or span.get_span_context().is_remote:
+        return None
+    return parse_session_id(value, opaque=environment_config().opaque_session_ids if opaque is None else opaque)
 
 
 def set_session_id(session_id: SessionId, context: Context | None = None) -> Context:

@@ -3,7 +3,8 @@
 One policy for both: the session of the request wins, over what the application itself wrote under `session.id` and over the SDK's limits.
 Without a session nothing is touched.
 
-A span belongs to the session of the context it is started in. Where the session becomes known later, inside a span (a WebSocket's first message,
+A span belongs to the session of the context it is started in: that of the baggage, else that of the parent span, if it is one of this process
+(`context.get_session_id`). Where the session becomes known later, inside a span (a WebSocket's first message,
 a login: `with session(id):`), the spans and log records of the block carry it, an exception that leaves the block does, and the enclosing span
 does not.
 
@@ -62,7 +63,7 @@ class SessionSpanProcessor(SpanProcessor):
                 remember_span(leaving, span.get_span_context())
             elif session_id := session_of_exception(leaving):
                 for event in events:
-                    _sdk.stamp_event(event, str(session_id))
+                    _sdk.stamp_event(event, session_id)
         except Exception as error:
             _say_once(error)
 
@@ -100,7 +101,7 @@ def _stamp(write: Callable[[Any, str], None], target: Any, find: Callable[[Any],
     try:
         session_id = find(place)
         if session_id is not None:
-            write(target, str(session_id))  # a plain string: serialisers look at the exact type
+            write(target, session_id)
     except Exception as error:
         _say_once(error)
 

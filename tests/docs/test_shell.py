@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from otel_asayer.testing import Exchange
 
 EVERY_LINE = [(page, line) for page in PAGES for line in lines(page)]
+FRAMEWORKS = ("flask", "fastapi", "django", "aiohttp")
 SPOOL_VARIABLE = "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY"
 REPLAY_URL = "https://app.openreplay.com/1234/session/{session_id}?jumpto={time_ms}"
 
@@ -100,7 +101,9 @@ class TestEveryPage:
         programs = ("opentelemetry-instrument", "otel-asayer", "curl", "gunzip")
         assert {command.split()[0] for page in PAGES for command in commands(page)} - {*programs} == set()
 
-    @pytest.mark.parametrize("page", [ROOT / "README.md", *(HOW_TO / f"{name}.md" for name in ("flask", "fastapi", "django"))], ids=page_name)
+    @pytest.mark.parametrize(
+        "page", [ROOT / "README.md", *(HOW_TO / f"{name}.md" for name in ("flask", "fastapi", "django", "aiohttp"))], ids=page_name
+    )
     def test_an_application_is_started_by_one_command_and_no_other_is_shown(self, page: Path) -> None:
         assert [command.split()[0] for command in commands(page)] == ["opentelemetry-instrument"]
 

@@ -3,12 +3,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from opentelemetry import baggage
+from opentelemetry import baggage, trace
 from opentelemetry.context import Context, get_current
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider, sampling
 
 from otel_asayer import config
 from otel_asayer.context import get_session_id, remember_exception, remove_session_id, session, session_of_exception, set_session_id
 from otel_asayer.errors import InvalidSessionIdError
+from otel_asayer.processors import SessionSpanProcessor
 from otel_asayer.session_id import SessionId
 
 if TYPE_CHECKING:
@@ -186,3 +188,79 @@ def test_an_exception_class_with_slots_can_be_noted() -> None:
     error = Slotted()
     remember_exception(error, OTHER_ID)
     assert session_of_exception(error) is OTHER_ID
+
+
+class TestTheSessionOfASpan:
+    """Where the baggage has no session, that of the current span counts."""
+
+    def test_a_span_that_was_started_in_a_session_is_in_it_without_baggage(self) -> None:
+        assert get_session_id(under(stamped())) is SESSION_ID
+
+    def test_an_attribute_that_the_application_set_counts(self) -> None:
+        span = started()
+        span.set_attribute("session.id", "17")
+        assert get_session_id(under(span)) == OTHER_ID
+
+    def test_the_baggage_goes_before_the_span(self) -> None:
+        assert get_session_id(under(stamped(), set_session_id(OTHER_ID, Context()))) == OTHER_ID
+
+    def test_the_session_it_was_started_in_goes_before_what_the_application_wrote(self) -> None:
+        span = stamped()
+        span.set_attribute("session.id", "17")
+        assert get_session_id(under(span)) == SESSION_ID
+
+    def test_what_is_no_session_in_baggage_does_not_hide_that_of_the_span(self) -> None:
+        assert get_session_id(under(stamped(), with_baggage("secret"))) == SESSION_ID
+
+    @pytest.mark.parametrize("value", ["secret", "17\r\nX: y", 17, True, ["17"], "user-7"])
+    def test_anything_else_in_the_attribute_is_no_session(self, value: Any) -> None:
+        assert get_session_id(under(started(attributes={"session.id": value}))) is None
+
+    @pytest.mark.usefixtures("opaque_ids")
+    def test_an_opaque_id_in_the_attribute_is_one_where_the_environment_admits_them(self) -> None:
+        assert get_session_id(under(started(attributes={"session.id": "user-7"}))) == "user-7"
+
+    def test_an_attribute_that_may_have_been_cut_is_no_session(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10")
+        assert get_session_id(under(started(SpanLimits(), attributes={"session.id": str(SESSION_ID)}))) is None
+
+    def test_a_limit_does_not_cut_what_the_span_was_started_in(self) -> None:
+        assert get_session_id(under(stamped(SpanLimits(max_span_attributes=0, max_attribute_length=3)))) == SESSION_ID
+
+    def test_a_remote_parent_has_no_session(self) -> None:
+        assert get_session_id(under(trace.NonRecordingSpan(trace.SpanContext(1, 1, is_remote=True)))) is None
+
+    def test_a_span_that_says_it_is_remote_has_no_session(self) -> None:
+        span: Any = started(attributes={"session.id": "17"})
+        span._context = trace.SpanContext(1, 1, is_remote=True)
+        assert get_session_id(under(span)) is None
+
+    def test_a_span_that_is_not_recorded_has_no_session(self) -> None:
+        assert get_session_id(under(started(sampler=sampling.ALWAYS_OFF))) is None
+
+    def test_a_span_without_a_session_has_none(self) -> None:
+        assert get_session_id(under(started(attributes={"a": 1}))) is None
+
+    def test_a_span_that_has_ended_is_still_in_its_session(self) -> None:
+        span = stamped()
+        span.end()
+        assert get_session_id(under(span)) == SESSION_ID
+
+
+def provider_with(limits: SpanLimits | None, sampler: sampling.Sampler) -> TracerProvider:
+    return TracerProvider(shutdown_on_exit=False, sampler=sampler, span_limits=limits or SpanLimits())
+
+
+def started(limits: SpanLimits | None = None, sampler: sampling.Sampler = sampling.ALWAYS_ON, **options: Any) -> trace.Span:
+    return provider_with(limits, sampler).get_tracer("test").start_span("span", context=Context(), **options)
+
+
+def stamped(limits: SpanLimits | None = None) -> trace.Span:
+    """A span that was started in the session, under our processor."""
+    provider = provider_with(limits, sampling.ALWAYS_ON)
+    provider.add_span_processor(SessionSpanProcessor())
+    return provider.get_tracer("test").start_span("span", context=set_session_id(SESSION_ID, Context()))
+
+
+def under(span: trace.Span, context: Context | None = None) -> Context:
+    return trace.set_span_in_context(span, Context() if context is None else context)

@@ -123,6 +123,15 @@ def test_an_explicit_context_without_a_session_is_not_mixed_with_the_current_one
     assert spans.attributes() == [{}]
 
 
+def test_what_begins_under_a_span_that_is_current_without_its_baggage_is_in_its_session(spans: Spans, logs: Logs) -> None:
+    """As under the instrumentation of aiohttp's server: the span begins in the extracted context, and it alone becomes current."""
+    with spans.tracer.start_as_current_span("server", context=IN_SESSION), spans.tracer.start_as_current_span("inner"):
+        spans.tracer.start_span("client").end()
+        logs.logger.emit(body="inside")
+    assert [attributes.get("session.id") for attributes in spans.attributes()] == [SESSION] * 3
+    assert logs.sessions() == [SESSION]
+
+
 def test_the_id_on_a_span_is_a_plain_string(spans: Spans) -> None:
     spans.tracer.start_span("span", context=IN_SESSION).end()
     assert type(spans.attributes()[0]["session.id"]) is str

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from opentelemetry import baggage, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, attach, detach
+from opentelemetry.instrumentation.aiohttp_server import AiohttpGetter
 from opentelemetry.instrumentation.asgi import ASGIGetter, asgi_getter
 from opentelemetry.instrumentation.celery import celery_getter
 from opentelemetry.instrumentation.wsgi import WSGIGetter, wsgi_getter
@@ -380,6 +381,26 @@ class TestCarriers:
         assert session_of({"x-session-id": ("17", "18")}, TableGetter(["x-session-id"])) == "17"
 
 
+class AiohttpRequest(dict[str, object]):
+    """What the getter of aiohttp's server is given: a mapping of what the application keeps on the request, with its headers beside."""
+
+    def __init__(self, *headers: tuple[str, str], **kept: object) -> None:
+        super().__init__(kept)
+        self.headers = CIMultiDictProxy(CIMultiDict(headers))
+
+
+class TestRequestsOfAiohttp:
+    @pytest.mark.parametrize("kept", [{}, {"user": 7}], ids=["as it comes", "with what the application keeps on it"])
+    def test_the_session_is_read(self, kept: dict[str, object]) -> None:
+        assert session_of(AiohttpRequest(("X-Session-Id", "17"), **kept), AiohttpGetter()) == "17"
+
+    def test_of_several_headers_the_first_that_holds_one_counts(self) -> None:
+        assert session_of(AiohttpRequest(("X-Session-Id", "secret"), ("x-session-id", "17")), AiohttpGetter()) == "17"
+
+    def test_without_a_session_there_is_none(self) -> None:
+        assert extracted(AiohttpRequest(("Host", "shop")), None, AiohttpGetter()) == {}
+
+
 class TableGetter(Getter[Any]):
     """Returns what the carrier holds as it is, and lists given names."""
 
@@ -568,6 +589,36 @@ class TestDestinations:
     @pytest.mark.parametrize("call", [("CLIENT", {"http.url": TARGET}), (None, None), (SpanKind.CLIENT, None), (SpanKind.CLIENT, {})])
     def test_a_span_of_another_tracer_may_tell_nothing(self, call: Any) -> None:
         assert injected(ForeignSpan(*call)) == {}
+
+
+class TestTheSessionOfTheSpan:
+    """Where the context has no session, that of its span counts, as long as it is one of this process."""
+
+    def test_it_is_passed_on(self) -> None:
+        assert injected(under_session(), Context()) == PASSED
+
+    def test_other_baggage_goes_along(self) -> None:
+        headers = injected(under_session(), baggage.set_baggage("tenant", "7", Context()))
+        assert headers == {"x-session-id": SESSION_ID, "baggage": f"tenant=7,session.id={SESSION_ID}"}
+
+    def test_it_is_not_passed_on_to_a_stranger(self) -> None:
+        assert injected(under_session(STRANGER), Context()) == {}
+
+    def test_that_of_the_context_goes_before_it(self) -> None:
+        assert injected(under_session(), set_session_id(SessionId("17"), Context()))["x-session-id"] == "17"
+
+    def test_what_is_no_session_is_not_passed_on(self) -> None:
+        assert injected(span(http__url=TARGET, session__id="secret"), Context()) == {}
+
+    def test_an_opaque_id_is_passed_on_where_admitted(self) -> None:
+        assert injected(span(http__url=TARGET, session__id=UUID), Context(), OPAQUE)["x-session-id"] == UUID
+
+    def test_switched_off_it_is_not_passed_on(self) -> None:
+        assert injected(under_session(), Context(), DISABLED) == {}
+
+
+def under_session(url: str = TARGET) -> trace.Span:
+    return span(http__url=url, session__id=str(SESSION_ID))
 
 
 class ForeignSpan(trace.NonRecordingSpan):

@@ -121,6 +121,11 @@ def test_starlette_below_fastapi_is_instrumented_with_it() -> None:
     assert short(check_instrumentations(around("starlette", "fastapi", "opentelemetry-instrumentation-fastapi"))) == [("ok", "fastapi, starlette")]
 
 
+def test_a_server_of_aiohttp_needs_more_than_the_instrumentation_of_its_client() -> None:
+    (verdict,) = check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-client"))
+    assert verdict.remedy == "opentelemetry-bootstrap -a install, or pip install opentelemetry-instrumentation-aiohttp-server"
+
+
 def test_a_script_needs_no_instrumentation() -> None:
     assert short(check_instrumentations(around())) == [("ok", "no web framework or worker that needs one is installed")]
 

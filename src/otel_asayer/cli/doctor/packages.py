@@ -22,6 +22,7 @@ _INSTRUMENTATION: Final = "opentelemetry-instrumentation"
 # Frameworks that take requests or jobs in, as normalised names of packages, and what instruments each; the first that is installed will do.
 _FRAMEWORKS: Final = {
     "aio-pika": ("aio-pika",),
+    "aiohttp": ("aiohttp-server",),
     "celery": ("celery",),
     "confluent-kafka": ("confluent-kafka",),
     "django": ("django",),
