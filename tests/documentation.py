@@ -28,12 +28,13 @@ DATA = "docs/test_data.py"
 EXECUTED: dict[str, dict[str, str]] = {
     "python": {"*": "docs/test_documentation.py"},
     "json": {"*": DATA},
-    "yaml": {"docs/how-to/declarative.md": "integration/test_declarative.py"},
+    "yaml": {"docs/how-to/containers.md": SHELL, "docs/how-to/declarative.md": "integration/test_declarative.py"},
     "ini": {"docs/reliability.md": "integration/test_processes.py"},
     "js": {"docs/how-to/browser.md": "browser/test_browser_page.py"},
     "sh": {
         "README.md": "integration/test_empty_environment.py",
         "docs/how-to/celery.md": SHELL,
+        "docs/how-to/containers.md": SHELL,
         "docs/how-to/django.md": "docs/test_frameworks.py",
         "docs/how-to/aiohttp.md": "docs/test_frameworks.py",
         "docs/how-to/doctor.md": "integration/test_pages.py",

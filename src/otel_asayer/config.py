@@ -105,6 +105,7 @@ class Config:
     spool: str = _setting("on_failure", env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL, settings.parse_choice("on_failure", "always", "off"))
     spool_directory: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY, settings.parse_directory)
     spool_max_bytes: int = _setting(256 * _MIB, env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES, settings.parse_integer(_MIB, 1024 * 1024 * _MIB))
+    shutdown_timeout: float = _setting(5.0, env.OTEL_EXPORTER_ELASTICSEARCH_SHUTDOWN_TIMEOUT, settings.parse_seconds)
     setup: str = _setting("auto", env.OTEL_EXPORTER_ELASTICSEARCH_SETUP, settings.parse_choice("auto", "off"))
 
     base_directories: tuple[tuple[str, str], ...] = ()

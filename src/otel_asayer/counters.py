@@ -33,6 +33,9 @@ class Fate(Enum):
     DUPLICATE = "duplicate"
     """Elasticsearch held it already: an earlier request had arrived, and only its answer was lost."""
 
+    COLLIDED = "collided"
+    """Given a new `_id` and sent again, as another document bears the one it had: something repeats trace and span ids, or seeds `random`."""
+
     RETRIED = "retried"
     """Sent once more; counted at each try."""
 

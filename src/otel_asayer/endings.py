@@ -20,6 +20,7 @@ from weakref import WeakSet
 from wrapt import register_post_import_hook
 
 from otel_asayer import _sdk
+from otel_asayer.elasticsearch.delivery import of_this_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,13 +121,19 @@ def _watch_uwsgi(module: ModuleType) -> None:
 
 
 def _export() -> None:
-    for provider in list(_providers):
-        _flush(provider)
+    """Export what the providers hold, and send what this process put on the disk; the process may go on all the same, as behind uvicorn."""
+    deliveries = [delivery for delivery in of_this_process() if not delivery.has_stopped()]
+    steps: list[Callable[[], object]] = [delivery.stop for delivery in deliveries]
+    steps += [provider.force_flush for provider in list(_providers)]
+    for delivery in deliveries:
+        steps += [delivery.finish, delivery.resume]
+    for step in steps:
+        _do(step)
 
 
-def _flush(provider: _Provider) -> None:
+def _do(step: Callable[[], object]) -> None:
     try:
-        provider.force_flush()
+        step()
     except Exception:
         _logger.exception("What this process held at its end could not be exported")
 

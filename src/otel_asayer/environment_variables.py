@@ -128,5 +128,10 @@ temporary directory. In a container, a volume lets it survive.
 OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES = "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES"
 """Bytes on the disk, compressed, that may wait for one destination; beyond them the oldest are evicted and counted."""
 
+OTEL_EXPORTER_ELASTICSEARCH_SHUTDOWN_TIMEOUT = "OTEL_EXPORTER_ELASTICSEARCH_SHUTDOWN_TIMEOUT"
+"""Seconds that a process may take at its end to send what it still holds, and what it put on the disk itself, while Elasticsearch answers. Where
+nothing answers, it ends within two seconds all the same, and what is left waits on the disk. Without a volume, a container loses that.
+"""
+
 OTEL_EXPORTER_ELASTICSEARCH_SETUP = "OTEL_EXPORTER_ELASTICSEARCH_SETUP"
 """`auto` installs missing index templates on first contact where the key may, and never overwrites one; `off` leaves that to you."""

@@ -10,7 +10,6 @@ import atexit
 import logging
 import os
 import threading
-from base64 import urlsafe_b64encode
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from weakref import WeakSet
@@ -44,8 +43,9 @@ _logger = logging.getLogger(__name__)
 
 _OWN_SCOPES: Final = (__name__, "otel_asayer.elasticsearch", "otel_asayer.self_observation", "otel_asayer.spool")
 """How the scopes of log records about delivery begin: handlers name a scope after its logger."""
-_ID_BYTES: Final = 15
-"""Random bytes of an `_id`, 20 characters of base64: as many as Elasticsearch's own."""
+
+_LONGEST_WAIT: Final = 5.0
+"""Seconds that a shutdown waits for exports that it has interrupted, while they write to the disk."""
 
 
 class _Signal(NamedTuple):
@@ -118,6 +118,16 @@ class ElasticsearchLogRecordExporter(LogRecordExporter):
         self._path.shutdown()
 
 
+class _Call(NamedTuple):
+    """One export under way."""
+
+    pid: int
+    thread: int
+    interrupted: threading.Event
+    """Ends its waiting."""
+    done: threading.Event
+
+
 class _Path:
     """What both signals share: from records of the SDK to a delivered, or counted, batch."""
 
@@ -126,6 +136,7 @@ class _Path:
         self._config = config
         self._exported = False
         self._closed = False
+        self._under_way: set[_Call] = set()
         self._stop = partial(_stop, config)  # no method: the exit handlers must not keep an exporter alive that nobody uses
         self.encoder = encoder_of(config)
         make_audible()
@@ -134,6 +145,8 @@ class _Path:
         meter = meter_of(meter_provider)
         self._metrics = ExporterMetrics(meter, exporter, signal.name, config)
         observe(meter, delivery.deliveries)
+        if not _open.get(config):  # the last one has stopped what they shared
+            delivery.shared(config).resume()
         _open.setdefault(config, WeakSet()).add(self)
         atexit.register(self._stop)
 
@@ -143,14 +156,19 @@ class _Path:
         current = delivery.shared(self._config)
         self._stop_before_provider()
         _sdk.hear_of_drops(self)
+        call = _Call(os.getpid(), threading.get_ident(), threading.Event(), threading.Event())
         with self._metrics.operation(len(records)) as lost:
+            self._under_way.add(call)
             try:
-                return self._export(encode, records, current, lost)
+                return self._export(encode, records, current, lost, call)
             except Exception as error:
                 _logger.debug("Export failed", exc_info=True)
                 lost.clear()
                 reason = f"the export failed with {type(error).__name__}; with DEBUG for {__name__} the log tells where"
                 return self._lose(current, lost, len(records), "defect", reason)
+            finally:
+                self._under_way.discard(call)
+                call.done.set()
 
     def drop_items(self, count: int, error_type: str = "queue_full") -> None:
         """Count what the queue of the batch processor drops; called by it, in the thread that ended a span or emitted a log record."""
@@ -166,11 +184,25 @@ class _Path:
         self._closed = True
         atexit.unregister(self._stop)
         _open[self._config].discard(self)
+        current = delivery.shared(self._config)
+        self._interrupt(current)
         if not _open[self._config]:  # the last one writes the line about losses: each would write one of its own
-            delivery.shared(self._config).close()
+            current.stop()
+            current.finish()
+            current.close()
+
+    def _interrupt(self, current: delivery.Delivery) -> None:
+        """End the exports under way: what they have in hand goes to the disk. One on this very thread, as a signal's handler finds it, ends later."""
+        calls = [call for call in list(self._under_way) if call.pid == os.getpid() and call.thread != threading.get_ident()]
+        for call in calls:
+            call.interrupted.set()
+        if calls:
+            current.interrupt()
+        for call in calls:
+            call.done.wait(_LONGEST_WAIT)
 
     def _export(
-        self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record], current: delivery.Delivery, lost: Counter[str]
+        self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record], current: delivery.Delivery, lost: Counter[str], call: _Call
     ) -> bool:
         if current.obstacle:
             current.announce()
@@ -178,7 +210,7 @@ class _Path:
             return self._lose(current, lost, len(records), "exporter shut down")
         operations, failures = encode(records)
         encoded = self._lose(current, lost, len(failures), "not encoded", failures[-1]) if failures else True
-        return current.deliver(operations, partial(self._note, lost)) and encoded
+        return current.deliver(operations, partial(self._note, lost), interrupted=call.interrupted) and encoded
 
     def _lose(self, current: delivery.Delivery, lost: Counter[str], number: int, cause: str, reason: str = "") -> bool:
         """Count spans or log records that never became operations; return whether there are none."""
@@ -213,15 +245,20 @@ def _stop(config: Config) -> None:
     delivery.shared(config).stop()
 
 
+def _finish() -> None:
+    """Do at the very end what no shutdown of an exporter did."""
+    for current in delivery.deliveries():
+        if current.has_stopped():
+            current.finish()
+
+
+atexit.register(_finish)  # before any provider could register its own, and so run behind them
+
+
 def encoder_of(config: Config) -> Encoder:
     """Return what makes documents by these settings, with `_id`s of its own for log records."""
     settings = DocumentSettings(config.dataset, config.namespace, config.replay_url, config.replay_records, config.replay_level)
-    return Encoder(settings, _random_id)
-
-
-def _random_id() -> str:
-    """A new `_id`: from the system, as forked workers would draw the same from `random`."""
-    return urlsafe_b64encode(os.urandom(_ID_BYTES)).decode()
+    return Encoder(settings, delivery.random_id)
 
 
 def _is_own(record: ReadableLogRecord) -> bool:

@@ -127,6 +127,10 @@ class ElasticsearchDouble:
         """Answer the next requests so, one reply for each."""
         self._script.extend(replies)
 
+    def forget_replies(self) -> None:
+        """Answer the next requests as Elasticsearch does, whatever the script has left."""
+        self._script.clear()
+
     def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
         """Answer as a `Client` would, without network; of time, nothing passes.
 
@@ -141,6 +145,11 @@ class ElasticsearchDouble:
     def connect(self) -> None:
         """Do nothing: in place of a `Client`, there is nothing to import."""
 
+    @property
+    def busy(self) -> bool:
+        """False: in place of a `Client`, no request is ever under way."""
+        return False
+
     def give_up(self, within: float) -> None:
         """Do nothing: in place of a `Client`, no request is ever under way."""
 
@@ -148,7 +157,13 @@ class ElasticsearchDouble:
         """Do nothing: in place of a `Client`, there are no connections."""
 
     def answer(self, exchange: Exchange) -> Response | Fault:
-        """Note a request, and return what becomes of it."""
+        """Note a request, and return what becomes of it.
+
+        `HEAD /`, by which an ending process asks whether anybody is there, is neither noted nor answered by the script: but where that goes on with
+        a connection that is reset, or hangs, this one does, too.
+        """
+        if (exchange.method, exchange.target) == ("HEAD", "/"):
+            return self._script[0] if self._script and self._script[0] in (Fault.RESET, Fault.HANG) else status(200)
         self.exchanges.append(exchange)
         self.arrived.set()
         reply = self._script.popleft() if self._script else None

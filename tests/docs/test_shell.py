@@ -12,6 +12,7 @@ import opentelemetry.environment_variables
 import opentelemetry.instrumentation.environment_variables
 import opentelemetry.sdk.environment_variables
 import pytest
+import yaml
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
@@ -28,7 +29,7 @@ from otel_asayer.kibana import ndjson
 from otel_asayer.session_id import EPOCH_MS
 from otel_asayer.testing import ElasticsearchDouble, status
 
-from documentation import HOW_TO, PAGES, ROOT, commands, exported, lines, page_name, typed, typed_until
+from documentation import HOW_TO, PAGES, ROOT, blocks, commands, exported, lines, page_name, typed, typed_until
 from instrumented import free_port
 
 if TYPE_CHECKING:
@@ -248,6 +249,50 @@ def test_a_worker_of_celery_starts_instrumented(tmp_path: Path) -> None:
     }
     with typed_until("The worker is ready", command, tmp_path, variables, kill=True) as said:
         assert "needs your attention" not in said
+
+
+JOB = """\
+from opentelemetry import trace
+
+trace.get_tracer("job").start_span("job").end()
+"""
+
+
+class TestContainers:
+    """`containers.md`: a job whose first exports fail, and the command that sends the rest."""
+
+    PAGE = HOW_TO / "containers.md"
+
+    def test_a_job_and_the_command_behind_it_deliver_all(self, tmp_path: Path) -> None:
+        (tmp_path / "job.py").write_text(JOB, encoding="utf-8")
+        drain, job, again = commands(self.PAGE)
+        assert drain == again
+        with ElasticsearchDouble() as elasticsearch:
+            elasticsearch.reply_with(*[status(503)] * 99)
+            variables = {
+                "OTEL_TRACES_EXPORTER": "elasticsearch",
+                "OTEL_METRICS_EXPORTER": "none",
+                "OTEL_LOGS_EXPORTER": "none",
+                "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": elasticsearch.url,
+                "OTEL_EXPORTER_ELASTICSEARCH_SETUP": "off",
+                "OTEL_EXPORTER_ELASTICSEARCH_SHUTDOWN_TIMEOUT": "1",
+                SPOOL_VARIABLE: str(tmp_path / "spool"),
+            }
+            typed(job, tmp_path, variables)
+            assert elasticsearch.documents == []
+            elasticsearch.forget_replies()
+            assert "1 document was delivered." in typed(drain, tmp_path, variables)
+
+    def test_the_variables_and_the_volume_of_the_service_fit(self) -> None:
+        compose, _ = map(yaml.safe_load, blocks(self.PAGE.read_text(encoding="utf-8"), "yaml"))
+        service = compose["services"]["shop"]
+        config = Config.from_environment(service["environment"])
+        assert config.problems == ()
+        assert service["volumes"] == [f"spool:{config.spool_directory}"]
+
+    def test_the_hook_is_the_command_of_the_page(self) -> None:
+        _, hook = map(yaml.safe_load, blocks(self.PAGE.read_text(encoding="utf-8"), "yaml"))
+        assert " ".join(hook["lifecycle"]["preStop"]["exec"]["command"]) == commands(self.PAGE)[0]
 
 
 def test_the_page_on_openreplay_shows_the_address_of_a_replay_by_time_and_by_offset() -> None:

@@ -26,7 +26,7 @@ from store import SESSION, sessions
 from workers import ask, ask_two_workers, stopped, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from instrumented import Application
@@ -127,7 +127,7 @@ def sending(survivors: Survivors, elasticsearch: ElasticsearchDouble) -> dict[st
 def done_in(elasticsearch: ElasticsearchDouble) -> Work:
     """All work that has arrived, in order."""
     attributes = [document["attributes"] for (stream, _), document in list(elasticsearch.stored.items()) if stream.startswith("traces-")]
-    return sorted((one["work"], one["worker"]) for one in attributes)
+    return sorted((one["work"], one["worker"]) for one in attributes if "work" in one)
 
 
 @pytest.fixture
@@ -135,11 +135,25 @@ def survivors(tmp_path: Path) -> Survivors:
     return Survivors(tmp_path / "spool")
 
 
-def execute(survivors: Survivors, *command: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def hesitant() -> Iterator[ElasticsearchDouble]:
+    """An Elasticsearch that refuses the first two bulk requests, so that what they held goes to the disk, and takes all later ones."""
+    with ElasticsearchDouble() as elasticsearch:
+        elasticsearch.reply_with(status(503), status(503))
+        yield elasticsearch
+
+
+@pytest.fixture
+def left(tmp_path: Path, hesitant: ElasticsearchDouble) -> Survivors:
+    """What a process leaves on the disk for that Elasticsearch."""
+    return Survivors(tmp_path / "spool", Destination.of((hesitant.url,)))
+
+
+def execute(environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
     """Run `opentelemetry-instrument python <command>` to its end."""
     return subprocess.run(
         [str(BINARIES / "opentelemetry-instrument"), sys.executable, *command],
-        env={**clean_environment(), **survivors.environment},
+        env={**clean_environment(), **environment},
         cwd=APPLICATIONS,
         capture_output=True,
         text=True,
@@ -189,13 +203,13 @@ def test_uwsgi_ends_a_busy_worker_with_all_that_it_holds(survivors: Survivors, r
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_of_a_script_survives_what_exit_handlers_save(ending: str, survivors: Survivors) -> None:
-    assert execute(survivors, "endings.py", ending).returncode == ENDINGS[ending][0]
+    assert execute(survivors.environment, "endings.py", ending).returncode == ENDINGS[ending][0]
     assert [number for number, _ in survivors.work()] == ENDINGS[ending][1]
 
 
 @pytest.mark.parametrize(("kind", "method"), CHILDREN)
 def test_children_of_multiprocessing_leave_every_span_once_unless_they_are_terminated(kind: str, method: str, survivors: Survivors) -> None:
-    told = execute(survivors, "children.py", kind, method).stdout
+    told = execute(survivors.environment, "children.py", kind, method).stdout
     assert survivors.work() == sorted((number, worker) for number, worker in json.loads(told))
 
 
@@ -226,6 +240,37 @@ def test_a_worker_of_gevent_drains_the_spool_while_it_runs(survivors: Survivors,
         with run(environment, *SERVERS["gunicorn, gevent"]) as app:
             asked = ask(app, 1)
             wait_for(lambda: done_in(elasticsearch) == asked, "the spool was not drained")
+
+
+class TestWhatAProcessPutOnTheDisk:
+    """It is sent by the end of that process: a container leaves no other process to do it, and no disk."""
+
+    @pytest.mark.parametrize("server", ["gunicorn, sync", "gunicorn, gevent", "uvicorn", "uWSGI"])
+    def test_is_sent_when_a_server_ends_its_workers(self, server: str, left: Survivors, hesitant: ElasticsearchDouble, run: Run) -> None:
+        with run(sending(left, hesitant), *SERVERS[server]) as app:
+            asked = ask_two_workers(app)
+            assert app.stop(signal.SIGTERM) == 0
+        assert done_in(hesitant) == asked
+        assert left.work() == []
+
+    @pytest.mark.parametrize(("ending", "work"), [("the end of the script", [1]), ("SIGINT", [1]), ("a fork that ends by sys.exit", [1, 2])])
+    def test_is_sent_at_the_end_of_a_script(self, ending: str, work: list[int], left: Survivors, hesitant: ElasticsearchDouble) -> None:
+        execute(sending(left, hesitant), "endings.py", ending)
+        assert [number for number, _ in done_in(hesitant)] == work
+        assert left.work() == []
+
+    @pytest.mark.parametrize("method", ["fork", "spawn"])
+    def test_is_sent_at_the_end_of_a_child_of_multiprocessing(self, method: str, left: Survivors, hesitant: ElasticsearchDouble) -> None:
+        told = execute(sending(left, hesitant), "children.py", "processes", method).stdout
+        assert done_in(hesitant) == sorted((number, worker) for number, worker in json.loads(told))
+        assert left.work() == []
+
+    def test_is_sent_at_the_end_of_a_child_of_celery(
+        self, left: Survivors, hesitant: ElasticsearchDouble, run_two_tasks: Callable[..., None]
+    ) -> None:
+        run_two_tasks(sending(left, hesitant))
+        assert len([stream for stream, _ in hesitant.stored if stream.startswith("traces-")]) == 4
+        assert left.spans() == []
 
 
 @pytest.mark.parametrize(("spool", "left"), [("always", [1]), ("on_failure", [])])

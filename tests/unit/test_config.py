@@ -60,6 +60,7 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "spool": ("Always", "always", "true"),
     "spool_directory": ("/var/spool/otel", "/var/spool/otel", "spool"),
     "spool_max_bytes": ("1048576", 1048576, "256MiB"),
+    "shutdown_timeout": ("2.5", 2.5, "0"),
     "setup": ("off", "off", "yes"),
 }
 # What the field's own rules demand beside it.
@@ -169,6 +170,7 @@ def test_the_defaults_are_these() -> None:
         "spool": "on_failure",
         "spool_directory": None,
         "spool_max_bytes": 256 * 1024 * 1024,
+        "shutdown_timeout": 5.0,
         "setup": "auto",
         "base_directories": (),
         "problems": (),

@@ -6,6 +6,7 @@ import gc
 import logging
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_asayer import instrument
+from otel_asayer import exporter as exporter_module, instrument
 from otel_asayer.config import Config
 from otel_asayer.counters import Count, Fate
+from otel_asayer.elasticsearch.client import Unreachable
 from otel_asayer.elasticsearch.delivery import Delivery, shared
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
@@ -35,6 +37,7 @@ from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -188,6 +191,105 @@ class TestContract:
         assert [len(name) for _, name in double.stored] == [20, 20, 20]
 
 
+class TestShutdown:
+    """What is under way when an exporter is shut down, and what comes after. Nothing here would end by itself before the test gives up."""
+
+    @pytest.fixture
+    def settings(self, settings: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+        return {**settings, "timeout": 300, "spool": "on_failure", "spool_directory": str(tmp_path)}
+
+    @contextmanager
+    def under_way(self, exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> Iterator[threading.Thread]:
+        thread = threading.Thread(target=exporter.export, args=(spans("GET /cart"),), daemon=True)
+        thread.start()
+        assert double.arrived.wait(60)
+        yield thread
+        thread.join(60)
+        assert not thread.is_alive()
+
+    def waiting(self, delivery: Delivery) -> int:
+        assert delivery.spool
+        return delivery.spool.status().documents
+
+    def test_a_pause_between_two_tries_is_over(self, settings: dict[str, Any], double: ElasticsearchDouble) -> None:
+        exporter = ElasticsearchSpanExporter(**{**settings, "spool": "off"})
+        double.reply_with(status(503, retry_after=250))
+        with self.under_way(exporter, double):
+            exporter.shutdown()
+        assert shared(Config.from_environment(**{**settings, "spool": "off"})).counters.total(Fate.DROPPED) == 1
+
+    def test_a_request_that_hangs_is_given_up_and_its_documents_lie_on_the_disk(
+        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery
+    ) -> None:
+        double.reply_with(Fault.HANG, Fault.HANG)
+        with self.under_way(span_exporter, double):
+            span_exporter.shutdown()
+            assert self.waiting(delivery) == 1
+        assert len(double.exchanges) == 1
+
+    def test_its_documents_are_sent_before_the_shutdown_returns_where_somebody_answers(
+        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery
+    ) -> None:
+        double.reply_with(Fault.HANG)
+        with self.under_way(span_exporter, double):
+            span_exporter.shutdown()
+            assert [document["name"] for document in double.documents] == ["GET /cart"]
+        assert self.waiting(delivery) == 0
+
+    def test_of_two_exporters_the_other_goes_on(
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        log_exporter: ElasticsearchLogRecordExporter,
+        double: ElasticsearchDouble,
+    ) -> None:
+        double.reply_with(Fault.HANG)
+        with self.under_way(span_exporter, double):
+            span_exporter.shutdown()
+        with logging_into(log_exporter) as provider:
+            logging.getLogger("shop").warning("the cart is empty")
+            provider.force_flush()
+            assert "the cart is empty" in [document.get("body", {}).get("text") for document in double.documents]
+
+    def test_the_thread_that_drains_ends_with_the_last_exporter(self, span_exporter: ElasticsearchSpanExporter) -> None:
+        before = {thread for thread in threading.enumerate() if thread.name == "otel-asayer-drain"}
+        span_exporter.export(spans("GET /cart"))
+        (draining,) = {thread for thread in threading.enumerate() if thread.name == "otel-asayer-drain"} - before
+        span_exporter.shutdown()
+        draining.join(60)
+        assert not draining.is_alive()
+
+    def test_after_it_no_request_leaves(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery) -> None:
+        span_exporter.shutdown()
+        operation = b'{"create":{"_index":"traces-generic.otel-default","_id":"a"}}\n{}\n'
+        assert delivery.deliver([operation]) is True
+        with pytest.raises(Unreachable):
+            delivery.send([operation], 60)
+        assert double.exchanges == []
+
+    def test_a_signals_handler_may_shut_down_the_exporter_that_it_interrupts(
+        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        send = delivery.send
+
+        def interrupted(*arguments: Any) -> Any:
+            span_exporter.shutdown()
+            return send(*arguments)
+
+        monkeypatch.setattr(exporter_module, "_LONGEST_WAIT", 3600)
+        monkeypatch.setattr(delivery, "send", interrupted)
+        span_exporter.export(spans("GET /cart"))
+        assert double.exchanges == []
+
+    def test_an_exporter_of_the_same_settings_works_after_it(
+        self, span_exporter: ElasticsearchSpanExporter, settings: dict[str, Any], double: ElasticsearchDouble
+    ) -> None:
+        span_exporter.shutdown()
+        another = ElasticsearchSpanExporter(**settings)
+        assert another.export(spans("GET /cart")) is SpanExportResult.SUCCESS
+        another.shutdown()
+        assert len(double.documents) == 1
+
+
 class TestSettings:
     def test_an_option_that_does_not_exist_is_the_callers_mistake(self) -> None:
         with pytest.raises(ConfigurationError, match="There is no setting 'endpont'"):
@@ -238,7 +340,7 @@ class TestNothingRaises:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise RuntimeError("secret")
 
         monkeypatch.setattr(delivery, "deliver", fail)
@@ -381,6 +483,7 @@ class TestNoLoops:
 
 BOTH_SIGNALS = """
 import sys
+import threading
 from opentelemetry._logs import LogRecord
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
@@ -402,6 +505,7 @@ class TestTheEnd:
 
     PROGRAM = """
 import sys
+import threading
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel_asayer import ElasticsearchSpanExporter

@@ -154,11 +154,11 @@ class TestExported:
     def test_they_are_in_flight_while_they_are_exported(self, exporter: ElasticsearchSpanExporter, reader: Reader, settings: dict[str, Any]) -> None:
         seen: list[dict[str, int]] = []
 
-        def look(*_: object) -> bool:
+        def look(*_: object, **__: object) -> bool:
             seen.append(reader.sums("otel.sdk.exporter.span.inflight"))
             return True
 
-        shared(Config.from_environment(**settings)).deliver = look  # type: ignore[method-assign, assignment]
+        shared(Config.from_environment(**settings)).deliver = look  # type: ignore[method-assign]
         exporter.export(spans(3))
         assert seen == [{"": 3}]
 

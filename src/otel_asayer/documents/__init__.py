@@ -1,5 +1,6 @@
 """From spans and log records to the operations of a bulk request: pure, without clock, randomness, thread or network."""
 
+from otel_asayer.documents.collisions import with_new_id
 from otel_asayer.documents.encoder import DocumentSettings, Encoded, Encoder
 from otel_asayer.documents.entries import entry_of
 from otel_asayer.documents.exceptions import EXCEPTION_STACKTRACE, EXCEPTION_TYPE, exception_message, exception_text, exception_type_name
@@ -21,4 +22,5 @@ __all__ = [
     "one_line",
     "salvage",
     "text_of",
+    "with_new_id",
 ]

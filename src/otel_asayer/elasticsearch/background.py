@@ -119,6 +119,11 @@ class Calls:
         except FutureTimeoutError:
             raise GivenUp(f"no answer within {timeout:.3g} s") from None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way."""
+        return bool(self._under_way)
+
     def give_up(self, within: float) -> None:
         """Wait until what is under way is over, but no longer than `within` seconds; then whoever waits for it learns that it is given up."""
         for future in wait(tuple(self._under_way), within).not_done:

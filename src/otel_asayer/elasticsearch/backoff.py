@@ -7,6 +7,8 @@ about seven tries fit into the default ten seconds. What the server asks for (`R
 
 from __future__ import annotations
 
+from datetime import timezone
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,12 +22,14 @@ _FIRST_LONG: Final = 1.0
 _LONGEST_LONG: Final = 60.0
 _PROBE: Final = 2.0
 """Seconds for the one try of an export while the destination is down."""
+_FIRST_PROBE: Final = 5.0
+"""Seconds for that try as long as no export has ended: Elasticsearch creates the data streams then, which takes a cold one up to three seconds."""
 _LONG_PROBE_EVERY: Final = 60.0
 """Seconds between tries that may last the whole timeout while the destination is down: a server that is only slow must be found up again."""
 _LONGEST_ASKED: Final = 3600.0
 """Seconds that a server can ask to wait: a proxy's number without measure must not end delivery, and threads cannot wait for every number."""
 _FAREWELL: Final = 1.0
-"""Seconds without a sign of life from the server after which a process that ends gives up."""
+"""Seconds that a process which ends waits for a first sign of life."""
 
 
 def pauses(random: Callable[[], float]) -> Iterator[float]:
@@ -44,13 +48,30 @@ def _jitter(random: Callable[[], float], bound: float, longest: float) -> Iterat
         bound = min(longest, bound * 2)
 
 
-def retry_after(headers: Mapping[str, str]) -> float:
+def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float:
     """Return the seconds that an answer asks to wait, an hour at most, or 0.
 
-    A date counts as nothing: it would have to be compared with a clock that may be wrong, and Elasticsearch sends none.
+    Args:
+        headers: of the answer, with names in lower case.
+        now: returns seconds since 1970. A date is compared with the answer's own `Date`, where it has one: two clocks seldom agree.
     """
     text = headers.get("retry-after", "")
-    return min(float(text), _LONGEST_ASKED) if text.isascii() and text.isdecimal() else 0.0
+    if text.isascii() and text.isdecimal():
+        return min(float(text), _LONGEST_ASKED)
+    until = _seconds_since_1970(text)
+    if until is None:
+        return 0.0
+    answered = _seconds_since_1970(headers.get("date", ""))
+    return min(max(0.0, until - (now() if answered is None else answered)), _LONGEST_ASKED)
+
+
+def _seconds_since_1970(date: str) -> float | None:
+    """Read a date as HTTP writes it (RFC 9110, 5.6.7), in any of its three forms; None where it is none."""
+    try:
+        parsed = parsedate_to_datetime(date)
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 class Allowance(NamedTuple):
@@ -66,51 +87,63 @@ class Patience:
     - Usually: the whole timeout, and as many tries as fit.
     - After an export that failed at its deadline, until one succeeds: one try of two seconds. More would only let the batch processor's queue
       (2,048 spans) overflow behind an export that waits. Once a minute the one try may last the whole timeout.
-    - After `stop`, when the process ends: one try, until a second has passed without a sign of life; after a failure, none.
+    - After `stop`, when the process ends: one try, of what is left of a second. Once the server has answered anything, exports may use what is
+      left of the time for the end; after a failure, there is no further try.
 
-    A *prompt* one has a spool behind it, and what is not delivered at once waits there: usually one try of two seconds, and none while the
-    destination is down, but for one a minute; what drains the spool finds it up again. Where nothing waits, that finds nothing out, and the next
-    export tries. While the spool takes nothing, as when its disk is full, patience is as if there were none.
+    A *prompt* one has a spool behind it, and what is not delivered at once waits there: usually one try of two seconds (the first one: of five),
+    and none while the destination is down, but for one a minute; what drains the spool finds it up again. Where nothing waits, that finds nothing
+    out, and the next export tries. While the spool takes nothing, as when its disk is full, patience is as if there were none.
 
     Two threads that read or write one of these attributes at once disagree about nothing but a single try.
     """
 
-    def __init__(self, timeout: float, clock: Callable[[], float], *, prompt: bool = False) -> None:
+    def __init__(self, timeout: float, clock: Callable[[], float], *, prompt: bool = False, shutdown_timeout: float = 5.0) -> None:
         self._has_spool = self._prompt = prompt
         self._timeout = timeout
+        self._shutdown_timeout = shutdown_timeout
         self._clock = clock
+        self._first = True
         self._down = False
         self._next_long_probe = 0.0
-        self._stopping = False
+        self._end: float | None = None
         self._farewell: float | None = None
+        self.has_answered = False
+        """Whether the server has answered since the process began to end, and nothing failed since."""
+        self.is_silent = False
+        """Whether it has not, though it was asked."""
 
     def allow(self) -> Allowance:
         """Return what an export that begins now may use."""
         now = self._clock()
-        if self._stopping:
+        if self._end is not None:
             if self._farewell is None:
-                self._farewell = now if self._prompt and self._down else now + _FAREWELL
+                self._farewell = min(now + _FAREWELL, self._end)
             return Allowance(max(0.0, min(self._timeout, self._farewell - now)), repeat=False)
         probe = min(_PROBE, self._timeout)
         if not self._down:
-            return Allowance(probe, repeat=False) if self._prompt else Allowance(self._timeout, repeat=True)
+            return Allowance(min(_FIRST_PROBE, self._timeout) if self._first else probe, repeat=False) if self._prompt else self._whole
         if now < self._next_long_probe:
             return Allowance(0.0 if self._prompt else probe, repeat=False)
         self._next_long_probe = now + _LONG_PROBE_EVERY
         return Allowance(probe if self._prompt else self._timeout, repeat=False)
 
+    @property
+    def _whole(self) -> Allowance:
+        return Allowance(self._timeout, repeat=True)
+
     def succeeded(self) -> None:
         """Learn that the server answered."""
-        self._down = False
-        if self._stopping:
-            self._farewell = self._clock() + _FAREWELL
+        self._first = self._down = False
+        self._farewell = self._end
+        self.has_answered, self.is_silent = self._end is not None, False
 
     def failed(self) -> None:
         """Learn that an export found no destination until its end."""
         if not self._down:
             self._next_long_probe = self._clock() + _LONG_PROBE_EVERY
-        self._down = True
-        if self._stopping:
+        self._first, self._down = False, True
+        self.has_answered = False
+        if self._end is not None:
             self._farewell = self._clock()
 
     def nothing_waits(self) -> None:
@@ -121,7 +154,31 @@ class Patience:
         """Learn whether the spool took what it was given last."""
         self._prompt = self._has_spool and anything
 
-    def stop(self) -> float:
-        """Learn that the process ends; return the seconds that a request under way may still take."""
-        self._stopping = True
-        return _FAREWELL
+    def stop(self) -> None:
+        """Learn that the process ends; a second time changes nothing."""
+        if self._end is None:
+            self._farewell, self._end = None, self._clock() + self._shutdown_timeout
+
+    def resume(self) -> None:
+        """Learn that the process goes on all the same."""
+        self._farewell = self._end = None
+        self.has_answered = self.is_silent = False
+
+    def end(self) -> None:
+        """Learn that the time for the end is over."""
+        self._farewell = self._end = self._clock()
+
+    @property
+    def ends_in(self) -> float:
+        """Seconds that are left for the end of the process."""
+        return 0.0 if self._end is None else max(0.0, self._end - self._clock())
+
+    def begin_farewell(self) -> float:
+        """Return the seconds in which the server is to give a sign of life; 0 where that was asked already, or the process does not end."""
+        return 0.0 if self._end is None or self._farewell is not None else self.allow().seconds
+
+    def end_farewell(self, answered: bool) -> None:  # noqa: FBT001 (the one thing there is to say)
+        """Learn whether it did. Without it, and with a spool, nothing is tried any more; without a spool, what is left of the second is used."""
+        self.has_answered, self.is_silent = answered, not answered
+        if self._end is not None and (answered or self._prompt):
+            self._farewell = self._end if answered else self._clock()

@@ -51,6 +51,8 @@ class Response(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    repeated: bool = False
+    """Whether another endpoint got the same request before, and gave no answer: it may have carried it out."""
 
 
 class Requester(Protocol):
@@ -116,6 +118,11 @@ class Client:
         """
         self._connected()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._calls.busy
+
     def give_up(self, within: float) -> None:
         """Let no request that is under way outlast `within` seconds, and wait for those that end before."""
         self._calls.give_up(within)
@@ -151,7 +158,7 @@ class Client:
                 failures.append(failure.reason)
             else:
                 self._prefer(node)
-                return response
+                return response._replace(repeated=bool(failures))
         raise Unreachable("; ".join(failures))
 
     def _connected(self) -> list[BaseNode]:

@@ -16,6 +16,7 @@ import logging
 import os
 import threading
 import time
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final, Protocol
@@ -24,7 +25,7 @@ from otel_asayer.compression import gzip_of
 from otel_asayer.counters import Counters, Digest, Fate
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.elasticsearch.backoff import Patience
-from otel_asayer.elasticsearch.client import Client
+from otel_asayer.elasticsearch.client import Client, Unreachable
 from otel_asayer.elasticsearch.drain import Drainer, give_back_unchanged
 from otel_asayer.elasticsearch.export import Export, Left
 from otel_asayer.elasticsearch.first_contact import FirstContact
@@ -37,14 +38,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_asayer.config import Config
+    from otel_asayer.elasticsearch.backoff import Allowance
     from otel_asayer.elasticsearch.client import Response
     from otel_asayer.spool import Lease
 
-__all__ = ["Delivery", "Destination", "OnLoss", "deliveries", "shared", "spool_of", "spool_root"]
+__all__ = ["Delivery", "Destination", "OnLoss", "deliveries", "of_this_process", "random_id", "shared", "spool_of", "spool_root"]
 
 _logger = logging.getLogger(__name__)
 
+_SERVER_ERROR: Final = 500
+"""From here on a status says that a proxy does not reach Elasticsearch, or Elasticsearch its master."""
+_GRACE: Final = 1.0
+"""Seconds that a request may still take when an exporter is shut down."""
+_ID_BYTES: Final = 15
+"""Random bytes of an `_id`, 20 characters of base64: as many as Elasticsearch's own."""
+
 _system_random: Final = SystemRandom()  # forked workers would share the state of any other
+
+
+def random_id() -> str:
+    """Return a new `_id`: from the system, as forked workers would draw the same from `random`."""
+    return urlsafe_b64encode(os.urandom(_ID_BYTES)).decode()
 
 
 class OnLoss(Protocol):
@@ -63,6 +77,10 @@ class Destination(Protocol):
     def connect(self) -> None:
         """Do what can be done without network."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+
     def give_up(self, within: float) -> None:
         """Let no request under way outlast `within` seconds."""
 
@@ -80,6 +98,8 @@ class Delivery:
         clock: Seconds that only grow.
         random: Numbers from 0 to 1.
         wait: Waits for some seconds, or less once the event is set.
+        now: Seconds since 1970.
+        new_id: Returns a random `_id`.
     """
 
     def __init__(  # noqa: PLR0913 (clock, random and wait are injected by tests)
@@ -91,6 +111,8 @@ class Delivery:
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = _system_random.random,
         wait: Callable[[threading.Event, float], object] = lambda event, seconds: event.wait(seconds),  # gevent may put in a class of its own
+        now: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = random_id,
     ) -> None:
         self.config = config
         self.obstacle = config.closed or ("" if config.has_destination else f"{OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT} is not set")
@@ -99,12 +121,17 @@ class Delivery:
         self.clock = clock
         self.random = random
         self.counters = Counters()
-        self.patience = Patience(config.timeout, clock, prompt=spool is not None)
+        self.now = now
+        self.new_id = new_id
+        self.patience = Patience(config.timeout, clock, prompt=spool is not None, shutdown_timeout=config.shutdown_timeout)
         self.request_bytes = config.max_request_bytes
         self.drainer = Drainer(self, spool) if spool and not self.obstacle else None
         self._target = bulk.target(config.pipeline)
         self._digest = Digest(self.counters, _logger, clock, spool.folder if spool else None)
+        self._closed = False
         self._stopped = threading.Event()
+        self._waiting: set[threading.Event] = set()
+        """What ends the waiting of the exports under way."""
         self._wait = wait
         self._first_contact = FirstContact(config)
         self._said: set[str] = set()
@@ -121,16 +148,35 @@ class Delivery:
             kept = f" It is kept in {self.spool.folder}: `otel-asayer spool drain` sends it." if self.spool else ""
             _logger.warning("No telemetry is sent to Elasticsearch: %s.%s", "; ".join(new), kept)
 
-    def deliver(self, operations: Sequence[bytes], on_loss: OnLoss = lambda *_: None) -> bool:
-        """Deliver all operations, or put them on the disk; return whether each is in one of the two now. `on_loss` hears of those that are not."""
+    def deliver(
+        self,
+        operations: Sequence[bytes],
+        on_loss: OnLoss = lambda *_: None,
+        *,
+        interrupted: threading.Event | None = None,
+        on_answer: Callable[[int], object] = lambda _: None,
+    ) -> bool:
+        """Deliver all operations, or put them on the disk; return whether each is in one of the two now.
+
+        Args:
+            operations: which nobody has sent before.
+            on_loss: hears of those that are in neither.
+            interrupted: ends all waiting when it is set.
+            on_answer: hears the status of each answer.
+        """
         if not operations:
             return True
         if self.obstacle:
             return self._keep(operations, "no destination", self.obstacle, on_loss)
-        if self.drainer:
+        if self.drainer and not self.has_stopped():
             self.drainer.start()
         lease = self._write_ahead(operations) if self.config.spool == "always" else None
-        left = Export(self, self.patience.allow).run(operations)
+        interrupted = interrupted or threading.Event()
+        self._waiting.add(interrupted)
+        try:
+            left = Export(self, self._allow, first=True, interrupted=interrupted, on_answer=on_answer).run(operations)
+        finally:
+            self._waiting.discard(interrupted)
         safe = self._take_over(left, lease, on_loss)
         if left and self.drainer:
             self.drainer.notice()
@@ -182,30 +228,79 @@ class Delivery:
         Raises:
             Unreachable: Elasticsearch does not answer.
         """
+        if self._closed:
+            raise Unreachable("the exporter is shut down")
         if self.config.compression == "none":
             return self.client.request("POST", self._target, b"".join(operations), timeout=timeout)
         return self.client.request("POST", self._target, gzip_of(operations), headers={"content-encoding": "gzip"}, timeout=timeout)
 
-    def pause(self, seconds: float) -> None:
-        """Wait, but no longer than until the process ends."""
-        self._wait(self._stopped, seconds)
+    def pause(self, seconds: float, interrupted: threading.Event | None = None) -> None:
+        """Wait, but no longer than until the process ends, or `interrupted` is set."""
+        self._wait(interrupted or self._stopped, seconds)
+
+    def linger(self, seconds: float) -> None:
+        """Wait, also while the process ends."""
+        self._wait(threading.Event(), seconds)
 
     def has_stopped(self) -> bool:
         """Return whether the process ends."""
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """Learn that the process ends: waiting is over, and what is under way has a second."""
+        """Learn that the process ends: waiting is over, and what is under way has the time for the end where Elasticsearch answers, else a second."""
         self._stopped.set()
+        for interrupted in list(self._waiting):
+            interrupted.set()
+        self.patience.stop()
         if self.drainer:
             self.drainer.wake()
-        self.client.give_up(self.patience.stop())
+        if self.client.busy:
+            self._ask()
+            self.client.give_up(self.patience.allow().seconds)
+
+    def interrupt(self) -> None:
+        """Give up requests under way that are not over within a second: their documents are tried again, or go to the disk."""
+        self.client.give_up(_GRACE)
+
+    def finish(self) -> None:
+        """Send, once `stop` was called, what this process put on the disk itself, while Elasticsearch answers and time is left.
+
+        A container may have no other process to send it, nor a volume to keep it.
+        """
+        if self.drainer and not self.patience.is_silent:
+            self.drainer.finish(self.patience.ends_in, self._answers, answered=self.patience.has_answered)
+
+    def resume(self) -> None:
+        """Learn that the process goes on after all, or that there is an exporter again."""
+        self._closed = False
+        self._stopped.clear()
+        self.patience.resume()
+        if self.drainer:
+            self.drainer.rest()
 
     def close(self) -> None:
-        """Close idle connections, and say what was lost since the last line. Exports remain possible."""
+        """Close idle connections, and say what was lost since the last line. Exports remain possible, though not after `stop`."""
+        if self.has_stopped():
+            self._closed = True
+            self.patience.end()
         self.client.close()
         if not self.obstacle:
             self._digest.write()
+
+    def _allow(self) -> Allowance:
+        self._ask()
+        return self.patience.allow()
+
+    def _ask(self) -> None:
+        """Ask, once when the process ends, whether anybody is there: for that a second has to do, which is too short for a first document."""
+        if seconds := self.patience.begin_farewell():
+            self.patience.end_farewell(self._answers(seconds))
+
+    def _answers(self, seconds: float) -> bool:
+        try:
+            return self.client.request("HEAD", "/", timeout=seconds).status < _SERVER_ERROR
+        except Unreachable:
+            return False
 
     def _take_over(self, left: Sequence[Left], lease: Lease | None, on_loss: OnLoss) -> bool:
         """Take over what an export left: put it on the disk, or count it as lost; return whether nothing is lost."""
@@ -311,6 +406,11 @@ def shared(config: Config) -> Delivery:
 def deliveries() -> list[Delivery]:
     """Return all deliveries of this process."""
     return [delivery for (pid, _), delivery in list(_shared.items()) if pid == os.getpid()]
+
+
+def of_this_process() -> list[Delivery]:
+    """Return a delivery of this process for all settings that it, or the process that forked it, has one for."""
+    return [shared(config) for config in dict.fromkeys(config for _, config in list(_shared))]
 
 
 def spool_root(config: Config) -> Path:

@@ -8,6 +8,8 @@ fails, a large spool is never emptied in one pass, and is drained all the same.
 A body whose documents wait for somebody to mend a key or a template goes to the end of the line, so that it does not hold up the others. A pass
 ends where it meets what it put there, by whatever clock; one of the thread also after a hundred such bodies in a row, for else a large spool
 would be sent whole, every minute, to an Elasticsearch that takes none of it.
+
+When the process ends, what it has put there itself is sent once more, in the thread that ends it: a container may leave no other one, and no disk.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_asayer.counters import Fate
 from otel_asayer.elasticsearch.background import start_thread
-from otel_asayer.elasticsearch.backoff import Allowance, long_pauses
+from otel_asayer.elasticsearch.backoff import Allowance, long_pauses, pauses
 from otel_asayer.elasticsearch.bulk import Finding, Outcome
 from otel_asayer.elasticsearch.export import Export, Left, Road
 from otel_asayer.spool import SpoolError
@@ -38,6 +40,8 @@ _LOOK_EVERY: Final = 30.0
 """Seconds between two looks at a spool that was empty."""
 _RECOVER_EVERY: Final = 300.0
 """Seconds between two looks for leases whose holder is gone."""
+_SIGN_OF_LIFE: Final = 1.0
+"""Seconds in which a server that is to take something at the end has to answer."""
 _MOST_IN_VAIN: Final = 100
 """Bodies in a row that a pass of the thread puts to the end of the line, as nothing of them is taken."""
 
@@ -53,6 +57,9 @@ class Origin(Road, Protocol):
     def count_evicted(self) -> None:
         """Count what had to make room on the disk."""
 
+    def linger(self, seconds: float) -> None:
+        """Wait, also while the process ends."""
+
 
 class Drainer:
     """Sends what waits in `spool` by the way of `delivery`, on a daemon thread that starts when the process first exports."""
@@ -63,6 +70,8 @@ class Drainer:
         self._noticed = threading.Event()
         self._ended = threading.Event()
         self._started = False
+        self._passing = threading.Lock()
+        """Held while bodies are leased: at the end, the thread must have given its own back."""
         self._recover_at = 0.0
         self._least_pause = 0.0
         self._put_back: set[int] = set()
@@ -90,6 +99,10 @@ class Drainer:
         self._ended.set()
         self._noticed.set()
 
+    def rest(self) -> None:
+        """Let the thread that starts next wait as ever."""
+        self._ended.clear()
+
     def status(self) -> SpoolStatus:
         """Return what waits.
 
@@ -111,12 +124,54 @@ class Drainer:
         self._recover()
         self._put_back, self._in_vain = set(), 0
         while not self._delivery.has_stopped() and self._in_vain < most_in_vain and (lease := self._spool.lease()):
-            if not self._send(lease, on_progress):
+            if not self._send(lease, on_progress, self._allow):
                 return False
         return self._spool.empty
 
+    def finish(self, seconds: float, answers: Callable[[float], bool], *, answered: bool) -> None:
+        """Send what this process put on the disk itself, within some seconds and while Elasticsearch answers.
+
+        Args:
+            seconds: for everything.
+            answers: whether Elasticsearch answers within some seconds; asked after each try that failed.
+            answered: whether it just did; else it is asked before the first try, too.
+        """
+        until = self._delivery.clock() + seconds
+        try:
+            if self._passing.acquire(timeout=seconds):
+                try:
+                    self._finish(until, answers, asking=not answered)
+                finally:
+                    self._passing.release()
+        except SpoolError as error:
+            _logger.debug("The spool cannot be drained: %s", error)
+        except Exception:
+            _logger.warning("Draining the spool at the end failed; what waits there stays, and another process sends it.", exc_info=True)
+
+    def _finish(self, until: float, answers: Callable[[float], bool], *, asking: bool) -> None:
+        def left() -> float:
+            return max(0.0, until - self._delivery.clock())
+
+        self._put_back, waits = set(), pauses(self._delivery.random)
+        while left() > 0 and (lease := self._spool.lease_own()):
+            if asking and not answers(min(_SIGN_OF_LIFE, left())):
+                give_back_unchanged(lease)
+                return
+            asking = not self._send(lease, _ignore, lambda: Allowance(left(), repeat=False))
+            if asking:
+                pause = max(next(waits), self._least_pause)
+                if self.trouble is None or self.trouble.outcome is Outcome.CONFIGURATION or pause >= left():
+                    return
+                self._delivery.linger(pause)
+
     def _run(self) -> None:
-        pauses = long_pauses(self._delivery.random)
+        try:
+            self._drain_until_the_end()
+        finally:
+            self._started = False
+
+    def _drain_until_the_end(self) -> None:
+        waits = long_pauses(self._delivery.random)
         while not self._delivery.has_stopped():
             self._noticed.clear()
             before = self._drained
@@ -125,9 +180,9 @@ class Drainer:
                 self._least_pause = 0.0
                 self._delivery.patience.nothing_waits()
             if emptied or self._drained > before:
-                pauses = long_pauses(self._delivery.random)
+                waits = long_pauses(self._delivery.random)
             if not emptied or self._noticed.wait(_LOOK_EVERY):
-                self._ended.wait(max(next(pauses), self._least_pause))
+                self._ended.wait(max(next(waits), self._least_pause))
 
     @property
     def _drained(self) -> int:
@@ -135,7 +190,8 @@ class Drainer:
 
     def _pass(self) -> bool:
         try:
-            return self.drain(most_in_vain=_MOST_IN_VAIN)
+            with self._passing:
+                return self.drain(most_in_vain=_MOST_IN_VAIN)
         except SpoolError as error:
             _logger.debug("The spool cannot be drained: %s", error)
         except Exception:
@@ -147,22 +203,22 @@ class Drainer:
             self._recover_at = self._delivery.clock() + _RECOVER_EVERY
             self._spool.recover()
 
-    def _send(self, lease: Lease, on_progress: Callable[[int], None]) -> bool:
+    def _send(self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], Allowance]) -> bool:
         """Send one body; return whether another may follow."""
         try:
-            return self._deliver(lease, on_progress)
+            return self._deliver(lease, on_progress, allow)
         except SpoolError:
             give_back_unchanged(lease)
             raise
 
-    def _deliver(self, lease: Lease, on_progress: Callable[[int], None]) -> bool:
+    def _deliver(self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], Allowance]) -> bool:
         operations = lease.operations()
         if operations and hash(operations[0]) in self._put_back:
             lease.release()
             return False
         if lease.damage:
             self._delivery.counters.add(Fate.DROPPED, lease.damage.documents, "damaged", lease.damage.reason)
-        export = Export(self._delivery, self._allow)
+        export = Export(self._delivery, allow)
         left = export.run(operations)
         self._least_pause = export.least_pause
         self.trouble = left[-1].finding if left else None
@@ -196,6 +252,10 @@ class Drainer:
     def _allow(self) -> Allowance:
         """The whole timeout for one try; what follows a failure is a pause of this thread's own."""
         return Allowance(0.0 if self._delivery.has_stopped() else self._delivery.config.timeout, repeat=False)
+
+
+def _ignore(_: int) -> None:
+    """Nobody looks at the progress."""
 
 
 def give_back_unchanged(lease: Lease) -> None:

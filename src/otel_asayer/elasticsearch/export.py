@@ -1,7 +1,8 @@
 """One export: rounds, in each of which everything that still needs it is sent once, and pauses between them.
 
 Only items that need it are sent again, so an answer with 3 failures out of 1,000 costs 3 documents; a request whose answer was lost is sent
-whole, and what had arrived comes back as a duplicate. A document that contradicts a mapping is sent again with the contradiction put aside. All
+whole, and what had arrived comes back as a duplicate. What comes back as one at its very first sending cannot be there: another document bears
+its `_id` (`documents.collisions`), and it gets a new one. A document that contradicts a mapping is sent again with the contradiction put aside. All
 tries of one export share one deadline.
 """
 
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from otel_asayer.attributes import UNMAPPED
 from otel_asayer.counters import Counters, Fate
-from otel_asayer.documents import salvage
+from otel_asayer.documents import salvage, with_new_id
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.elasticsearch.backoff import Allowance, Patience, pauses, retry_after
 from otel_asayer.elasticsearch.bulk import Finding, Outcome
 from otel_asayer.elasticsearch.client import Unreachable
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Sequence
 
     from otel_asayer.elasticsearch.client import Response
@@ -69,11 +71,17 @@ class Road(Protocol):
     def send(self, operations: Sequence[bytes], timeout: float) -> Response:
         """Send one bulk request, or raise `Unreachable`."""
 
-    def pause(self, seconds: float) -> None:
-        """Wait, but no longer than until the process ends."""
+    def pause(self, seconds: float, interrupted: threading.Event | None = None) -> None:
+        """Wait, but no longer than until the process ends, or what is given here interrupts it."""
 
     def has_stopped(self) -> bool:
         """Return whether the process ends."""
+
+    def new_id(self) -> str:
+        """Return a random `_id`."""
+
+    def now(self) -> float:
+        """Return seconds since 1970."""
 
 
 class _Later(Exception):  # noqa: N818 (a turn of the road, which `Export` alone takes)
@@ -86,11 +94,32 @@ class _Later(Exception):  # noqa: N818 (a turn of the road, which `Export` alone
 
 
 class Export:
-    """Brings operations to Elasticsearch, as far as `allow` lets it."""
+    """Brings operations to Elasticsearch, as far as `allow` lets it.
 
-    def __init__(self, road: Road, allow: Callable[[], Allowance]) -> None:
+    Args:
+        road: the way there.
+        allow: what the export may use; asked once more when the process ends.
+        first: whether nobody has sent these operations before.
+        interrupted: ends all waiting when it is set.
+        on_answer: hears the status of each answer.
+    """
+
+    def __init__(
+        self,
+        road: Road,
+        allow: Callable[[], Allowance],
+        *,
+        first: bool = False,
+        interrupted: threading.Event | None = None,
+        on_answer: Callable[[int], object] = lambda _: None,
+    ) -> None:
         self._road = road
         self._allow = allow
+        self._first = first
+        self._interrupted = interrupted
+        self._on_answer = on_answer
+        self._perhaps_there: set[bytes] = set()
+        """Operations that Elasticsearch may have carried out without our knowing."""
         self._left: list[Left] = []
         self._splits = 0
         self._trouble = Finding(Outcome.TRANSIENT, "deadline", "no try fitted into the time")
@@ -113,7 +142,8 @@ class Export:
                 return self._left
             if not self._wait(max(pause, self.least_pause)):
                 break
-        self._road.patience.failed()
+        if self._road.has_stopped() or not self._is_over():  # what an exporter's shutdown cut short says nothing about the server
+            self._road.patience.failed()
         return [*self._left, Left(self._trouble, operations)]
 
     def _begin(self) -> None:
@@ -125,12 +155,16 @@ class Export:
 
     def _wait(self, seconds: float) -> bool:
         """Wait for the next round; return whether there is one."""
-        if not self._repeat or self._road.has_stopped() or seconds >= self._remaining():
+        if not self._repeat or self._is_over() or seconds >= self._remaining():
             return False
-        self._road.pause(seconds)
+        self._road.pause(seconds, self._interrupted)
         if self._road.has_stopped():
             self._begin()
-        return True
+        return self._road.has_stopped() or not self._is_over()
+
+    def _is_over(self) -> bool:
+        """Whether all waiting is over: the process ends, or the exporter is shut down."""
+        return self._road.has_stopped() or (self._interrupted is not None and self._interrupted.is_set())
 
     def _round(self, operations: Sequence[bytes]) -> Sequence[bytes]:
         """Send every operation once; return those that have to be sent again."""
@@ -161,10 +195,13 @@ class Export:
         """Send the first of `parts` and take it away, or put others in its place; return what of it has to be sent again."""
         operations = parts[0]
         response = self._request(operations)
+        self._on_answer(response.status)
         finding = bulk.judge_request(response.status, response.body)
+        if response.repeated:
+            self._perhaps_there.update(operations)
         if finding.outcome in _TO_BE_RETRIED:
             self._dispose(finding, operations, parts)
-            raise _Later(finding, retry_after(response.headers))
+            raise _Later(finding, retry_after(response.headers, self._road.now))
         parts.popleft()
         again = self._settle(operations, response.body, parts) if finding.outcome is Outcome.INDEXED else ()
         if not again:
@@ -183,6 +220,7 @@ class Export:
         try:
             return self._road.send(operations, left)
         except Unreachable as failure:
+            self._perhaps_there.update(operations)
             raise _Later(Finding(Outcome.TRANSIENT, "unreachable", failure.reason)) from None
 
     def _halves(self, operations: Sequence[bytes], finding: Finding, parts: deque[Sequence[bytes]]) -> Sequence[Sequence[bytes]]:
@@ -203,6 +241,7 @@ class Export:
         try:
             answer = bulk.parse_answer(body, len(operations))
         except bulk.Malformed as problem:
+            self._perhaps_there.update(operations)
             parts.appendleft(operations)
             raise _Later(Finding(Outcome.TRANSIENT, "malformed answer", str(problem))) from None
         self._road.counters.add(Fate.INDEXED, answer.indexed)
@@ -215,16 +254,31 @@ class Export:
         """Do with operations what was found about them; return those that have to be sent again, after a pause."""
         if finding.outcome in _TO_BE_RETRIED:
             self._trouble = finding
-            if finding.outcome is Outcome.OVERLOADED:
+            if finding.outcome is Outcome.OVERLOADED:  # and so nothing of it was done
                 self._most_bytes = max(_LEAST_BYTES, min(self._most_bytes, sum(map(len, operations)) // 2))
+            else:
+                self._perhaps_there.update(operations)
             return operations
         if finding.outcome is Outcome.DUPLICATE:
-            self._road.counters.add(Fate.DUPLICATE, len(operations))
+            self._part(operations, parts)
         elif finding.outcome is Outcome.UNMAPPED:
             self._salvage(finding, operations, parts)
         else:
             self._left.append(Left(finding, operations))
         return ()
+
+    def _part(self, operations: Sequence[bytes], parts: deque[Sequence[bytes]]) -> None:
+        """Count documents that are there already; give those that cannot be there another `_id`, and send them once more, in this round."""
+        renamed = [
+            other
+            for operation in operations
+            if self._first and operation not in self._perhaps_there and (other := with_new_id(operation, self._road.new_id())) is not None
+        ]
+        self._road.counters.add(Fate.DUPLICATE, len(operations) - len(renamed))
+        if renamed:
+            self._road.counters.add(Fate.COLLIDED, len(renamed))
+            self._perhaps_there.update(renamed)  # whatever answers 409 to a random `_id` as well will do so for ever
+            parts.append(renamed)
 
     def _salvage(self, finding: Finding, operations: Sequence[bytes], parts: deque[Sequence[bytes]]) -> None:
         """Send documents that contradict a mapping once more, in this round, with the contradiction put aside; refuse what cannot be mended."""
@@ -234,4 +288,5 @@ class Export:
         if saved := [other for _, other in mended if other is not None]:
             first = sum(_UNMAPPED not in operation for operation, other in mended if other is not None)
             self._road.counters.add(Fate.SALVAGED, first, finding.cause, finding.reason)
+            self._perhaps_there.update(other for operation, other in mended if other is not None and operation in self._perhaps_there)
             parts.append(saved)

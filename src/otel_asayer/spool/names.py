@@ -45,6 +45,11 @@ class Entry(NamedTuple):
     """The process that leased it, or None while it waits."""
 
     @property
+    def writer(self) -> int:
+        """The pid of the process that wrote it, on whatever host."""
+        return int(self.body.split("-")[1])
+
+    @property
     def is_body(self) -> bool:
         """Whether this is a body, and not the reasons beside one."""
         return self.body.endswith(_BODY_SUFFIX)

@@ -38,9 +38,15 @@ class _Own:
     """What one process knows and counts."""
 
     room: Room
+    since_ns: int
+    """When the process began with this spool: what was written before was written by another one, of whatever pid."""
+
     lock: threading.RLock = field(default_factory=threading.RLock)  # a signal's handler may write while its thread writes
     backlog: list[Entry] = field(default_factory=list)
     """Waiting bodies as they were last seen, the oldest at the end."""
+
+    own_backlog: list[Entry] = field(default_factory=list)
+    """Those of them that this process wrote."""
 
     last: Entry | None = None
     """The body that this process wrote last, if more may be joined to it."""
@@ -152,6 +158,24 @@ class Spool:
                 lease = self._take_oldest(folder, own.backlog)
             return lease
 
+    def lease_own(self) -> Lease | None:
+        """Lease the oldest body that this process wrote and nobody holds, or return None.
+
+        A process of the same pid in another container, which shares the folder, cannot be told apart; that does no harm.
+
+        Raises:
+            SpoolError: the folder cannot be used.
+        """
+        own = self._own()
+        with self._place.find() as folder, own.lock:
+            if folder is None:
+                return None
+            if not own.own_backlog:
+                pid = os.getpid()
+                mine = (entry for entry in _waiting(folder) if entry.writer == pid and entry.written_ns >= own.since_ns)
+                own.own_backlog = sorted(heapq.nsmallest(_BACKLOG, mine), reverse=True)
+            return self._take_oldest(folder, own.own_backlog)
+
     def reject(self, operations_with_reasons: Sequence[tuple[bytes, str]]) -> Written:
         """Keep operations that were refused for good, each with the reason, in `rejected/`; the oldest there make room.
 
@@ -223,7 +247,7 @@ class Spool:
     def _own(self) -> _Own:
         # By pid, for a forked child must not wait for a lock that a thread of its parent held; not every server runs at-fork hooks.
         pid = os.getpid()
-        return self._by_process.get(pid) or self._by_process.setdefault(pid, _Own(Room(self._place.max_bytes)))
+        return self._by_process.get(pid) or self._by_process.setdefault(pid, _Own(Room(self._place.max_bytes), self._place.clock()))
 
     def _join(self, operations: Sequence[bytes]) -> Written | None:
         """Put operations to the body that this process wrote last; None where there is none, or it is on its way, damaged, or large enough."""
@@ -250,6 +274,7 @@ class Spool:
         return written[0]._replace(documents=len(operations))
 
     def _write(self, operations: Sequence[bytes], *, held: bool, written_ns: int | None = None) -> tuple[Written, Entry]:
+        self._own()  # whose time must not be after this body's
         now_ns = self._place.clock() if written_ns is None else written_ns
         body = new_body(now_ns, len(operations))
         entry = Entry(body, body, now_ns, len(operations))
@@ -298,7 +323,7 @@ class Spool:
     def _forget_backlog(self) -> None:
         own = self._own()
         with own.lock:
-            own.backlog = []
+            own.backlog, own.own_backlog = [], []
 
     def _recover(self, side: str) -> Recovered:
         with self._place.find(side) as folder:

@@ -19,16 +19,25 @@ class Relay:
         self.double = ElasticsearchDouble()
         self.now = 0.0
         self.timeouts: list[float] = []
+        self.pings: list[float] = []
+        """When it was asked whether anybody is there."""
         self.takes = 0.0
         """Seconds that each request takes."""
 
     def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
-        self.timeouts.append(round(timeout, 3))
-        self.now += self.takes
+        if method == "HEAD":
+            self.pings.append(self.now)
+        else:
+            self.timeouts.append(round(timeout, 3))
+            self.now += self.takes
         return self.double.request(method, target, body, headers=headers, timeout=timeout)
 
     def connect(self) -> None:
         self.double.connect()
+
+    @property
+    def busy(self) -> bool:
+        return self.double.busy
 
     def give_up(self, within: float) -> None:
         self.double.give_up(within)

@@ -1,5 +1,6 @@
 """How long to wait, and how long to try, on a clock of the test's own."""
 
+from collections.abc import Callable
 from itertools import islice
 
 import pytest
@@ -58,11 +59,19 @@ def test_each_pause_draws_anew() -> None:
         ({"retry-after": "-3"}, 0.0),
         ({"retry-after": "soon"}, 0.0),
         ({"retry-after": "٣"}, 0.0),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT"}, 30.0),
+        ({"retry-after": "Wednesday, 21-Oct-26 07:28:30 GMT"}, 30.0),
+        ({"retry-after": "Wed Oct 21 07:28:30 2026"}, 30.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:27:30 GMT"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 2027 07:28:00 GMT"}, 3600.0),
+        ({"retry-after": "Wed, 41 Oct 2026 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": "Wed, 21 Oct 2026 07:28:20 GMT"}, 10.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": "yesterday"}, 30.0),
     ],
 )
-def test_the_server_asks_to_wait_in_seconds_up_to_an_hour_and_in_nothing_else(headers: dict[str, str], seconds: float) -> None:
-    assert retry_after(headers) == seconds
+def test_the_server_asks_to_wait_in_seconds_or_until_a_date_for_an_hour_at_most(headers: dict[str, str], seconds: float) -> None:
+    assert retry_after(headers, lambda: 1_792_567_680.0) == seconds
 
 
 def test_usually_the_whole_timeout_may_be_used_for_many_tries(patience: Patience) -> None:
@@ -82,6 +91,7 @@ def test_a_short_try_is_no_longer_than_the_timeout(clock: Clock) -> None:
 
 def test_while_the_spool_takes_nothing_a_prompt_one_has_the_whole_timeout(clock: Clock) -> None:
     patience = Patience(10.0, clock, prompt=True)
+    patience.succeeded()
     patience.spool_takes(False)
     assert patience.allow() == Allowance(10.0, repeat=True)
     patience.spool_takes(True)
@@ -121,29 +131,65 @@ def test_further_failures_do_not_put_off_the_long_try(patience: Patience, clock:
     assert patience.allow() == Allowance(10.0, repeat=False)
 
 
-def test_a_request_under_way_has_one_second_when_the_process_ends(patience: Patience) -> None:
-    assert patience.stop() == 1.0
-
-
-def test_when_the_process_ends_there_is_one_try_of_a_second(patience: Patience) -> None:
+def test_a_process_that_ends_waits_a_second_for_a_sign_of_life(patience: Patience) -> None:
     patience.stop()
-    assert patience.allow() == Allowance(1.0, repeat=False)
+    assert patience.begin_farewell() == 1.0
 
 
-def test_the_last_second_begins_with_the_first_export_and_is_shared(patience: Patience, clock: Clock) -> None:
+def test_it_waits_for_one_once(patience: Patience) -> None:
     patience.stop()
-    clock.now += 5
-    patience.allow()
+    patience.begin_farewell()
+    assert patience.begin_farewell() == 0.0
+
+
+def test_a_process_that_goes_on_waits_for_none(patience: Patience) -> None:
+    assert patience.begin_farewell() == 0.0
+
+
+def test_without_a_sign_of_life_there_is_one_try_of_what_is_left_of_the_second(patience: Patience, clock: Clock) -> None:
+    patience.stop()
+    patience.begin_farewell()
     clock.now += 0.75
+    patience.end_farewell(False)
     assert patience.allow() == Allowance(0.25, repeat=False)
 
 
-def test_a_sign_of_life_renews_the_last_second(patience: Patience, clock: Clock) -> None:
+def test_without_a_sign_of_life_a_prompt_one_tries_nothing(clock: Clock) -> None:
+    patience = Patience(10.0, clock, prompt=True)
+    patience.stop()
+    patience.begin_farewell()
+    patience.end_farewell(False)
+    assert patience.allow() == Allowance(0.0, repeat=False)
+
+
+def test_after_a_sign_of_life_the_rest_of_the_time_for_the_end_may_be_used(patience: Patience, clock: Clock) -> None:
+    patience.stop()
+    clock.now += 0.5
+    patience.begin_farewell()
+    patience.end_farewell(True)
+    assert patience.allow() == Allowance(4.5, repeat=False)
+
+
+def test_the_time_for_the_end_begins_once(patience: Patience, clock: Clock) -> None:
+    patience.stop()
+    clock.now += 3
+    patience.stop()
+    assert patience.ends_in == 2.0
+
+
+def test_an_answer_is_a_sign_of_life(patience: Patience, clock: Clock) -> None:
     patience.stop()
     patience.allow()
     clock.now += 0.75
     patience.succeeded()
-    assert patience.allow() == Allowance(1.0, repeat=False)
+    assert patience.allow() == Allowance(4.25, repeat=False)
+
+
+def test_when_the_time_for_the_end_is_over_nothing_is_tried(patience: Patience) -> None:
+    patience.stop()
+    patience.succeeded()
+    patience.end()
+    assert patience.allow() == Allowance(0.0, repeat=False)
 
 
 def test_after_the_last_failure_nothing_is_tried(patience: Patience) -> None:
@@ -156,3 +202,21 @@ def test_the_last_try_is_no_longer_than_the_timeout(clock: Clock) -> None:
     patience = Patience(0.5, clock)
     patience.stop()
     assert patience.allow() == Allowance(0.5, repeat=False)
+
+
+def test_a_process_that_goes_on_after_all_tries_as_ever(patience: Patience) -> None:
+    patience.stop()
+    patience.end()
+    patience.resume()
+    assert patience.allow() == Allowance(10.0, repeat=True)
+
+
+def test_the_first_try_of_a_prompt_one_is_longer(clock: Clock) -> None:
+    assert Patience(10.0, clock, prompt=True).allow() == Allowance(5.0, repeat=False)
+
+
+@pytest.mark.parametrize("learn", [Patience.succeeded, lambda patience: (patience.failed(), patience.nothing_waits())])
+def test_every_later_try_of_a_prompt_one_is_short(clock: Clock, learn: Callable[[Patience], object]) -> None:
+    patience = Patience(10.0, clock, prompt=True)
+    learn(patience)
+    assert patience.allow() == Allowance(2.0, repeat=False)

@@ -33,9 +33,14 @@ class World(Relay):
     def __init__(self, **settings: Any) -> None:
         super().__init__()
         self.pauses: list[float] = []
+        self.new_ids = 0
         self.on_pause: Callable[[], None] = lambda: None
         config = Config.from_environment({}, **{"endpoint": "http://localhost:9200", "setup": "off", **settings})
-        self.delivery = Delivery(config, client=self, clock=lambda: self.now, random=lambda: 1.0, wait=self._wait)
+        self.delivery = Delivery(config, client=self, clock=lambda: self.now, random=lambda: 1.0, wait=self._wait, new_id=self._new_id)
+
+    def _new_id(self) -> str:
+        self.new_ids += 1
+        return f"new-{self.new_ids}"
 
     def _wait(self, _: threading.Event, seconds: float) -> None:
         self.pauses.append(round(seconds, 3))
@@ -102,10 +107,84 @@ class TestSuccess:
         world.deliver(operation("a", 400), operation("b", 400), operation("c", 400), operation("d", 2000))
         assert world.sent == [["a", "b"], ["c"], ["d"]]
 
-    def test_a_document_that_is_there_already_is_delivered(self, world: World) -> None:
+    def test_a_later_document_may_be_delivered_in_the_same_process(self, world: World) -> None:
         world.deliver(A)
-        assert world.deliver(A, B) is True
-        assert world.counts == {INDEXED: 2, DUPLICATE: 1}
+        assert world.deliver(B) is True
+        assert world.counts == {INDEXED: 2}
+
+
+class TestCollisions:
+    """Answers of 409, to documents that nobody can have sent before, and to others."""
+
+    def test_a_document_with_the_id_of_another_one_gets_an_id_of_its_own(self, world: World) -> None:
+        world.deliver(A)
+        other = A.replace(b'"name":"a"', b'"name":"b"')
+        assert world.deliver(other, B) is True
+        assert world.double.documents == [{"name": "a"}, {"name": "b"}, {"name": "b"}]
+        assert world.sent == [["a"], ["a", "b"], ["new-1"]]
+        assert world.counts == {INDEXED: 3, Count(Fate.COLLIDED): 1}
+
+    def test_two_documents_of_one_request_may_collide(self, world: World) -> None:
+        world.deliver(A, A.replace(b'"name":"a"', b'"name":"b"'))
+        assert world.double.documents == [{"name": "a"}, {"name": "b"}]
+
+    @pytest.mark.parametrize("trouble", [Fault.LOST_ANSWER, Fault.RESET, status(503), status(200, {})])
+    def test_after_an_answer_that_was_lost_a_document_is_a_duplicate(self, world: World, trouble: Response | Fault) -> None:
+        world.deliver(A)
+        world.double.reply_with(trouble)
+        world.deliver(A)
+        assert world.counts[DUPLICATE] == 1
+        assert len(world.double.stored) == 1
+
+    def test_after_a_failed_item_a_document_is_a_duplicate(self, world: World) -> None:
+        world.deliver(A)
+        world.double.reply_with(items((503, "unavailable_shards_exception", "timed out")))
+        world.deliver(A)
+        assert world.counts[DUPLICATE] == 1
+
+    def test_after_another_endpoint_gave_no_answer_a_document_is_a_duplicate(self, world: World) -> None:
+        world.double.reply_with(items(409)._replace(repeated=True))
+        world.deliver(A)
+        assert world.counts == {DUPLICATE: 1}
+
+    @pytest.mark.parametrize("refusal", [status(413), status(429), items(REJECTED), items((400, "document_parsing_exception", "[a]"))])
+    def test_what_elasticsearch_did_not_take_for_sure_can_be_no_duplicate(self, refusal: Response) -> None:
+        world = World()
+        with_attribute = A.replace(b'"name":"a"', b'"attributes":{"a":1}')
+        world.deliver(A, D)
+        world.double.reply_with(refusal)
+        world.deliver(*([with_attribute, C] if refusal.status == 413 else [with_attribute]))
+        assert world.counts[Count(Fate.COLLIDED)] == 1
+        assert DUPLICATE not in world.counts
+
+    def test_a_salvaged_document_whose_answer_was_lost_is_a_duplicate(self, world: World) -> None:
+        parsing = items((400, "document_parsing_exception", "failed to parse field [attributes.a] of type [long]"))
+        world.double.reply_with(Fault.RESET, parsing, items(409))
+        world.deliver(A.replace(b'"name":"a"', b'"attributes":{"a":1}'))
+        assert world.counts[DUPLICATE] == 1
+
+    def test_what_answers_so_to_every_id_is_asked_twice_and_believed(self, world: World) -> None:
+        world.double.reply_with(items(409), items(409))
+        assert world.deliver(A) is True
+        assert world.sent == [["a"], ["new-1"]]
+        assert world.counts == {Count(Fate.COLLIDED): 1, DUPLICATE: 1}
+
+    def test_a_new_id_whose_answer_was_lost_is_kept(self, world: World) -> None:
+        world.double.reply_with(items(409), Fault.LOST_ANSWER)
+        world.deliver(A)
+        assert world.sent == [["a"], ["new-1"], ["new-1"]]
+        assert world.counts[DUPLICATE] == 1
+
+    def test_the_replay_record_of_an_exception_is_meant_to_be_one_for_all_spans_it_passes(self, world: World) -> None:
+        record = A.replace(b'"_id":"a"', b'"_id":"%b-%br"' % (b"0" * 32, b"f" * 32))
+        world.deliver(record)
+        world.deliver(record)
+        assert world.counts == {INDEXED: 1, DUPLICATE: 1}
+
+    def test_the_replay_record_of_a_span_gets_a_new_id_as_its_span_does(self, world: World) -> None:
+        world.deliver(A, A.replace(b'"_id":"a"', b'"_id":"ar"'))
+        world.deliver(A, A.replace(b'"_id":"a"', b'"_id":"ar"'))
+        assert world.sent[-1] == ["new-1", "new-2r"]
 
 
 class TestRetries:
@@ -123,14 +202,14 @@ class TestRetries:
         assert world.counts == {Count(Fate.RETRIED, "unreachable"): 2, DUPLICATE: 2}
 
     def test_only_items_that_need_it_are_sent_again(self, world: World) -> None:
-        world.double.reply_with(items(201, REJECTED, 409, REJECTED), items(REJECTED, 201))
+        world.double.reply_with(items(201, REJECTED, 201, REJECTED), items(REJECTED, 201))
         assert world.deliver(A, B, C, D) is True
         assert world.sent == [["a", "b", "c", "d"], ["b", "d"], ["b"]]
 
     def test_each_outcome_is_counted_once(self, world: World) -> None:
-        world.double.reply_with(items(201, REJECTED, 409, REJECTED), items(REJECTED, 201))
+        world.double.reply_with(items(201, REJECTED, 201, REJECTED), items(REJECTED, 201))
         world.deliver(A, B, C, D)
-        assert world.counts == {INDEXED: 3, DUPLICATE: 1, Count(Fate.RETRIED, "es_rejected_execution_exception"): 3}
+        assert world.counts == {INDEXED: 4, Count(Fate.RETRIED, "es_rejected_execution_exception"): 3}
 
     def test_pauses_grow(self, world: World) -> None:
         world.double.reply_with(*[Fault.RESET] * 4)
@@ -184,10 +263,9 @@ class TestRetries:
 
     def test_the_next_export_is_of_usual_size_again(self, world: World) -> None:
         world.double.reply_with(status(429))
-        operations = [operation(name, 50_000) for name in "ab"]
-        world.deliver(*operations)
-        world.deliver(*operations)
-        assert world.sent == [["a", "b"], ["a"], ["b"], ["a", "b"]]
+        world.deliver(*[operation(name, 50_000) for name in "ab"])
+        world.deliver(*[operation(name, 50_000) for name in "cd"])
+        assert world.sent == [["a", "b"], ["a"], ["b"], ["c", "d"]]
 
     def test_what_is_lost_at_the_deadline_is_counted_with_the_last_reason(self, world: World) -> None:
         world.takes = 2.0
@@ -505,13 +583,44 @@ class TestTheEnd:
         world.double.reply_with(Fault.RESET)
         world.on_pause = world.delivery.stop
         assert world.deliver(A) is True
-        assert world.timeouts == [10.0, 1.0]
+        assert world.timeouts == [10.0, 5.0]
 
-    def test_exports_after_the_end_was_learned_make_one_try_of_a_second(self, world: World) -> None:
+    def test_exports_after_the_end_was_learned_share_its_time(self, world: World) -> None:
         world.delivery.stop()
         world.takes = 0.75
         assert [world.deliver(body) for body in (A, B)] == [True, True]
-        assert world.timeouts == [1.0, 1.0]
+        assert world.timeouts == [5.0, 4.25]
+
+    def test_whether_anybody_is_there_is_asked_once(self, world: World) -> None:
+        world.delivery.stop()
+        world.deliver(A)
+        world.deliver(B)
+        assert world.pings == [0.0]
+
+    def test_a_proxy_that_reaches_nobody_is_no_sign_of_life(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(world.double, "answer", lambda _: status(503))
+        world.delivery.stop()
+        world.deliver(A)
+        assert world.timeouts == [1.0]
+
+    def test_after_the_time_for_the_end_nothing_is_asked(self, world: World) -> None:
+        world.delivery.stop()
+        world.takes = 5.0
+        assert [world.deliver(body) for body in (A, B)] == [True, False]
+        assert world.sent == [["a"]]
+
+    def test_after_closing_nothing_is_asked(self, world: World) -> None:
+        world.delivery.stop()
+        world.delivery.close()
+        assert world.deliver(A) is False
+        assert (world.pings, world.sent) == ([], [])
+
+    def test_a_process_that_goes_on_delivers_as_ever(self, world: World) -> None:
+        world.delivery.stop()
+        world.delivery.close()
+        world.delivery.resume()
+        assert world.deliver(A) is True
+        assert world.timeouts == [10.0]
 
     def test_after_one_failure_the_rest_is_given_up_without_a_try(self, world: World) -> None:
         world.delivery.stop()
@@ -537,9 +646,9 @@ class TestTheEnd:
         world.connect = connect  # type: ignore[method-assign]
         world.delivery.stop()
         assert world.deliver(A) is True
-        assert world.timeouts == [1.0]
+        assert (world.pings, world.timeouts) == ([0.9], [4.1])
 
-    def test_setup_at_the_end_leaves_a_second_for_the_documents(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_setup_at_the_end_leaves_the_rest_of_its_time_for_the_documents(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         def ensure(*_: object, timeout: float) -> SetupReport:
             world.now += 0.5
             return SetupReport()
@@ -548,7 +657,7 @@ class TestTheEnd:
         monkeypatch.setattr(first_contact, "ensure", ensure)
         world.delivery.stop()
         assert world.deliver(A) is True
-        assert world.timeouts == [1.0]
+        assert world.timeouts == [4.5]
 
 
 class TestSharing:

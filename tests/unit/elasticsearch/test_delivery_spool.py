@@ -95,9 +95,14 @@ class TestOnFailure:
         assert world.counts == {Fate.SPOOLED: 2}
 
     def test_an_export_makes_one_short_try(self, world: World) -> None:
-        world.double.reply_with(UNAVAILABLE)
         world.deliver(A)
-        assert world.timeouts == [2.0]
+        world.double.reply_with(UNAVAILABLE)
+        world.deliver(B)
+        assert world.timeouts[1:] == [2.0]
+
+    def test_the_first_export_has_time_for_a_server_that_creates_its_streams(self, world: World) -> None:
+        world.deliver(A)
+        assert world.timeouts == [5.0]
 
     def test_only_the_items_that_need_it_are_written(self, world: World) -> None:
         world.double.reply_with(items(201, REJECTED, 201))
@@ -619,20 +624,125 @@ class TestWhereItLies:
 
 
 class TestTheEnd:
-    def test_while_the_destination_is_down_the_last_export_goes_to_the_disk_unasked(self, world: World) -> None:
+    def test_where_nobody_answers_the_last_export_goes_to_the_disk(self, world: World) -> None:
+        world.delivery.stop()
+        world.double.reply_with(Fault.RESET)
+        world.deliver(A)
+        assert world.timeouts == []
+        assert world.waiting == [A]
+
+    def test_where_nobody_answers_nothing_is_asked_again(self, world: World) -> None:
+        world.delivery.stop()
+        world.double.reply_with(Fault.RESET)
+        world.deliver(A)
+        world.delivery.finish()
+        assert len(world.pings) == 1
+        assert world.waiting == [A]
+
+    def test_a_destination_that_was_down_and_is_up_again_gets_the_last_export(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
         world.deliver(A)
         world.delivery.stop()
         world.deliver(B)
-        assert len(world.timeouts) == 1
-        assert world.waiting == [A, B]
+        assert world.waiting == [A]
 
-    def test_else_it_is_tried_for_a_second(self, world: World) -> None:
-        world.delivery.stop()
+    def test_what_the_process_put_on_the_disk_is_sent(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
         world.deliver(A)
-        assert world.timeouts == [1.0]
+        world.delivery.stop()
+        world.delivery.finish()
+        assert world.waiting == []
+        assert world.counts == {Fate.SPOOLED: 1, Fate.INDEXED: 1, Fate.DRAINED: 1}
+
+    def test_what_another_process_put_there_is_left_to_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with monkeypatch.context() as another:
+            another.setattr("os.getpid", lambda: 1)
+            World(tmp_path).spool.write([A])
+        world = World(tmp_path)
+        world.spool.write([B])
+        world.delivery.stop()
+        world.delivery.finish()
         assert world.waiting == [A]
+
+    def test_what_a_process_of_the_same_pid_put_there_before_is_left_there(self, tmp_path: Path) -> None:
+        World(tmp_path).spool.write([A])
+        world = World(tmp_path)
+        world.spool.write([B])
+        world.delivery.stop()
+        world.delivery.finish()
+        assert world.waiting == [A]
+
+    def test_with_nothing_of_its_own_on_the_disk_nobody_is_asked(self, world: World) -> None:
+        world.delivery.stop()
+        world.delivery.finish()
+        assert (world.pings, world.timeouts) == ([], [])
+
+    def test_one_sign_of_life_is_enough(self, world: World) -> None:
+        world.spool.write([A])
+        world.delivery.stop()
+        world.deliver(B)
+        world.delivery.finish()
+        assert len(world.pings) == 1
+        assert world.waiting == []
+
+    def test_what_fails_is_tried_again_while_somebody_answers(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        pauses: list[float] = []
+        monkeypatch.setattr(world.delivery, "_wait", lambda _, seconds: pauses.append(seconds))
+        world.spool.write([A])
+        world.delivery.stop()
+        world.double.reply_with(UNAVAILABLE, items(REJECTED))
+        world.delivery.finish()
+        assert pauses == [0.2, 0.4]
+        assert len(world.pings) == 3
+        assert world.waiting == []
+
+    def test_what_fails_is_not_tried_beyond_the_time_for_the_end(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        def wait(_: threading.Event, seconds: float) -> None:
+            world.now += seconds
+
+        monkeypatch.setattr(world.delivery, "_wait", wait)
+        world.spool.write([A])
+        world.delivery.stop()
+        world.double.reply_with(*[UNAVAILABLE] * 99)
+        world.delivery.finish()
+        assert world.now <= 5.0
+        assert world.spool.status().leased_files == 0
+        assert world.waiting == [A]
+
+    def test_a_longer_pause_than_is_left_is_not_begun(self, world: World) -> None:
+        world.spool.write([A])
+        world.delivery.stop()
+        world.double.reply_with(status(429, retry_after=60))
+        world.delivery.finish()
+        assert world.waiting == [A]
+
+    def test_what_waits_for_a_person_is_tried_once(self, world: World) -> None:
+        world.spool.write([A])
+        world.spool.write([B])
+        world.delivery.stop()
+        world.double.reply_with(*[status(401)] * 99)
+        world.delivery.finish()
+        assert sorted(world.ids) == ["a", "b"]
+        assert sorted(world.waiting) == [A, B]
+
+    def test_a_disk_that_fails_at_the_end_raises_nothing(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Spool, "lease_own", refuse)
+        world.delivery.stop()
+        world.delivery.finish()
+        assert world.timeouts == []
+
+    def test_a_document_from_the_disk_that_is_there_already_is_a_duplicate(self, world: World) -> None:
+        world.deliver(A)
+        world.spool.write([A])
+        world.drain()
+        assert world.counts == {Fate.INDEXED: 1, Fate.DUPLICATE: 1, Fate.DRAINED: 1}
+
+    def test_written_ahead_a_document_can_be_no_duplicate(self, tmp_path: Path) -> None:
+        world = World(tmp_path, spool="always")
+        world.deliver(A)
+        world.deliver(A.replace(b'"a":"a"', b'"a":"b"'))
+        assert world.counts == {Fate.INDEXED: 2, Fate.COLLIDED: 1}
+        assert world.waiting == []
 
 
 def refuse(*_: object, **__: object) -> Callable[..., None]:
