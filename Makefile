@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 PYTHONS ?= 3.10 3.11 3.12 3.13
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test .test-alone .test-together matrix pythons browser chromium chaos lint types imports check docs site bench clean
+.PHONY: help demo test .test-alone .test-together matrix pythons browser chromium chaos applications redis lint types imports check docs site bench clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml requirements/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +47,12 @@ chromium: # Debian's, and only where no Chromium is on this machine yet
 
 chaos: $(READY) ## 200,000 documents through faults of network, Elasticsearch, disk and application, beside OTLP
 	PYTHONPATH=tests $(BIN)/python -m chaos
+
+applications: $(READY) redis ## published applications under load, bare and instrumented: every span, log record and exception is counted
+	PYTHONPATH=tests $(BIN)/python -m applications
+
+redis: # Debian's, and only where no Redis is on this machine yet
+	@command -v redis-server >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y redis-server >/dev/null)
 
 lint: $(READY) ## ruff: every rule, and the format
 	$(BIN)/ruff check .

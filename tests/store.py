@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from elasticsearch_server import Endpoint
 
 SESSION = "2618307011354435587"
@@ -53,6 +55,27 @@ class Store:
         self.server.refresh()
         answer = self.server.request("POST", f"/{stream}/_search?ignore_unavailable=true", {"size": 1000, "sort": [{"@timestamp": "asc"}]})
         return [hit["_source"] for hit in answer.json()["hits"]["hits"]]
+
+
+PAGE = 10_000
+
+
+def pages(server: Endpoint, streams: str, **query: Any) -> Iterator[dict[str, Any]]:
+    """Every hit of a search over data streams, however many there are: by a point in time. `query` goes into the body of the search."""
+    point = {"id": _expect(server, "POST", f"/{streams}/_pit?keep_alive=2m&ignore_unavailable=true", None)["id"], "keep_alive": "2m"}
+    search: dict[str, Any] = {"size": PAGE, "pit": point, "sort": ["_shard_doc"], "track_total_hits": False, **query}
+    while page := _expect(server, "POST", "/_search", search)["hits"]["hits"]:
+        yield from page
+        search["search_after"] = page[-1]["sort"]
+    _expect(server, "DELETE", "/_pit", {"id": point["id"]})
+
+
+def _expect(server: Endpoint, method: str, path: str, body: object) -> dict[str, Any]:
+    answer = server.request(method, path, body)
+    if answer.status != 200:
+        raise RuntimeError(f"{method} {path}: Elasticsearch answers {answer.status} {answer.body.decode(errors='replace')}")
+    content: dict[str, Any] = answer.json()
+    return content
 
 
 LEFT_OVER = "left-over"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chaos.load import CHAOS_ID
 from otel_asayer.spool.bodies import operations_of
 
+from store import pages
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from elasticsearch_server import Endpoint
 
-PAGE = 10_000
 _FIELD = f"attributes.{CHAOS_ID}"
 
 
@@ -23,31 +23,8 @@ def arrived(server: Endpoint, namespace: str) -> Counter[int]:
     """Return how often each document is there, by a point in time over both data streams."""
     server.refresh()
     streams = f"traces-generic.otel-{namespace},logs-generic.otel-{namespace}"
-    return Counter(number for hit in _hits(server, streams) for number in hit["fields"][_FIELD])
-
-
-def _hits(server: Endpoint, streams: str) -> Iterator[dict[str, Any]]:
-    point = {"id": _expect(server, "POST", f"/{streams}/_pit?keep_alive=2m&ignore_unavailable=true", None)["id"], "keep_alive": "2m"}
-    query: dict[str, Any] = {
-        "size": PAGE,
-        "pit": point,
-        "sort": ["_shard_doc"],
-        "_source": False,
-        "docvalue_fields": [_FIELD],
-        "track_total_hits": False,
-    }
-    while page := _expect(server, "POST", "/_search", query)["hits"]["hits"]:
-        yield from page
-        query["search_after"] = page[-1]["sort"]
-    _expect(server, "DELETE", "/_pit", {"id": point["id"]})
-
-
-def _expect(server: Endpoint, method: str, path: str, body: object) -> dict[str, Any]:
-    answer = server.request(method, path, body)
-    if answer.status != 200:
-        raise RuntimeError(f"{method} {path}: Elasticsearch answers {answer.status} {answer.body.decode(errors='replace')}")
-    content: dict[str, Any] = answer.json()
-    return content
+    hits = pages(server, streams, _source=False, docvalue_fields=[_FIELD])
+    return Counter(number for hit in hits for number in hit["fields"][_FIELD])
 
 
 def rejected(spool: Path) -> set[int]:

@@ -126,10 +126,11 @@ _METHODS: dict[Stroke, Callable[[Server | Sink], None]] = {
 }
 
 
-def drain(url: str, spool: Path, say: Say) -> int:
+def drain(url: str, spool: Path, say: Say, *, api_key: str = "") -> int:
     """Run `otel-asayer spool drain`, and return how many documents it delivered."""
     command = [str(BINARIES / "otel-asayer"), "spool", "drain", "--json", "--endpoint", url, "--directory", str(spool)]
-    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=DRAIN_SECONDS, check=False)
+    environment = {**clean_environment(), "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": api_key}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DRAIN_SECONDS, check=False)
     said = f"`otel-asayer spool drain` says: {(done.stdout + done.stderr).strip()}"
     if not done.stdout:
         raise RuntimeError(said)
