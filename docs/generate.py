@@ -55,6 +55,7 @@ _OUTCOMES_HEAD: Final = """
 | `otel.component.name`, `otel.component.type` | Which exporter: the name of its class, and with its number in the process. |
 | `server.address`, `server.port` | The first endpoint. Absent for a Cloud ID, and without a destination. |
 | `error.type` | The cause, in a word: a type of error or a status of Elasticsearch, or one of ours. Of `exported` and `duration`: only of failures. |
+| `http.response.status_code` | The status of the last answer that an export got. Absent where there was none. |
 | `otel_asayer.spool.folder` | The folder of the destination. It is looked at when somebody collects, at most every five seconds. |
 | `otel_asayer.outcome` | See below. |
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_asayer.documents import Encoded
+    from otel_asayer.self_observation import Operation
 
 __all__ = ["ElasticsearchLogRecordExporter", "ElasticsearchSpanExporter", "encoder_of"]
 
@@ -202,7 +203,7 @@ class _Path:
             call.done.wait(_LONGEST_WAIT)
 
     def _export(
-        self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record], current: delivery.Delivery, lost: Counter[str], call: _Call
+        self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record], current: delivery.Delivery, lost: Operation, call: _Call
     ) -> bool:
         if current.obstacle:
             current.announce()
@@ -210,7 +211,7 @@ class _Path:
             return self._lose(current, lost, len(records), "exporter shut down")
         operations, failures = encode(records)
         encoded = self._lose(current, lost, len(failures), "not encoded", failures[-1]) if failures else True
-        return current.deliver(operations, partial(self._note, lost), interrupted=call.interrupted) and encoded
+        return current.deliver(operations, partial(self._note, lost), interrupted=call.interrupted, on_answer=lost.answered) and encoded
 
     def _lose(self, current: delivery.Delivery, lost: Counter[str], number: int, cause: str, reason: str = "") -> bool:
         """Count spans or log records that never became operations; return whether there are none."""

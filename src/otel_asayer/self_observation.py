@@ -41,6 +41,7 @@ _COMPONENT_TYPE: Final = "otel.component.type"
 _ERROR_TYPE: Final = "error.type"
 _FOLDER: Final = "otel_asayer.spool.folder"
 _OUTCOME: Final = "otel_asayer.outcome"
+_STATUS_CODE: Final = "http.response.status_code"
 _SERVER_ADDRESS: Final = "server.address"
 _SERVER_PORT: Final = "server.port"
 
@@ -86,7 +87,7 @@ INSTRUMENTS: Final = {
             "otel.sdk.exporter.operation.duration",
             "histogram",
             "s",
-            (*_EXPORTER, _ERROR_TYPE),
+            (*_EXPORTER, _ERROR_TYPE, _STATUS_CODE),
             "The duration of exporting a batch of telemetry records, all tries together; what a thread sends later from the disk is not in it.",
         ),
         Instrument(
@@ -153,6 +154,17 @@ def meter_of(provider: MeterProvider | None) -> Meter:
         return NoOpMeter(__package__)
 
 
+class Operation(Counter[str]):
+    """One export: how many of its spans or log records it lost, by cause."""
+
+    status: int | None = None
+    """The status of its last answer; None without any."""
+
+    def answered(self, status: int) -> None:
+        """Note the status of an answer."""
+        self.status = status
+
+
 class ExporterMetrics:
     """The metrics of one exporter.
 
@@ -173,9 +185,9 @@ class ExporterMetrics:
         self._clock = clock
 
     @contextmanager
-    def operation(self, number: int) -> Iterator[Counter[str]]:
+    def operation(self, number: int) -> Iterator[Operation]:
         """Observe the export of `number` spans or log records; the block counts those that it loses, by cause, in what it is given."""
-        lost: Counter[str] = Counter()
+        lost = Operation()
         begin = self._clock()
         self._record(self._inflight.add, number)
         try:
@@ -185,17 +197,18 @@ class ExporterMetrics:
             if number:
                 self._finish(number, lost, self._clock() - begin)
 
-    def _finish(self, number: int, lost: Counter[str], seconds: float) -> None:
+    def _finish(self, number: int, lost: Operation, seconds: float) -> None:
         causes = [cause for cause, lost_number in lost.items() if lost_number]
-        self._record(self._duration.record, seconds, *causes[-1:])
+        answered = {} if lost.status is None else {_STATUS_CODE: lost.status}
+        self._record(self._duration.record, seconds, *causes[-1:], more=answered)
         for cause in causes:
             self._record(self._exported.add, lost[cause], cause)
         if (exported := number - sum(lost.values())) > 0:
             self._record(self._exported.add, exported)
 
-    def _record(self, write: Callable[..., None], value: float, cause: str = "") -> None:
+    def _record(self, write: Callable[..., None], value: float, cause: str = "", *, more: Mapping[str, int] | None = None) -> None:
         try:
-            write(value, self._attributes | _error(cause))
+            write(value, {**self._attributes, **_error(cause), **(more or {})})
         except Exception:
             _logger.debug("A metric could not be recorded.", exc_info=True)
 

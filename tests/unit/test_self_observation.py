@@ -193,12 +193,27 @@ class TestExported:
         exporter.export(spans(2))
         assert reader.sums("otel.sdk.exporter.operation.duration") == {"": 1, "invalid_index_name_exception": 1}
 
+    def test_a_duration_tells_the_status_of_the_last_answer(
+        self, exporter: ElasticsearchSpanExporter, reader: Reader, double: ElasticsearchDouble
+    ) -> None:
+        double.reply_with(status(429), status(403))
+        exporter.export(spans(1))
+        exporter.export(spans(1))
+        found = [attributes.get("http.response.status_code") for _, attributes in reader.points("otel.sdk.exporter.operation.duration")]
+        assert found == [403, 200]
+
+    def test_without_an_answer_it_tells_none(self, exporter: ElasticsearchSpanExporter, reader: Reader) -> None:
+        exporter.shutdown()
+        exporter.export(spans(1))
+        ((_, attributes),) = reader.points("otel.sdk.exporter.operation.duration")
+        assert "http.response.status_code" not in attributes
+
     def test_an_empty_batch_is_no_operation(self, exporter: ElasticsearchSpanExporter, reader: Reader) -> None:
         exporter.export([])
         assert reader.points("otel.sdk.exporter.operation.duration") == []
 
     def test_a_defect_fails_every_span_of_the_batch_once(self, exporter: ElasticsearchSpanExporter, reader: Reader, settings: dict[str, Any]) -> None:
-        def fail(operations: Sequence[bytes], on_loss: Callable[[Sequence[bytes], str], None]) -> bool:
+        def fail(operations: Sequence[bytes], on_loss: Callable[[Sequence[bytes], str], None], **_: object) -> bool:
             on_loss(operations, "half of it")
             raise RuntimeError
 

@@ -24,12 +24,14 @@ from otel_asayer.harmless import harmless_line
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
-__all__ = ["ITEMS", "REQUESTS", "Answer", "Finding", "Malformed", "Outcome", "bodies", "judge_request", "parse_answer", "target"]
+__all__ = ["FAILURE_STORE", "ITEMS", "REQUESTS", "Answer", "Finding", "Malformed", "Outcome", "bodies", "judge_request", "parse_answer", "target"]
 
 _ANSWER_FIELDS: Final = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store"
 _ALL_WELL: Final = b'{"errors":false,"items":['
 _FAILURE_STORE: Final = b'"failure_store"'
 _STATUS: Final = b'"status":'
+FAILURE_STORE: Final = "failure_store"
+"""The cause of what Elasticsearch put into a failure store: it says no other."""
 _MAX_REASON: Final = 300
 _QUOTED: Final = re.compile(
     r" in document with id '|\.? Preview of field's value:|at \[Source:|\.? The prefix of the first immense term is:|(?<=: id )\["
@@ -201,7 +203,8 @@ def judge_request(status: int, body: bytes) -> Finding:
 
 def _judge_item(item: dict[str, Any]) -> Finding:
     if item.get("failure_store") == "used":
-        return Finding(Outcome.REFUSED, "failure_store", "the document is in the data stream's failure store")
+        # Not in the data stream, whatever the status says. As nothing names the offending value, all attributes are put aside.
+        return Finding(Outcome.UNMAPPED, FAILURE_STORE, "the document is in the data stream's failure store")
     status, error = item["status"], item.get("error") or {}
     kind, reason = _kind(error.get("type") or f"status {status}"), str(error.get("reason") or "")
     rule = _judge(ITEMS, status, kind, reason)

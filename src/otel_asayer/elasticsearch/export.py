@@ -282,7 +282,7 @@ class Export:
 
     def _salvage(self, finding: Finding, operations: Sequence[bytes], parts: deque[Sequence[bytes]]) -> None:
         """Send documents that contradict a mapping once more, in this round, with the contradiction put aside; refuse what cannot be mended."""
-        mended = [(operation, salvage(operation, finding.reason)) for operation in operations]
+        mended = [(operation, _mended(operation, finding)) for operation in operations]
         if refused := [operation for operation, other in mended if other is None]:
             self._left.append(Left(finding._replace(outcome=Outcome.REFUSED), refused))
         if saved := [other for _, other in mended if other is not None]:
@@ -290,3 +290,13 @@ class Export:
             self._road.counters.add(Fate.SALVAGED, first, finding.cause, finding.reason)
             self._perhaps_there.update(other for operation, other in mended if other is not None and operation in self._perhaps_there)
             parts.append(saved)
+
+
+def _mended(operation: bytes, finding: Finding) -> bytes | None:
+    """Return the operation with what contradicts the mapping put aside, or None.
+
+    What a failure store has got may contradict nothing: an ingest pipeline may have failed. So it is sent once more: each try leaves a copy there.
+    """
+    if finding.cause == bulk.FAILURE_STORE and _UNMAPPED in operation:
+        return None
+    return salvage(operation, finding.reason)

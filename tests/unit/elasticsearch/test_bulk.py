@@ -115,7 +115,7 @@ class TestItems:
 
     def test_the_failure_store_looks_like_success_and_is_none(self) -> None:
         assert finding_of(201, failure_store="used") == Finding(
-            Outcome.REFUSED, "failure_store", "the document is in the data stream's failure store"
+            Outcome.UNMAPPED, "failure_store", "the document is in the data stream's failure store"
         )
 
     def test_a_failure_store_that_is_not_enabled_changes_nothing(self) -> None:

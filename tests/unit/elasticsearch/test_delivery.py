@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 INDEXED = Count(Fate.INDEXED)
 DUPLICATE = Count(Fate.DUPLICATE)
 REJECTED = (429, "es_rejected_execution_exception", "rejected execution")
+IN_FAILURE_STORE = status(200, {"errors": False, "items": [{"create": {"status": 201, "failure_store": "used"}}]})
 UNAVAILABLE = status(503, {"error": {"type": "unavailable", "reason": "starting"}})
 
 
@@ -318,10 +319,18 @@ class TestRefusals:
         assert world.sent == [["a", "b"]]
         assert world.counts == {INDEXED: 1, Count(Fate.REJECTED, "document_parsing_exception"): 1}
 
-    def test_a_document_in_the_failure_store_is_not_indexed(self, world: World) -> None:
-        world.double.reply_with(status(200, {"errors": False, "items": [{"create": {"status": 201, "failure_store": "used"}}]}))
-        assert world.deliver(A) is False
-        assert world.counts == {Count(Fate.REJECTED, "failure_store"): 1}
+    def test_a_document_in_the_failure_store_is_sent_once_more_with_all_attributes_but_the_session_put_aside(self, world: World) -> None:
+        """The double answers here: the distribution for tests has no failure store. What is proven is our half, by the answer that is documented."""
+        world.double.reply_with(IN_FAILURE_STORE)
+        assert world.deliver(A.replace(b'{"name":"a"}', b'{"attributes":{"a":1,"session.id":"7"}}')) is True
+        assert world.double.documents == [{"attributes": {"session.id": "7", "otel_asayer.unmapped": '{"a":1}'}}]
+        assert world.counts == {INDEXED: 1, Count(Fate.SALVAGED, "failure_store"): 1}
+
+    def test_a_document_that_lands_there_again_is_refused(self, world: World) -> None:
+        world.double.reply_with(IN_FAILURE_STORE, IN_FAILURE_STORE)
+        assert world.deliver(A.replace(b'{"name":"a"}', b'{"attributes":{"a":1},"resource":{"attributes":{"b":2}}}')) is False
+        assert world.sent == [["a"], ["a"]]
+        assert world.counts == {Count(Fate.SALVAGED, "failure_store"): 1, Count(Fate.REJECTED, "failure_store"): 1}
 
 
 def test_where_gevent_patches_late_exports_can_pause() -> None:
