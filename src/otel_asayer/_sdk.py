@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from opentelemetry._logs import LogRecord
     from opentelemetry.context import Context
-    from opentelemetry.propagators.textmap import TextMapPropagator
     from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor, TracerProvider
@@ -53,7 +52,6 @@ __all__ = [
     "fields_of",
     "hear_of_all_drops",
     "hear_of_drops",
-    "propagators",
     "replace_id_generator",
     "restore_session",
     "stamp_event",
@@ -224,12 +222,6 @@ def replace_id_generator(provider: object, ours: type[RandomIdGenerator]) -> Non
             generator.__class__ = ours
         except TypeError:
             cast("TracerProvider", provider).id_generator = ours()
-
-
-def propagators(textmap: TextMapPropagator) -> list[TextMapPropagator]:
-    """Return the members of a composite propagator, those of its members included; any other propagator is its only member."""
-    members: Iterable[TextMapPropagator] | None = getattr(textmap, "_propagators", None)
-    return [textmap] if members is None else [inner for member in members for inner in propagators(member)]
 
 
 def environment_sampler() -> Sampler | None:

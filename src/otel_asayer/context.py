@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanContext, TraceFlags, get_current_span
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID, NOTED_SESSION_ID, SESSION_ID
 from otel_asayer.config import attribute_length_limit, environment_config
+from otel_asayer.redirects import guard_redirects
 from otel_asayer.session_id import SessionId, parse_session_id, require_session_id
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | No
 
 def set_session_id(session_id: SessionId, context: Context | None = None) -> Context:
     """Return `context` (default: the current one) with this session."""
+    guard_redirects()  # from now on there is something that must not go everywhere
     return baggage.set_baggage(BAGGAGE_SESSION_ID, session_id, context)
 
 

@@ -29,7 +29,10 @@ OTEL_ASAYER_PROPAGATION_TARGETS = "OTEL_ASAYER_PROPAGATION_TARGETS"
 """
 
 OTEL_ASAYER_PROPAGATE_TO_UNKNOWN = "OTEL_ASAYER_PROPAGATE_TO_UNKNOWN"
-"""`true` passes the session id on where the destination cannot be known, unsampled calls included. Danger: such a call may leave your systems."""
+"""`true` passes the session id on where the destination cannot be known: calls of traces that are not sampled, channels of gRPC with a resolver of
+their own. Danger: such a call may leave your systems. Messages to a queue, and calls of RPC systems other than gRPC, name no host, and take it along
+anyway.
+"""
 
 OTEL_ASAYER_REPLAY_URL = "OTEL_ASAYER_REPLAY_URL"
 """Template of the link to a replay, with `{session_id}` and, for the moment in it, `{time_ms}` (milliseconds since 1970) or `{offset_ms}`

@@ -9,7 +9,7 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.instrumentation import propagators
 from opentelemetry.propagate import get_global_textmap
 
-from otel_asayer import _sdk
+from otel_asayer import composites
 from otel_asayer.propagator import AsayerPropagator
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def on_propagators(*, trace_response: bool) -> Iterator[Finding]:
     Args:
         trace_response: whether a `traceresponse` header is wanted.
     """
-    members = _sdk.propagators(get_global_textmap())
+    members = composites.propagators(get_global_textmap())
     if not any(isinstance(member, AsayerPropagator) for member in members):
         yield NO_PROPAGATOR
     elif any(isinstance(member, W3CBaggagePropagator) for member in members):

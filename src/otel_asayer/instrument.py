@@ -22,7 +22,7 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otel_asayer import _sdk, findings
+from otel_asayer import _sdk, composites, findings
 from otel_asayer.config import SETTINGS, Config, environment_config, sdk_disabled
 from otel_asayer.endings import export_at_ends
 from otel_asayer.errors import ConfigurationError
@@ -135,7 +135,7 @@ def _global_logger_provider() -> object:
 
 def _set_propagator(options: Mapping[str, Any]) -> None:
     """Put `asayer` among the global propagators in place of `baggage`; one that is there already stays, unless there are options for it."""
-    present = _sdk.propagators(get_global_textmap())
+    present = composites.propagators(get_global_textmap())
     ours = next((propagator for propagator in present if isinstance(propagator, AsayerPropagator)), None)
     others = [propagator for propagator in present if not isinstance(propagator, (AsayerPropagator, W3CBaggagePropagator))]
     if ours is None or options:

@@ -35,7 +35,9 @@ from otel_asayer.attributes import BAGGAGE_SESSION_ID
 from otel_asayer.baggage_header import MAX_BYTES, is_too_large, read_baggage, without_session
 from otel_asayer.config import Config, attribute_length_limit, environment_config
 from otel_asayer.context import remove_session_id, session_of_span, set_session_id
+from otel_asayer.grpc_calls import is_guarded
 from otel_asayer.notices import unsaid
+from otel_asayer.redirects import guard_redirects
 from otel_asayer.session_id import SessionId, parse_session_id
 from otel_asayer.targets import host_of
 
@@ -117,13 +119,13 @@ class AsayerPropagator(TextMapPropagator):
         except Exception as error:
             _report("inject into", error)
 
-    def withdraw(self, headers: MutableMapping[str, Any], url: str) -> None:
-        """Take the session out of `headers` that are about to go to `url`, unless its host may know it. Never raises.
+    def withdraw(self, headers: MutableMapping[str, Any], url: str | None) -> None:
+        """Take the session out of `headers` that are about to go to `url`, unless its host may know it; None: nobody knows where. Never raises.
 
         For clients that follow a redirect below their instrumentation: what was injected for the first host is sent to the next.
         """
         try:
-            if not self._targets.allow(host_of(url) or _DOUBTFUL):
+            if not (self._to_unknown if url is None else self._targets.allow(host_of(url) or _DOUBTFUL)):
                 key = _spelling(headers, SESSION_HEADER)
                 _withdraw(headers, None if key is None else self._valid(headers[key]))
         except Exception as error:
@@ -226,10 +228,10 @@ class AsayerPropagator(TextMapPropagator):
             return
         host = _destination(span, self._length_limit)
         if not (self._to_unknown or _needs_no_address(span) if host is None else self._targets.allow(host)):
-            if host is not None:
-                _withdraw(carrier, session_id)
+            _withdraw(carrier, session_id)
             self._w3c.inject(carrier, remove_session_id(context), setter)
             return
+        guard_redirects()
         _set_header(carrier, setter, session_id)
         if len(entries) == (BAGGAGE_SESSION_ID in entries):  # no others: as the W3C propagator writes it, in a tenth of the time
             setter.set(carrier, _BAGGAGE, _SESSION_ENTRY + session_id)
@@ -302,6 +304,8 @@ def _needs_no_address(span: Span) -> bool:
     if kind not in _CALLS or not span.is_recording():
         return False
     attributes = getattr(span, "attributes", None) or {}
+    if "grpc" in (attributes.get("rpc.system"), attributes.get("rpc.system.name")) and not is_guarded():
+        return False
     return kind is SpanKind.PRODUCER or any(name in attributes for name in _WITHOUT_ADDRESS)
 
 

@@ -28,7 +28,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util._once import Once
 
-from otel_asayer import AsayerPropagator, ConfigurationError, SystemRandomIdGenerator, _sdk, configure, findings, instrument
+from otel_asayer import AsayerPropagator, ConfigurationError, SystemRandomIdGenerator, _sdk, composites, configure, findings, instrument
 from otel_asayer.config import environment_config
 from otel_asayer.context import session
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
@@ -103,7 +103,7 @@ def log_processors(provider: Any) -> list[type]:
 
 
 def propagators() -> list[type]:
-    return [type(propagator) for propagator in _sdk.propagators(propagate.get_global_textmap())]
+    return [type(propagator) for propagator in composites.propagators(propagate.get_global_textmap())]
 
 
 def use(*kinds: type) -> None:
@@ -434,9 +434,9 @@ def test_a_single_propagator_is_kept_beside_ours(sdk: SDK) -> None:
 
 
 def test_our_propagator_stays_where_there_are_no_options_for_it(sdk: SDK) -> None:
-    before = _sdk.propagators(propagate.get_global_textmap())[1]
+    before = composites.propagators(propagate.get_global_textmap())[1]
     configure(timeout=1)
-    assert _sdk.propagators(propagate.get_global_textmap())[1] is before
+    assert composites.propagators(propagate.get_global_textmap())[1] is before
 
 
 def test_options_of_the_session_side_reach_the_propagator(sdk: SDK) -> None:

@@ -48,6 +48,12 @@ def test_a_request_needs_the_api_only() -> None:
     assert loaded(request) == []
 
 
+def test_a_call_to_a_target_needs_the_api_only() -> None:
+    call = "from opentelemetry import trace, propagate as p; import requests, urllib.request, httpx; c = p.extract({'x-session-id': '17'})"
+    span = "type('S', (trace.NonRecordingSpan,), {'kind': trace.SpanKind.CLIENT, 'attributes': {'url.full': 'http://cart/'}})(trace.INVALID_SPAN_CONTEXT)"
+    assert loaded(f"{call}; carrier = {{}}; p.inject(carrier, trace.set_span_in_context({span}, c)); assert carrier['x-session-id'] == '17'") == []
+
+
 def test_a_bad_environment_does_not_keep_opentelemetry_from_starting() -> None:
     bad = "import os; os.environ.update(OTEL_ASAYER_PROPAGATION_TARGETS='http://x', OTEL_ASAYER_SESSION_HEADERS='a b', OTEL_ASAYER_ENABLED='?')"
     assert loaded(f"{bad}; import opentelemetry.propagate") == []

@@ -716,8 +716,8 @@ class TestRedirects:
     def test_a_redirect_to_a_target_keeps_the_session(self, make: Callable[..., Any]) -> None:
         assert dict(injected(carrier=injected(carrier=make()))) == PASSED
 
-    def test_nothing_is_taken_back_where_the_destination_is_unknown(self, make: Callable[..., Any]) -> None:
-        assert dict(injected(trace.INVALID_SPAN, carrier=make(PASSED))) == PASSED
+    def test_the_session_does_not_go_along_where_the_next_destination_is_unknown(self, make: Callable[..., Any]) -> None:
+        assert dict(injected(trace.INVALID_SPAN, carrier=make(PASSED))) == {}
 
 
 class TestContextsThatOthersMade:

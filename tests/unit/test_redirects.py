@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -187,6 +190,35 @@ def test_a_redirect_without_a_location_ends_aiohttps_call() -> None:
     with server("") as (internal, seen), otel_asayer.session(SESSION):
         ask_aiohttp(f"http://localhost:{internal}/", {})
     assert len(seen) == 1
+
+
+ONE_BY_ONE = """
+import urllib.request
+import requests
+from opentelemetry import propagate
+from opentelemetry.instrumentation.{module} import {instrumentor}
+from opentelemetry.sdk.trace import TracerProvider
+from otel_asayer import AsayerPropagator, session
+propagate.set_global_textmap(AsayerPropagator(propagation_targets="localhost"))
+{instrumentor}().instrument(tracer_provider=TracerProvider())
+with session("{session}"):
+    {ask}
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "instrumentor", "ask"),
+    [
+        ("requests", "RequestsInstrumentor", "requests.get('{url}', timeout=60)"),
+        ("urllib", "URLLibInstrumentor", "urllib.request.urlopen('{url}', timeout=60).close()"),
+    ],
+)
+def test_the_propagator_alone_guards_redirects(module: str, instrumentor: str, ask: str) -> None:
+    with server() as (foreign, seen_there), server(f"http://127.0.0.1:{foreign}/") as (internal, seen_here):
+        code = ONE_BY_ONE.format(module=module, instrumentor=instrumentor, session=SESSION, ask=ask.format(url=f"http://localhost:{internal}/"))
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "COV"))}
+        subprocess.run([sys.executable, "-c", code], check=True, env={**environ, "NO_PROXY": "*"})
+    assert (seen_here[0]["x-session-id"], len(seen_there), SESSION in repr(seen_there)) == (SESSION, 1, False)
 
 
 def test_headers_that_cannot_be_read_raise_nothing() -> None:

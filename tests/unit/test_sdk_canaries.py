@@ -27,7 +27,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from otel_asayer import SystemRandomIdGenerator, _sdk
+from otel_asayer import SystemRandomIdGenerator, _sdk, composites
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.sampler import SessionSampler
 
@@ -267,12 +267,12 @@ def test_a_provider_without_an_id_generator_is_left_alone() -> None:
 
 def test_members_of_composite_propagators_are_seen() -> None:
     first, second = TraceContextTextMapPropagator(), W3CBaggagePropagator()
-    assert _sdk.propagators(CompositePropagator([first, CompositePropagator([second])])) == [first, second]
+    assert composites.propagators(CompositePropagator([first, CompositePropagator([second])])) == [first, second]
 
 
 def test_a_propagator_of_another_kind_is_its_only_member() -> None:
     propagator = TraceContextTextMapPropagator()
-    assert _sdk.propagators(propagator) == [propagator]
+    assert composites.propagators(propagator) == [propagator]
 
 
 # Samplers
