@@ -46,7 +46,7 @@ class Store:
         return self._documents(f"logs-generic.otel-{self.namespace}")
 
     def replay_records(self) -> list[dict[str, Any]]:
-        return self._documents(f"asayer-logs-{self.namespace}")
+        return self._documents(f"asayer-logs-{self.namespace}-*")
 
     def exceptions(self) -> list[dict[str, Any]]:
         return [record for record in self.logs() if "exception.stacktrace" in record["attributes"]]
@@ -78,11 +78,23 @@ def _expect(server: Endpoint, method: str, path: str, body: object) -> dict[str,
     return content
 
 
+def replay_index(namespace: str, day: str = "2026.11.24") -> str:
+    """The index of replay records of a day."""
+    return f"asayer-logs-{namespace}-{day}"
+
+
+def action(index: str) -> dict[str, Any]:
+    """What creates a document there as the exporter does: replay records want their pipeline, everything else a data stream."""
+    wanted = {"pipeline": "asayer-replay", "require_data_stream": False} if index.startswith("asayer-logs-") else {"require_data_stream": True}
+    return {"create": {"_index": index, **wanted}}
+
+
 LEFT_OVER = "left-over"
 
 
 def wipe(server: Endpoint) -> None:
-    """Leave a server without index templates, without plain indices, without API keys, and with nothing that bears the name `logs`."""
+    """Leave a server without index templates, pipeline, plain indices and API keys, and with nothing that bears the name `logs`."""
+    server.request("DELETE", "/_ingest/pipeline/asayer-replay")
     resolved = server.request("GET", "/_resolve/index/*").json()
     for index in resolved["indices"]:
         if "data_stream" not in index:
@@ -102,9 +114,9 @@ def templates(server: Endpoint) -> dict[str, Any]:
     return {entry["name"]: entry["index_template"] for entry in server.request("GET", "/_index_template").json()["index_templates"]}
 
 
-def put_template(server: Endpoint, name: str, *patterns: str, priority: int = 0, **template: Any) -> None:
-    """Install an index template for data streams."""
-    body = {"index_patterns": patterns, "data_stream": {}, "priority": priority, "template": template}
+def put_template(server: Endpoint, name: str, *patterns: str, priority: int = 0, streams: bool = True, **template: Any) -> None:
+    """Install an index template, for data streams or for plain indices."""
+    body = {"index_patterns": patterns, "priority": priority, "template": template, **({"data_stream": {}} if streams else {})}
     assert server.request("PUT", f"/_index_template/{name}", body).status == 200
 
 

@@ -93,7 +93,7 @@ def run_shop(store: Store, requests: tuple[Request, ...], folder: Path) -> Itera
 def checks(store: Store, found: Timeline, records: list[dict[str, Any]], stamped: list[str]) -> list[tuple[str, bool]]:
     spans = found.counts[Kind.REQUEST] + found.counts[Kind.SPAN]
     times = [record["@timestamp"] for record in records]
-    # The query has no sort, and Elasticsearch orders by time within a segment only: what came in several batches may show a seam.
+    # The query has no sort. What one service sends comes oldest first; two that end one after the other leave a seam where their batches overlap.
     misplaced = sum(later < earlier for earlier, later in pairwise(times))
     return [
         (f"{spans} spans of {len(found.services)} services under one session.id", (spans, len(found.services)) == (SPANS, 2)),

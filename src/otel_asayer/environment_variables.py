@@ -110,10 +110,11 @@ OTEL_EXPORTER_ELASTICSEARCH_DATASET = "OTEL_EXPORTER_ELASTICSEARCH_DATASET"
 """
 
 OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE = "OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE"
-"""Namespace part of the data streams' names. The attribute `data_stream.namespace` of a record, scope or resource goes before it."""
+"""Namespace part of the names of data streams and of replay records' indices.
+The attribute `data_stream.namespace` of a record, scope or resource goes before it."""
 
 OTEL_EXPORTER_ELASTICSEARCH_PIPELINE = "OTEL_EXPORTER_ELASTICSEARCH_PIPELINE"
-"""Ingest pipeline that every document passes through."""
+"""Ingest pipeline that spans, log records and span events pass through. Replay records have one of their own, `asayer-replay`, which does nothing."""
 
 OTEL_EXPORTER_ELASTICSEARCH_MAX_REQUEST_BYTES = "OTEL_EXPORTER_ELASTICSEARCH_MAX_REQUEST_BYTES"
 """Uncompressed bytes of one bulk request, from 1024 on. A single document may exceed it."""

@@ -153,6 +153,7 @@ SAYS = {
 }
 """What each command of the page prints, among other things."""
 FOLLOWS = f"otel-asayer timeline {SESSION} --follow"
+PRUNES = "otel-asayer prune --older-than 30d --yes"
 
 
 class TestSessions:
@@ -170,11 +171,21 @@ class TestSessions:
         return {SPOOL_VARIABLE: str(tmp_path)}
 
     def test_every_command_of_the_page_is_typed(self) -> None:
-        assert sorted(commands(HOW_TO / "sessions.md")) == sorted([*SAYS, FOLLOWS])
+        assert sorted(commands(HOW_TO / "sessions.md")) == sorted([*SAYS, FOLLOWS, PRUNES])
 
     @pytest.mark.parametrize("command", SAYS)
     def test_a_command_shows_what_is_stored(self, command: str, store: dict[str, str], tmp_path: Path) -> None:
         assert SAYS[command] in typed(command, tmp_path, store, answer="y\n")
+
+    def test_old_days_are_pruned(self, tmp_path: Path) -> None:
+        old = "asayer-logs-default-2020.02.29"
+        with ElasticsearchDouble() as double:
+            double.reply_with(
+                status(200, {"username": "ann"}), status(200), status(200, {"indices": [{"name": old}]}), status(200, {"count": 7}), status(200)
+            )
+            said = typed(PRUNES, tmp_path, {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": double.url})
+        assert "1 day deleted, 7 records." in said
+        assert double.exchanges[-1].target == f"/{old}?ignore_unavailable=true"
 
     def test_offsets_count_from_the_start_of_the_session(self, store: dict[str, str], tmp_path: Path) -> None:
         (command,) = (one for one in SAYS if "--since 1m30s" in one)

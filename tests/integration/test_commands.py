@@ -23,7 +23,7 @@ from otel_asayer.testing import ElasticsearchDouble, status
 from elasticsearch_server import NodeConfig, running
 from instrumented import free_port
 from readers import Gen3Reader
-from store import READER, WRITER
+from store import READER, WRITER, action, replay_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +62,7 @@ class Prepared:
         return run(words, API_KEY=key, ENDPOINT=url, CERTIFICATE=ca, SPOOL_DIRECTORY=str(folder or "/nowhere"))
 
     def write(self, stream: str, *documents: dict[str, Any]) -> None:
-        lines = [line for document in documents for line in ({"create": {"_index": stream}}, document)]
+        lines = [line for document in documents for line in (action(stream), document)]
         body = "".join(json.dumps(line) + "\n" for line in lines)
         answer = self.server.request("POST", "/_bulk?refresh=true", body).json()
         assert not answer["errors"], answer
@@ -180,7 +180,7 @@ def test_exceptions_are_found_with_the_viewers_key(node: Prepared, namespace: st
 def test_a_session_is_forgotten_and_its_neighbours_are_not(node: Prepared, namespace: str, session_id: str, tmp_path: Path) -> None:
     node.write(f"logs-generic.otel-{namespace}", *(log(session_id, number) for number in range(1200)), log("visit-2", 1))
     record = {"@timestamp": iso_timestamp(START_NS), "message": "x", "level": "info", "attributes": {"session.id": session_id}}
-    node.write(f"asayer-logs-{namespace}", record)
+    node.write(replay_index(namespace), record)
     Spool(tmp_path, max_bytes=2**30).write([b'{"create":{"_index":"logs-generic.otel-x","_id":"1"}}\n%b\n' % json.dumps(log(session_id, 1)).encode()])
     result = node.run(["forget", session_id, "--yes", "--json"], key=node.deleter, folder=tmp_path)
     assert result.exit_code == 0

@@ -184,7 +184,7 @@ class TestRefusals:
         assert delivery.counters.snapshot() == {INDEXED: 3, Count(Fate.REJECTED, "http 400"): 1}
 
     def test_a_stream_without_a_template_is_not_created_by_accident(self, store: Store, settings: dict[str, Any]) -> None:
-        streams = [f"asayer-logs.other-{store.namespace}", f"traces-generic.otel-{store.namespace}"]
+        streams = [f"logs.other-{store.namespace}", f"traces-generic.otel-{store.namespace}"]
         key = store.server.create_api_key("other", {"writer": {"index": [{"names": streams, "privileges": ["create_doc", "auto_configure"]}]}})
         delivery = Delivery(Config.from_environment(**{**settings, "api_key": key}))
         assert not delivery.deliver([operation(stream, "a") for stream in streams])
@@ -193,7 +193,7 @@ class TestRefusals:
         assert delivery.counters.snapshot() == {INDEXED: 1, Count(Fate.DROPPED, "index_not_found_exception"): 1}
 
     def test_another_index_under_the_streams_alias_is_no_fault_of_the_document(self, store: Store, settings: dict[str, Any]) -> None:
-        server, stream, alias = store.server, f"asayer-logs-clash{store.namespace}", f"clash-{store.namespace}"
+        server, stream, alias = store.server, f"logs-clash{store.namespace}", f"clash-{store.namespace}"
         body = {"index_patterns": [stream], "priority": 900, "data_stream": {}, "template": {"aliases": {alias: {}}}}
         server.request("PUT", f"/_index_template/{TEMPLATE}-{store.namespace}", body)
         server.request("PUT", f"/plain-{store.namespace}", {"aliases": {alias: {}}})

@@ -18,12 +18,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from otel_asayer.cli.commands import otel_asayer
+from otel_asayer.elasticsearch.template_bodies import REPLAY
 from otel_asayer.exporter import ElasticsearchSpanExporter
 from otel_asayer.processors import SessionSpanProcessor
 
 from elasticsearch_server import NodeConfig, running
 from readers import Gen1Reader, Gen2Reader, Gen3Reader
-from store import SESSION, put_template, templates, wipe
+from store import SESSION, action, put_template, replay_index, templates, wipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,7 @@ RECORD = {
     "level": "error",
 }
 TEMPLATES = ("index template otel-asayer-traces", "index template otel-asayer-logs", "index template otel-asayer-replay")
+PIPELINE = "ingest pipeline asayer-replay"
 KEYS = ("API key otel-asayer-writer", "API key otel-asayer-reader", "API key otel-asayer-viewer")
 
 
@@ -75,8 +77,8 @@ def words(content: dict[str, Any]) -> dict[str, str]:
 
 
 def create(server: Endpoint, stream: str, document: dict[str, Any]) -> int:
-    lines = "".join(json.dumps(line) + "\n" for line in ({"create": {"_index": stream}}, document))
-    item = server.request("POST", "/_bulk?require_data_stream=true&refresh=true", lines).json()["items"][0]
+    lines = "".join(json.dumps(line) + "\n" for line in (action(stream), document))
+    item = server.request("POST", "/_bulk?refresh=true", lines).json()["items"][0]
     return int(item["create"]["status"])
 
 
@@ -110,13 +112,13 @@ def keys(node: Server) -> dict[str, dict[str, Any]]:
 class TestKeys:
     """The keys of one run, in the hands of those that they are for."""
 
-    def test_the_writer_wrote_all_three_data_streams(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
-        counts = [node.request("GET", f"/{name}/_count").json()["count"] for name in ("traces-*.otel-keys", "logs-*.otel-keys", "asayer-logs-keys")]
+    def test_the_writer_wrote_all_three(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
+        counts = [node.request("GET", f"/{name}/_count").json()["count"] for name in ("traces-*.otel-keys", "logs-*.otel-keys", "asayer-logs-keys-*")]
         assert sorted(keys) == ["reader", "viewer", "writer"]
         assert counts == [1, 1, 2]
 
     def test_the_writer_cannot_read(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
-        assert node.request("POST", "/asayer-logs-keys/_search", auth=keys["writer"]["encoded"]).status == 403
+        assert node.request("POST", "/asayer-logs-keys-*/_search", auth=keys["writer"]["encoded"]).status == 403
 
     def test_the_reader_serves_openreplay_of_today(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
         reader = Gen3Reader(node, keys["reader"]["encoded"])
@@ -139,7 +141,7 @@ class TestKeys:
         assert answer.json()["hits"]["total"]["value"] == 0
 
     def test_the_viewer_reads_all_three(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
-        answer = node.request("POST", "/traces-*.otel-keys,logs-*.otel-keys,asayer-logs-keys/_count", auth=keys["viewer"]["encoded"])
+        answer = node.request("POST", "/traces-*.otel-keys,logs-*.otel-keys,asayer-logs-keys-*/_count", auth=keys["viewer"]["encoded"])
         assert answer.status == 200
         assert answer.json()["count"] == 4
 
@@ -148,15 +150,15 @@ class TestKeys:
 
     @pytest.mark.parametrize("role", ["reader", "viewer"])
     def test_who_reads_cannot_write(self, node: Server, keys: dict[str, dict[str, Any]], role: str) -> None:
-        answer = node.request("POST", "/asayer-logs-keys/_doc?op_type=create", RECORD, auth=keys[role]["encoded"])
+        answer = node.request("POST", "/asayer-logs-keys-2026.11.24/_doc?op_type=create", RECORD, auth=keys[role]["encoded"])
         assert answer.status == 403
 
 
 class TestRuns:
     def test_a_first_run_brings_everything(self, bare: Server, namespace: str) -> None:
         found = words(result(bare, "--namespace", namespace))
-        assert [found[one] for one in (*TEMPLATES, f"first replay record in asayer-logs-{namespace}", *KEYS)] == [
-            *["installed"] * 3,
+        assert [found[one] for one in (*TEMPLATES, PIPELINE, f"first replay record in asayer-logs-{namespace}-*", *KEYS)] == [
+            *["installed"] * 4,
             "written",
             *["created"] * 3,
         ]
@@ -191,14 +193,16 @@ class TestRuns:
 
     def test_retention_stands_in_our_templates(self, bare: Server) -> None:
         setup(bare, "--no-keys", "--retention", "30d")
-        assert templates(bare)["otel-asayer-replay"]["template"]["lifecycle"] == {"enabled": True, "data_retention": "30d"}
+        assert templates(bare)["otel-asayer-logs"]["template"]["lifecycle"] == {"enabled": True, "data_retention": "30d"}
 
     def test_retention_is_kept_by_a_run_that_does_not_speak_of_it(self, bare: Server) -> None:
         setup(bare, "--no-keys", "--retention", "30d")
         assert words(result(bare, "--no-keys"))[TEMPLATES[2]] == "present"
 
     def test_what_this_distribution_has_no_api_for_is_said(self, bare: Server) -> None:
-        assert words(result(bare, "--no-keys", "--retention", "30d"))["retention of existing data streams"] == "not possible"
+        found = words(result(bare, "--no-keys", "--retention", "30d"))
+        assert found["retention of existing data streams"] == "not possible"
+        assert found["retention of replay records"] == "not possible"
 
     def test_a_new_key_stands_beside_the_old_one_until_that_is_invalidated(self, bare: Server) -> None:
         old = result(bare, "--keys", "writer")["keys"]["writer"]
@@ -220,11 +224,11 @@ class TestDryRun:
         before = templates(bare)
         ran = setup(bare, "--namespace", namespace, "--dry-run")
         keys = bare.request("GET", "/_security/api_key?owner=true&active_only=true").json()["api_keys"]
-        streams = bare.request("GET", f"/_resolve/index/asayer-logs-{namespace}*").json()["data_streams"]
+        indices = bare.request("GET", f"/_resolve/index/asayer-logs-{namespace}*").json()["indices"]
         assert ran.exit_code == 0
         assert templates(bare) == before
         assert keys == []
-        assert streams == []
+        assert indices == []
 
     def test_its_requests_do_what_a_run_does(self, bare: Server, namespace: str) -> None:
         for step in result(bare, "--namespace", namespace, "--dry-run")["steps"]:
@@ -248,38 +252,35 @@ class TestDryRun:
 
 
 class TestWhatStandsThere:
-    def test_a_stream_that_another_template_took_is_shown_again(self, bare: Server, namespace: str) -> None:
+    def test_an_index_that_another_template_took_is_shown_again(self, bare: Server, namespace: str) -> None:
         session = str(int(namespace.removeprefix("test"), 16) or 1)
-        put_template(bare, "theirs", f"asayer-logs-{namespace}", priority=900)
-        create(bare, f"asayer-logs-{namespace}", {**RECORD, "message": f"[openReplaySession.id={session}] GET /cart 500"})
-        put_template(bare, "theirs", f"asayer-logs-{namespace}", priority=1)
+        bare.request("PUT", f"/{replay_index(namespace)}")
+        bare.request("PUT", f"/{replay_index(namespace)}/_mapping", REPLAY.body["template"]["mappings"])
+        record = {**RECORD, "message": f"[openReplaySession.id={session}] GET /cart 500"}
+        bare.request("POST", f"/{replay_index(namespace)}/_doc?refresh=true", record)
         found = words(result(bare, "--namespace", namespace))
         keys = result(bare, "--namespace", namespace, "--new-keys")["keys"]
         rows = Gen3Reader(bare, keys["reader"]["encoded"]).rows(session)
-        assert found[f"data stream asayer-logs-{namespace}"] == "repaired"
+        assert found[f"index {replay_index(namespace)}"] == "repaired"
         assert [row.level for row in rows] == ["error"]
 
-    def test_its_next_records_are_mapped_by_our_template(self, bare: Server, namespace: str) -> None:
-        put_template(bare, "theirs", f"asayer-logs-{namespace}", priority=1, mappings={"properties": {"message": {"type": "keyword"}}})
-        create(bare, f"asayer-logs-{namespace}", RECORD)
-        setup(bare, "--no-keys", "--namespace", namespace)
-        mappings = bare.request("GET", f"/asayer-logs-{namespace}/_mapping").json()
-        newest = mappings[max(mappings)]["mappings"]["properties"]["message"]
-        assert newest == {"type": "text", "similarity": "boolean"}
-        assert set(words(result(bare, "--no-keys", "--namespace", namespace)).values()) == {"present"}
+    def test_an_index_whose_mapping_cannot_be_changed_is_named(self, bare: Server, namespace: str) -> None:
+        bare.request("PUT", f"/{replay_index(namespace)}", {"mappings": {"properties": {"message": {"type": "keyword"}}}})
+        steps = {step["subject"]: step["note"] for step in result(bare, "--no-keys", "--namespace", namespace)["steps"]}
+        assert "Its mapping of message is another one, which no request can change" in steps[f"index {replay_index(namespace)}"]
 
-    def test_an_older_template_is_upgraded_and_its_streams_get_the_new_fields(self, bare: Server, namespace: str) -> None:
+    def test_an_older_template_is_upgraded_and_its_indices_get_the_new_fields(self, bare: Server, namespace: str) -> None:
         setup(bare, "--no-keys", "--namespace", namespace)
         old = templates(bare)["otel-asayer-replay"]
-        stream = f"asayer-logs-{namespace}x"
+        index = replay_index(f"{namespace}x")
         body = {**old, "_meta": {**old["_meta"], "version": "0.0.1"}}
         body["template"]["mappings"]["properties"].pop("level")
         bare.request("PUT", "/_index_template/otel-asayer-replay", {key: value for key, value in body.items() if "date" not in key})
-        create(bare, stream, RECORD)
+        create(bare, index, RECORD)
         found = words(result(bare, "--no-keys", "--namespace", namespace))
-        (mapping,) = bare.request("GET", f"/{stream}/_mapping").json().values()
+        (mapping,) = bare.request("GET", f"/{index}/_mapping").json().values()
         assert found[TEMPLATES[2]] == "upgraded"
-        assert found[f"data stream {stream}"] == "repaired"
+        assert found[f"index {index}"] == "repaired"
         assert mapping["mappings"]["properties"]["level"]["type"] == "keyword"
 
     def test_an_index_called_logs_is_a_problem_whose_way_out_works(self, bare: Server, namespace: str) -> None:
@@ -294,8 +295,15 @@ class TestWhatStandsThere:
         bare.request("DELETE", "/logs")  # this distribution has no reindex module
         assert words(result(bare, "--no-keys", "--namespace", namespace))[TEMPLATES[2]] == "installed"
 
-    def test_an_alias_of_others_is_a_problem_whose_way_out_works(self, bare: Server, namespace: str) -> None:
+    def test_a_teams_own_index_shares_the_alias(self, bare: Server, namespace: str) -> None:
         bare.request("PUT", "/app-2026", {"aliases": {"logs": {}}})
+        found = words(result(bare, "--no-keys", "--namespace", namespace))
+        assert found[TEMPLATES[2]] == "installed"
+        assert min(bare.request("GET", "/_alias/logs").json()) == "app-2026"
+
+    def test_an_alias_of_a_data_stream_is_a_problem_whose_way_out_works(self, bare: Server, namespace: str) -> None:
+        put_template(bare, "web", f"web-{namespace}", priority=1, aliases={"logs": {}})
+        create(bare, f"web-{namespace}", {"@timestamp": TIME})
         ran = setup(bare, "--no-keys", "--namespace", namespace)
         (request,) = next(step["advised"] for step in result(bare, "--no-keys", "--namespace", namespace)["steps"] if step["problem"])
         bare.request(request["method"], request["path"], request["body"])
@@ -307,7 +315,7 @@ class TestWhatStandsThere:
         bare.request("PUT", "/logs")
         found = words(result(bare, "--no-keys", "--no-alias", "--namespace", namespace))
         assert found[TEMPLATES[2]] == "installed"
-        assert create(bare, f"asayer-logs-{namespace}", RECORD) == 201
+        assert create(bare, replay_index(namespace), RECORD) == 201
 
 
 class TestUninstall:
@@ -323,7 +331,7 @@ class TestUninstall:
         found = words(result(installed, "--uninstall", "--yes"))
         answer = installed.request("GET", "/_security/_authenticate", auth=key)
         assert found[TEMPLATES[0]] == "removed"
-        assert found[TEMPLATES[2]] == "left"
+        assert (found[PIPELINE], found[TEMPLATES[2]]) == ("removed", "removed")
         assert answer.status == 401
 
     def test_what_is_removed_is_installed_again_by_the_next_run(self, installed: Server) -> None:
@@ -333,7 +341,7 @@ class TestUninstall:
         assert words(result(installed, "--no-keys"))[TEMPLATES[0]] == "installed"
 
     def test_it_says_what_it_leaves(self, installed: Server) -> None:
-        assert "DELETE /_data_stream/asayer-logs-*" in setup(installed, "--uninstall", "--yes").stdout
+        assert "otel-asayer prune --all" in setup(installed, "--uninstall", "--yes").stdout
 
     @pytest.mark.parametrize(("answer", "is_there"), [("n\n", True), ("y\n", False)])
     def test_it_asks_first(self, installed: Server, answer: str, *, is_there: bool) -> None:
@@ -367,8 +375,9 @@ class TestWhoMayNot:
     def test_a_user_without_privileges_learns_which(self, bare: Server) -> None:
         ran = setup(bare, "--keys", "reader", **add_user(bare, "nobody", []))
         sentences = (
-            "Error: The user 'nobody' may not set this up: it lacks the cluster privileges 'manage_index_templates', 'manage_own_api_key'; "
-            "the index privileges 'auto_configure', 'create_doc' on asayer-logs-default; "
+            "Error: The user 'nobody' may not set this up: it lacks the cluster privileges 'manage_index_templates', "
+            "'manage_ingest_pipelines', 'manage_own_api_key'; "
+            "the index privileges 'auto_configure', 'create_doc' on asayer-logs-default-*; "
             "the index privileges 'read', 'view_index_metadata' on asayer-logs-*, logs. "
             "Give it what is missing, or use another user. Part of it is what the API keys will do, for a key can do no more than who "
             "makes it; with --no-keys that is not needed.\n"
@@ -381,7 +390,7 @@ class TestWhoMayNot:
         """A user with just the privileges that the documentation names."""
         streams = {"names": ["logs-*", "traces-*", "asayer-logs-*"], "privileges": ["create_doc", "auto_configure", "read", "view_index_metadata"]}
         logs = {"names": ["logs"], "privileges": ["read", "view_index_metadata"]}
-        return add_user(bare, "operator", ["manage_index_templates", "manage_own_api_key", "monitor"], streams, logs)
+        return add_user(bare, "operator", ["manage_index_templates", "manage_ingest_pipelines", "manage_own_api_key", "monitor"], streams, logs)
 
     def test_a_user_with_just_these_privileges_sets_up_and_manages_own_keys(self, bare: Server, namespace: str, operator: dict[str, str]) -> None:
         setup(bare, "--no-keys")  # repairs what other tests left
@@ -392,12 +401,11 @@ class TestWhoMayNot:
         assert [step["note"] for step in first["steps"] if step["problem"]] == []
         assert old == [401, 401, 401]
 
-    def test_who_may_not_repair_a_stream_learns_what_that_takes(self, bare: Server, namespace: str, operator: dict[str, str]) -> None:
-        put_template(bare, "theirs", f"asayer-logs-{namespace}", priority=1)
-        create(bare, f"asayer-logs-{namespace}", RECORD)
+    def test_who_may_not_repair_an_index_learns_what_that_takes(self, bare: Server, namespace: str, operator: dict[str, str]) -> None:
+        bare.request("PUT", f"/{replay_index(namespace)}", {"mappings": REPLAY.body["template"]["mappings"]})
         steps = {step["subject"]: step["note"] for step in result(bare, "--no-keys", "--namespace", namespace, **operator)["steps"]}
-        assert steps[f"data stream asayer-logs-{namespace}"] == (
-            f"Not allowed for the data stream asayer-logs-{namespace} to be repaired: the index privilege 'manage' on asayer-logs-{namespace} is "
+        assert steps[f"index {replay_index(namespace)}"] == (
+            f"Not allowed for the index {replay_index(namespace)} to be repaired: the index privilege 'manage' on {replay_index(namespace)} is "
             "missing. Use a key or user that has it."
         )
 

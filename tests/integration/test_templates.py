@@ -22,7 +22,7 @@ from otel_asayer.elasticsearch.templates import SetupReport, ensure
 
 from elasticsearch_server import NodeConfig, running
 from readers import Gen3Reader
-from store import put_template, templates, wipe
+from store import action, put_template, replay_index, templates, wipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,9 +98,9 @@ def setup(server: Endpoint, **settings: Any) -> SetupReport:
 
 def create(server: Endpoint, stream: str, *documents: dict[str, Any], auth: str = "elastic") -> list[tuple[int, str]]:
     """Create documents in a data stream; return each one's status and, when there is one, the type of its error."""
-    lines = [line for document in documents for line in ({"create": {"_index": stream}}, document)]
+    lines = [line for document in documents for line in (action(stream), document)]
     body = "".join(json.dumps(line) + "\n" for line in lines)
-    answer = server.request("POST", "/_bulk?require_data_stream=true&refresh=true", body, auth=auth).json()
+    answer = server.request("POST", "/_bulk?refresh=true", body, auth=auth).json()
     return [(item["create"]["status"], item["create"].get("error", {}).get("type", "")) for item in answer["items"]]
 
 
@@ -109,7 +109,7 @@ def count(server: Endpoint, stream: str, **query: Any) -> int:
 
 
 def streams(namespace: str) -> dict[str, dict[str, Any]]:
-    return {f"traces-generic.otel-{namespace}": SPAN, f"logs-generic.otel-{namespace}": LOG, f"asayer-logs-{namespace}": RECORD}
+    return {f"traces-generic.otel-{namespace}": SPAN, f"logs-generic.otel-{namespace}": LOG, replay_index(namespace): RECORD}
 
 
 def test_an_empty_server_gets_all_three_templates(bare: Server) -> None:
@@ -122,9 +122,9 @@ def test_the_first_document_makes_its_stream(bare: Server, namespace: str) -> No
     assert [create(bare, stream, document) for stream, document in streams(namespace).items()] == [[(201, "")]] * 3
 
 
-def test_without_setup_no_stream_is_made_by_accident(bare: Server, namespace: str) -> None:
+def test_without_setup_nothing_is_made_by_accident(bare: Server, namespace: str) -> None:
     answers = [create(bare, stream, document) for stream, document in streams(namespace).items()]
-    assert answers == [[(404, "index_not_found_exception")]] * 3
+    assert answers == [*[[(404, "index_not_found_exception")]] * 2, [(400, "illegal_argument_exception")]]
 
 
 def test_setup_done_twice_changes_nothing(bare: Server) -> None:
@@ -135,7 +135,7 @@ def test_setup_done_twice_changes_nothing(bare: Server) -> None:
 
 
 def test_a_template_of_our_name_stays_as_its_owner_made_it(bare: Server) -> None:
-    put_template(bare, REPLAY.name, "asayer-logs-*", priority=3, settings={"index.number_of_replicas": 0})
+    put_template(bare, REPLAY.name, "asayer-logs-*", priority=3, streams=False, settings={"index.number_of_replicas": 0})
     before = templates(bare)[REPLAY.name]
     assert setup(bare).installed == NAMES[:2]
     assert templates(bare)[REPLAY.name] == before
@@ -242,7 +242,7 @@ def test_elasticsearchs_catch_all_for_logs_takes_no_stream_of_ours(bare: Server,
         create(bare, stream, document)
     (mapping,) = bare.request("GET", f"/logs-generic.otel-{namespace}/_mapping").json().values()
     assert mapping["mappings"]["properties"]["attributes"]["type"] == "passthrough"
-    assert bare.request("GET", "/_alias/logs").json() == {f"asayer-logs-{namespace}": {"aliases": {"logs": {}}}}
+    assert bare.request("GET", "/_alias/logs").json() == {replay_index(namespace): {"aliases": {"logs": {}}}}
 
 
 def test_elasticsearchs_own_otel_templates_leave_ours_out(bare: Server) -> None:
@@ -252,26 +252,27 @@ def test_elasticsearchs_own_otel_templates_leave_ours_out(bare: Server) -> None:
 
 
 def test_a_catch_all_that_would_hide_replay_records_is_a_problem(bare: Server, namespace: str) -> None:
-    put_template(bare, "theirs", "asayer-*", priority=1000)
+    put_template(bare, "theirs", "asayer-*", priority=1000, streams=False)
     (problem,) = setup(bare, namespace=namespace).problems
-    assert problem.startswith(f"The index template theirs takes the data stream asayer-logs-{namespace} without the alias 'logs'")
+    assert problem.startswith(f"The index template theirs takes the indices asayer-logs-{namespace}-* without the alias 'logs'")
 
 
 def test_a_replay_template_under_another_name_is_respected(bare: Server) -> None:
-    put_template(bare, "theirs", "asayer-logs-*", priority=1000, aliases={"logs": {}})
+    put_template(bare, "theirs", "asayer-logs-*", priority=1000, streams=False, aliases={"logs": {}})
     assert setup(bare) == SetupReport(NAMES[:2])
 
 
-def bear_by_alias(server: Server) -> str:
-    server.request("PUT", "/app-2026", {"aliases": {"logs": {}}})
-    return "The alias 'logs', which Asayer / OpenReplay reads, stands on app-2026, whose documents its panel cannot show"
+def test_a_catch_all_for_data_streams_is_a_problem_even_with_the_alias(bare: Server) -> None:
+    put_template(bare, "theirs", "asayer-logs-*", priority=1000, aliases={"logs": {}})
+    (problem,) = setup(bare).problems
+    assert problem.startswith("The index template theirs makes data streams of asayer-logs-default-*")
 
 
 def bear_by_stream(server: Server) -> str:
     name = f"web-{secrets.token_hex(4)}"
     put_template(server, "web", name, priority=1, aliases={"logs": {}})
     create(server, name, {"@timestamp": ISO_TIME})
-    return f"The alias 'logs', which Asayer / OpenReplay reads, stands on {name}, whose documents its panel cannot show"
+    return f"The alias 'logs', which Asayer / OpenReplay reads, stands on the data streams {name}, and Elasticsearch lets no alias"
 
 
 def bear_by_name(server: Server) -> str:
@@ -279,8 +280,8 @@ def bear_by_name(server: Server) -> str:
     return "An index or data stream is called 'logs', which has to be an alias of the replay records"
 
 
-@pytest.mark.parametrize("bear", [bear_by_alias, bear_by_stream, bear_by_name])
-def test_where_something_else_bears_the_readers_alias_there_is_no_replay_template(bare: Server, bear: Any) -> None:
+@pytest.mark.parametrize("bear", [bear_by_stream, bear_by_name])
+def test_where_the_readers_alias_cannot_stand_on_ours_there_is_no_replay_template(bare: Server, bear: Any) -> None:
     beginning = bear(bare)
     report = setup(bare)
     assert report.installed == NAMES[:2]
@@ -289,26 +290,44 @@ def test_where_something_else_bears_the_readers_alias_there_is_no_replay_templat
 
 
 def test_an_alias_taken_away_as_advised_makes_room(bare: Server, namespace: str) -> None:
-    bear_by_alias(bare)
+    bear_by_stream(bare)
     setup(bare)
-    bare.request("POST", "/_aliases", {"actions": [{"remove": {"index": "app-2026", "alias": "logs"}}]})
+    bare.request("POST", "/_aliases", {"actions": [{"remove": {"index": "web-*", "alias": "logs"}}]})
     assert setup(bare) == SetupReport((REPLAY.name,))
-    assert create(bare, f"asayer-logs-{namespace}", RECORD) == [(201, "")]
+    assert create(bare, replay_index(namespace), RECORD) == [(201, "")]
 
 
-def test_a_replay_stream_that_lost_its_template_gets_it_back(bare: Server, namespace: str) -> None:
+def test_a_teams_own_index_may_bear_the_alias_too(bare: Server, namespace: str) -> None:
+    bare.request("PUT", "/app-2026", {"aliases": {"logs": {}}})
+    assert setup(bare) == SetupReport(NAMES)
+    assert create(bare, replay_index(namespace), RECORD) == [(201, "")]
+    assert bare.request("POST", "/app-2026/_doc?refresh=true", {"message": "theirs"}).status == 201
+
+
+def test_the_pipeline_lets_records_through_once_the_template_is_there(bare: Server, namespace: str) -> None:
+    bare.request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body)
+    before = create(bare, replay_index(namespace), RECORD)
     setup(bare)
-    create(bare, f"asayer-logs-{namespace}", RECORD)
-    put_template(bare, "theirs", f"asayer-logs-{namespace}", priority=1)
-    bare.request("DELETE", f"/_index_template/{REPLAY.name}")
-    assert setup(bare) == SetupReport((REPLAY.name,))
+    assert before == [(400, "illegal_argument_exception")]
+    assert create(bare, replay_index(namespace), RECORD) == [(201, "")]
+
+
+def test_an_index_of_records_is_as_the_template_says(bare: Server, namespace: str) -> None:
+    setup(bare)
+    create(bare, replay_index(namespace), RECORD)
+    (index,) = bare.request("GET", f"/{replay_index(namespace)}").json().values()
+    settings = index["settings"]["index"]
+    assert settings["merge"]["policy"]["type"] == "time_based"
+    assert settings["refresh_interval"] == "1s"
+    assert (settings["sort"]["field"], settings["sort"]["order"]) == ("@timestamp", "asc")
+    assert index["mappings"]["properties"]["@timestamp"] == {"type": "date", "index": False}
 
 
 def test_the_form_of_openreplay_accepts_the_integration_from_the_first_record_on(bare: Server, namespace: str) -> None:
     setup(bare)
     reader = Gen3Reader(bare)
     before = reader.accepts_integration()
-    create(bare, f"asayer-logs-{namespace}", RECORD)
+    create(bare, replay_index(namespace), RECORD)
     assert before is False
     assert reader.accepts_integration() is True
 

@@ -159,11 +159,11 @@ def overlap(a: dict[str, int], b: dict[str, int]) -> bool:
 
 class TestDataViews:
     def test_they_cover_all_namespaces(self) -> None:
-        assert [one["attributes"]["title"] for one in of_type("index-pattern")] == ["traces-*.otel-*", "logs-*.otel-*", "asayer-logs-*"]
+        assert [one["attributes"]["title"] for one in of_type("index-pattern")] == ["traces-*.otel-*", "logs-*.otel-*", "asayer-logs-*-*"]
 
     def test_they_cover_the_namespaces_that_are_asked_for(self) -> None:
         titles = [one["attributes"]["title"] for one in saved_objects(namespaces=["eu", "us"]) if one["type"] == "index-pattern"]
-        assert titles == ["traces-*.otel-eu,traces-*.otel-us", "logs-*.otel-eu,logs-*.otel-us", "asayer-logs-eu,asayer-logs-us"]
+        assert titles == ["traces-*.otel-eu,traces-*.otel-us", "logs-*.otel-eu,logs-*.otel-us", "asayer-logs-eu-*,asayer-logs-us-*"]
 
     @pytest.mark.parametrize("one", of_type("index-pattern"), ids=lambda one: one["id"])
     @pytest.mark.parametrize("field", ["attributes.session.id", "session.id"])

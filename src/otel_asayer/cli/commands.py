@@ -11,6 +11,7 @@ from otel_asayer.cli.doctor import doctor
 from otel_asayer.cli.errors import errors
 from otel_asayer.cli.forget import forget
 from otel_asayer.cli.kibana import kibana
+from otel_asayer.cli.prune import prune
 from otel_asayer.cli.serve import serve
 from otel_asayer.cli.setup import setup
 from otel_asayer.cli.spool import spool
@@ -46,6 +47,7 @@ otel_asayer.add_command(doctor)
 otel_asayer.add_command(errors)
 otel_asayer.add_command(forget)
 otel_asayer.add_command(kibana)
+otel_asayer.add_command(prune)
 otel_asayer.add_command(serve)
 otel_asayer.add_command(setup)
 otel_asayer.add_command(spool)

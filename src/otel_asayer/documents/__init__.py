@@ -5,20 +5,25 @@ from otel_asayer.documents.encoder import DocumentSettings, Encoded, Encoder
 from otel_asayer.documents.entries import entry_of
 from otel_asayer.documents.exceptions import EXCEPTION_STACKTRACE, EXCEPTION_TYPE, exception_message, exception_text, exception_type_name
 from otel_asayer.documents.log_records import level_of
+from otel_asayer.documents.replay_indices import REPLAY_PIPELINE, day_of, day_of_index, moved_to_its_day
 from otel_asayer.documents.salvaging import salvage
 from otel_asayer.documents.values import one_line, text_of
 
 __all__ = [
     "EXCEPTION_STACKTRACE",
     "EXCEPTION_TYPE",
+    "REPLAY_PIPELINE",
     "DocumentSettings",
     "Encoded",
     "Encoder",
+    "day_of",
+    "day_of_index",
     "entry_of",
     "exception_message",
     "exception_text",
     "exception_type_name",
     "level_of",
+    "moved_to_its_day",
     "one_line",
     "salvage",
     "text_of",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.attributes import REPLAY_LEVELS, REPLAY_URL, SESSION_ID
 from otel_asayer.documents.exceptions import exception_message, exception_text, exception_type_name
+from otel_asayer.documents.replay_indices import day_of
 from otel_asayer.documents.timestamps import iso_timestamp
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.documents.batch import Batch
     from otel_asayer.documents.origins import Origin
-    from otel_asayer.documents.streams import Stream
+    from otel_asayer.documents.replay_indices import ReplayIndices
     from otel_asayer.replay import ReplayLink
     from otel_asayer.session_id import SessionId
 
@@ -44,7 +45,7 @@ class Source(NamedTuple):
 
     document_id: str
     session: SessionId
-    stream: Stream
+    indices: ReplayIndices
     origin: Origin
     trace_id: str
     span_id: str
@@ -108,7 +109,7 @@ def _operation(source: Source, record_id: str, time_ns: int, level: str, text: s
         document["span_id"] = source.span_id
     if source.origin.service_resource is not None:
         document["resource"] = source.origin.service_resource
-    return source.stream.operation(record_id, document)
+    return source.indices.operation(record_id, document, day_of(time))
 
 
 def _exception_record_id(source: Source, attributes: Mapping[str, Any]) -> str:

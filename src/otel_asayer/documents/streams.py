@@ -1,4 +1,4 @@
-"""Data streams: their names, and the two things of a stream that stand in each of its documents.
+"""Data streams: their names, and the two things of a stream that stand in each of its documents. Replay records go elsewhere (`replay_indices`).
 
 A name is `<type>-<dataset>-<namespace>`. What attributes ask for is made valid in the way of the OpenTelemetry Collector, so that a Collector
 put in between later writes to the same streams: lower case, forbidden characters as `_`, at most 100 bytes each, `.otel` at the end of the
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from otel_asayer.documents.replay_indices import ReplayIndices
 from otel_asayer.documents.values import json_fragment, json_line, text_of
 
 if TYPE_CHECKING:
@@ -44,20 +45,17 @@ class Streams(NamedTuple):
     namespace: str
     traces: Stream
     logs: Stream
-    replay: Stream
+    replay: ReplayIndices
 
 
 def streams_of(dataset: str, namespace: str) -> Streams:
-    """Return the streams of `dataset` (with `.otel`) and `namespace`.
-
-    Replay records stand outside of `logs-*`: Elasticsearch's built-in template of that pattern would take the stream from ours.
-    """
+    """Return the streams of `dataset` (with `.otel`) and `namespace`, and the indices of replay records."""
     return Streams(
         dataset,
         namespace,
         _stream("traces", dataset, namespace),
         _stream("logs", dataset, namespace),
-        _stream("asayer", "logs", namespace),
+        ReplayIndices.of(namespace),
     )
 
 

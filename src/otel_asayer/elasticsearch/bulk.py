@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import orjson
 
+from otel_asayer.documents import REPLAY_PIPELINE
 from otel_asayer.harmless import harmless_line
 
 if TYPE_CHECKING:
@@ -82,7 +83,15 @@ _TEMPLATE: Final = (
     "The index template of that data stream is missing: OTEL_EXPORTER_ELASTICSEARCH_SETUP=auto installs it, with a key that has the cluster "
     "privilege manage_index_templates, and view_index_metadata on logs"
 )
-_ALIAS: Final = "Another index bears an alias that this data stream needs: take that alias away there (POST /_aliases)"
+_ALIAS: Final = (
+    "The alias of that index or data stream stands on data streams as well as on plain indices, which Elasticsearch forbids: "
+    "`otel-asayer setup` says which they are, and what to do"
+)
+_REPLAY: Final = (
+    "Elasticsearch is not set up for replay records, whose index template comes before that pipeline: `otel-asayer setup` does it, and so does "
+    "OTEL_EXPORTER_ELASTICSEARCH_SETUP=auto with a key that has the cluster privileges manage_index_templates and manage_ingest_pipelines, and "
+    "view_index_metadata on logs"
+)
 _PIPELINE: Final = "Create the pipeline, or correct OTEL_EXPORTER_ELASTICSEARCH_PIPELINE"
 _VERSION: Final = "Elasticsearch 8.12 or newer is needed"
 _ADDRESS: Final = "Check that OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is the address of Elasticsearch itself"
@@ -91,9 +100,11 @@ ITEMS: Final = (
     _Rule(range(200, 300), Outcome.INDEXED),
     _Rule((409,), Outcome.DUPLICATE),
     _Rule((401, 403), Outcome.CONFIGURATION, advice=_PRIVILEGES),
-    # The answer to `require_data_stream` where no index template fits: nothing is created by accident.
+    # The answer to `require_data_stream`, which holds for all but replay records, where no index template fits: nothing is created by accident.
     _Rule((404,), Outcome.CONFIGURATION, "index_not_found_exception", advice=_TEMPLATE),
     _Rule((500,), Outcome.CONFIGURATION, "illegal_state_exception", advice=_ALIAS),
+    # The answer to a replay record before setup: nothing is created by accident either.
+    _Rule((400,), Outcome.CONFIGURATION, "illegal_argument_exception", f"pipeline with id [{REPLAY_PIPELINE}] does not exist", _REPLAY),
     _Rule((400,), Outcome.CONFIGURATION, "illegal_argument_exception", "pipeline with id [", _PIPELINE),
     _Rule((400,), Outcome.UNMAPPED, "document_parsing_exception"),
     _Rule((400,), Outcome.UNMAPPED, "mapper_parsing_exception"),

@@ -339,7 +339,9 @@ class Delivery:
         """Say, once for each cause, what a person can do about it."""
         for finding in (one.finding for one in left if one.finding.advice):
             reason = finding.reason or "without a reason"
-            self._say_once(finding.cause, f"Elasticsearch does not take all telemetry: {finding.cause}, {reason}. {finding.advice}.")
+            self._say_once(
+                f"{finding.cause} {finding.advice}", f"Elasticsearch does not take all telemetry: {finding.cause}, {reason}. {finding.advice}."
+            )
 
     def _refuse(self, refused: Sequence[Left], on_loss: OnLoss) -> None:
         """Count what Elasticsearch refused for good, and keep it, with its reasons, where a person can look at it."""

@@ -20,6 +20,7 @@ import threading
 from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_asayer.counters import Fate
+from otel_asayer.documents import moved_to_its_day
 from otel_asayer.elasticsearch.background import start_thread
 from otel_asayer.elasticsearch.backoff import Allowance, long_pauses, pauses
 from otel_asayer.elasticsearch.bulk import Finding, Outcome
@@ -212,7 +213,7 @@ class Drainer:
             raise
 
     def _deliver(self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], Allowance]) -> bool:
-        operations = lease.operations()
+        operations = list(map(moved_to_its_day, lease.operations()))
         if operations and hash(operations[0]) in self._put_back:
             lease.release()
             return False

@@ -1,10 +1,11 @@
-"""What stands on a server, read from its answers: index templates, and who bears the readers' alias. Pure."""
+"""What stands on a server, read from its answers: index templates, who bears the readers' alias, and what is left of earlier versions. Pure."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from otel_asayer.documents import day_of_index
 from otel_asayer.elasticsearch.template_bodies import MANAGED_BY, READERS_ALIAS, IndexTemplate
 
 if TYPE_CHECKING:
@@ -12,9 +13,33 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
 
-__all__ = ["BEARERS", "TEMPLATES", "Clash", "Template", "clash_of", "hidden_sentence", "mapping_gap", "rival_of", "stream_of", "templates_in"]
+__all__ = [
+    "BEARERS",
+    "REPLAY_INDICES",
+    "TEMPLATES",
+    "Clash",
+    "Template",
+    "clash_of",
+    "days_in",
+    "example_of",
+    "former_sentence",
+    "former_streams",
+    "hidden_sentence",
+    "mapping_gap",
+    "rival_of",
+    "stream_of",
+    "templates_in",
+]
 
-_TEMPLATE_FIELDS: Final = ("index_patterns", "priority", "_meta", "template.aliases", "template.lifecycle")
+_TEMPLATE_FIELDS: Final = (
+    "index_patterns",
+    "priority",
+    "_meta",
+    "data_stream",
+    "template.aliases",
+    "template.lifecycle",
+    "template.settings.index.lifecycle.name",
+)
 TEMPLATES: Final = "/_index_template?filter_path=index_templates.name," + ",".join(
     f"index_templates.index_template.{field}" for field in _TEMPLATE_FIELDS
 )
@@ -22,9 +47,12 @@ TEMPLATES: Final = "/_index_template?filter_path=index_templates.name," + ",".jo
 BEARERS: Final = f"/_resolve/index/{READERS_ALIAS}"
 """Where to GET what `clash_of` reads; 404 when nothing has the name."""
 
-_OUR_STREAM: Final = re.compile(r"(?:\.ds-)?asayer-logs-.*")
+REPLAY_INDICES: Final = "/_resolve/index/asayer-logs-*"
+"""Where to GET what `former_streams` and `days_in` read."""
+_FORMER_STREAM: Final = re.compile(r"asayer-logs-.*")
 _BACKING_INDEX: Final = re.compile(r"\.ds-(?P<stream>.+)-[0-9]{4}\.[0-9]{2}\.[0-9]{2}-[0-9]{6}")
-_DECISIVE: Final = ("type", "similarity", "path", "subobjects")
+_ANY_DAY: Final = "2000.01.01"
+_DECISIVE: Final = ("type", "similarity", "path", "subobjects", "index")
 """Of a field's mapping: what Elasticsearch cannot change later, and what our searches rest on."""
 
 
@@ -40,6 +68,10 @@ class Template(NamedTuple):
     retention: str = ""
     has_alias: bool = False
     """Whether its streams bear the readers' alias."""
+    is_of_streams: bool = False
+    """Whether it makes data streams, and no plain indices."""
+    policy: str = ""
+    """The policy of index lifecycle management that it gives to its indices."""
 
     @property
     def stranger(self) -> str:
@@ -66,35 +98,68 @@ def _template(name: str, body: Mapping[str, Any]) -> Template:
         str(meta.get("version", "")),
         str(template.get("lifecycle", {}).get("data_retention", "")),
         READERS_ALIAS in template.get("aliases", {}),
+        "data_stream" in body,
+        str(template.get("settings", {}).get("index", {}).get("lifecycle", {}).get("name", "")),
     )
 
 
 def stream_of(template: IndexTemplate, config: Config) -> str:
-    """Return the data stream of a template that these settings write to."""
+    """Return the data stream of a template that these settings write to; of replay records, the pattern of their indices."""
     return template.stream.format(dataset=config.dataset.removesuffix(".otel"), namespace=config.namespace)
 
 
-def rival_of(template: IndexTemplate, stream: str, present: Iterable[Template]) -> str | None:
-    """Return the name of the template that takes `stream` before ours: Elasticsearch's own, or the user's."""
+def example_of(stream: str) -> str:
+    """Return the name of one index that a pattern fits, for requests that take no pattern."""
+    return stream.replace("*", _ANY_DAY)
+
+
+def rival_of(template: IndexTemplate, stream: str, present: Iterable[Template]) -> Template | None:
+    """Return the template that takes `stream` before ours: Elasticsearch's own, or the user's."""
     rivals = [other for other in present if other.priority > template.priority and other.matches(stream)]
-    return max(rivals, key=lambda rival: rival.priority).name if rivals else None
+    return max(rivals, key=lambda rival: rival.priority, default=None)
 
 
-def hidden_sentence(rival: str, stream: str, priority: int, simulated: Mapping[str, Any]) -> str:
-    """Say what is wrong when `rival` takes a stream of replay records, without the last full stop; nothing when it brings the alias.
+def hidden_sentence(rival: Template, indices: str, priority: int, simulated: Mapping[str, Any]) -> str:
+    """Say what is wrong when `rival` takes the indices of replay records, without the last full stop; nothing when it does what ours would do.
 
     Args:
-        rival: name of the template.
-        stream: name of the data stream.
+        rival: the template.
+        indices: the pattern of their names.
         priority: of our template.
-        simulated: the answer to POST `/_index_template/_simulate_index/<stream>`.
+        simulated: the answer to POST `/_index_template/_simulate_index/<one of the indices>`.
     """
+    way_out = f"exclude them from that template's patterns, or give that template a priority below {priority}"
+    if rival.is_of_streams:
+        return f"The index template {rival.name} makes data streams of {indices}, whose rows Asayer / OpenReplay would show out of order: {way_out}"
     if READERS_ALIAS in simulated.get("template", {}).get("aliases", {}):
         return ""
     return (
-        f"The index template {rival} takes the data stream {stream} without the alias {READERS_ALIAS!r}, so Asayer / OpenReplay would never "
-        f"see what is written there: exclude it from that template's patterns, or give that template a priority below {priority}"
+        f"The index template {rival.name} takes the indices {indices} without the alias {READERS_ALIAS!r}, so Asayer / OpenReplay would never "
+        f"see what is written there: {way_out}"
     )
+
+
+def former_streams(resolved: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the data streams of replay records that an earlier version made, from the answer to GET `REPLAY_INDICES` or `BEARERS`."""
+    listed = {stream["name"] for stream in resolved.get("data_streams", ())}
+    aliased = {_stream_of_backing(index) for alias in resolved.get("aliases", ()) for index in alias["indices"] if _is_of_stream(index)}
+    return tuple(sorted(filter(_FORMER_STREAM.fullmatch, listed | aliased)))
+
+
+def former_sentence(streams: Sequence[str]) -> str:
+    """Say that such data streams are in the way, and what to do, without the last full stop."""
+    names = ", ".join(streams)
+    what, them = ("The data stream", "it") if len(streams) == 1 else ("The data streams", "them")
+    return (
+        f"{what} {names} of an earlier version of otel-asayer cannot share templates and alias with the plain indices that replay records go to "
+        f"now: delete {them}, with what was recorded (DELETE /_data_stream/{','.join(streams)})"
+    )
+
+
+def days_in(resolved: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the indices of replay records, from the answer to GET `REPLAY_INDICES`."""
+    names = (index["name"] for index in resolved.get("indices", ()) if "data_stream" not in index)
+    return tuple(sorted(name for name in names if day_of_index(name)))
 
 
 class Clash(NamedTuple):
@@ -103,7 +168,7 @@ class Clash(NamedTuple):
     kind: str
     """What is called so: `index`, `data stream`, or `alias`."""
     bearers: tuple[str, ...] = ()
-    """Of an alias: the indices and data streams under it that are not ours."""
+    """Of an alias: the data streams under it. Plain indices may share it."""
 
     def __str__(self) -> str:
         """The first half of a sentence that says so, and what to do."""
@@ -113,24 +178,27 @@ class Clash(NamedTuple):
                 "reads nothing else: move its documents to another name (POST /_reindex) and delete it"
             )
         return (
-            f"The alias {READERS_ALIAS!r}, which Asayer / OpenReplay reads, stands on {', '.join(self.bearers)}, whose documents its panel cannot "
-            "show: take the alias away there (POST /_aliases)"
+            f"The alias {READERS_ALIAS!r}, which Asayer / OpenReplay reads, stands on the data streams {', '.join(self.bearers)}, and Elasticsearch "
+            "lets no alias stand on data streams and on plain indices: take the alias away there (POST /_aliases)"
         )
 
 
 def clash_of(resolved: Mapping[str, Any]) -> Clash | None:
-    """Return who else bears the readers' alias, from the answer to GET `BEARERS`."""
+    """Return who bears the readers' alias so that replay records cannot, from the answer to GET `BEARERS`."""
     for kind, entries in (("index", resolved.get("indices", ())), ("data stream", resolved.get("data_streams", ()))):
         if any(entry["name"] == READERS_ALIAS for entry in entries):
             return Clash(kind)
-    strangers = _strangers(index for alias in resolved.get("aliases", ()) for index in alias["indices"])
-    return Clash("alias", strangers) if strangers else None
+    backing = (index for alias in resolved.get("aliases", ()) for index in alias["indices"] if _is_of_stream(index))
+    streams = sorted({stream for stream in map(_stream_of_backing, backing) if not _FORMER_STREAM.fullmatch(stream)})
+    return Clash("alias", tuple(streams)) if streams else None
 
 
-def _strangers(indices: Iterable[str]) -> tuple[str, ...]:
-    """The names of indices and streams that are not ours."""
-    strangers = (index for index in indices if not _OUR_STREAM.fullmatch(index))
-    return tuple(sorted({_BACKING_INDEX.sub(r"\g<stream>", index) for index in strangers}))
+def _is_of_stream(index: str) -> bool:
+    return _BACKING_INDEX.fullmatch(index) is not None
+
+
+def _stream_of_backing(index: str) -> str:
+    return _BACKING_INDEX.sub(r"\g<stream>", index)
 
 
 def mapping_gap(wanted: Mapping[str, Any], there: Mapping[str, Any], path: str = "") -> tuple[dict[str, Any], Sequence[str]]:
@@ -156,5 +224,5 @@ def mapping_gap(wanted: Mapping[str, Any], there: Mapping[str, Any], path: str =
 
 
 def _decisive(field: Mapping[str, Any], key: str) -> Any:
-    """A parameter of a field's mapping; an object may leave its type out."""
-    return field.get(key, "object" if key == "type" else None)
+    """A parameter of a field's mapping; an object may leave its type out, and what is indexed need not say so."""
+    return field.get(key, {"type": "object", "index": True}.get(key))

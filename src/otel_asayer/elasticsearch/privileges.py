@@ -53,11 +53,11 @@ def asker_of(api: Api) -> Asker:
 
 def needs_of(namespace: str, roles: Sequence[Role]) -> Needs:
     """Return what setup needs, with keys of these roles: a key can do no more than who makes it."""
-    cluster = {"manage_index_templates"}
+    cluster = {"manage_index_templates", "manage_ingest_pipelines"}
     index = {
         READERS_ALIAS: {"view_index_metadata"},
         "asayer-logs-*": {"view_index_metadata"},
-        f"asayer-logs-{namespace}": {"create_doc", "auto_configure"},
+        f"asayer-logs-{namespace}-*": {"create_doc", "auto_configure"},
     }
     for role in roles:
         cluster |= {"manage_own_api_key", *role.cluster}

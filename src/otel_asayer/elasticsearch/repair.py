@@ -1,4 +1,4 @@
-"""Data streams that exist already: what they lack of what their template of ours says, for it was made later, or is newer."""
+"""Data streams and indices that exist already: what they lack of what their template of ours says, for it was made later, or is newer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from otel_asayer.elasticsearch.inventory import Template
     from otel_asayer.elasticsearch.template_bodies import IndexTemplate
 
-__all__ = ["additions", "repair", "streams_on"]
+__all__ = ["additions", "newest_of_each", "repair", "streams_on"]
 
 
 def streams_on(api: Api, pattern: str) -> dict[str, tuple[str, ...]]:
@@ -28,32 +28,36 @@ def streams_on(api: Api, pattern: str) -> dict[str, tuple[str, ...]]:
     return {stream["name"]: tuple(stream["backing_indices"]) for stream in resolved.get("data_streams", ())}
 
 
-def repair(api: Api, stream: str, write_index: str, *, lacks_alias: bool, takes_ours: bool) -> Step:
-    """Return the step that makes readers find the replay records of a data stream.
+def newest_of_each(days: Iterable[str]) -> frozenset[str]:
+    """Return, of indices of replay records, the last day of each namespace."""
+    last: dict[str, str] = {}
+    for name in sorted(days):
+        last[name.rpartition("-")[0]] = name
+    return frozenset(last.values())
+
+
+def repair(api: Api, index: str, *, lacks_alias: bool, is_newest: bool) -> Step | None:
+    """Return the step that makes readers find the replay records of an index, if there is something to say about it.
 
     Args:
         api: The server.
-        stream: Its name.
-        write_index: Its newest backing index.
+        index: Its name.
         lacks_alias: Whether it should bear the alias `logs`, and does not.
-        takes_ours: Whether its next backing index will be made by our template.
+        is_newest: Whether it is the last of its namespace: what its mapping lacks matters to what is written yet.
 
     Raises:
         ElasticsearchError: its mapping cannot be read; the message says why.
     """
     requests, notes = [], []
     if lacks_alias:
-        requests.append(Request("POST", "/_aliases", {"actions": [{"add": {"index": stream, "alias": READERS_ALIAS}}]}))
+        requests.append(Request("POST", "/_aliases", {"actions": [{"add": {"index": index, "alias": READERS_ALIAS}}]}))
         notes.append(f"It lacked the alias {READERS_ALIAS}.")
-    missing, contradictions = _gap(api, REPLAY, stream, write_index)
+    missing, contradictions = _gap(api, REPLAY, index, index) if is_newest else ({}, ())
     if contradictions:
-        after = "records from now on go to a new index" if takes_ours else "a rollover mends it, once our index template takes the stream"
-        notes.append(f"Its mapping of {', '.join(contradictions)} is another one: {after}.")
-    if contradictions and takes_ours:
-        requests.append(Request("POST", f"/{stream}/_rollover"))
+        notes.append(f"Its mapping of {', '.join(contradictions)} is another one, which no request can change: the index of the next day is right.")
     elif missing:
-        requests.append(_addition(stream, missing))
-    return Step(f"data stream {stream}", "repaired" if requests else "present", " ".join(notes), tuple(requests))
+        requests.append(Request("PUT", f"/{index}/_mapping", {"properties": missing}))
+    return Step(f"index {index}", "repaired" if requests else "left", " ".join(notes), tuple(requests)) if requests or notes else None
 
 
 def additions(api: Api, template: IndexTemplate, present: Iterable[Template]) -> list[Request]:

@@ -1,4 +1,7 @@
-"""How long the data streams that exist already keep what they hold: those that a template of ours made; of others, how to set it is said."""
+"""How long the data streams that exist already keep what they hold: those that a template of ours made; of others, how to set it is said.
+
+Replay records are in none: `policies`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import http
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.elasticsearch.steps import Request, Step
-from otel_asayer.elasticsearch.template_bodies import LOGS, REPLAY, TRACES
+from otel_asayer.elasticsearch.template_bodies import LOGS, TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["plan_retention"]
 
 _SUBJECT: Final = "retention of existing data streams"
-_OURS: Final = frozenset(template.name for template in (TRACES, LOGS, REPLAY))
-_PATTERNS: Final = ",".join(pattern for template in (TRACES, LOGS, REPLAY) for pattern in template.body["index_patterns"])
+_OURS: Final = frozenset(template.name for template in (TRACES, LOGS))
+_PATTERNS: Final = ",".join(pattern for template in (TRACES, LOGS) for pattern in template.body["index_patterns"])
 _FOREIGN: Final = "Data streams of other templates keep what those say, for others may write there too; who sets it all the same sends what is shown"
 
 

@@ -1,6 +1,6 @@
 """Our three index templates, as data.
 
-- `REPLAY` makes the streams of replay records, which the readers of Asayer and OpenReplay reach through the alias `logs`.
+- `REPLAY` makes the indices of replay records, one a day, which the readers of Asayer and OpenReplay reach through the alias `logs`.
 - `TRACES` and `LOGS` stand in on servers without Elasticsearch's own OTel templates (8.16 and newer have them, priority 120). They follow the
   names and behaviour of those and keep to core field types, which every distribution and licence has.
 
@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from otel_asayer.documents import REPLAY_PIPELINE
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LOGS", "MANAGED_BY", "READERS_ALIAS", "REPLAY", "TRACES", "IndexTemplate"]
+__all__ = ["LOGS", "MANAGED_BY", "ORDERING", "PIPELINE", "PIPELINE_TARGET", "READERS_ALIAS", "REPLAY", "TRACES", "IndexTemplate"]
 
 READERS_ALIAS: Final = "logs"
 """The only name that OpenReplay reads, since 1.21. It must never reach the OTel streams: one such hit breaks the panel."""
@@ -29,7 +30,8 @@ MANAGED_BY: Final = "otel-asayer"
 class IndexTemplate(NamedTuple):
     """A composable index template.
 
-    `stream` is the name of the data stream that a configuration writes to, with `{dataset}` and `{namespace}` for its two parts.
+    `stream` is the name of the data stream that a configuration writes to, with `{dataset}` and `{namespace}` for its two parts; of replay
+    records, the pattern of their indices.
     """
 
     name: str
@@ -81,22 +83,35 @@ def _attributes(priority: int, **properties: Any) -> dict[str, Any]:
     return {"type": "passthrough", "dynamic": True, "priority": priority, "properties": properties}
 
 
+ORDERING: Final = {
+    "index.number_of_shards": 1,
+    "index.sort.field": "@timestamp",
+    "index.sort.order": "asc",
+    "index.merge.policy.type": "time_based",
+    "index.refresh_interval": "1s",
+}
+"""Settings by which rows come oldest first; a server may refuse some of them.
+
+OpenReplay's query has no sort: with equal scores (similarity `boolean`) its rows come by segment, then in the order within the segment. The policy
+merges neighbours alone. The interval is Elasticsearch's default, but only where it is set does an index refresh that nobody searches: else what
+several processes write in a day becomes segments that span the day.
+"""
+
 REPLAY: Final = IndexTemplate(
     name="otel-asayer-replay",
-    stream="asayer-logs-{namespace}",
+    stream="asayer-logs-{namespace}-*",
     body={
         "index_patterns": ["asayer-logs-*"],
-        "data_stream": {},
         "priority": _REPLAY_PRIORITY,
         "_meta": _meta("Replay records, which Asayer and OpenReplay show beside a session replay"),
         "template": {
             "aliases": {READERS_ALIAS: {}},
-            # OpenReplay's query has no sort. With equal scores (similarity `boolean`) its rows come in the order of the index: that of time.
-            "settings": {"index.sort.field": "@timestamp", "index.sort.order": "asc"},
+            "settings": dict(ORDERING),
             "mappings": {
                 "dynamic": False,
                 "properties": {
-                    "@timestamp": _DATE,
+                    # Unindexed: of an index with a searchable @timestamp Elasticsearch lists the newest segment first.
+                    "@timestamp": {**_DATE, "index": False},
                     "utc_time": _DATE,
                     "timestamp": _DATE,
                     "message": {**_TEXT, "similarity": "boolean"},
@@ -115,7 +130,15 @@ REPLAY: Final = IndexTemplate(
         },
     },
 )
-"""Alone in having no field that its readers or the timeline do not ask for."""
+"""Alone in having no field that its readers do not ask for, and in making plain indices."""
+
+
+PIPELINE_TARGET: Final = f"/_ingest/pipeline/{REPLAY_PIPELINE}"
+PIPELINE: Final = {
+    "description": "Does nothing to replay records. It says that their index template is installed: without it they are refused",
+    "_meta": {"managed_by": MANAGED_BY, "version": __version__},
+    "processors": [],
+}
 
 
 def _otel_template(name: str, stream: str, pattern: str, description: str, /, **properties: Any) -> IndexTemplate:

@@ -1,5 +1,7 @@
 """First contact with an Elasticsearch: install our index templates where they are missing, where we may, and where nothing stands in the way.
 
+Replay records also need the ingest pipeline that their operations name. It is put after their template: where it is, the template is.
+
 What is there is never overwritten: a template of our name, a template of higher rank for the same streams, whoever bears the alias `logs`.
 Elasticsearch does not version a template's owner, so `PUT` goes with `create=true`, and of several processes at first contact one wins.
 """
@@ -14,8 +16,21 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from otel_asayer.elasticsearch.explain import reason_of
-from otel_asayer.elasticsearch.inventory import BEARERS, TEMPLATES, Template, clash_of, hidden_sentence, rival_of, stream_of, templates_in
-from otel_asayer.elasticsearch.template_bodies import LOGS, REPLAY, TRACES, IndexTemplate
+from otel_asayer.elasticsearch.inventory import (
+    BEARERS,
+    TEMPLATES,
+    Template,
+    clash_of,
+    example_of,
+    former_sentence,
+    former_streams,
+    hidden_sentence,
+    rival_of,
+    stream_of,
+    templates_in,
+)
+from otel_asayer.elasticsearch.refusals import OUT_OF_ORDER, Lesser, without_refused
+from otel_asayer.elasticsearch.template_bodies import LOGS, PIPELINE, PIPELINE_TARGET, REPLAY, TRACES, IndexTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["SetupReport", "ensure"]
 
 _AGAIN: Final = "Setup is tried again when the application starts next; OTEL_EXPORTER_ELASTICSEARCH_SETUP=off leaves it to you."
+_SETUP: Final = "`otel-asayer setup`, with a user that may, puts it right"
+_UNTIL: Final = "Until then no replay records can be delivered"
 _SOON: Final = "It is tried again with the next export."
 _FOR_NOW: Final = (
     http.HTTPStatus.TOO_MANY_REQUESTS,
@@ -127,40 +144,64 @@ class _Setup:
     config: Config
 
     def install(self, template: IndexTemplate, present: tuple[Template, ...]) -> _Outcome:
-        """Install one template, unless something stands in the way."""
+        """Install one template and, of replay records, the pipeline; unless something stands in the way."""
+        outcome = _Outcome()
         try:
-            if any(other.name == template.name for other in present):
-                return _Outcome()
-            if rival := rival_of(template, stream_of(template, self.config), present):
-                return _Outcome(problems=self._hidden(template, rival))
+            there = next((other for other in present if other.name == template.name), None)
+            rival = rival_of(template, stream_of(template, self.config), present)
             if template is REPLAY:
-                self._check_alias()
-            return _Outcome(installed=self._create(template))
+                self._check_way(there, rival)
+            if not there and not rival:
+                outcome = self._create(template)
+            if template is REPLAY:
+                self._put_pipeline()
         except _Stopped as stopped:
-            return _Outcome(problems=stopped.problems, unfinished=stopped.for_now)
+            return outcome._replace(problems=(*outcome.problems, *stopped.problems), unfinished=stopped.for_now)
+        return outcome
 
-    def _hidden(self, template: IndexTemplate, rival: str) -> tuple[str, ...]:
-        """What is wrong when `rival` takes the stream: only replay records need what its owner may not have thought of, the alias."""
-        if template is not REPLAY:
-            return ()
-        stream = stream_of(template, self.config)
-        simulated = self.server.expect("POST", f"/_index_template/_simulate_index/{stream}")
-        sentence = hidden_sentence(rival, stream, template.priority, simulated)
-        return (f"{sentence}. {_AGAIN}",) if sentence else ()
+    def _check_way(self, there: Template | None, rival: Template | None) -> None:
+        """Stop where replay records would not be seen, or not in order: another template takes their indices, or the alias cannot stand on them."""
+        indices = stream_of(REPLAY, self.config)
+        if rival:
+            simulated = self.server.expect("POST", f"/_index_template/_simulate_index/{example_of(indices)}")
+            if sentence := hidden_sentence(rival, indices, REPLAY.priority, simulated):
+                raise _Stopped(f"{sentence}. {_AGAIN}")
+        elif there and there.is_of_streams:
+            raise _Stopped(f"The index template {there.name} makes data streams, as an earlier version of it did: {_SETUP}. {_UNTIL}. {_AGAIN}")
+        elif not there:
+            self._check_alias()
 
     def _check_alias(self) -> None:
-        if clash := clash_of(self.server.expect("GET", BEARERS, or_nothing=True)):
+        bearers = self.server.expect("GET", BEARERS, or_nothing=True)
+        if former := former_streams(bearers):
+            raise _Stopped(f"{former_sentence(former)}. {_UNTIL}. {_AGAIN}")
+        if clash := clash_of(bearers):
             raise _Stopped(f"{clash}; until then no replay records can be delivered (OTEL_ASAYER_REPLAY_RECORDS=false writes none). {_AGAIN}")
 
-    def _create(self, template: IndexTemplate) -> bool:
+    def _put_pipeline(self) -> None:
+        try:
+            if not self.server.expect("GET", PIPELINE_TARGET, or_nothing=True):
+                status, content = self.server.ask("PUT", PIPELINE_TARGET, orjson.dumps(PIPELINE))
+                if status != http.HTTPStatus.OK:
+                    raise _unexpected("PUT", PIPELINE_TARGET, status, content)
+        except _Stopped as stopped:
+            if stopped.problems:
+                raise
+            lacking = "The key may not install the ingest pipeline of replay records (the cluster privilege manage_ingest_pipelines)"
+            raise _Stopped(f"{lacking}: {_SETUP}. {_UNTIL}. {_AGAIN}") from None
+
+    def _create(self, template: IndexTemplate) -> _Outcome:
         target = f"/_index_template/{template.name}?create=true"
+        lesser: Lesser | None = None
         status, content = self.server.ask("PUT", target, orjson.dumps(template.body))
+        while status == http.HTTPStatus.BAD_REQUEST and (lesser := without_refused(template.body, reason_of(content), lesser)):
+            status, content = self.server.ask("PUT", target, orjson.dumps(lesser.body))
         if status == http.HTTPStatus.OK:
-            return True
+            return _Outcome(installed=True, problems=(f"{lesser}: {OUT_OF_ORDER}.",) if lesser else ())
         if status != http.HTTPStatus.BAD_REQUEST:
             raise _unexpected("PUT", target, status, content)
         if self.server.ask("GET", f"/_index_template/{template.name}")[0] == http.HTTPStatus.OK:
-            return False  # another process was first
+            return _Outcome()  # another process was first
         raise _Stopped(
             f"Elasticsearch refused the index template {template.name}: {reason_of(content)}. Versions from 8.15 on take it: update, "
             f"or install a template of your own for {', '.join(template.body['index_patterns'])}. {_AGAIN}"

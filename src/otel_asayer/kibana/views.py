@@ -1,4 +1,4 @@
-"""Data views: which data streams, under which names, and how the values of their fields are shown.
+"""Data views: which data streams and indices, under which names, and how the values of their fields are shown.
 
 A data view's URL formatter puts the value of one field into a template, percent-encoded, for `{{value}}`. So the link on a session id leads to
 the replay's start. The link to the moment stands in the documents themselves, as `asayer.replay.url`.
@@ -30,13 +30,14 @@ _DANGLING: Final = re.compile(r"[?&]+(?=#|$)")
 
 
 class DataView(NamedTuple):
-    """A data view. `pattern` names its data streams, with `{namespace}`; `labels` are what its fields are called in Kibana."""
+    """A data view. `pattern` names its data streams or indices, with `{namespace}`; `labels` are what its fields are called in Kibana."""
 
     id: str
     name: str
     pattern: str
     labels: Mapping[str, str]
     formats: Mapping[str, Mapping[str, Any]] = {}
+    time: str = "@timestamp"
 
 
 _LABELS: Final = {SESSION_FIELD: "Session", SERVICE_FIELD: "Service", "trace_id": "Trace"}
@@ -65,7 +66,8 @@ LOGS: Final = DataView(
     },
     {REPLAY_URL_FIELD: _LINK, REPLAY_URL: _LINK},
 )
-REPLAY: Final = DataView(f"{PREFIX}replay", "Replay records (otel-asayer)", "asayer-logs-{namespace}", _LABELS)
+REPLAY: Final = DataView(f"{PREFIX}replay", "Replay records (otel-asayer)", "asayer-logs-{namespace}-*", _LABELS, time="utc_time")
+"""Their `@timestamp` is not indexed."""
 
 
 def data_view(view: DataView, link: str | None, namespaces: Sequence[str]) -> dict[str, Any]:
@@ -79,7 +81,7 @@ def data_view(view: DataView, link: str | None, namespaces: Sequence[str]) -> di
     attributes = {
         "title": ",".join(view.pattern.format(namespace=namespace) for namespace in namespaces or (_ANY_NAMESPACE,)),
         "name": view.name,
-        "timeFieldName": "@timestamp",
+        "timeFieldName": view.time,
         "allowNoIndex": True,
         "fieldFormatMap": compact({**_session_formats(link), **view.formats}),
         "fieldAttrs": compact({field: {"customLabel": label} for field, label in view.labels.items()}),

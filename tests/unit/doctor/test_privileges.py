@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from otel_asayer.cli.doctor.subject import Subject
     from otel_asayer.config import Config
 
-STREAMS = ["traces-generic.otel-default", "logs-generic.otel-default", "asayer-logs-default"]
+STREAMS = ["traces-generic.otel-default", "logs-generic.otel-default", "asayer-logs-default-*"]
 ALL = ("create_doc", "auto_configure", "read", "view_index_metadata", "delete")
 KEY = {"username": "elastic", "authentication_type": "api_key"}
 AUTHENTICATE, HAS = "GET /_security/_authenticate", "POST /_security/user/_has_privileges"

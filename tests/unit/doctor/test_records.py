@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
 
     from otel_asayer.cli.doctor.subject import Subject
 
-RECORD = Record.new(config())
+TODAY = datetime(2026, 11, 24, tzinfo=timezone.utc)
+RECORD = Record.new(config(), TODAY)
 SOURCE = json.loads(RECORD.operation.split(b"\n")[1])
-INDEX = ".ds-asayer-logs-default-2026.11.24-000001"
-BULK, RESOLVE, SEARCH, OWN = "POST /_bulk", "GET /_resolve/index/logs", "POST /logs/_search", "POST /asayer-logs-default/_search"
-STREAM = "GET /_resolve/index/asayer-logs-default"
-MAPPING = "GET /asayer-logs-default"
+INDEX = "asayer-logs-default-2026.11.24"
+BULK, RESOLVE, SEARCH, OWN = "POST /_bulk", "GET /_resolve/index/logs", "POST /logs/_search", "POST /asayer-logs-default-*/_search"
+INDICES = "GET /_resolve/index/asayer-logs-default-*"
+EVERYWHERE = "GET /_resolve/index/asayer-logs-*"
+MAPPING = "GET /asayer-logs-default-*"
 MESSAGE = {"type": "text", "similarity": "boolean"}
-SORTED = {"index": {"sort": {"field": "@timestamp", "order": "asc"}}}
+SORTED = {"index": {"sort": {"field": "@timestamp", "order": "asc"}, "merge": {"policy": {"type": "time_based"}}, "refresh_interval": "1s"}}
 
 
 def found(source: Mapping[str, Any] = SOURCE, total: int = 7) -> tuple[int, Any]:
@@ -51,8 +54,12 @@ def test_a_record_is_one_line_of_a_session_that_began_with_the_trackers_clock() 
     assert expected == SOURCE
 
 
+def test_a_record_goes_to_the_index_of_today() -> None:
+    assert json.loads(RECORD.operation.split(b"\n")[0])["create"]["_index"] == INDEX
+
+
 def test_two_records_have_nothing_in_common() -> None:
-    other = Record.new(config())
+    other = Record.new(config(), TODAY)
     assert other.document_id != RECORD.document_id
     assert json.loads(RECORD.operation.split(b"\n")[0])["create"]["_id"] == RECORD.document_id
 
@@ -67,7 +74,7 @@ def write(answer: tuple[int, Any]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("answer", [bulk(201), bulk(409, {"type": "version_conflict_engine_exception", "reason": "there"})])
 def test_a_record_that_is_taken_is_well(answer: tuple[int, Any]) -> None:
-    assert write(answer) == [("ok", "one is written to asayer-logs-default")]
+    assert write(answer) == [("ok", "one is written to asayer-logs-default-*")]
 
 
 def test_a_record_goes_through_the_exporters_pipeline() -> None:
@@ -79,7 +86,7 @@ def test_a_record_goes_through_the_exporters_pipeline() -> None:
 def test_a_record_that_is_refused_says_why_and_what_to_do() -> None:
     (verdict,) = check_write(subject({BULK: bulk(404, {"type": "index_not_found_exception", "reason": "no such index"})}), RECORD)
     assert verdict.status == Status.PROBLEM
-    assert verdict.detail == "Elasticsearch does not take a replay record in asayer-logs-default: index_not_found_exception, no such index"
+    assert verdict.detail == "Elasticsearch does not take a replay record in asayer-logs-default-*: index_not_found_exception, no such index"
     assert verdict.remedy.partition(":")[0] == "The index template of that data stream is missing"
 
 
@@ -97,7 +104,7 @@ def test_no_answer_to_a_bulk_request_is_an_error(answer: tuple[int, Any]) -> Non
 
 def alias(*indices: str, search: tuple[int, Any] = NOTHING) -> list[tuple[str, str]]:
     resolved = {"indices": [], "data_streams": [], "aliases": [{"name": "logs", "indices": indices}] if indices else []}
-    return short(check_alias(subject({RESOLVE: (200, resolved), SEARCH: search, STREAM: (200, {"data_streams": []})})))
+    return short(check_alias(subject({RESOLVE: (200, resolved), SEARCH: search, INDICES: (200, {"indices": [{"name": INDEX}]})})))
 
 
 def test_an_alias_on_our_records_alone_is_well() -> None:
@@ -108,31 +115,50 @@ def test_an_alias_that_is_empty_would_be_refused() -> None:
     assert alias(INDEX) == [("problem", "The alias 'logs' is empty: OpenReplay's form refuses it")]
 
 
-@pytest.mark.parametrize("stranger", ["app-2026", ".ds-logs-generic.otel-default-2026.11.24-000001"])
-def test_an_alias_on_what_is_not_ours_breaks_the_panel(stranger: str) -> None:
-    ((status, detail),) = alias(INDEX, stranger)
+def test_an_alias_may_be_shared_with_a_teams_own_indices() -> None:
+    assert alias(INDEX, "app-2026", search=found()) == [("ok", "leads to replay records, and to app-2026: 7 documents")]
+
+
+def test_an_alias_on_a_data_stream_is_a_problem() -> None:
+    ((status, detail),) = alias(INDEX, ".ds-logs-generic.otel-default-2026.11.24-000001")
     assert status == "problem"
-    assert "whose documents its panel cannot show" in detail
+    assert "stands on the data streams logs-generic.otel-default, and Elasticsearch lets no alias" in detail
 
 
-def test_an_alias_that_does_not_lead_to_our_stream_shows_nothing() -> None:
+def test_a_data_stream_of_an_earlier_version_is_a_problem_with_the_command_that_removes_it() -> None:
+    answers = {RESOLVE: (200, {"aliases": []}), EVERYWHERE: (200, {"data_streams": [{"name": "asayer-logs-default"}]})}
+    (verdict,) = check_alias(subject(answers))
+    assert (verdict.detail, verdict.remedy) == (
+        (
+            "The data stream asayer-logs-default of an earlier version of otel-asayer cannot share templates and alias with the plain indices that "
+            "replay records go to now"
+        ),
+        "delete it, with what was recorded (DELETE /_data_stream/asayer-logs-default)",
+    )
+
+
+def test_an_alias_that_does_not_lead_to_our_indices_shows_nothing() -> None:
     assert alias(INDEX.replace("default", "other")) == [
-        ("problem", "The alias 'logs' does not lead to asayer-logs-default: OpenReplay shows nothing")
+        ("problem", "The alias 'logs' does not lead to asayer-logs-default-*: OpenReplay shows nothing")
     ]
 
 
 def test_an_alias_that_does_not_exist_is_a_problem() -> None:
-    assert short(check_alias(subject({STREAM: (200, {"data_streams": []})}))) == [
-        ("problem", "The alias 'logs' does not exist, and so does not lead to asayer-logs-default: OpenReplay shows nothing")
+    assert short(check_alias(subject({INDICES: (200, {"indices": [{"name": INDEX}]})}))) == [
+        ("problem", "The alias 'logs' does not exist, and so does not lead to asayer-logs-default-*: OpenReplay shows nothing")
     ]
 
 
-def test_an_alias_comes_with_the_data_stream() -> None:
-    assert short(check_alias(subject({}))) == [("skipped", "the data stream asayer-logs-default, which brings it, does not exist yet")]
+@pytest.mark.parametrize("answer", [(404, {}), (200, {"indices": [], "data_streams": []})])
+def test_an_alias_comes_with_the_first_index(answer: tuple[int, Any]) -> None:
+    assert short(check_alias(subject({INDICES: answer}))) == [("skipped", "no index asayer-logs-default-*, which brings it, exists yet")]
 
 
-def index_with(message: Mapping[str, str] = MESSAGE, utc_time: str = "date", settings: Mapping[str, Any] = SORTED) -> dict[str, Any]:
-    return {"mappings": {"properties": {"message": message, "utc_time": {"type": utc_time}}}, "settings": settings}
+def index_with(
+    message: Mapping[str, str] = MESSAGE, utc_time: str = "date", settings: Mapping[str, Any] = SORTED, *, searchable: bool = False
+) -> dict[str, Any]:
+    time = {"type": "date"} if searchable else {"type": "date", "index": False}
+    return {"mappings": {"properties": {"message": message, "utc_time": {"type": utc_time}, "@timestamp": time}}, "settings": settings}
 
 
 def mapping(**changed: Any) -> list[Status]:
@@ -157,25 +183,33 @@ def test_a_mapping_by_which_no_session_is_found_is_a_problem(changed: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "changed", [{"message": {"type": "text"}}, {"settings": {}}, {"settings": {"index": {"sort": {"field": "@timestamp", "order": "desc"}}}}]
+    "changed",
+    [
+        {"message": {"type": "text"}},
+        {"settings": {}},
+        {"settings": {"index": {**SORTED["index"], "sort": {"field": "@timestamp", "order": "desc"}}}},
+        {"settings": {"index": {**SORTED["index"], "merge": {}}}},
+        {"settings": {"index": {name: value for name, value in SORTED["index"].items() if name != "refresh_interval"}}},
+        {"searchable": True},
+    ],
 )
 def test_rows_out_of_order_are_a_warning(changed: dict[str, Any]) -> None:
     assert mapping(**changed) == [Status.WARNING]
 
 
-def test_a_stream_without_an_index_is_a_problem() -> None:
+def test_records_without_an_index_are_a_problem() -> None:
     assert statuses(check_mapping(subject({MAPPING: (200, {})}))) == [Status.PROBLEM]
 
 
-def test_a_stream_that_was_repaired_is_well() -> None:
+def test_records_whose_newest_index_is_right_are_well() -> None:
     assert mapping_of_two({"type": "keyword"}, MESSAGE) == [
-        ("ok", "message is text; rows come in the order of time; what was written before the last repair is not found")
+        ("ok", "message is text; rows come in the order of time; what was written on some days before is not found")
     ]
 
 
-def test_the_index_that_is_written_to_decides() -> None:
+def test_the_newest_index_decides() -> None:
     assert mapping_of_two(MESSAGE, {"type": "keyword"}) == [
-        ("problem", "The field message of asayer-logs-default is not mapped as text: no reader finds a session")
+        ("problem", "The field message of asayer-logs-default-* is not mapped as text: no reader finds a session")
     ]
 
 
@@ -240,7 +274,7 @@ def removal(total: int = 7, own: tuple[int, Any] | None = None, delete: int = 20
     return detail, asked
 
 
-def test_a_record_is_taken_away_from_its_backing_index() -> None:
+def test_a_record_is_taken_away_from_its_index() -> None:
     detail, asked = removal()
     assert detail == "taken away again"
     asked_to_delete = json.dumps({"delete": {"_index": INDEX, "_id": RECORD.document_id}}, separators=(",", ":")).encode() + b"\n"
@@ -256,5 +290,5 @@ def test_a_record_is_taken_away_from_its_backing_index() -> None:
     ],
 )
 def test_a_record_that_stays_is_named(answers: dict[str, Any], reason: str) -> None:
-    stays = f"one line of test data stays in asayer-logs-default, in session {RECORD.session_id}, which no replay has"
+    stays = f"one line of test data stays in asayer-logs-default-*, in session {RECORD.session_id}, which no replay has"
     assert removal(**answers)[0] == f"{stays}: {reason}"

@@ -50,7 +50,7 @@ def logged(body: Any, severity: SeverityNumber | None = SeverityNumber.INFO, att
 def test_a_record_has_what_the_three_generations_read_and_no_more() -> None:
     record = records(request({"http.response.status_code": 500}))[0]
     assert record == (
-        "asayer-logs-default",
+        "asayer-logs-default-2026.11.24",
         f"{TRACE}0000000000000001r",
         {
             "@timestamp": TIME,

@@ -67,11 +67,11 @@ def recorded(resource: Resource, scope: dict[str, str], span: dict[str, str]) ->
 @pytest.mark.parametrize(
     ("resource", "scope", "span", "streams"),
     [
-        ({}, {}, {}, ["traces-generic.otel-default", "asayer-logs-default"]),
-        ({DATASET: "r", NAMESPACE: "rn"}, {}, {}, ["traces-r.otel-rn", "asayer-logs-rn"]),
-        ({DATASET: "r", NAMESPACE: "rn"}, {DATASET: "s"}, {}, ["traces-s.otel-rn", "asayer-logs-rn"]),
-        ({DATASET: "r"}, {DATASET: "s"}, {DATASET: "d", NAMESPACE: "dn"}, ["traces-d.otel-dn", "asayer-logs-dn"]),
-        ({}, {}, {DATASET: ""}, ["traces-generic.otel-default", "asayer-logs-default"]),
+        ({}, {}, {}, ["traces-generic.otel-default", "asayer-logs-default-2026.11.24"]),
+        ({DATASET: "r", NAMESPACE: "rn"}, {}, {}, ["traces-r.otel-rn", "asayer-logs-rn-2026.11.24"]),
+        ({DATASET: "r", NAMESPACE: "rn"}, {DATASET: "s"}, {}, ["traces-s.otel-rn", "asayer-logs-rn-2026.11.24"]),
+        ({DATASET: "r"}, {DATASET: "s"}, {DATASET: "d", NAMESPACE: "dn"}, ["traces-d.otel-dn", "asayer-logs-dn-2026.11.24"]),
+        ({}, {}, {DATASET: ""}, ["traces-generic.otel-default", "asayer-logs-default-2026.11.24"]),
     ],
     ids=repr,
 )
@@ -106,4 +106,7 @@ def test_a_span_event_goes_where_its_own_attributes_say() -> None:
 
 def test_streams_are_those_of_the_settings() -> None:
     recording = recorded(Resource({}), {}, {})
-    assert [document.stream for document in documents(recording, dataset="shop", namespace="eu")] == ["traces-shop.otel-eu", "asayer-logs-eu"]
+    assert [document.stream for document in documents(recording, dataset="shop", namespace="eu")] == [
+        "traces-shop.otel-eu",
+        "asayer-logs-eu-2026.11.24",
+    ]

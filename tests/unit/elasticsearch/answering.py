@@ -22,7 +22,11 @@ EMPTY: dict[str, tuple[int, Any]] = {
     "GET /_resolve/index/traces-*.otel-*": (200, {"data_streams": []}),
     "GET /_resolve/index/logs-*.otel-*": (200, {"data_streams": []}),
     "GET /asayer-logs-*/_alias/logs": (404, {"error": "alias [logs] missing"}),
-    "GET /_data_stream/traces-*.otel-*,logs-*.otel-*,asayer-logs-*": (200, {"data_streams": []}),
+    "GET /_data_stream/traces-*.otel-*,logs-*.otel-*": (200, {"data_streams": []}),
+    "POST /_index_template/_simulate": (200, {}),
+    "GET /_ingest/pipeline/asayer-replay": (404, {}),
+    "GET /_ilm/policy/otel-asayer-replay": (404, {"error": {"reason": "Lifecycle policy not found: otel-asayer-replay"}}),
+    "GET /asayer-logs-*/_settings": (200, {}),
 }
 """A secured Elasticsearch with nothing in it; its user may do everything."""
 NO_HANDLER: tuple[int, Any] = (400, {"error": "no handler found for uri"})

@@ -109,6 +109,11 @@ class TestItems:
             "Create the pipeline, or correct OTEL_EXPORTER_ELASTICSEARCH_PIPELINE",
         )
 
+    def test_the_missing_pipeline_of_replay_records_is_a_setup_that_is_missing(self) -> None:
+        finding = finding_of(400, "illegal_argument_exception", "pipeline with id [asayer-replay] does not exist")
+        assert finding.outcome is Outcome.CONFIGURATION
+        assert finding.advice.startswith("Elasticsearch is not set up for replay records, whose index template comes before that pipeline")
+
     def test_every_problem_of_configuration_has_an_advice(self) -> None:
         rules = [rule for rule in (*ITEMS, *REQUESTS) if rule.outcome is Outcome.CONFIGURATION]
         assert [rule for rule in rules if not rule.advice] == []

@@ -387,12 +387,21 @@ class TestConfiguration:
     FORBIDDEN = (403, "security_exception", "action [indices:data/write/bulk[s]] is unauthorized")
     CLASH = (500, "illegal_state_exception", "alias [logs] has indices and data streams")
 
-    @pytest.mark.parametrize("problem", [MISSING, FORBIDDEN, CLASH])
+    UNPREPARED = (400, "illegal_argument_exception", "pipeline with id [asayer-replay] does not exist")
+
+    @pytest.mark.parametrize("problem", [MISSING, FORBIDDEN, CLASH, UNPREPARED])
     def test_other_documents_go_on_meanwhile(self, world: World, problem: tuple[int, str, str]) -> None:
         world.double.reply_with(items(201, problem))
         assert world.deliver(A, B) is False
         assert world.sent == [["a", "b"]]
         assert world.counts == {INDEXED: 1, Count(Fate.DROPPED, problem[1]): 1}
+
+    def test_two_pipelines_that_are_missing_have_an_advice_each(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+        world.double.reply_with(items(self.UNPREPARED, (*self.UNPREPARED[:2], "pipeline with id [mine] does not exist")))
+        world.deliver(A, B)
+        assert [
+            advice for advice in ("`otel-asayer setup` does it", "or correct OTEL_EXPORTER_ELASTICSEARCH_PIPELINE") if advice not in caplog.text
+        ] == []
 
     def test_what_to_do_is_said_once(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         world.double.reply_with(items(201, self.MISSING), items(201, (*self.MISSING[:2], "no such index [asayer-logs-other]")))

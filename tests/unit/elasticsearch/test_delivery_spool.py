@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from functools import partial
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from otel_asayer.elasticsearch.client import Response
 
 REJECTED = (429, "es_rejected_execution_exception", "rejected execution")
+UNPREPARED = (400, "illegal_argument_exception", "pipeline with id [asayer-replay] does not exist")
 MISSING = (404, "index_not_found_exception", "no such index [asayer-logs-default]")
 MAPPING = (400, "document_parsing_exception", "[1:2] failed to parse field [attributes.a] of type [long] in document with id 'a'.")
 IMMENSE = (400, "invalid_index_name_exception", "Invalid index name")
@@ -286,6 +288,19 @@ class TestDraining:
         assert world.drain() is False
         assert world.waiting == [A]
         assert world.counts[Fate.DRAINED] == 1
+
+    def test_a_replay_record_of_an_earlier_version_goes_to_the_index_of_its_day(self, world: World) -> None:
+        record = b'{"create":{"_index":"asayer-logs-live","_id":"ar"}}\n{"@timestamp":"2026-11-24T16:03:56.662Z","message":"x"}\n'
+        world.spool.write([record])
+        assert world.drain() is True
+        assert list(world.double.stored) == [("asayer-logs-live-2026.11.24", "ar")]
+
+    def test_a_replay_record_of_an_earlier_version_waits_until_somebody_has_set_up(self, world: World) -> None:
+        record = b'{"create":{"_index":"asayer-logs-live","_id":"ar"}}\n{"@timestamp":"2026-11-24T16:03:56.662Z","message":"x"}\n'
+        world.spool.write([record])
+        world.double.reply_with(items(UNPREPARED))
+        assert world.drain() is False
+        assert [json.loads(operation.split(b"\n")[0])["create"]["_id"] for operation in world.waiting] == ["ar"]
 
     def test_what_makes_room_for_a_body_that_goes_to_the_end_is_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         world.spool.write([A, B])

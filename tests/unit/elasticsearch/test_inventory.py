@@ -21,10 +21,15 @@ def test_a_template_is_read_with_owner_version_retention_and_alias() -> None:
         "index_patterns": ["a-*"],
         "priority": 7,
         "_meta": {"managed_by": "otel-asayer", "version": "1.2"},
-        "template": {"aliases": {"logs": {}}, "lifecycle": {"data_retention": "30d"}},
+        "data_stream": {"hidden": False},
+        "template": {
+            "aliases": {"logs": {}},
+            "lifecycle": {"data_retention": "30d"},
+            "settings": {"index": {"lifecycle": {"name": "p"}}},
+        },
     }
     assert templates_in({"index_templates": [{"name": "a", "index_template": body}]}) == (
-        Template("a", ("a-*",), 7, "otel-asayer", "1.2", "30d", has_alias=True),
+        Template("a", ("a-*",), 7, "otel-asayer", "1.2", "30d", has_alias=True, is_of_streams=True, policy="p"),
     )
 
 

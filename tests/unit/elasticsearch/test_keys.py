@@ -136,19 +136,19 @@ class TestAsker:
 class TestPrivileges:
     def test_keys_need_what_they_are_to_have(self) -> None:
         needs = needs_of("live", (WRITER, READER))
-        assert sorted(needs.cluster) == ["manage_index_templates", "manage_own_api_key"]
+        assert sorted(needs.cluster) == ["manage_index_templates", "manage_ingest_pipelines", "manage_own_api_key"]
         assert {pattern: set(names) for pattern, names in needs.indices.items()} == (
             {
                 "logs": {"view_index_metadata", "read"},
                 "asayer-logs-*": {"view_index_metadata", "create_doc", "auto_configure", "read"},
-                "asayer-logs-live": {"create_doc", "auto_configure"},
+                "asayer-logs-live-*": {"create_doc", "auto_configure"},
                 "logs-*": {"create_doc", "auto_configure"},
                 "traces-*": {"create_doc", "auto_configure"},
             }
         )
 
     def test_without_keys_there_is_no_need_to_manage_them(self) -> None:
-        assert needs_of("live", ()).cluster == {"manage_index_templates"}
+        assert needs_of("live", ()).cluster == {"manage_index_templates", "manage_ingest_pipelines"}
 
     def test_who_has_all_goes_on(self) -> None:
         server = Answering({PRIVILEGES: (200, {"cluster": {"monitor": True}, "index": {"logs": {"read": True}}})})

@@ -33,6 +33,37 @@ def words(answers: dict[str, tuple[int, Any]], *, keys: bool = False) -> list[st
     return [step.word for step in plan_removal(Answering(answers).api, keys=keys)]
 
 
+PIPELINE = {"GET /_ingest/pipeline/asayer-replay": (200, {"asayer-replay": {"_meta": {"managed_by": "otel-asayer"}, "processors": []}})}
+POLICY = "GET /_ilm/policy/otel-asayer-replay"
+
+
+def policy(*indices: str, managed_by: str = "otel-asayer") -> tuple[int, Any]:
+    return 200, {"otel-asayer-replay": {"policy": {"_meta": {"managed_by": managed_by}}, "in_use_by": {"indices": indices}}}
+
+
+def test_the_pipeline_goes_before_the_template_that_it_stands_for() -> None:
+    steps = plan_removal(Answering({TEMPLATES: listed(), **PIPELINE}).api, keys=False)
+    assert steps[0] == Step("ingest pipeline asayer-replay", "removed", "", (Request("DELETE", "/_ingest/pipeline/asayer-replay"),))
+
+
+def test_a_pipeline_of_somebody_elses_stays() -> None:
+    assert plan_removal(Answering({"GET /_ingest/pipeline/asayer-replay": (200, {"asayer-replay": {}})}).api, keys=False) == ()
+
+
+def test_a_policy_that_no_index_follows_goes() -> None:
+    (step,) = plan_removal(Answering({POLICY: policy()}).api, keys=False)
+    assert step.requests == (Request("DELETE", "/_ilm/policy/otel-asayer-replay"),)
+
+
+def test_a_policy_that_indices_follow_is_left() -> None:
+    (step,) = plan_removal(Answering({POLICY: policy("asayer-logs-a-2026.11.24", "asayer-logs-a-2026.11.25")}).api, keys=False)
+    assert (step.word, step.note) == ("left", "asayer-logs-a-2026.11.24 and 1 more: a policy that indices follow cannot be removed.")
+
+
+def test_a_policy_of_somebody_elses_stays() -> None:
+    assert plan_removal(Answering({POLICY: policy(managed_by="jane")}).api, keys=False) == ()
+
+
 def test_where_nothing_is_there_is_nothing_to_remove() -> None:
     assert plan_removal(Answering().api, keys=True) == ()
 
@@ -51,7 +82,7 @@ def test_a_template_that_a_data_stream_needs_is_left_with_the_request_that_delet
         "delete those first, with all they hold, or keep both."
     )
     assert step.requests == ()
-    assert step.advised == (Request("DELETE", "/_data_stream/asayer-logs-*"),)
+    assert step.advised == (Request("DELETE", "/_data_stream/asayer-logs-a,asayer-logs-b"),)
 
 
 def test_of_traces_only_the_data_streams_that_need_it_are_named() -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 CONFIG = Config.from_environment({}, dataset="shop", namespace="live")
 LIST = "GET /_index_template"
 RESOLVE = "GET /_resolve/index/logs"
-SIMULATE = "POST /_index_template/_simulate_index/asayer-logs-live"
+SIMULATE = "POST /_index_template/_simulate_index/asayer-logs-live-2000.01.01"
+GET_PIPELINE, PUT_PIPELINE = (f"{method} /_ingest/pipeline/asayer-replay" for method in ("GET", "PUT"))
+LAST = [GET_PIPELINE, PUT_PIPELINE]
 PUT_TRACES, PUT_LOGS, PUT_REPLAY = (f"PUT /_index_template/otel-asayer-{kind}" for kind in ("traces", "logs", "replay"))
 NAMES = (TRACES.name, LOGS.name, REPLAY.name)
 SOON = "It is tried again with the next export."
@@ -30,7 +32,8 @@ class Script:
     """Answers by a table, and otherwise as an empty server that admits everything; keeps what it was asked."""
 
     def __init__(self, answers: Mapping[str, tuple[int, Any]] | None = None) -> None:
-        self.answers = {LIST: (200, {}), RESOLVE: (404, {}), **dict.fromkeys((PUT_TRACES, PUT_LOGS, PUT_REPLAY), (200, {})), **(answers or {})}
+        taken: dict[str, tuple[int, Any]] = dict.fromkeys((PUT_TRACES, PUT_LOGS, PUT_REPLAY, PUT_PIPELINE), (200, {}))
+        self.answers = {LIST: (200, {}), RESOLVE: (404, {}), GET_PIPELINE: (404, {}), **taken, **(answers or {})}
         self.asked: list[str] = []
         self.timeouts: list[float] = []
         self.bodies: dict[str, Any] = {}
@@ -61,7 +64,7 @@ def problems(answers: Mapping[str, tuple[int, Any]]) -> tuple[str, ...]:
 
 
 def test_an_empty_server_gets_all_three_templates() -> None:
-    assert setup() == (SetupReport(installed=NAMES), [LIST, PUT_TRACES, PUT_LOGS, RESOLVE, PUT_REPLAY])
+    assert setup() == (SetupReport(installed=NAMES), [LIST, PUT_TRACES, PUT_LOGS, RESOLVE, PUT_REPLAY, *LAST])
 
 
 def test_a_template_is_sent_as_it_stands() -> None:
@@ -70,8 +73,9 @@ def test_a_template_is_sent_as_it_stands() -> None:
     assert script.bodies[PUT_REPLAY] == json.loads(json.dumps(REPLAY.body))
 
 
-def test_a_server_that_has_all_is_asked_once() -> None:
-    assert setup({LIST: (200, listed(*((name, "x", 0) for name in NAMES)))}) == (SetupReport(), [LIST])
+def test_a_server_that_has_all_is_asked_for_templates_and_pipeline() -> None:
+    answers = {LIST: (200, listed(*((name, "x", 0) for name in NAMES))), GET_PIPELINE: (200, {"asayer-replay": {}})}
+    assert setup(answers) == (SetupReport(), [LIST, GET_PIPELINE])
 
 
 def test_setup_that_is_off_asks_nothing() -> None:
@@ -90,7 +94,7 @@ def test_what_the_key_may_not_do_is_no_problem(status: int, line: str, installed
 
 def test_elasticsearchs_own_templates_leave_ours_out() -> None:
     own = listed(("traces-otel@template", "traces-*.otel-*", 120), ("logs-otel@template", "logs-*.otel-*", 120))
-    assert setup({LIST: (200, own)}) == (SetupReport((REPLAY.name,)), [LIST, RESOLVE, PUT_REPLAY])
+    assert setup({LIST: (200, own)}) == (SetupReport((REPLAY.name,)), [LIST, RESOLVE, PUT_REPLAY, *LAST])
 
 
 @pytest.mark.parametrize(
@@ -106,8 +110,8 @@ def test_a_template_without_a_priority_has_the_lowest() -> None:
 
 def test_a_rival_that_hides_replay_records_from_their_readers_is_a_problem() -> None:
     sentence = (
-        "The index template high takes the data stream asayer-logs-live without the alias 'logs', so Asayer / OpenReplay would never see what is "
-        "written there: exclude it from that template's patterns, or give that template a priority below 499. " + AGAIN
+        "The index template high takes the indices asayer-logs-live-* without the alias 'logs', so Asayer / OpenReplay would never see what is "
+        "written there: exclude them from that template's patterns, or give that template a priority below 499. " + AGAIN
     )
     rivals = listed(("low", "asayer-*", 600), ("high", "*", 601))
     assert setup({LIST: (200, rivals), SIMULATE: (200, {"template": {"aliases": {}}})}) == (
@@ -121,25 +125,74 @@ def test_a_rival_that_bears_the_alias_is_the_users_own_replay_template() -> None
         LIST: (200, listed(("theirs", "asayer-logs-*", 600))),
         SIMULATE: (200, {"template": {"aliases": {"logs": {}}}}),
     }
-    assert setup(answers) == (SetupReport(NAMES[:2]), [LIST, PUT_TRACES, PUT_LOGS, SIMULATE])
+    assert setup(answers) == (SetupReport(NAMES[:2]), [LIST, PUT_TRACES, PUT_LOGS, SIMULATE, *LAST])
 
 
-@pytest.mark.parametrize("index", ["asayer-logs-live", ".ds-asayer-logs-old-2026.11.24-000001"])
-def test_an_alias_on_streams_of_ours_is_in_nobodys_way(index: str) -> None:
+@pytest.mark.parametrize("index", ["asayer-logs-live-2026.11.24", "app-2026"])
+def test_an_alias_on_plain_indices_is_in_nobodys_way(index: str) -> None:
     answer = {"indices": [], "aliases": [{"name": "logs", "indices": [index]}], "data_streams": []}
     assert setup({RESOLVE: (200, answer)})[0] == SetupReport(NAMES)
 
 
 def test_an_alias_elsewhere_is_a_problem_that_names_its_bearers() -> None:
-    bearers = ["app-2026", ".ds-web-log-2026.11.24-000001", ".ds-web-log-2026.11.25-000002", "asayer-logs-live"]
+    bearers = ["app-2026", ".ds-web-log-2026.11.24-000001", ".ds-web-log-2026.11.25-000002", "asayer-logs-live-2026.11.24"]
     answer = {"indices": [], "aliases": [{"name": "logs", "indices": bearers}], "data_streams": []}
     assert setup({RESOLVE: (200, answer)})[0] == SetupReport(
         NAMES[:2],
         (
-            "The alias 'logs', which Asayer / OpenReplay reads, stands on app-2026, web-log, whose documents its panel cannot show: take the alias "
-            "away there (POST /_aliases); until then no replay records can be delivered (OTEL_ASAYER_REPLAY_RECORDS=false writes none). " + AGAIN,
+            "The alias 'logs', which Asayer / OpenReplay reads, stands on the data streams web-log, and Elasticsearch lets no alias stand on data "
+            "streams and on plain indices: take the alias away there (POST /_aliases); until "
+            "then no replay records can be delivered (OTEL_ASAYER_REPLAY_RECORDS=false writes none). " + AGAIN,
         ),
     )
+
+
+def test_a_data_stream_of_an_earlier_version_under_the_alias_is_a_problem_with_the_command_that_removes_it() -> None:
+    answer = {"indices": [], "aliases": [{"name": "logs", "indices": [".ds-asayer-logs-live-2026.11.24-000001"]}], "data_streams": []}
+    (problem,) = problems({RESOLVE: (200, answer)})
+    assert problem.startswith("The data stream asayer-logs-live of an earlier version of otel-asayer cannot share templates and alias")
+    assert "(DELETE /_data_stream/asayer-logs-live). Until then no replay records can be delivered" in problem
+
+
+def test_a_template_of_an_earlier_version_lets_no_record_through() -> None:
+    former = listed((REPLAY.name, "asayer-logs-*", 499))
+    former["index_templates"][0]["index_template"]["data_stream"] = {"hidden": False}
+    report, asked = setup({LIST: (200, former)})
+    assert report.problems[0].startswith(f"The index template {REPLAY.name} makes data streams, as an earlier version of it did: `otel-asayer setup`")
+    assert PUT_PIPELINE not in asked
+
+
+def test_a_key_that_may_not_install_pipelines_is_told() -> None:
+    report, _ = setup({PUT_PIPELINE: (403, {})})
+    assert report.installed == NAMES
+    assert "(the cluster privilege manage_ingest_pipelines): `otel-asayer setup`, with a user that may, puts it right" in report.problems[0]
+
+
+def test_a_pipeline_that_a_busy_server_did_not_take_is_worth_another_try() -> None:
+    assert setup({PUT_PIPELINE: (503, {"error": "no master"})})[0].unfinished is True
+
+
+def test_settings_that_a_server_refuses_are_left_out_and_said() -> None:
+    class Picky(Script):
+        """Takes no template with a merge policy or a sort, and names one of them at a time."""
+
+        def request(self, method: str, target: str, body: bytes | None = None, **rest: Any) -> Response:
+            answer = super().request(method, target, body, headers=rest.get("headers"), timeout=rest["timeout"])
+            settings = json.loads(body or b"{}").get("template", {}).get("settings", {}) if "-replay?" in target else {}
+            refused = next((name for name in ("index.merge.policy.type", "index.sort.order") if name in settings), None)
+            return Response(400, {}, json.dumps({"error": {"reason": f"unknown setting [{refused}]"}}).encode()) if refused else answer
+
+    sentence = (
+        "Elasticsearch refuses index.merge.policy.type, index.sort.field, index.sort.order, without which the index template of replay records "
+        "is installed"
+    )
+    script = Picky()
+    report = ensure(script, CONFIG, timeout=10)
+    assert report == SetupReport(
+        NAMES,
+        (f"{sentence}: rows may come out of order in OpenReplay.",),
+    )
+    assert script.bodies[PUT_REPLAY]["template"]["settings"] == {"index.number_of_shards": 1, "index.refresh_interval": "1s"}
 
 
 @pytest.mark.parametrize("kind", ["indices", "data_streams"])

@@ -77,7 +77,7 @@ def _server(subject: Subject) -> list[Check]:
 def _replay(subject: Subject) -> list[Check]:
     if not subject.config.replay_records:
         return [Check(_REPLAY, _RECORD, lambda: [skipped("OTEL_ASAYER_REPLAY_RECORDS is false: none are written")])]
-    record = Record.new(subject.config)
+    record = Record.new(subject.config, datetime.now(timezone.utc))
     stored = (_RECORD, _VIEWER)
     return [
         Check(_REPLAY, _RECORD, partial(check_write, subject, record), needs=(_ENDPOINT, _WRITER)),

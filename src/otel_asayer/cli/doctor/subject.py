@@ -58,12 +58,12 @@ class Subject(NamedTuple):
 
     @property
     def streams(self) -> list[str]:
-        """The data streams that are written, as far as no attribute sends a document elsewhere."""
+        """The data streams and indices that are written, as far as no attribute sends a document elsewhere."""
         return [stream_of(template, self.config) for template in self.templates]
 
     @property
-    def replay_stream(self) -> str:
-        """The data stream of replay records."""
+    def replay_indices(self) -> str:
+        """The pattern of the indices of replay records."""
         return stream_of(REPLAY, self.config)
 
     @property

@@ -1,4 +1,4 @@
-"""The check on index templates: ours are there, are those of this version, and take the data streams that are written."""
+"""The check on index templates: ours are there, are those of this version, and take the data streams and indices that are written."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def judge(template: IndexTemplate, listed: Mapping[str, Any], config: Config) ->
     stream = stream_of(template, config)
     taking = max((one for one in templates_in(listed) if one.matches(stream)), key=lambda one: one.priority, default=None)
     if taking is None:
-        return problem(f"No index template makes the data stream {stream}: what is sent there waits in the spool", _SETUP)
+        return problem(f"No index template makes {stream}: what is sent there waits in the spool", _SETUP)
     body = next(entry["index_template"] for entry in listed["index_templates"] if entry["name"] == taking.name)
     if taking.name == template.name:
         return _judge_own(template, body, taking.version)
@@ -54,6 +54,8 @@ def judge(template: IndexTemplate, listed: Mapping[str, Any], config: Config) ->
 
 
 def _judge_own(template: IndexTemplate, body: Mapping[str, Any], version: str) -> Verdict:
+    if template is REPLAY and "data_stream" in body:
+        return problem(f"{template.name}, of version {version or 'unknown'}, makes data streams, whose rows come out of order", _SETUP)
     differences = drift(template.body, body)
     if not differences:
         return ok("ours are as in this version")
@@ -67,9 +69,9 @@ def _judge_own(template: IndexTemplate, body: Mapping[str, Any], version: str) -
 
 def _judge_rival(stream: str, rival: Template, body: Mapping[str, Any]) -> Verdict:
     """Whether replay records are seen that another template's stream holds. What its components bring shows in the stream itself."""
-    if rival.has_alias or body.get("composed_of"):
+    if not rival.is_of_streams and (rival.has_alias or body.get("composed_of")):
         return ok(f"{rival.name}, of your own, takes {stream}")
-    detail, _, remedy = hidden_sentence(rival.name, stream, REPLAY.priority, {}).partition(": ")
+    detail, _, remedy = hidden_sentence(rival, stream, REPLAY.priority, {}).partition(": ")
     return problem(detail, remedy)
 
 

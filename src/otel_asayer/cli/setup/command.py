@@ -65,7 +65,10 @@ def _roles(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 _OPTIONS: Final = (
     click.option("--namespace", callback=_namespace, help="Namespace of the data streams. Default: OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE."),
     click.option(
-        "--retention", callback=_time, metavar="TIME", help="How long our data streams keep documents, 30d. Without it nothing about that changes."
+        "--retention",
+        callback=_time,
+        metavar="TIME",
+        help="How long our data streams and replay records are kept, 30d. Without it nothing about that changes.",
     ),
     click.option("--no-alias", is_flag=True, help="Leave the alias `logs` out. OpenReplay from 1.21 on finds nothing then."),
     click.option("--restore-templates", is_flag=True, help="Undo what somebody changed in our index templates."),
@@ -75,7 +78,7 @@ _OPTIONS: Final = (
     click.option("--new-keys", is_flag=True, help="Create API keys even where there are valid ones, which go on being valid."),
     click.option("--invalidate-old-keys", is_flag=True, help="Invalidate all but the newest API key of each kind."),
     click.option("--dry-run", is_flag=True, help="Change nothing, and print the requests, for Kibana's console and for curl."),
-    click.option("--uninstall", is_flag=True, help="Remove our index templates and invalidate our API keys. Data stay."),
+    click.option("--uninstall", is_flag=True, help="Remove our index templates, pipeline and policy, and invalidate our API keys. Data stay."),
     click.option("--yes", is_flag=True, help="With --uninstall: do not ask."),
 )
 
@@ -91,7 +94,7 @@ def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @AS_JSON
 @connection(personal=True)
 def setup(config: Config, *, namespace: str | None, no_keys: bool, uninstall: bool, **options: Any) -> None:
-    """Set up Elasticsearch, once: index templates, the alias `logs`, a first record, and API keys of least rights.
+    """Set up Elasticsearch, once: index templates, an ingest pipeline, the alias `logs`, a first record, and API keys of least rights.
 
     It prints what to paste into the application's environment and into Asayer's or OpenReplay's form. Done again, it changes only what is missing,
     older, or asked for. It needs a user (or bearer token) that may manage index templates and API keys.

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["show_plan", "show_question", "show_removal", "show_result"]
 
 _STAYS: Final = (
-    "Data stay: the data streams asayer-logs-*, and those of traces and logs. To delete the replay records, once no application writes any more: "
-    "DELETE /_data_stream/asayer-logs-*. Applications that still run with the keys are refused from now on, and keep what they cannot deliver in "
+    "Data stay: the indices asayer-logs-*, and the data streams of traces and logs. To delete the replay records, once no application writes any "
+    "more: otel-asayer prune --all. Applications that still run with the keys are refused from now on, and keep what they cannot deliver in "
     "their spool."
 )
 
