@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from elasticsearch_server import Endpoint
 
 SESSION = "2618307011354435587"
-WRITER = {"writer": {"index": [{"names": ["logs-*", "traces-*", "asayer-logs-*"], "privileges": ["create_doc", "auto_configure"]}]}}
+WRITER = {"writer": {"index": [{"names": ["logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*"], "privileges": ["create_doc", "auto_configure"]}]}}
 READER = {"reader": {"index": [{"names": ["logs", "asayer-logs-*"], "privileges": ["read"]}]}}
 NOTHING = {"nobody": {"index": [{"names": ["somewhere-else"], "privileges": ["read"]}]}}
 

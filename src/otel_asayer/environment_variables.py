@@ -52,7 +52,8 @@ Filebeat or Logstash.
 
 OTEL_ASAYER_VIEWER_API_KEY = "OTEL_ASAYER_VIEWER_API_KEY"
 """API key of the commands that only look (`timeline`, `errors`, `serve`, `doctor`), before the exporter's own credentials: those of a writer cannot
-read. It needs `read` and `view_index_metadata` on `logs`, `logs-*`, `traces-*` and `asayer-logs-*`, and `monitor` on the cluster.
+read. It needs `read` and `view_index_metadata` on `logs`, `logs-*.otel-*`, `traces-*.otel-*` and `asayer-logs-*`, and of the cluster
+what `otel-asayer setup` grants.
 """
 
 OTEL_ASAYER_TRACE_RESPONSE = "OTEL_ASAYER_TRACE_RESPONSE"
@@ -65,7 +66,8 @@ OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID = "OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID"
 """Cloud ID of an Elastic Cloud deployment, in place of the endpoint."""
 
 OTEL_EXPORTER_ELASTICSEARCH_API_KEY = "OTEL_EXPORTER_ELASTICSEARCH_API_KEY"
-"""API key in its encoded form. It needs `create_doc` and `auto_configure` on `logs-*`, `traces-*` and `asayer-logs-*`, and nothing else."""
+"""API key in its encoded form. It needs `create_doc` and `auto_configure` on `logs-*.otel-*`, `traces-*.otel-*` and `asayer-logs-*`, and nothing
+else."""
 
 OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE = "OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE"
 """File that holds the API key, read again after Elasticsearch refused it (401): keys can be changed without a restart."""

@@ -17,6 +17,7 @@ from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.config import Config
 from otel_asayer.documents.timestamps import iso_timestamp, otel_timestamp
 from otel_asayer.elasticsearch import Client, Response, ensure
+from otel_asayer.elasticsearch.keys import VIEWER as VIEWER_ROLE
 from otel_asayer.spool import Spool
 from otel_asayer.testing import ElasticsearchDouble, status
 
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 SESSION = "2618307011354435587"
 START_NS = 1_706_063_259_324_000_000
-STREAMS = ["logs-*", "traces-*", "asayer-logs-*"]
-VIEWER = {"viewer": {"cluster": ["monitor"], "index": [{"names": STREAMS, "privileges": ["read", "view_index_metadata"]}]}}
+STREAMS = ["logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*"]
+VIEWER = {"viewer": VIEWER_ROLE.descriptor}
 DELETER = {"deleter": {"index": [{"names": STREAMS, "privileges": ["read", "delete"]}]}}
 COMMANDS = {
     "timeline": ["timeline", SESSION],
@@ -231,7 +232,7 @@ def test_a_demo_is_written_with_the_writers_key_alone(node: Prepared) -> None:
 def test_a_demo_with_a_key_that_may_not_write_says_which_rights_it_needs(node: Prepared) -> None:
     result = node.run(["demo"], key=node.viewer)
     assert result.exit_code == 1
-    assert "needs the privileges create_doc and auto_configure on logs-*, traces-* and asayer-logs-*" in result.output
+    assert "needs the privileges create_doc and auto_configure on logs-*.otel-*, traces-*.otel-* and asayer-logs-*" in result.output
 
 
 def test_with_a_viewers_key_nothing_is_drained_and_nothing_is_lost(node: Prepared, tmp_path: Path) -> None:

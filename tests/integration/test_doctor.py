@@ -18,6 +18,7 @@ from otel_asayer import AsayerPropagator
 from otel_asayer.cli.doctor import doctor
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch import Client, ensure
+from otel_asayer.elasticsearch.keys import VIEWER as VIEWER_ROLE
 from otel_asayer.elasticsearch.template_bodies import REPLAY
 
 from elasticsearch_server import NodeConfig, running
@@ -30,12 +31,7 @@ if TYPE_CHECKING:
 
     from elasticsearch_server import Server
 
-VIEWER = {
-    "viewer": {
-        "cluster": ["monitor"],
-        "index": [{"names": ["logs", "logs-*", "traces-*", "asayer-logs-*"], "privileges": ["read", "view_index_metadata"]}],
-    }
-}
+VIEWER = {"viewer": VIEWER_ROLE.descriptor}
 STARTED_WELL = {
     "OTEL_PROPAGATORS": "tracecontext,asayer",
     "OTEL_TRACES_EXPORTER": "elasticsearch",

@@ -149,7 +149,10 @@ class TestKeys:
         powerless = {**settings, "api_key": store.server.create_api_key("nobody", NOTHING)}
         assert exporting(**powerless).export(spans({})) is SpanExportResult.FAILURE
         assert sum(number for count, number in counts(powerless).items() if count.fate is Fate.DROPPED) == 2
-        assert any("needs the privileges create_doc and auto_configure on logs-*, traces-* and asayer-logs-*" in text for text in caplog.messages)
+        assert any(
+            "needs the privileges create_doc and auto_configure on logs-*.otel-*, traces-*.otel-* and asayer-logs-*" in text
+            for text in caplog.messages
+        )
 
     def test_a_key_in_a_file_is_changed_without_a_restart(self, store: Store, settings: dict[str, Any], exporting: Exporting, tmp_path: Path) -> None:
         file = tmp_path / "key"

@@ -77,7 +77,7 @@ class _Rule(NamedTuple):
         return status in self.statuses and self.kind in ("", kind) and self.reason in reason
 
 
-_PRIVILEGES: Final = "The key or user needs the privileges create_doc and auto_configure on logs-*, traces-* and asayer-logs-*"
+_PRIVILEGES: Final = "The key or user needs the privileges create_doc and auto_configure on logs-*.otel-*, traces-*.otel-* and asayer-logs-*"
 _CREDENTIALS: Final = "Set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or the file, user or token in its place, to one that this Elasticsearch accepts"
 _TEMPLATE: Final = (
     "The index template of that data stream is missing: OTEL_EXPORTER_ELASTICSEARCH_SETUP=auto installs it, with a key that has the cluster "

@@ -6,8 +6,9 @@ valid key is never doubled unasked.
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
 
 from otel_asayer.elasticsearch.steps import Request, Step
 from otel_asayer.elasticsearch.template_bodies import MANAGED_BY
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 
     from otel_asayer.elasticsearch.api import Api
 
-__all__ = ["READER", "ROLES", "VIEWER", "WRITER", "Key", "KeyWishes", "Role", "invalidation", "keys_on", "plan_keys"]
+__all__ = ["READER", "ROLES", "VIEWER", "WRITER", "Key", "KeyWishes", "Role", "expiration_of", "invalidation", "keys_on", "plan_keys"]
 
 _TARGET: Final = "/_security/api_key"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_LAST_MS: Final = 253_402_300_799_000
+"""The end of the year 9999: a server may say anything."""
 _LISTING: Final = "to list API keys"
 
 
@@ -50,14 +54,24 @@ class Role(NamedTuple):
         return cluster == set(self.cluster) and indices == {(frozenset(self.indices), frozenset(self.privileges))}
 
 
-_STREAMS: Final = ("logs-*", "traces-*", "asayer-logs-*")
+_STREAMS: Final = ("logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*")
+"""All that is written, and no more: a team's own `logs-nginx-default` is none of ours."""
 
 WRITER: Final = Role("writer", _STREAMS, ("create_doc", "auto_configure"))
 """The application's: it writes, and cannot read what it wrote."""
 READER: Final = Role("reader", ("logs", "asayer-logs-*"), ("read",))
 """Asayer's or OpenReplay's."""
-VIEWER: Final = Role("viewer", ("logs", *_STREAMS), ("read", "view_index_metadata"), ("monitor",))
-"""That of people who look with `timeline`, `errors`, `serve` and `doctor`; the last asks the alias itself, as OpenReplay does."""
+VIEWER: Final = Role(
+    "viewer",
+    ("logs", *_STREAMS),
+    ("read", "view_index_metadata"),
+    # What `monitor` would grant besides: tasks, and with them everybody's searches; the cluster's settings and state; hot threads.
+    ("cluster:monitor/main", "cluster:monitor/nodes/stats", "cluster:monitor/xpack/ssl/certificates/get", "indices:admin/index_template/get"),
+)
+"""That of people who look with `timeline`, `errors`, `serve` and `doctor`; the last asks the alias itself, as OpenReplay does.
+
+Of the cluster they see its version and, for the doctor, its clock, its certificates and its index templates.
+"""
 ROLES: Final = (WRITER, READER, VIEWER)
 
 
@@ -105,6 +119,14 @@ def keys_on(api: Api) -> tuple[Key, ...]:
     return tuple(sorted(ours, key=lambda key: key.created_ms))
 
 
+def expiration_of(api: Api, key_id: str) -> datetime | None:
+    """Return until when the key that asks is valid; None for ever, or where it is not told. A key may look at itself, whatever its rights."""
+    answer = api.ask("GET", f"{_TARGET}?id={quote(key_id, safe='')}")
+    entries = answer.content.get("api_keys") if answer.good else None
+    expiration = entries[0].get("expiration") if isinstance(entries, list) and entries and isinstance(entries[0], dict) else None
+    return _time(expiration) if isinstance(expiration, int) else None
+
+
 def plan_keys(api: Api, wishes: KeyWishes) -> tuple[Step, ...]:
     """Return the steps that bring the keys about.
 
@@ -145,11 +167,15 @@ def _standing(role: Role, key: Key) -> Step:
     return Step(f"API key {role.key_name}", "present", note)
 
 
+def _time(ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=min(max(ms, 0), _LAST_MS))
+
+
 def _ids(keys: Sequence[Key]) -> str:
     return ", ".join(key.id for key in keys)
 
 
 def _key(entry: Mapping[str, Any], *, own: bool) -> Key:
     expiration = entry.get("expiration")
-    expires = datetime.fromtimestamp(expiration / 1000, timezone.utc).date().isoformat() if expiration else ""
+    expires = _time(expiration).date().isoformat() if expiration else ""
     return Key(entry["id"], str(entry["metadata"].get("role", "")), entry.get("creation", 0), expires, entry.get("role_descriptors", {}), own)

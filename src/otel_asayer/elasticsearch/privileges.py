@@ -29,6 +29,8 @@ class Asker(NamedTuple):
     name: str
     is_api_key: bool
     secured: bool
+    key_id: str = ""
+    """Of the API key, where it is one."""
 
 
 class Needs(NamedTuple):
@@ -48,7 +50,9 @@ def asker_of(api: Api) -> Asker:
     if answer.status != http.HTTPStatus.UNAUTHORIZED and any(word in str(answer.content).lower() for word in _NO_SECURITY):
         return Asker("", is_api_key=False, secured=False)
     content = api.content_of(answer, "who asks")
-    return Asker(str(content.get("username", "")), content.get("authentication_type") == "api_key", secured=True)
+    key = content.get("api_key")
+    key_id = str(key.get("id", "")) if isinstance(key, dict) else ""
+    return Asker(str(content.get("username", "")), content.get("authentication_type") == "api_key", secured=True, key_id=key_id)
 
 
 def needs_of(namespace: str, roles: Sequence[Role]) -> Needs:

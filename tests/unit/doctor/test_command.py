@@ -55,6 +55,7 @@ def test_a_server_that_is_down_ends_what_needs_it() -> None:
         (
             "exporter's key",
             "viewer's key",
+            "expiration",
             "version",
             "certificates",
             "clock",

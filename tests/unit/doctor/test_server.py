@@ -177,7 +177,7 @@ def test_without_tls_there_are_no_certificates() -> None:
 
 def clock(*offsets_ms: float) -> list[tuple[str, str]]:
     nodes = {str(number): {"timestamp": time.time() * 1000 + offset} for number, offset in enumerate(offsets_ms)}
-    return short(check_clock(subject({"GET /_nodes/stats": (200, {"nodes": nodes})})))
+    return short(check_clock(subject({"GET /_nodes/stats/process": (200, {"nodes": nodes})})))
 
 
 def test_clocks_that_agree_are_well() -> None:
@@ -193,4 +193,4 @@ def test_the_clock_that_is_off_most_counts(offset: float, direction: str) -> Non
 
 def test_who_may_not_see_the_clock_is_told_which_privilege_is_missing() -> None:
     with pytest.raises(NotAllowedError, match="'monitor' is missing"):
-        list(check_clock(subject({"GET /_nodes/stats": FORBIDDEN})))
+        list(check_clock(subject({"GET /_nodes/stats/process": FORBIDDEN})))

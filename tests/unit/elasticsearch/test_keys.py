@@ -32,11 +32,14 @@ def plan(*entries: dict[str, Any], wishes: KeyWishes = ONLY_WRITER) -> tuple[Ste
 class TestPlan:
     def test_each_role_has_no_more_than_it_needs(self) -> None:
         assert [role.descriptor for role in ROLES] == [
-            {"cluster": [], "index": [{"names": ["logs-*", "traces-*", "asayer-logs-*"], "privileges": ["create_doc", "auto_configure"]}]},
+            {
+                "cluster": [],
+                "index": [{"names": ["logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*"], "privileges": ["create_doc", "auto_configure"]}],
+            },
             {"cluster": [], "index": [{"names": ["logs", "asayer-logs-*"], "privileges": ["read"]}]},
             {
-                "cluster": ["monitor"],
-                "index": [{"names": ["logs", "logs-*", "traces-*", "asayer-logs-*"], "privileges": ["read", "view_index_metadata"]}],
+                "cluster": list(VIEWER.cluster),
+                "index": [{"names": ["logs", "logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*"], "privileges": ["read", "view_index_metadata"]}],
             },
         ]
 
@@ -142,8 +145,8 @@ class TestPrivileges:
                 "logs": {"view_index_metadata", "read"},
                 "asayer-logs-*": {"view_index_metadata", "create_doc", "auto_configure", "read"},
                 "asayer-logs-live-*": {"create_doc", "auto_configure"},
-                "logs-*": {"create_doc", "auto_configure"},
-                "traces-*": {"create_doc", "auto_configure"},
+                "logs-*.otel-*": {"create_doc", "auto_configure"},
+                "traces-*.otel-*": {"create_doc", "auto_configure"},
             }
         )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from otel_asayer.cli.doctor.disk import check_disk, check_spool
 from otel_asayer.cli.doctor.findings import Check, Verdict, skipped
 from otel_asayer.cli.doctor.packages import check_distros, check_instrumentations, check_logging, check_opentelemetry, check_propagators
-from otel_asayer.cli.doctor.privileges import check_viewer, check_writer
+from otel_asayer.cli.doctor.privileges import check_expiration, check_viewer, check_writer
 from otel_asayer.cli.doctor.readers import READERS
 from otel_asayer.cli.doctor.records import Record, check_alias, check_mapping, check_reader, check_removal, check_write
 from otel_asayer.cli.doctor.server import check_certificates, check_clock, check_endpoints, check_tls, check_version
@@ -67,6 +67,7 @@ def _server(subject: Subject) -> list[Check]:
         Check(_SERVER, "TLS", partial(check_tls, config, now=now)),
         Check(_SERVER, _WRITER, partial(check_writer, subject), needs=(_ENDPOINT,)),
         Check(_SERVER, _VIEWER, partial(check_viewer, subject), needs=reached),
+        Check(_SERVER, "expiration", partial(check_expiration, subject, now=now), needs=(_WRITER,)),
         Check(_SERVER, "version", partial(check_version, subject), needs=reached),
         Check(_SERVER, "certificates", partial(check_certificates, subject, now=now), needs=(_VIEWER,)),
         Check(_SERVER, "clock", partial(check_clock, subject), needs=(_VIEWER,)),

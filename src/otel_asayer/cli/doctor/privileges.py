@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
+from otel_asayer.cli.output import counted
+from otel_asayer.elasticsearch.keys import VIEWER, expiration_of
 from otel_asayer.elasticsearch.privileges import asker_of
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from otel_asayer.cli.doctor.findings import Verdict
     from otel_asayer.cli.doctor.subject import Subject
     from otel_asayer.elasticsearch import Api
 
-__all__ = ["check_viewer", "check_writer"]
+__all__ = ["check_expiration", "check_viewer", "check_writer"]
 
 _WRITES: Final = ("create_doc", "auto_configure")
 _READS: Final = ("read", "view_index_metadata")
 _CHANGES: Final = ("create_doc", "delete")
 _EVERYTHING: Final = "*"
 _SETUP: Final = "`otel-asayer setup` creates keys of least rights"
+_SOON: Final = timedelta(days=14)
+_NEW_KEYS: Final = "`otel-asayer setup --new-keys --expiration 90d` creates others, and says how to invalidate these"
 _NO_SECURITY: Final = "Security is off: whoever reaches this Elasticsearch reads, writes and deletes"
 
 
@@ -68,8 +74,29 @@ def check_viewer(subject: Subject) -> Iterator[Verdict]:
         yield ok("none is set, and none is needed here: the exporter's credentials may read as well")
 
 
+def check_expiration(subject: Subject, *, now: datetime) -> Iterator[Verdict]:
+    """Whether a key will soon be valid no more. From then on documents wait in the spool, and nothing else says so."""
+    keys = [("the exporter's API key", subject.writer)]
+    if subject.config.viewer_api_key:
+        keys.append(("the viewer's API key", subject.reader))
+    ends = [(who, _expiration(api)) for who, api in keys]
+    soon = [(who, end) for who, end in ends if end is not None and end - now < _SOON]
+    for who, end in soon:
+        days = max((end - now).days, 0)
+        yield warning(f"{who[0].upper()}{who[1:]} is valid until {end:%Y-%m-%d %H:%M} UTC only, {counted(days, 'day')} from now", _NEW_KEYS)
+    if not soon:
+        known = [f"{who} is valid until {end:%Y-%m-%d}" for who, end in ends if end is not None]
+        yield ok("; ".join(known) or "no key is known to expire")
+
+
+def _expiration(api: Api) -> datetime | None:
+    key_id = asker_of(api).key_id
+    return expiration_of(api, key_id) if key_id else None
+
+
 def _judge_viewer(held: _Held, subject: Subject) -> Verdict:
-    missing = [*filter(None, [held.missing(subject.read_names, _READS)]), *([] if held.cluster.get("monitor") else ["monitor on the cluster"])]
+    of_cluster = [name for name in VIEWER.cluster if not held.cluster.get(name)]
+    missing = [*filter(None, [held.missing(subject.read_names, _READS)]), *([f"{', '.join(of_cluster)} on the cluster"] if of_cluster else [])]
     if missing:
         return warning(f"{held.who} lacks {'; '.join(missing)}: commands that look see less, or nothing", _SETUP)
     if excess := held.any_of([*subject.streams], _CHANGES):
@@ -90,7 +117,7 @@ def _ask(api: Api, subject: Subject) -> _Held | None:
     if not asker.secured:
         return None
     asked = {
-        "cluster": ["all", "monitor"],
+        "cluster": ["all", *VIEWER.cluster],
         "index": [
             {"names": subject.read_names, "privileges": sorted({*_WRITES, *_READS, *_CHANGES})},
             {"names": [_EVERYTHING], "privileges": ["read", "all"]},

@@ -137,7 +137,7 @@ def _judge_expiry(ends: Iterable[datetime], what: str, subject: str, now: dateti
 def check_clock(subject: Subject) -> Iterator[Verdict]:
     """Whether the server's clock and ours agree: where they do not, events stand at other moments of a replay than they happened at."""
     before = time.time() * 1000
-    nodes = subject.reader.expect("GET", "/_nodes/stats?filter_path=nodes.*.timestamp", doing="to see the server's time").get("nodes", {})
+    nodes = subject.reader.expect("GET", "/_nodes/stats/process?filter_path=nodes.*.timestamp", doing="to see the server's time").get("nodes", {})
     after = time.time() * 1000
     skews = [_skew_ms(node["timestamp"], before, after) for node in nodes.values()]
     worst = max(skews, key=abs, default=0.0)
