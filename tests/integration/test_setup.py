@@ -148,6 +148,19 @@ class TestKeys:
     def test_the_viewer_sees_how_the_cluster_is(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
         assert node.request("GET", "/_cluster/health", auth=keys["viewer"]["encoded"]).status == 200
 
+    @pytest.mark.parametrize("target", ["/_tasks", "/_cluster/settings", "/_cluster/state", "/_nodes", "/_nodes/hot_threads"])
+    def test_the_viewer_sees_nothing_of_what_others_do_there(self, node: Server, keys: dict[str, dict[str, Any]], target: str) -> None:
+        assert node.request("GET", target, auth=keys["viewer"]["encoded"]).status == 403
+
+    def test_the_writer_writes_no_streams_of_others(self, node: Server, keys: dict[str, dict[str, Any]]) -> None:
+        answer = node.request("POST", "/logs-nginx-default/_doc?op_type=create", RECORD, auth=keys["writer"]["encoded"])
+        assert answer.status == 403
+
+    @pytest.mark.parametrize("role", ["writer", "viewer"])
+    def test_a_key_tells_its_own_end(self, node: Server, keys: dict[str, dict[str, Any]], role: str) -> None:
+        answer = node.request("GET", f"/_security/api_key?id={keys[role]['id']}", auth=keys[role]["encoded"])
+        assert answer.status == 200
+
     @pytest.mark.parametrize("role", ["reader", "viewer"])
     def test_who_reads_cannot_write(self, node: Server, keys: dict[str, dict[str, Any]], role: str) -> None:
         answer = node.request("POST", "/asayer-logs-keys-2026.11.24/_doc?op_type=create", RECORD, auth=keys[role]["encoded"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LogRecordDocuments", "level_of"]
 
+_MOST_ITEMS: Final = 100_000
 _LEVELS: Final = ((17, "error"), (13, "warning"), (9, "info"), (1, "debug"))
 """Least severity number and level, by the log data model's ranges: ERROR and FATAL, WARN, INFO, DEBUG and TRACE."""
 
@@ -113,5 +115,6 @@ def _body(body: Any) -> dict[str, Any]:
     if isinstance(body, Mapping):
         return {"structured": body}
     if isinstance(body, Sequence):
-        return {"structured": body if all(isinstance(item, Mapping) for item in body) else {"value": body}}
+        # Of a list without an end, the beginning tells.
+        return {"structured": body if all(isinstance(item, Mapping) for item in islice(body, _MOST_ITEMS)) else {"value": body}}
     return {"text": body}

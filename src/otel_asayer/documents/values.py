@@ -7,17 +7,23 @@ but what is nested beyond all reason.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence, Set as AbstractSet
 from enum import Enum
-from itertools import islice
-from typing import Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 from orjson import Fragment
 
 from otel_asayer.harmless import encodable, one_line
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 __all__ = ["json_fragment", "json_line", "one_line", "text_of"]
+
+_T = TypeVar("_T")
 
 _MAX_DEPTH: Final = 64
 _MAX_VALUES: Final = 100_000
@@ -51,16 +57,30 @@ def text_of(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that orjson knows for one that it does not know: its `default` hook."""
+    """Return a value that orjson knows for one that it does not know: its `default` hook.
+
+    Raises:
+        TypeError: it holds others, and only a copy that counts them is sure to end: a mapping of an application's own class may be endless, or
+            hold itself a hundred times at each level.
+    """
+    if isinstance(value, (MappingProxyType, deque, set, frozenset)):
+        return dict(value) if isinstance(value, MappingProxyType) else list(value)
+    if _is_container(value):
+        raise TypeError
+    return _simple(value)
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, (Mapping, Sequence, AbstractSet)) and not isinstance(value, (str, bytes, bytearray, memoryview))
+
+
+def _simple(value: Any) -> Any:
+    """Return a number or a text for a value of any other class."""
     try:
         if isinstance(value, (bytes, bytearray, memoryview)):
             return value.hex()
         if isinstance(value, float):
             return float(value)
-        if isinstance(value, Mapping):
-            return dict(value)
-        if isinstance(value, (Sequence, AbstractSet)):
-            return list(islice(value, _MAX_VALUES))
         return encodable(str(value))
     except Exception:  # raised by the value's own methods: its type is all that can be said of it
         return f"<{type(value).__name__}>"
@@ -76,10 +96,10 @@ def _integer(value: int) -> int | str:
 
 
 class _Cleaner:
-    """Copies a value into one that orjson takes; bounded in depth and size, for a value may contain itself."""
+    """Copies a value into one that orjson takes; bounded in depth and size, for a value may contain itself, or have no end."""
 
     def __init__(self) -> None:
-        self._left = _MAX_VALUES
+        self._left = _MAX_VALUES + 1  # and what holds them
 
     def clean(self, value: Any, depth: int = 0) -> Any:
         self._left -= 1
@@ -91,16 +111,25 @@ class _Cleaner:
             return value
         if isinstance(value, int):
             return _integer(value)
-        return self._clean_container(_plain(value), depth)
+        return self._clean_container(value, depth) if _is_container(value) else _simple(value)
 
     def _clean_container(self, value: Any, depth: int) -> Any:
-        if not isinstance(value, (dict, list)):
-            return value
         if depth >= _MAX_DEPTH or self._left <= 0:
             return _CUT
-        if isinstance(value, dict):
-            return {self._key(key): self.clean(item, depth + 1) for key, item in value.items()}
-        return [self.clean(item, depth + 1) for item in value]
+        try:
+            if isinstance(value, Mapping):
+                pairs = dict.items(value) if isinstance(value, dict) else self._first(value.items())
+                return {self._key(key): self.clean(item, depth + 1) for key, item in pairs}
+            return [self.clean(item, depth + 1) for item in (value if type(value) in (list, tuple) else self._first(value))]
+        except Exception:  # raised by the value's own methods: its type is all that can be said of it
+            return f"<{type(value).__name__}>"
+
+    def _first(self, items: Iterable[_T]) -> Iterator[_T]:
+        """Yield `items` as long as there is room for them: they may have no end, as those of the built-in classes have."""
+        for item in items:
+            if self._left <= 0:
+                return
+            yield item
 
     def _key(self, key: Any) -> str:
         cleaned = self.clean(key, _MAX_DEPTH - 1)

@@ -66,11 +66,17 @@ VIEWER: Final = Role(
     ("logs", *_STREAMS),
     ("read", "view_index_metadata"),
     # What `monitor` would grant besides: tasks, and with them everybody's searches; the cluster's settings and state; hot threads.
-    ("cluster:monitor/main", "cluster:monitor/nodes/stats", "cluster:monitor/xpack/ssl/certificates/get", "indices:admin/index_template/get"),
+    (
+        "cluster:monitor/main",
+        "cluster:monitor/health",
+        "cluster:monitor/nodes/stats",
+        "cluster:monitor/xpack/ssl/certificates/get",
+        "indices:admin/index_template/get",
+    ),
 )
 """That of people who look with `timeline`, `errors`, `serve` and `doctor`; the last asks the alias itself, as OpenReplay does.
 
-Of the cluster they see its version and, for the doctor, its clock, its certificates and its index templates.
+Of the cluster they see its version, its health and, for the doctor, its clock, its certificates and its index templates.
 """
 ROLES: Final = (WRITER, READER, VIEWER)
 

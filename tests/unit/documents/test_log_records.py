@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,20 @@ def test_what_a_record_does_not_have_is_left_out() -> None:
         "resource": {"schema_url": RESOURCE.schema_url, "attributes": {"service.name": "shop", "service.version": "4.2.0"}},
         "scope": {},
     }
+
+
+class Endless(Sequence[Any]):
+    """A list of maps without an end."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return {"number": index}
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_a_list_of_maps_without_an_end_is_cut() -> None:
+    assert source(body=Endless())["body"]["structured"][:2] == [{"number": 0}, {"number": 1}]
 
 
 def test_attributes_that_only_route_a_record_leave_no_empty_map() -> None:

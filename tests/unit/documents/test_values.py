@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import UserDict, UserList, namedtuple
+from collections import UserDict, UserList, deque, namedtuple
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum, IntEnum
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -65,6 +66,35 @@ class Endless(Sequence[int]):
 
     def __len__(self) -> int:
         return 1
+
+
+class EndlessMap(Mapping[str, Any]):
+    """Whose values are endless maps themselves, down to a depth: each level alone would be bounded."""
+
+    def __init__(self, levels: int = 0) -> None:
+        self._levels = levels
+
+    def __getitem__(self, key: str) -> Any:
+        return EndlessMap(self._levels - 1) if self._levels else 7
+
+    def __iter__(self) -> Iterator[str]:
+        return map(str, count())
+
+    def __len__(self) -> int:
+        return 1
+
+
+class Failing(Mapping[str, Any]):
+    """Whose values cannot be had."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise ValueError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("ab")
+
+    def __len__(self) -> int:
+        return 2
 
 
 @dataclass
@@ -172,6 +202,34 @@ def test_a_value_that_contains_itself_is_cut() -> None:
 
 def test_an_endless_sequence_is_cut() -> None:
     assert len(json.loads(json_line(Endless()))) == 100_000
+
+
+def test_an_endless_mapping_is_cut() -> None:
+    assert list(json.loads(json_line(EndlessMap()))) == [str(number) for number in range(50_000)]  # names count, too
+
+
+@pytest.mark.parametrize("levels", [1, 2, 100])
+def test_endless_mappings_within_each_other_are_cut(levels: int) -> None:
+    assert len(json_line({"a": EndlessMap(levels)})) < 2_000_000
+
+
+@pytest.mark.parametrize("value", [[Endless()] * 10, {"a": {"b": [EndlessMap()] * 10}}])
+def test_several_values_without_an_end_are_bounded_together(value: Any) -> None:
+    assert len(json_line(value)) < 2_000_000
+
+
+def test_a_mapping_that_fails_is_named_by_its_type() -> None:
+    assert json.loads(json_line({"a": Failing(), "b": 1})) == {"a": "<Failing>", "b": 1}
+
+
+@pytest.mark.parametrize("value", [MappingProxyType({"a": 1}), UserDict({"a": 1})])
+def test_a_mapping_of_another_class_is_a_map(value: Any) -> None:
+    assert json.loads(json_line(value)) == {"a": 1}
+
+
+@pytest.mark.parametrize("value", [deque([1, 2]), UserList([1, 2]), range(1, 3)])
+def test_a_sequence_of_another_class_is_a_list(value: Any) -> None:
+    assert json.loads(json_line(value)) == [1, 2]
 
 
 @pytest.mark.parametrize(
