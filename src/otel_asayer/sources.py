@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,15 +12,16 @@ from otel_asayer.documents import EXCEPTION_TYPE
 from otel_asayer.elasticsearch import Api, spool_of, spool_root
 from otel_asayer.elasticsearch.search import OTEL_STREAMS, Search
 from otel_asayer.spool import LOCAL, Spool
-from otel_asayer.timeline import Stored, flat, nanoseconds
+from otel_asayer.timeline import MOST_MOMENTS, Stored, flat, nanoseconds
+from otel_asayer.timeline.bounds import earliest, first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.timeline import Selection
+    from otel_asayer.timeline import Part, Selection
 
-__all__ = ["ElasticsearchSource", "LocalSource", "Source", "nothing_stored", "open_source"]
+__all__ = ["ElasticsearchSource", "LocalSource", "Source", "first_documents", "nothing_stored", "open_source"]
 
 
 class Source(Protocol):
@@ -55,6 +57,23 @@ def open_source(config: Config) -> Iterator[Source]:
         yield source
 
 
+def first_documents(source: Source, selection: Selection, most: int = MOST_MOMENTS) -> Part:
+    """Return the documents of a session or a trace, the first by their time where they are more than `most`, or all too large.
+
+    Raises:
+        ElasticsearchError: there is no good answer.
+        SpoolError: the folder of the local store cannot be used.
+    """
+    if isinstance(source, LocalSource):
+        return source.earliest(selection, most)
+    documents = source.documents(selection)
+    try:
+        return first(documents, most)
+    finally:
+        if isinstance(documents, Generator):
+            documents.close()
+
+
 class ElasticsearchSource:
     """The documents in an Elasticsearch."""
 
@@ -76,6 +95,7 @@ class LocalSource:
 
     def __init__(self, config: Config) -> None:
         self.spool = Spool(spool_root(config), LOCAL, max_bytes=config.spool_max_bytes)
+        self._seen: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -87,15 +107,30 @@ class LocalSource:
         markers = [value.encode() for value in selection.fields.values()]
         return self._read(markers, lambda stored: selection.holds(stored.source))
 
+    def earliest(self, selection: Selection, most: int) -> Part:
+        """Return the `most` documents of a session or a trace that come first by their time.
+
+        Of who looks again and again (`selection.known`), only the bodies are read that came since, once all of the others were taken.
+        """
+        bodies = set(self._seen) if selection.known is not None else set()
+        markers = [value.encode() for value in selection.fields.values()]
+        part = earliest(self._read(markers, lambda stored: selection.holds(stored.source), bodies), most)
+        if part.complete:
+            self._seen = bodies
+        return part
+
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
         """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit`, and how many there are."""
         found = list(self._read([f'"{EXCEPTION_TYPE}"'.encode()], lambda stored: _time_ns(stored) >= since_ns and _is_exception(stored)))
         found.sort(key=_time_ns, reverse=True)
         return found[:limit], len(found)
 
-    def _read(self, markers: Sequence[bytes], wanted: Callable[[Stored], bool]) -> Iterator[Stored]:
-        """Yield what is wanted of the operations that hold one of `markers`: only those are parsed."""
-        for number, operation in enumerate(self.spool.read()):
+    def _read(self, markers: Sequence[bytes], wanted: Callable[[Stored], bool], bodies: set[str] | None = None) -> Iterator[Stored]:
+        """Yield what is wanted of the operations that hold one of `markers`: only those are parsed.
+
+        Bodies named in `bodies` are left out, and those that were read are added.
+        """
+        for number, operation in enumerate(self.spool.read(bodies)):
             if any(marker in operation for marker in markers) and (stored := _stored(operation, number)) is not None and wanted(stored):
                 yield stored
 
@@ -114,7 +149,7 @@ def _stored(operation: bytes, number: int) -> Stored | None:
     action = orjson.loads(header)["create"]
     if not action["_index"].startswith(("traces-", "logs-")):
         return None
-    return Stored(action["_index"], action["_id"], orjson.loads(source), number)
+    return Stored(action["_index"], action["_id"], orjson.loads(source), number, len(source))
 
 
 def nothing_stored(config: Config, selection: Selection, place: str) -> str:

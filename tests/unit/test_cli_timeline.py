@@ -289,6 +289,20 @@ def test_without_waiting_documents_nothing_is_pointed_to(monkeypatch: pytest.Mon
     assert nothing_stored(Config.from_environment(endpoint="http://es:9200"), Selection(session_id=SESSION), "somewhere") == expected
 
 
+def test_no_more_moments_are_read_than_asked_for_and_that_is_said(keep: Callable[..., None]) -> None:
+    keep(*(log(f"{number}", number) for number in range(5)))
+    result = run(SESSION, "--limit", "2")
+    assert [line.split()[-1] for line in result.output.splitlines()[3:5]] == ["0", "1"]
+    assert result.output.splitlines()[-1] == "Only the first 2 moments were read, and there are more: --limit 20 reads on."
+
+
+def test_json_tells_that_there_are_more(keep: Callable[..., None]) -> None:
+    keep(log("a", 1), log("b", 2))
+    found = json.loads(run(SESSION, "--limit", "1", "--json").output)
+    assert found["complete"] is False
+    assert len(found["moments"]) == 1
+
+
 class Scripted:
     """A store of which each look finds something else."""
 
@@ -297,9 +311,11 @@ class Scripted:
     def __init__(self, looks: Sequence[Sequence[Stored] | Exception]) -> None:
         self._looks = iter(looks)
         self.asked: list[int] = []
+        self.known: list[frozenset[str] | None] = []
 
     def documents(self, selection: Selection) -> Iterator[Stored]:
         self.asked.append(selection.since_ns)
+        self.known.append(selection.known)
         look = next(self._looks)
         if isinstance(look, Exception):
             raise look
@@ -336,6 +352,21 @@ def test_who_follows_sees_each_moment_once(capsys: pytest.CaptureFixture[str]) -
     moments = said.out.splitlines()[2:]
     assert [line.split()[0] for line in moments] == ["+0:01.500", "+0:01.511", "+0:01.510"]
     assert store.asked == [0, START_NS + 1_500_000_000 - 600_000_000_000, *[START_NS + 1_511_000_000 - 600_000_000_000] * 2]
+
+
+def test_who_follows_asks_for_nothing_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    _, store = follow(capsys, [REQUEST], [LOGGED], [])
+    assert store.known == [None, frozenset({REQUEST.id}), frozenset({REQUEST.id, LOGGED.id})]
+
+
+def test_what_is_new_is_placed_within_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    said, _ = follow(capsys, [span("outer")], [log("inside", 1, inside="outer")], as_json=True)
+    assert [json.loads(line)["depth"] for line in said.out.splitlines()] == [0, 1]
+
+
+def test_what_is_too_old_for_news_is_forgotten(capsys: pytest.CaptureFixture[str]) -> None:
+    _, store = follow(capsys, [log("old")], [log("new", 601_000)], [])
+    assert store.known[-1] == frozenset({log("new", 601_000).id})
 
 
 def test_a_clock_that_is_ahead_hides_nothing_of_who_follows(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

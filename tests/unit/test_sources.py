@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_asayer import sources
 from otel_asayer.config import Config
 from otel_asayer.errors import NotAllowedError
-from otel_asayer.sources import LocalSource, open_source
+from otel_asayer.sources import LocalSource, first_documents, open_source
 from otel_asayer.spool import Spool
 from otel_asayer.testing import IDENTITY, ElasticsearchDouble, status
-from otel_asayer.timeline import Selection
+from otel_asayer.timeline import Selection, Stored
 from unit.timeline.support import SESSION, START_NS, TRACE, log, operation, raised
 
 if TYPE_CHECKING:
@@ -72,6 +73,58 @@ def test_either_a_session_or_a_trace_is_read_from_the_local_store(tmp_path: Path
     Spool(tmp_path, max_bytes=2**30).write([*map(operation, (of_session, of_trace, neither))])
     with open_source(Config.from_environment({}, spool_directory=str(tmp_path))) as source:
         assert list(source.documents(Selection(session_id=SESSION, trace_id=TRACE))) == [of_session, of_trace]
+
+
+def local(folder: Path) -> tuple[Spool, LocalSource]:
+    return Spool(folder, max_bytes=2**30), LocalSource(Config.from_environment({}, spool_directory=str(folder)))
+
+
+def test_of_the_local_store_the_earliest_documents_are_read(tmp_path: Path) -> None:
+    spool, source = local(tmp_path)
+    spool.write([operation(log(f"{at_ms}", at_ms)) for at_ms in (3, 1, 2)])
+    part = first_documents(source, Selection(session_id=SESSION), 2)
+    assert [stored.source["body"]["text"] for stored in part.documents] == ["1", "2"]
+    assert not part.complete
+
+
+def test_who_looks_again_reads_new_bodies_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool, source = local(tmp_path)
+    spool.write([operation(log("old"))])
+    first_documents(source, Selection(session_id=SESSION, known=frozenset()))
+    spool.write([operation(log("new"))])
+    parsed: list[bytes] = []
+    parse = sources._stored
+
+    def noting(line: bytes, number: int) -> Stored | None:
+        parsed.append(line)
+        return parse(line, number)
+
+    monkeypatch.setattr(sources, "_stored", noting)
+    part = first_documents(source, Selection(session_id=SESSION, known=frozenset()))
+    assert [stored.source["body"]["text"] for stored in part.documents] == ["new"]
+    assert len(parsed) == 1
+
+
+def test_who_looks_once_reads_all_bodies_each_time(tmp_path: Path) -> None:
+    spool, source = local(tmp_path)
+    spool.write([operation(log("old"))])
+    assert [len(first_documents(source, Selection(session_id=SESSION)).documents) for _ in range(2)] == [1, 1]
+
+
+def test_bodies_of_which_a_part_was_left_out_are_read_again(tmp_path: Path) -> None:
+    spool, source = local(tmp_path)
+    spool.write([operation(log(f"{at_ms}", at_ms)) for at_ms in (1, 2)])
+    looks = [first_documents(source, Selection(session_id=SESSION, known=frozenset()), most) for most in (1, 2, 2)]
+    assert [len(look.documents) for look in looks] == [1, 2, 0]
+
+
+def test_what_is_not_read_to_its_end_is_given_back(double: ElasticsearchDouble) -> None:
+    opened, _, closed = FOUND
+    double.reply_with(IDENTITY, ASKER, MAY, opened, status(200, {"hits": {"hits": [HIT] * 20}}), closed)
+    with open_source(Config.from_environment({}, endpoint=double.url)) as source:
+        part = first_documents(source, Selection(session_id=SESSION), 3)
+        assert len(part.documents) == 3
+        assert double.exchanges[-1].method == "DELETE"
 
 
 def test_documents_of_the_local_store_tell_the_order_of_their_arrival(tmp_path: Path) -> None:

@@ -15,16 +15,16 @@ from otel_asayer.cli.connection import connection, require_usable
 from otel_asayer.cli.timeline_view import as_json, line, print_heading, print_line, print_link, print_timeline, service_width
 from otel_asayer.cli.times import parse_offset
 from otel_asayer.errors import ElasticsearchError
-from otel_asayer.sources import nothing_stored, open_source
+from otel_asayer.sources import first_documents, nothing_stored, open_source
 from otel_asayer.spool import SpoolError
-from otel_asayer.timeline import Timeline, harmless_line, iso, parse_subject
+from otel_asayer.timeline import MOST_MOMENTS, Timeline, harmless_line, iso, parse_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from otel_asayer.config import Config
     from otel_asayer.sources import Source
-    from otel_asayer.timeline import Moment, Selection
+    from otel_asayer.timeline import Moment, Selection, Stored
 
 __all__ = ["timeline"]
 
@@ -39,6 +39,7 @@ _LATE_NS: Final = 600 * 1_000_000_000
 @click.option("--level", type=click.Choice(REPLAY_LEVELS), default="debug", help="Only of this level and worse.")
 @click.option("--since", callback=parse_offset, help="Only from this time after the session's start on: 90s, 1m30s, 1:30.")
 @click.option("--until", callback=parse_offset, help="Only up to this time after the session's start.")
+@click.option("--limit", type=click.IntRange(min=1), default=MOST_MOMENTS, show_default=True, help="Moments to read at most, the first ones.")
 @click.option("--follow", "-f", is_flag=True, help="Go on, and show what comes. Ctrl-C ends it.")
 @click.option("--links", is_flag=True, help="Show the address of the replay at each moment, on a line of its own.")
 @output.AS_JSON
@@ -72,11 +73,20 @@ class View:
         self._links = links
         self._as_json = as_json
         self._console = output.console()
+        self._limit: int = only.get("limit", MOST_MOMENTS)
+        self._complete = True
+        self._documents: dict[str, Stored] = {}
         self._complaint = ""
 
-    def read(self, source: Source, *, since_ns: int = 0) -> Timeline:
-        """Return the timeline of what the store holds."""
-        return Timeline.of(source.documents(replace(self._selection, since_ns=since_ns)), replay_url=self._config.replay_url)
+    def read(self, source: Source) -> Timeline:
+        """Return the timeline of what the store holds, or of its beginning."""
+        part = first_documents(source, self._selection, self._limit)
+        self._complete = part.complete
+        self._documents = {stored.id: stored for stored in part.documents}
+        return self._timeline()
+
+    def _timeline(self) -> Timeline:
+        return Timeline.of(self._documents.values(), replay_url=self._config.replay_url)
 
     def show(self, found: Timeline) -> None:
         """Print the whole of it."""
@@ -84,9 +94,15 @@ class View:
         if self._as_json:
             moments = [as_json(shown, moment) for moment in shown.moments]
             started_at = iso(found.started_at_ns)
-            output.print_json({"session_id": found.session_id, "started_at": started_at, "services": list(found.services), "moments": moments})
+            left_out = {} if self._complete else {"complete": False}
+            facts = {"session_id": found.session_id, "started_at": started_at, "services": list(found.services), **left_out}
+            output.print_json({**facts, "moments": moments})
             return
         print_timeline(self._console, found, title(self._selection, found), shown=shown, links=self._links)
+        if not self._complete:
+            number = len(found.moments)
+            text = f"Only the first {output.counted(number, 'moment')} were read, and there are more: --limit {number * 10} reads on."
+            output.print_whole(self._console, output.as_text(text, "yellow"))
 
     def follow(self, source: Source, found: Timeline, wait: Callable[[float], object] = time.sleep) -> None:
         """Print what is there, and what comes, until the user ends it. What cannot be read now is said once, and tried again."""
@@ -104,15 +120,22 @@ class View:
         """Return what is there of late, with the start that the session had so far; what was found before while nothing can be read."""
         # A service whose clock is ahead must not hide what the others write.
         latest = min(max((moment.time_ns for moment in found.moments), default=0), time.time_ns())
+        since_ns = max(latest - _LATE_NS, 0)
+        # What is known stays as far as new moments can lie within it.
+        self._documents = {moment.document.id: moment.document for moment in found.moments if moment.time_ns >= since_ns}
+        selection = replace(self._selection, since_ns=since_ns, known=frozenset(self._documents))
         try:
-            fresh = self.read(source, since_ns=max(latest - _LATE_NS, 0))
+            part = first_documents(source, selection, self._limit)
         except (ElasticsearchError, SpoolError) as error:
             self._complain(str(error))
             return found
         self._complaint = ""
-        if not found.moments or not fresh.moments:
-            return fresh if fresh.moments else found
-        return replace(fresh, started_at_ns=found.started_at_ns)
+        new = {stored.id: stored for stored in part.documents if stored.id not in self._documents}
+        if not new:
+            return found
+        self._documents |= new
+        fresh = self._timeline()
+        return replace(fresh, started_at_ns=found.started_at_ns) if found.moments else fresh
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:

@@ -17,12 +17,16 @@ from otel_asayer.harmless import harmless_line
 if TYPE_CHECKING:
     from otel_asayer.config import Config
 
-__all__ = ["OLDEST", "Answer", "Api", "Identity"]
+__all__ = ["OLDEST", "Answer", "AnswerTooLongError", "Api", "Identity"]
 
 OLDEST: Final = (8, 12)
 """The oldest version that is served: `require_data_stream` came with it."""
 _SUCCESS: Final = 2
 _LONGEST_NAME: Final = 200
+
+
+class AnswerTooLongError(ElasticsearchError):
+    """An answer has more bytes than is good for us, or takes too long: one for less may come."""
 
 
 class Closable(Requester, Protocol):
@@ -81,7 +85,11 @@ class Api:
         self._client.close()
 
     def ask(self, method: str, target: str, body: object = None, *, timeout: float | None = None) -> Answer:
-        """Send a request, and return the answer of whatever status.
+        """Send a request, and return the answer of whatever status; see `measured`."""
+        return self.measured(method, target, body, timeout=timeout)[0]
+
+    def measured(self, method: str, target: str, body: object = None, *, timeout: float | None = None) -> tuple[Answer, int]:
+        """Send a request, and return the answer of whatever status, and how many bytes it has.
 
         Args:
             method: GET, POST, …
@@ -96,11 +104,11 @@ class Api:
         try:
             response = self._client.request(method, target, sent, timeout=self._timeout if timeout is None else timeout)
         except Unreachable as failure:
-            raise ElasticsearchError(explain_unreachable(failure.reason)) from None
+            raise (AnswerTooLongError if failure.too_long else ElasticsearchError)(explain_unreachable(failure.reason)) from None
         content = _parse(response.body)
         if content is None and response.status // 100 == _SUCCESS:
             raise ElasticsearchError(f"Elasticsearch answered {response.status} with what is no JSON. Check whether something changes it on its way.")
-        return Answer(response.status, content or {})
+        return Answer(response.status, content or {}), len(response.body)
 
     def expect(self, method: str, target: str, body: object = None, *, doing: str, or_nothing: bool = False) -> dict[str, Any]:
         """Send a request, and return the content of a good answer.

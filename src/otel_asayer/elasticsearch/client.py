@@ -72,7 +72,8 @@ class _Request(NamedTuple):
 class Unreachable(Exception):  # noqa: N818 (the contract's name: a state of the server, not a defect of the program)
     """No endpoint answered as Elasticsearch does. `reason` is half a sentence that names each endpoint and what went wrong there."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, too_long: bool = False) -> None:
+        self.too_long = too_long  # a smaller request may be answered
         self.reason = harmless_line(reason[:_LONGEST_REASON])
         super().__init__(self.reason)
 
@@ -149,17 +150,17 @@ class Client:
         """Ask one endpoint after the other, each within its share of the time that is left, until one answers."""
         nodes = self._connected()
         headers = {**_base_headers(), **dict(self._config.headers), **credentials, **request.headers}
-        failures = []
+        failures: list[Unreachable] = []
         for position, node in enumerate(nodes):
             share = max(0.001, (deadline - time.monotonic()) / (len(nodes) - position))
             try:
                 response = _perform(node, request._replace(headers=headers), share)
             except Unreachable as failure:
-                failures.append(failure.reason)
+                failures.append(failure)
             else:
                 self._prefer(node)
                 return response._replace(repeated=bool(failures))
-        raise Unreachable("; ".join(failures))
+        raise Unreachable("; ".join(failure.reason for failure in failures), too_long=any(failure.too_long for failure in failures))
 
     def _connected(self) -> list[BaseNode]:
         with self._lock:
@@ -221,7 +222,8 @@ def _perform(node: BaseNode, request: _Request, timeout: float) -> Response:
     except ConnectionTimeout:
         raise Unreachable(f"{node.base_url}: no answer within {timeout:.3g} s") from None
     except TransportError as error:
-        raise Unreachable(f"{node.base_url}: {_describe(error)}") from None
+        inner = _innermost(error)
+        raise Unreachable(f"{node.base_url}: {_describe(inner)}", too_long=isinstance(inner, _Endless)) from None
     except Exception as error:
         # Messages of the standard library's HTTP client may quote a header, and with it the credentials.
         raise Unreachable(f"{node.base_url}: the request failed with {type(error).__name__}") from None
@@ -231,12 +233,16 @@ def _perform(node: BaseNode, request: _Request, timeout: float) -> Response:
     return answer
 
 
-def _describe(error: BaseException) -> str:
+def _innermost(error: BaseException) -> BaseException:
     """The innermost of nested errors, which says what happened; those around it say only that a request failed."""
-    from http.client import BadStatusLine
-
     while inner := next((cause for cause in (*getattr(error, "errors", ()), *error.args) if isinstance(cause, BaseException)), error.__cause__):
         error = inner
+    return error
+
+
+def _describe(error: BaseException) -> str:
+    from http.client import BadStatusLine
+
     if type(error) is BadStatusLine:  # all it says is what was read; of its subclass, a sentence
         return f"what answers is no HTTP: {str(error).strip()}"
     return str(error) or type(error).__name__

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import http
 from contextlib import closing
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import orjson
 
 from otel_asayer.documents import EXCEPTION_TYPE
+from otel_asayer.elasticsearch.api import AnswerTooLongError
 from otel_asayer.elasticsearch.explain import explain_refusal, missing_privileges
 from otel_asayer.elasticsearch.privileges import asker_of
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.timeline import Stored
+from otel_asayer.timeline.bounds import first
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -32,6 +33,10 @@ OTEL_STREAMS: Final = ("traces-*.otel-*", "logs-*.otel-*")
 REPLAY_STREAMS: Final = ("asayer-logs-*",)
 
 _PAGE: Final = 1000
+_FIRST_PAGE: Final = 20
+_PAGE_GROWTH: Final = 10
+_PAGE_BYTES: Final = 8 * 1024 * 1024
+"""Of an answer: a document may have a megabyte, and a page is held as text and as objects at the same time."""
 _KEEP_ALIVE: Final = "1m"
 _NS_PER_MS: Final = 1_000_000
 _SEARCH: Final = "/_search?allow_partial_search_results=false"
@@ -107,8 +112,8 @@ class Search:
         """
         query = {"bool": {"filter": [{"exists": {"field": f"attributes.{EXCEPTION_TYPE}"}}, *_since(since_ns)]}}
         with closing(self._all(query, order="desc")) as latest:
-            found = list(islice(latest, limit))
-        return found, len(found) if len(found) < limit else max(self._count(query), limit)
+            found, complete = first(latest, limit)
+        return found, len(found) if complete else max(self._count(query), len(found))
 
     @property
     def _doing(self) -> str:
@@ -136,29 +141,40 @@ class Search:
         # In milliseconds everywhere: indices of two mappings would else continue at different numbers, and nanoseconds end in the year 2262,
         # where one document of another writer, with a later time, would make the whole search fail.
         time = {"@timestamp": {"order": order, "unmapped_type": "date", "numeric_type": "date"}}
-        body: dict[str, Any] = {**asked, "size": _PAGE, "sort": [time, "_shard_doc"], "track_total_hits": False, "seq_no_primary_term": True}
+        body: dict[str, Any] = {**asked, "sort": [time, "_shard_doc"], "track_total_hits": False, "seq_no_primary_term": True}
+        page = _FIRST_PAGE if asked["_source"] else _PAGE
         while True:
-            answer = self._api.expect("POST", _SEARCH, {**body, "pit": {"id": pit, "keep_alive": _KEEP_ALIVE}}, doing=self._doing)
-            hits = answer["hits"]["hits"]
-            yield from map(_stored, hits)
-            if len(hits) < _PAGE:
+            request = {**body, "size": page, "pit": {"id": pit, "keep_alive": _KEEP_ALIVE}}
+            try:
+                answer, length = self._api.measured("POST", _SEARCH, request)
+            except AnswerTooLongError:
+                if page == 1:
+                    raise
+                page = max(1, page // _PAGE_GROWTH)
+                continue
+            hits = self._api.content_of(answer, self._doing)["hits"]["hits"]
+            size = length // len(hits) if hits else 0
+            yield from (_stored(hit, size) for hit in hits)
+            if len(hits) < page:
                 return
-            pit, body["search_after"] = answer.get("pit_id", pit), hits[-1]["sort"]
+            pit, body["search_after"] = answer.content.get("pit_id", pit), hits[-1]["sort"]
+            page = max(1, min(_PAGE, page * _PAGE_GROWTH, _PAGE_BYTES // max(size, 1)))
 
 
 def _query(selection: Selection) -> dict[str, Any]:
     terms = [{"term": {field: value}} for field, value in selection.fields.items()]
     selected = terms[0] if len(terms) == 1 else {"bool": {"should": terms}}
-    return {"bool": {"filter": [selected, *_since(selection.since_ns)]}}
+    known = {"must_not": [{"ids": {"values": sorted(selection.known)}}]} if selection.known else {}
+    return {"bool": {"filter": [selected, *_since(selection.since_ns)], **known}}
 
 
 def _since(since_ns: int) -> list[dict[str, Any]]:
     return [{"range": {"@timestamp": {"gte": since_ns // _NS_PER_MS, "format": "epoch_millis"}}}] if since_ns > 0 else []
 
 
-def _stored(hit: Mapping[str, Any]) -> Stored:
+def _stored(hit: Mapping[str, Any], size: int) -> Stored:
     number = hit.get("_seq_no")
-    return Stored(hit["_index"], hit["_id"], hit.get("_source", {}), number if isinstance(number, int) else 0)
+    return Stored(hit["_index"], hit["_id"], hit.get("_source", {}), number if isinstance(number, int) else 0, size)
 
 
 def _deleted(items: Sequence[Mapping[str, Any]]) -> int:

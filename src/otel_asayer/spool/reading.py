@@ -18,10 +18,11 @@ __all__ = ["read"]
 _logger = logging.getLogger(__name__)
 
 
-def read(place: Place, side: str = "") -> Iterator[bytes]:
+def read(place: Place, side: str = "", *, seen: set[str] | None = None) -> Iterator[bytes]:
     """Yield the operations of all bodies, leased ones too, oldest first; one file is open at a time, and no body is held in memory.
 
-    `side` is the folder beside the waiting bodies, if it is to be read instead of those.
+    `side` is the folder beside the waiting bodies, if it is to be read instead of those. Bodies named in `seen` are left out, and those that were
+    read are added: who looks again and again reads what is new.
 
     A body that is renamed meanwhile is found under its new name; one that is delivered meanwhile is left out. What is damaged is left out,
     and logged.
@@ -32,6 +33,8 @@ def read(place: Place, side: str = "") -> Iterator[bytes]:
     done = missed = ""
     while True:
         for body, name in _bodies(place, side, after=done):
+            if seen is not None and body in seen:
+                continue
             try:
                 file = _open(place, side, name)
                 if file is None and body != missed:
@@ -43,6 +46,8 @@ def read(place: Place, side: str = "") -> Iterator[bytes]:
             except DamagedBodyError as error:
                 _logger.warning("A body of the spool is damaged, and what cannot be read of it is left out: %s: %s.", body, error)
             done = body
+            if seen is not None:
+                seen.add(body)
         else:
             return
 

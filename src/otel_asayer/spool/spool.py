@@ -191,9 +191,9 @@ class Spool:
             own.evicted_rejected += written.evicted
         return written
 
-    def read(self) -> Iterator[bytes]:
+    def read(self, seen: set[str] | None = None) -> Iterator[bytes]:
         """Yield all operations, oldest first, without leasing; see `reading.read`."""
-        return reading.read(self._place)
+        return reading.read(self._place, seen=seen)
 
     def read_rejected(self) -> Iterator[bytes]:
         """Yield the operations that were refused for good, oldest first; see `reading.read`."""

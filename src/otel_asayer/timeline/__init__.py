@@ -1,5 +1,6 @@
 """The read model of a session: from stored documents to moments in order, and to errors in groups. Pure."""
 
+from otel_asayer.timeline.bounds import MOST_MOMENTS, Part
 from otel_asayer.timeline.errors import ErrorGroup, group_errors
 from otel_asayer.timeline.moments import Kind, Moment, moment_of
 from otel_asayer.timeline.stored import Selection, Stored, flat, nanoseconds
@@ -10,10 +11,12 @@ from otel_asayer.timeline.times import NS_PER_S, ago, date, duration, iso, offse
 
 __all__ = [
     "DIRECTIONS",
+    "MOST_MOMENTS",
     "NS_PER_S",
     "ErrorGroup",
     "Kind",
     "Moment",
+    "Part",
     "Selection",
     "Stored",
     "Timeline",

@@ -30,18 +30,22 @@ class Stored:
     id: str
     source: Mapping[str, Any]
     sequence: int = field(default=0, compare=False)
+    size: int = field(default=0, compare=False)
+    """About how many bytes of JSON it takes."""
 
 
 @dataclass(frozen=True)
 class Selection:
     """The documents of one session, or of one trace, or of that one of both that there is.
 
-    `since_ns`: nanoseconds since 1970 from which on a document's time counts.
+    `since_ns`: nanoseconds since 1970 from which on a document's time counts. `known`: the ids of documents that are not wanted again, by who
+    looks again and again; None where nobody does.
     """
 
     session_id: str = ""
     trace_id: str = ""
     since_ns: int = 0
+    known: frozenset[str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def fields(self) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.sources import open_source
+from otel_asayer.sources import first_documents, open_source
 from otel_asayer.timeline import NS_PER_S, Timeline, group_errors
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Story:
     timeline: Timeline
     source: str
     read_at_ns: int
+    complete: bool = True
+    """Whether it was read to its end."""
 
 
 @dataclass(frozen=True)
@@ -109,4 +111,5 @@ class Reader:
     def _read(self, selection: Selection) -> Story:
         read_at_ns = self._now_ns()
         with self._opened(self._config) as source:
-            return Story(Timeline.of(source.documents(selection), replay_url=self._config.replay_url), source.name, read_at_ns)
+            part = first_documents(source, selection)
+            return Story(Timeline.of(part.documents, replay_url=self._config.replay_url), source.name, read_at_ns, part.complete)

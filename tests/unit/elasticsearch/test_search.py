@@ -8,9 +8,10 @@ import orjson
 import pytest
 
 from otel_asayer.elasticsearch import Api
+from otel_asayer.elasticsearch.client import Unreachable
 from otel_asayer.elasticsearch.search import Search
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
-from otel_asayer.testing import ElasticsearchDouble, Fault, status
+from otel_asayer.testing import ElasticsearchDouble, Exchange, Fault, status
 from otel_asayer.timeline import Selection, Stored
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def test_all_pages_are_read_at_one_moment_and_the_moment_is_given_back() -> None
     assert first == {
         "query": {"bool": {"filter": [{"term": {"attributes.session.id": "7"}}]}},
         "_source": True,
-        "size": 1000,
+        "size": 20,
         "sort": [{"@timestamp": {"order": "asc", "unmapped_type": "date", "numeric_type": "date"}}, "_shard_doc"],
         "track_total_hits": False,
         "seq_no_primary_term": True,
@@ -70,6 +71,58 @@ def test_all_pages_are_read_at_one_moment_and_the_moment_is_given_back() -> None
 def test_a_document_tells_its_place_in_its_shard(number: Any, expected: int) -> None:
     found, _ = search(OPENED, status(200, {"hits": {"hits": [{"_index": "i", "_id": "1", "_seq_no": number}]}}), CLOSED)
     assert [stored.sequence for stored in found.documents(SESSION)] == [expected]
+
+
+def wide(number: int, start: int, kilobytes: int) -> Response:
+    hits = [{"_index": "i", "_id": f"{n}", "_source": {"n": n, "x": "x" * 1024 * kilobytes}, "sort": [n, 0]} for n in range(start, start + number)]
+    return status(200, {"hits": {"hits": hits}})
+
+
+@pytest.mark.parametrize(("kilobytes", "second"), [(0, 200), (40, 200), (100, 81), (1024, 7), (20_000, 1)])
+def test_pages_grow_as_far_as_their_bytes_allow(kilobytes: int, second: int) -> None:
+    found, double = search(OPENED, wide(20, 0, kilobytes), page(), CLOSED)
+    list(found.documents(SESSION))
+    assert [body["size"] for body in bodies(double)] == [20, second]
+
+
+def test_no_page_has_more_than_a_thousand_documents() -> None:
+    found, double = search(OPENED, page(*range(20)), page(*range(200)), page(*range(1000)), page(), CLOSED)
+    list(found.documents(SESSION))
+    assert [body["size"] for body in bodies(double)] == [20, 200, 1000, 1000]
+
+
+class Full(ElasticsearchDouble):
+    """Gives up answers of more documents than some."""
+
+    most = 0
+
+    def request(self, method: str, target: str, body: bytes | None = None, **options: Any) -> Response:
+        if target.startswith("/_search") and orjson.loads(body or b"")["size"] > self.most:
+            self.exchanges.append(Exchange(method, target, {}, body or b""))
+            raise Unreachable("its answer does not end", too_long=True)
+        return super().request(method, target, body, **options)
+
+
+def test_a_page_that_is_too_long_is_asked_for_in_smaller_ones() -> None:
+    double = Full()
+    double.most = 1
+    double.reply_with(OPENED, page(1), page(), CLOSED)
+    found = list(Search(Api(double)).documents(SESSION))
+    assert [stored.source["n"] for stored in found] == [1]
+    assert [body["size"] for body in bodies(double)] == [20, 2, 1, 10, 1]
+
+
+def test_a_document_that_is_too_long_by_itself_is_an_error() -> None:
+    double = Full()
+    double.reply_with(OPENED, CLOSED)
+    with pytest.raises(ElasticsearchError, match="does not end"):
+        list(Search(Api(double)).documents(SESSION))
+
+
+def test_what_is_known_is_not_asked_for_again() -> None:
+    found, double = search(OPENED, page(), CLOSED)
+    list(found.documents(Selection(session_id="7", known=frozenset({"b", "a"}))))
+    assert bodies(double)[0]["query"]["bool"]["must_not"] == [{"ids": {"values": ["a", "b"]}}]
 
 
 def test_a_part_of_the_documents_is_never_taken_for_all() -> None:

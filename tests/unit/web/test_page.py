@@ -121,6 +121,11 @@ def test_the_head_says_what_the_session_is() -> None:
     )
 
 
+def test_a_session_that_is_too_large_says_how_much_of_it_is_shown() -> None:
+    large = [replace(log(text, 0), size=40 * 1024 * 1024) for text in "ab"]
+    assert "Only the first 1 moments were read, and there are more" in text_of(Page(Store(large)).get(f"/session/{SESSION}"))
+
+
 def test_a_page_of_a_trace_leads_to_its_session() -> None:
     assert f"/session/{SESSION}" in links(page().get(f"/trace/{TRACE}"))
 

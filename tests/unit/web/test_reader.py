@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from otel_asayer.config import Config
@@ -43,6 +45,12 @@ def test_a_young_timeline_is_not_read_again(reader: Reader, store: Store, clock:
     clock.now_ns += 29 * S
     assert reader.story(SELECTION) == first
     assert store.opened == 1
+
+
+@pytest.mark.parametrize(("megabytes", "complete"), [(10, True), (40, False)])
+def test_no_more_is_read_than_the_memory_can_hold(reader: Reader, store: Store, megabytes: int, *, complete: bool) -> None:
+    store.held = [replace(log(text, 0), size=megabytes * 1024 * 1024) for text in "ab"]
+    assert reader.story(SELECTION).complete == complete
 
 
 def test_an_old_one_is(reader: Reader, store: Store, clock: Clock) -> None:
