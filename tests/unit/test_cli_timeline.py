@@ -85,7 +85,7 @@ def test_replay_records_are_not_shown_for_they_repeat_the_rest(keep: Callable[..
 @pytest.mark.parametrize("subject", [TOKEN, f"https://app.openreplay.com/1/session/{SESSION}?jumpto=1"])
 def test_a_token_or_address_shows_the_same_and_is_not_repeated(keep: Callable[..., None], subject: str) -> None:
     keep(*CART)
-    assert run(subject).output == SHOWN
+    assert run(subject).stdout == SHOWN
 
 
 @pytest.mark.parametrize("words", [[], ["--json"], ["--follow"]])
@@ -287,6 +287,33 @@ def test_without_waiting_documents_nothing_is_pointed_to(monkeypatch: pytest.Mon
     assert nothing_stored(config, Selection(session_id=SESSION), "somewhere") == expected
     monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL", "off")
     assert nothing_stored(Config.from_environment(endpoint="http://es:9200"), Selection(session_id=SESSION), "somewhere") == expected
+
+
+@pytest.mark.parametrize("text", [SESSION, f"  {TOKEN}\nmore", TRACE])
+def test_the_session_is_read_from_standard_input(text: str, keep: Callable[..., None]) -> None:
+    keep(*CART)
+    result = CliRunner().invoke(command.timeline, ["-"], input=text)
+    assert result.exit_code == 0
+    assert "GET /cart 500" in result.stdout
+    assert result.stderr == ""
+
+
+def test_nothing_on_standard_input_is_wrong_usage() -> None:
+    result = CliRunner().invoke(command.timeline, ["-"], input="\n")
+    assert result.exit_code == 2
+    assert "nothing came by standard input" in result.stderr
+
+
+@pytest.mark.parametrize("given", [TOKEN, f"{TOKEN}0"])
+def test_a_token_on_the_command_line_is_warned_of_without_being_repeated(given: str) -> None:
+    result = CliRunner().invoke(command.timeline, [given])
+    assert "A token is a credential, and on the command line it shows in the list of processes" in result.stderr
+    assert TOKEN not in result.output
+
+
+@pytest.mark.parametrize("given", [SESSION, TRACE, f"app.openreplay.com/7/session/{SESSION}"])
+def test_what_is_no_token_is_not_warned_of(given: str) -> None:
+    assert "credential" not in CliRunner().invoke(command.timeline, [given]).stderr
 
 
 def test_no_more_moments_are_read_than_asked_for_and_that_is_said(keep: Callable[..., None]) -> None:

@@ -12,6 +12,7 @@ import orjson
 
 from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_usable
+from otel_asayer.cli.subject import SESSION
 from otel_asayer.elasticsearch import Api, spool_root
 from otel_asayer.elasticsearch.search import OTEL_STREAMS, REPLAY_STREAMS, Search
 from otel_asayer.spool import Spool, destinations
@@ -29,13 +30,15 @@ _PRIVILEGES: Final = ("read", "delete")
 
 
 @click.command()
-@click.argument("session")
+@SESSION
 @click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @output.AS_JSON
 @connection(personal=True)
 def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Delete all documents of a SESSION (its id, a token, or the address of its replay): spans, log records, exceptions, replay records.
+
+    With - in its place it is read from standard input, where a token does not show.
 
     They are deleted from Elasticsearch, and from the spool of this machine, what was refused there included. It needs a key or user with the index
     privileges read and delete. The recording itself is Asayer's or OpenReplay's, and stays.

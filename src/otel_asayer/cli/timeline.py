@@ -12,6 +12,7 @@ import click
 from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_usable
+from otel_asayer.cli.subject import SESSION
 from otel_asayer.cli.timeline_view import as_json, line, print_heading, print_line, print_link, print_timeline, service_width
 from otel_asayer.cli.times import parse_offset
 from otel_asayer.errors import ElasticsearchError
@@ -34,7 +35,7 @@ _LATE_NS: Final = 600 * 1_000_000_000
 
 
 @click.command()
-@click.argument("session")
+@SESSION
 @click.option("--service", "services", multiple=True, help="Only of this service; may be given several times.")
 @click.option("--level", type=click.Choice(REPLAY_LEVELS), default="debug", help="Only of this level and worse.")
 @click.option("--since", callback=parse_offset, help="Only from this time after the session's start on: 90s, 1m30s, 1:30.")
@@ -47,8 +48,8 @@ _LATE_NS: Final = 600 * 1_000_000_000
 def timeline(config: Config, session: str, *, follow: bool, links: bool, as_json: bool, **only: Any) -> None:
     """Show what the backend did in a SESSION: requests, spans, logs and exceptions of all services, in order.
 
-    SESSION is a session's id, an OpenReplay token, the address of a replay, or the id of a trace. It is read from Elasticsearch, or from the local
-    store where no Elasticsearch is configured.
+    SESSION is a session's id, an OpenReplay token, the address of a replay, or the id of a trace; - reads it from standard input, where a token
+    does not show. Documents are read from Elasticsearch, or from the local store where no Elasticsearch is configured.
     """
     require_usable(config)
     selection = parse_subject(session, replay_url=config.replay_url, opaque=config.opaque_session_ids)
