@@ -24,6 +24,8 @@ _KEY: Final = re.compile(r"[!#-'*+\-.0-9A-Z^-z|~]+")
 """A token of RFC 7230, section 3.2.6."""
 _VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*")
 """W3C Baggage, section 3.3.1: visible ASCII but double quote, comma, semicolon and backslash."""
+_OURS: Final = ("data_stream.", "elasticsearch.", "asayer.")
+"""How names begin that choose where documents go and what they link to. No caller does: where baggage becomes attributes, it could."""
 _GROWTH: Final = 3
 """Bytes that a character may take when it is passed on, percent-encoded."""
 
@@ -34,7 +36,7 @@ class Incoming(NamedTuple):
     sessions: list[str]
     """The values of the entry `session.id`, decoded; strangers' text as yet."""
     entries: list[tuple[str, str]]
-    """Names and values of the others, decoded."""
+    """Names and values of the others, decoded, without those that are ours to set."""
     refused: int
     """How many entries W3C Baggage does not admit."""
 
@@ -64,6 +66,8 @@ def read_baggage(header: str) -> Incoming:
             refused += 1
             continue
         name, text = unquote_plus(key).strip(), unquote_plus(value.strip(_SPACE)).strip()
+        if name.lower().startswith(_OURS):
+            continue
         if room:  # what cannot be passed on is refused here, for the W3C propagator would log its name at each call
             size = len(f"{quote_plus(name)}={quote_plus(text)}")
             if size > min(room, _MAX_ENTRY_BYTES):

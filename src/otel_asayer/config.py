@@ -100,6 +100,7 @@ class Config:
     compression: str = _setting("gzip", env.OTEL_EXPORTER_ELASTICSEARCH_COMPRESSION, settings.parse_choice("gzip", "none"))
     dataset: str = _setting("generic", env.OTEL_EXPORTER_ELASTICSEARCH_DATASET, settings.parse_dataset)
     namespace: str = _setting("default", env.OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE, settings.parse_namespace)
+    max_data_streams: int = _setting(32, env.OTEL_EXPORTER_ELASTICSEARCH_MAX_DATA_STREAMS, settings.parse_integer(1, 10_000))
     pipeline: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_PIPELINE, settings.parse_pipeline)
     max_request_bytes: int = _setting(5 * _MIB, env.OTEL_EXPORTER_ELASTICSEARCH_MAX_REQUEST_BYTES, settings.parse_integer(1024, 100 * _MIB))
     spool: str = _setting("on_failure", env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL, settings.parse_choice("on_failure", "always", "off"))

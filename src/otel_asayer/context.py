@@ -11,6 +11,7 @@ Needs the OpenTelemetry API only. What stands in baggage or on a span may have b
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from opentelemetry import baggage, context as otel_context
@@ -18,7 +19,6 @@ from opentelemetry.trace import SpanContext, TraceFlags, get_current_span
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID, NOTED_SESSION_ID, SESSION_ID
 from otel_asayer.config import attribute_length_limit, environment_config
-from otel_asayer.redirects import guard_redirects
 from otel_asayer.session_id import SessionId, parse_session_id, require_session_id
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "get_session_id",
+    "keep_inside",
     "remember_exception",
     "remember_span",
     "remove_session_id",
@@ -74,9 +75,17 @@ def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | No
     return parse_session_id(value, opaque=environment_config().opaque_session_ids if opaque is None else opaque)
 
 
+@cache
+def keep_inside() -> None:
+    """Guard the clients that would take a session along to other hosts, from the first one on: before that, nothing has to be loaded for it."""
+    from otel_asayer.redirects import guard_redirects
+
+    guard_redirects()
+
+
 def set_session_id(session_id: SessionId, context: Context | None = None) -> Context:
     """Return `context` (default: the current one) with this session."""
-    guard_redirects()  # from now on there is something that must not go everywhere
+    keep_inside()
     return baggage.set_baggage(BAGGAGE_SESSION_ID, session_id, context)
 
 

@@ -36,6 +36,9 @@ class Fate(Enum):
     COLLIDED = "collided"
     """Given a new `_id` and sent again, as another document bears the one it had: something repeats trace and span ids, or seeds `random`."""
 
+    DIVERTED = "diverted"
+    """Written to the configured data streams, as attributes asked for more of them than one process may write to."""
+
     RETRIED = "retried"
     """Sent once more; counted at each try."""
 

@@ -115,6 +115,11 @@ OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE = "OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE"
 """Namespace part of the names of data streams and of replay records' indices.
 The attribute `data_stream.namespace` of a record, scope or resource goes before it."""
 
+OTEL_EXPORTER_ELASTICSEARCH_MAX_DATA_STREAMS = "OTEL_EXPORTER_ELASTICSEARCH_MAX_DATA_STREAMS"
+"""Pairs of dataset and namespace that one process writes to. Attributes choose them; beyond this number, documents go to the configured pair, and are
+counted.
+"""
+
 OTEL_EXPORTER_ELASTICSEARCH_PIPELINE = "OTEL_EXPORTER_ELASTICSEARCH_PIPELINE"
 """Ingest pipeline that spans, log records and span events pass through. Replay records have one of their own, `asayer-replay`, which does nothing."""
 

@@ -10,7 +10,7 @@ import atexit
 import logging
 import os
 import threading
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from weakref import WeakSet
 
@@ -20,9 +20,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from otel_asayer import _sdk
 from otel_asayer.config import Config
 from otel_asayer.counters import Fate
-from otel_asayer.documents import DocumentSettings, Encoder
+from otel_asayer.documents import DataStreams, DocumentSettings, Encoder
 from otel_asayer.elasticsearch import delivery
-from otel_asayer.notices import make_audible
+from otel_asayer.notices import make_audible, unsaid
 from otel_asayer.self_observation import ExporterMetrics, meter_of, observe
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ _OWN_SCOPES: Final = (__name__, "otel_asayer.elasticsearch", "otel_asayer.self_o
 
 _LONGEST_WAIT: Final = 5.0
 """Seconds that a shutdown waits for exports that it has interrupted, while they write to the disk."""
+
+
+_DIVERTED: Final = (
+    "Attributes data_stream.dataset and data_stream.namespace ask for more than {} data streams: what goes beyond is written to the configured ones. "
+    "Find out who sets these attributes, or raise OTEL_EXPORTER_ELASTICSEARCH_MAX_DATA_STREAMS."
+)
 
 
 class _Signal(NamedTuple):
@@ -210,8 +216,15 @@ class _Path:
         if self._closed:
             return self._lose(current, lost, len(records), "exporter shut down")
         operations, failures = encode(records)
+        self._count_diverted(current)
         encoded = self._lose(current, lost, len(failures), "not encoded", failures[-1]) if failures else True
         return current.deliver(operations, partial(self._note, lost), interrupted=call.interrupted, on_answer=lost.answered) and encoded
+
+    def _count_diverted(self, current: delivery.Delivery) -> None:
+        if diverted := self.encoder.take_diverted():
+            current.counters.add(Fate.DIVERTED, diverted, "too many data streams")
+            for sentence in unsaid([_DIVERTED.format(self._config.max_data_streams)]):
+                _logger.warning(sentence)
 
     def _lose(self, current: delivery.Delivery, lost: Counter[str], number: int, cause: str, reason: str = "") -> bool:
         """Count spans or log records that never became operations; return whether there are none."""
@@ -258,8 +271,23 @@ atexit.register(_finish)  # before any provider could register its own, and so r
 
 def encoder_of(config: Config) -> Encoder:
     """Return what makes documents by these settings, with `_id`s of its own for log records."""
-    settings = DocumentSettings(config.dataset, config.namespace, config.replay_url, config.replay_records, config.replay_level)
-    return Encoder(settings, delivery.random_id)
+    settings = DocumentSettings(
+        config.dataset,
+        config.namespace,
+        config.replay_url,
+        config.replay_records,
+        config.replay_level,
+        config.session_headers,
+        config.session_cookie,
+        config.max_data_streams,
+    )
+    return Encoder(settings, delivery.random_id, _data_streams(config.dataset, config.namespace, config.max_data_streams))
+
+
+@cache
+def _data_streams(dataset: str, namespace: str, most: int) -> DataStreams:
+    """The data streams of all exporters in this process that write to the same ones by default."""
+    return DataStreams(dataset, namespace, most)
 
 
 def _is_own(record: ReadableLogRecord) -> bool:

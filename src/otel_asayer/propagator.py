@@ -34,10 +34,8 @@ from opentelemetry.trace import SpanKind, get_current_span
 from otel_asayer.attributes import BAGGAGE_SESSION_ID
 from otel_asayer.baggage_header import MAX_BYTES, is_too_large, read_baggage, without_session
 from otel_asayer.config import Config, attribute_length_limit, environment_config
-from otel_asayer.context import remove_session_id, session_of_span, set_session_id
-from otel_asayer.grpc_calls import is_guarded
+from otel_asayer.context import keep_inside, remove_session_id, session_of_span, set_session_id
 from otel_asayer.notices import unsaid
-from otel_asayer.redirects import guard_redirects
 from otel_asayer.session_id import SessionId, parse_session_id
 from otel_asayer.targets import host_of
 
@@ -231,7 +229,7 @@ class AsayerPropagator(TextMapPropagator):
             _withdraw(carrier, session_id)
             self._w3c.inject(carrier, remove_session_id(context), setter)
             return
-        guard_redirects()
+        keep_inside()
         _set_header(carrier, setter, session_id)
         if len(entries) == (BAGGAGE_SESSION_ID in entries):  # no others: as the W3C propagator writes it, in a tenth of the time
             setter.set(carrier, _BAGGAGE, _SESSION_ENTRY + session_id)
@@ -304,9 +302,15 @@ def _needs_no_address(span: Span) -> bool:
     if kind not in _CALLS or not span.is_recording():
         return False
     attributes = getattr(span, "attributes", None) or {}
-    if "grpc" in (attributes.get("rpc.system"), attributes.get("rpc.system.name")) and not is_guarded():
+    if "grpc" in (attributes.get("rpc.system"), attributes.get("rpc.system.name")) and not _is_grpc_guarded():
         return False
     return kind is SpanKind.PRODUCER or any(name in attributes for name in _WITHOUT_ADDRESS)
+
+
+def _is_grpc_guarded() -> bool:
+    from otel_asayer.grpc_calls import is_guarded  # other processes do without
+
+    return is_guarded()
 
 
 def _spelling(carrier: Mapping[Any, Any], name: str) -> str | None:

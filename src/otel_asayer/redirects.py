@@ -21,7 +21,6 @@ from functools import cache, partial, wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.composites import propagators
-from otel_asayer.grpc_calls import guard_calls, guard_calls_of_asyncio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -101,13 +100,25 @@ async def _on_request_redirect(_session: Any, _context: Any, redirect: Any) -> N
     _withdraw(redirect.headers, url)
 
 
+def _guard_grpc(module: ModuleType) -> None:
+    from otel_asayer.grpc_calls import guard_calls
+
+    guard_calls(module, _withdraw)
+
+
+def _guard_grpc_of_asyncio(module: ModuleType) -> None:
+    from otel_asayer.grpc_calls import guard_calls_of_asyncio
+
+    guard_calls_of_asyncio(module, _withdraw)
+
+
 _CLIENTS: Final[dict[str, Callable[[ModuleType], None]]] = {
     "requests.sessions": _guard_requests,
     "urllib.request": _guard_urllib,
     "httpx._client": _guard_httpx,
     "aiohttp.client": _guard_aiohttp,
-    "grpc._channel": lambda module: guard_calls(module, _withdraw),
-    "grpc.aio._call": lambda module: guard_calls_of_asyncio(module, _withdraw),
+    "grpc._channel": _guard_grpc,
+    "grpc.aio._call": _guard_grpc_of_asyncio,
 }
 
 

@@ -21,7 +21,7 @@ from typing import Final, final
 
 from otel_asayer.errors import InvalidSessionIdError
 
-__all__ = ["EPOCH_MS", "SessionId", "id_of_session_from", "parse_session_id", "require_session_id"]
+__all__ = ["EPOCH_MS", "SessionId", "id_of_session_from", "parse_session_id", "require_session_id", "without_tokens"]
 
 EPOCH_MS: Final = 1_550_000_000_000
 """Milliseconds since 1970 at which the trackers' own clock starts."""
@@ -34,6 +34,12 @@ _MAX_LENGTH: Final = 512
 
 _DECIMAL: Final = re.compile(r"[1-9][0-9]{0,19}")
 _TOKEN: Final = re.compile(r"([0-9a-z]{1,13})(?:\.-?[0-9a-z]{1,13})?\.[0-9a-z]{1,13}\.[1-9A-HJ-NP-Za-km-z]{16,96}")
+_SIGNATURE: Final = re.compile(r"\.[1-9A-HJ-NP-Za-km-z]{16}")
+_TOKEN_IN_TEXT: Final = re.compile(
+    r"(?<![0-9A-Za-z])([0-9a-z]{10,13})((?:\.-?[0-9a-z]{1,13})?\.[0-9a-z]{5,13}\.[1-9A-HJ-NP-Za-km-z]{16,96})(?![0-9A-Za-z])"
+)
+"""A token among other text. Names in code have this form, too: those have no digits, and hardly any token has none."""
+_DIGIT: Final = re.compile(r"[0-9]")
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9_~-]{1,128}|(?=.{3,128}\Z)[A-Za-z0-9_~-]*\.[A-Za-z0-9_~-]*")
 
 
@@ -116,3 +122,17 @@ def id_of_session_from(started_at_ms: int, number: int = 1) -> SessionId:
         number: tells sessions of one millisecond apart, from 0 to 2**24 - 1.
     """
     return require_session_id((started_at_ms - EPOCH_MS) << _TIMESTAMP_SHIFT | number)
+
+
+def without_tokens(text: str) -> str:
+    """Return `text` with each token in it reduced to the id of its session.
+
+    Only whole tokens as trackers' servers make them are found: an id of 10 characters or more, an expiry of 5 or more, a signature. It costs a
+    search for a signature, and only where there is a dot.
+    """
+    return _TOKEN_IN_TEXT.sub(_reduced, text) if "." in text and _SIGNATURE.search(text) else text
+
+
+def _reduced(token: re.Match[str]) -> str:
+    number = int(token[1], 36)
+    return str(number) if number < _LIMIT and _DIGIT.search(token[2]) else token[0]

@@ -87,3 +87,16 @@ def test_a_header_costs_no_more_than_its_length(header: str) -> None:
 @pytest.mark.parametrize("header", [" " * MANY, ",session.id=1" * MANY])
 def test_taking_the_session_out_costs_no_more_than_the_headers_length(header: str) -> None:
     assert without_session(header) == header.replace("session.id=1", "").replace(",", "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["data_stream.namespace", "data_stream.dataset", "DATA_STREAM.type", "data_stream%2Enamespace", "elasticsearch.index", "asayer.replay.url"],
+)
+def test_a_caller_chooses_no_data_stream_and_no_link(name: str) -> None:
+    assert read_baggage(f"tenant=7,{name}=evil,session.id=17") == (["17"], [("tenant", "7")], 0)
+
+
+@pytest.mark.parametrize("name", ["data_stream", "elasticsearch", "asayer", "my.asayer.id", "asayer_id"])
+def test_names_that_only_look_like_ours_stay(name: str) -> None:
+    assert entries(f"{name}=1") == {name: "1"}

@@ -590,3 +590,16 @@ last = Last()
         with self.program(double.url, 3_600_000, "exported before") as process:
             assert process.communicate("", timeout=20)[0] == "0\n"
         assert [document["name"] for document in double.documents] == ["GET /", "GET /cart"]
+
+
+def test_too_many_data_streams_are_counted_and_said_once(settings: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    exporter = ElasticsearchSpanExporter(**settings, max_data_streams=2)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("t")
+    for number in range(5):
+        tracer.start_span("s", attributes={"data_stream.namespace": f"n{number}"}).end()
+    counted = shared(exporter._path._config).counters.snapshot()
+    provider.shutdown()
+    assert counted[Count(Fate.DIVERTED, "too many data streams")] == 4
+    assert caplog.text.count("ask for more than 2 data streams: what goes beyond is written to the configured ones") == 1

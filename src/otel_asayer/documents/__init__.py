@@ -7,12 +7,14 @@ from otel_asayer.documents.exceptions import EXCEPTION_STACKTRACE, EXCEPTION_TYP
 from otel_asayer.documents.log_records import level_of
 from otel_asayer.documents.replay_indices import REPLAY_PIPELINE, day_of, day_of_index, moved_to_its_day
 from otel_asayer.documents.salvaging import salvage
+from otel_asayer.documents.streams import DataStreams
 from otel_asayer.documents.values import one_line, text_of
 
 __all__ = [
     "EXCEPTION_STACKTRACE",
     "EXCEPTION_TYPE",
     "REPLAY_PIPELINE",
+    "DataStreams",
     "DocumentSettings",
     "Encoded",
     "Encoder",

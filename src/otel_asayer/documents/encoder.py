@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from otel_asayer.documents.batch import Batch
+from otel_asayer.documents.captured import Credentials
 from otel_asayer.documents.log_records import LogRecordDocuments
 from otel_asayer.documents.origins import Origins
 from otel_asayer.documents.replay_records import ReplayRecords
 from otel_asayer.documents.spans import SpanDocuments
+from otel_asayer.documents.streams import DataStreams
 from otel_asayer.documents.values import text_of
 from otel_asayer.replay import ReplayLink
 
@@ -36,6 +38,9 @@ class DocumentSettings:
         replay_url: template of links to the replay, or None for no links.
         replay_records: whether replay records are made.
         replay_level: least level of replay records: `debug`, `info`, `warning` or `error`.
+        session_headers: headers that carry sessions, in lower case: captured as attributes, they are reduced to ids.
+        session_cookie: the cookie that carries one, likewise.
+        max_data_streams: how many pairs of dataset and namespace are written to.
     """
 
     dataset: str = "generic"
@@ -43,6 +48,9 @@ class DocumentSettings:
     replay_url: str | None = None
     replay_records: bool = True
     replay_level: str = "info"
+    session_headers: tuple[str, ...] = ("x-session-id",)
+    session_cookie: str = ""
+    max_data_streams: int = 32
 
 
 class Encoded(NamedTuple):
@@ -57,17 +65,21 @@ class Encoded(NamedTuple):
 class Encoder:
     """Turns spans and log records into operations; safe for threads, as it keeps nothing but caches."""
 
-    def __init__(self, settings: DocumentSettings, random_id: Callable[[], str]) -> None:
+    def __init__(self, settings: DocumentSettings, random_id: Callable[[], str], data_streams: DataStreams | None = None) -> None:
         """Prepare for documents of these settings.
 
         Args:
             settings: what they depend on.
+            data_streams: those of other encoders with these settings, to be bounded together.
             random_id: returns a new `_id` for a log record's document, at most 500 bytes of letters, digits, `-` and `_`.
 
         Raises:
             ValueError: `settings.replay_url` is no template of links, or `settings.replay_level` no level.
         """
-        origins = Origins(settings.dataset, settings.namespace)
+        data_streams = data_streams or DataStreams(settings.dataset, settings.namespace, settings.max_data_streams)
+        credentials = Credentials(frozenset(settings.session_headers), settings.session_cookie)
+        origins = Origins(data_streams, credentials, links=bool(settings.replay_url))
+        self.take_diverted = data_streams.take_diverted
         link = ReplayLink(settings.replay_url) if settings.replay_url else None
         replay_records = ReplayRecords(link, settings.replay_level if settings.replay_records else None)
         self._spans = SpanDocuments(origins, replay_records)

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.documents.values import text_of
+from otel_asayer.session_id import without_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,7 @@ def entry_of(name: str, attributes: Mapping[str, Any], status: Status, duration_
     is_error = not status.is_ok
     level = "error" if is_error or code >= _SERVER_ERROR else "warning" if code >= _CLIENT_ERROR else "info"
     subject = f"{text_of(method)} {_path(attributes)}".rstrip() if method else text_of(name)
-    outcome = f" {code}" if code else f" ERROR {text_of(status.description or '')}".rstrip() if is_error else ""
+    outcome = f" {code}" if code else f" ERROR {without_tokens(text_of(status.description or ''))}".rstrip() if is_error else ""
     return Entry(level, f"{subject}{outcome} in {(duration_ns + _NS_PER_MS // 2) // _NS_PER_MS} ms")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.documents.values import text_of
+from otel_asayer.session_id import without_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ __all__ = [
     "exception_message",
     "exception_text",
     "exception_type_name",
+    "reduce_exception",
 ]
 
 EXCEPTION_EVENT: Final = "exception"
@@ -29,6 +31,14 @@ EXCEPTION_EVENT: Final = "exception"
 EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+
+
+def reduce_exception(attributes: dict[str, Any]) -> None:
+    """Reduce each token in an exception's message and stack to the id of its session."""
+    for name in (EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE):
+        text = attributes.get(name)
+        if isinstance(text, str):
+            attributes[name] = without_tokens(text)
 
 
 def exception_text(attributes: Mapping[str, Any]) -> str:

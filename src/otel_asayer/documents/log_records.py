@@ -7,11 +7,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
-from otel_asayer.documents.exceptions import EXCEPTION_EVENT, EXCEPTION_MESSAGE, EXCEPTION_TYPE, attribute_text
+from otel_asayer.documents.exceptions import EXCEPTION_EVENT, EXCEPTION_MESSAGE, EXCEPTION_TYPE, attribute_text, reduce_exception
 from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
 from otel_asayer.documents.replay_records import Source
 from otel_asayer.documents.timestamps import otel_timestamp
 from otel_asayer.documents.values import text_of
+from otel_asayer.session_id import without_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,9 @@ __all__ = ["LogRecordDocuments", "level_of"]
 _MOST_ITEMS: Final = 100_000
 _LEVELS: Final = ((17, "error"), (13, "warning"), (9, "info"), (1, "debug"))
 """Least severity number and level, by the log data model's ranges: ERROR and FATAL, WARN, INFO, DEBUG and TRACE."""
+
+
+_DEEPEST: Final = 8
 
 
 class LogRecordDocuments:
@@ -47,6 +51,8 @@ class LogRecordDocuments:
         session = take_session(attributes)
         time = log_record.timestamp or log_record.observed_timestamp or 0
         is_exception = EXCEPTION_TYPE in attributes
+        if is_exception:
+            reduce_exception(attributes)
         if session is not None and is_exception:
             self._replay_records.add_link(attributes, session, time)
 
@@ -58,7 +64,8 @@ class LogRecordDocuments:
             "resource": origin.resource,
             "scope": origin.scope,
         }
-        _add_optional(document, log_record)
+        body = _without_tokens(log_record.body)
+        _add_optional(document, log_record, body)
         if record.dropped_attributes:
             document["dropped_attributes_count"] = record.dropped_attributes
         if not attributes:  # as the Collector does; of spans, it writes empty ones
@@ -69,14 +76,14 @@ class LogRecordDocuments:
         if session is None:
             return
         source = Source(document_id, session, streams.replay, origin, document.get("trace_id", ""), document.get("span_id", ""))
-        if not (is_exception and _only_announces(log_record, attributes)):
-            text = text_of(document.get("event_name", "(no body)") if log_record.body is None else log_record.body)
+        if not (is_exception and _only_announces(log_record, body, attributes)):
+            text = text_of(document.get("event_name", "(no body)") if body is None else body)
             self._replay_records.add(batch, source, time, level_of(document.get("severity_number", 0)), text)
         if is_exception:
             self._replay_records.add_exception(batch, source, time, attributes)
 
 
-def _add_optional(document: dict[str, Any], log_record: LogRecord) -> None:
+def _add_optional(document: dict[str, Any], log_record: LogRecord, body: Any) -> None:
     """Add what a log record may have or not."""
     if log_record.trace_id:
         document["trace_id"] = hex_trace_id(log_record.trace_id)
@@ -89,23 +96,33 @@ def _add_optional(document: dict[str, Any], log_record: LogRecord) -> None:
     event_name = log_record.event_name or document["attributes"].get(EVENT_NAME)
     if event_name and isinstance(event_name, str):
         document["event_name"] = event_name
-    if log_record.body is not None:
-        document["body"] = _body(log_record.body)
+    if body is not None:
+        document["body"] = _body(body)
 
 
 def _severity(severity_number: Any) -> int:
     return int(getattr(severity_number, "_value_", severity_number))
 
 
-def _only_announces(log_record: LogRecord, attributes: Mapping[str, Any]) -> bool:
+def _only_announces(log_record: LogRecord, body: Any, attributes: Mapping[str, Any]) -> bool:
     """Whether the body of a record with an exception says nothing beside it: the exception's own replay record shows all of it."""
-    body = log_record.body
     return body is None or log_record.event_name == EXCEPTION_EVENT or body == attribute_text(attributes, EXCEPTION_MESSAGE)
 
 
 def level_of(severity: int) -> str:
     """Return the level of a severity number, by the log data model's ranges."""
     return next((level for least, level in _LEVELS if severity >= least), "info")
+
+
+def _without_tokens(body: Any, depth: int = 0) -> Any:
+    """Return a body with each token in its texts reduced to the id of its session; of structures, those of dicts and lists near the top."""
+    if type(body) is str:
+        return without_tokens(body)
+    if depth < _DEEPEST and type(body) is dict:
+        return {name: _without_tokens(value, depth + 1) for name, value in body.items()}
+    if depth < _DEEPEST and type(body) in (list, tuple):
+        return [_without_tokens(value, depth + 1) for value in body]
+    return body
 
 
 def _body(body: Any) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from otel_asayer.attributes import REPLAY_URL
 from otel_asayer.documents.attributes import copied, is_part_of_point, join_points
-from otel_asayer.documents.streams import dataset_of, namespace_of, streams_of
+from otel_asayer.documents.captured import is_captured, reduce_captured
+from otel_asayer.documents.streams import dataset_of, namespace_of
 from otel_asayer.documents.values import json_fragment, one_line, text_of
 
 if TYPE_CHECKING:
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from orjson import Fragment
 
-    from otel_asayer.documents.streams import Streams
+    from otel_asayer.documents.captured import Credentials
+    from otel_asayer.documents.streams import DataStreams, Streams
 
 __all__ = ["Origin", "Origins"]
 
@@ -54,10 +57,12 @@ class Origin(NamedTuple):
 class Origins:
     """The origins, data streams and names of attributes met so far."""
 
-    def __init__(self, dataset: str, namespace: str) -> None:
-        self._configured = (dataset, namespace)
+    def __init__(self, data_streams: DataStreams, credentials: Credentials, *, links: bool) -> None:
+        """Route to `data_streams`, and let attributes neither hold credentials nor, with `links` of our own, links of others."""
+        self._data_streams = data_streams
+        self._credentials = credentials
+        self._links = links
         self._origins: dict[int, Origin] = {}
-        self._streams: dict[tuple[str, str], Streams] = {}
         self._ordinary: set[str] = set()
 
     def of(self, resource: Resource | None, scope: InstrumentationScope | None) -> Origin:
@@ -66,15 +71,19 @@ class Origins:
         return origin if origin is not None and origin.source[0] is resource else self._add(resource, scope)
 
     def settle(self, attributes: dict[str, Any], origin: Origin) -> Streams:
-        """Return where a document with `attributes` goes, take out of them what says so, and join the points in them.
+        """Return where a document with `attributes` goes, take out of them what says so, what is no one's to set or to know, and join the points.
 
         Nearly all documents have ordinary names only, and one look at a set of those tells.
         """
         if self._ordinary.issuperset(attributes):
             return origin.streams
         self._learn(attributes)
+        reduce_captured(attributes, self._credentials)
+        if self._links:
+            attributes.pop(REPLAY_URL, None)
         join_points(attributes)
-        return self._route(_routing(attributes), origin.streams.dataset, origin.streams.namespace)
+        routing = _routing(attributes)
+        return self._data_streams.of(*_asked(routing, origin.streams)) if routing else origin.streams
 
     def _learn(self, attributes: dict[str, Any]) -> None:
         if len(self._ordinary) >= _MOST_NAMES:
@@ -84,7 +93,8 @@ class Origins:
     def _add(self, resource: Resource | None, scope: InstrumentationScope | None) -> Origin:
         of_resource = copied(resource.attributes if resource else None)
         of_scope = copied(scope.attributes if scope else None)
-        streams = self._route({**_routing(of_resource), **_routing(of_scope)}, *self._configured)
+        asked = _asked({**_routing(of_resource), **_routing(of_scope)}, self._data_streams.default)
+        streams = self._data_streams.of(*asked)
         join_points(of_resource)
         join_points(of_scope)
         service = text_of(of_resource.get(_SERVICE_NAME) or "")
@@ -98,25 +108,23 @@ class Origins:
             streams,
             (resource, scope),
         )
-        _put(self._origins, id(scope), origin)
+        if asked == (streams.dataset, streams.namespace):  # what goes elsewhere is counted each time
+            _put(self._origins, id(scope), origin)
         return origin
-
-    def _route(self, routing: Mapping[str, Any], dataset: str, namespace: str) -> Streams:
-        key = (dataset_of(routing.get(_DATASET), dataset), namespace_of(routing.get(_NAMESPACE), namespace))
-        streams = self._streams.get(key)
-        if streams is None:
-            streams = streams_of(*key)
-            _put(self._streams, key, streams)
-        return streams
 
 
 def _is_ordinary(name: str) -> bool:
-    return name not in _ROUTING and not is_part_of_point(name) and len(name) <= _LONGEST_NAME
+    return not (name in _ROUTING or name == REPLAY_URL or is_part_of_point(name) or is_captured(name) or len(name) > _LONGEST_NAME)
 
 
 def _routing(attributes: dict[str, Any]) -> dict[str, Any]:
     """Take the attributes that choose a data stream out of `attributes`."""
     return {name: attributes.pop(name) for name in _ROUTING if name in attributes}
+
+
+def _asked(routing: Mapping[str, Any], default: Streams) -> tuple[str, str]:
+    """The dataset and namespace that attributes ask for."""
+    return dataset_of(routing.get(_DATASET), default.dataset), namespace_of(routing.get(_NAMESPACE), default.namespace)
 
 
 def _present(**fields: Any) -> dict[str, Any]:

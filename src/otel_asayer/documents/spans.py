@@ -10,11 +10,12 @@ from otel_asayer._sdk import fields_of
 from otel_asayer.attributes import SESSION_ID
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
 from otel_asayer.documents.entries import entry_of
-from otel_asayer.documents.exceptions import EXCEPTION_EVENT
+from otel_asayer.documents.exceptions import EXCEPTION_EVENT, reduce_exception
 from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
 from otel_asayer.documents.replay_records import Source
 from otel_asayer.documents.timestamps import otel_timestamp
 from otel_asayer.documents.values import one_line
+from otel_asayer.session_id import without_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,6 +116,8 @@ class SpanDocuments:
         streams = self._origins.settle(attributes, written.origin)
         session = take_session(attributes)
         is_exception = event.name == EXCEPTION_EVENT
+        if is_exception:
+            reduce_exception(attributes)
         if session is not None and is_exception:
             self._replay_records.add_link(attributes, session, event.timestamp)
         attributes[EVENT_NAME] = event.name
@@ -155,7 +158,7 @@ class _Written(NamedTuple):
 def _status(status: Status) -> dict[str, str]:
     if status.is_ok:
         return {"code": "Ok"}
-    return {"code": "Error", "message": status.description} if status.description else {"code": "Error"}
+    return {"code": "Error", "message": without_tokens(status.description)} if status.description else {"code": "Error"}
 
 
 def _link(link: Link) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from orjson import Fragment
 
-__all__ = ["Stream", "Streams", "dataset_of", "namespace_of", "streams_of"]
+__all__ = ["DataStreams", "Stream", "Streams", "dataset_of", "namespace_of", "streams_of"]
 
 _MAX_BYTES: Final = 100
 _OTEL: Final = ".otel"
@@ -46,6 +46,37 @@ class Streams(NamedTuple):
     traces: Stream
     logs: Stream
     replay: ReplayIndices
+
+
+class DataStreams:
+    """The data streams that one process writes to: a bounded number, for attributes choose them, and strangers may choose attributes.
+
+    Beyond it, documents go to the configured ones. Safe for threads, which may exceed the bound by one each.
+    """
+
+    def __init__(self, dataset: str, namespace: str, most: int) -> None:
+        """Begin with the configured dataset and namespace; `most` pairs of both are admitted, with this one."""
+        self._most = most
+        self.default = streams_of(dataset_of(None, dataset), namespace)
+        self._known = {(self.default.dataset, self.default.namespace): self.default}
+        self._diverted: list[None] = []
+
+    def of(self, dataset: str, namespace: str) -> Streams:
+        """Return the streams of `dataset` (with `.otel`) and `namespace`, or the configured ones where there are too many."""
+        key = dataset, namespace
+        streams = self._known.get(key)
+        if streams is None:
+            if len(self._known) >= self._most:
+                self._diverted.append(None)
+                return self.default
+            streams = self._known[key] = streams_of(*key)
+        return streams
+
+    def take_diverted(self) -> int:
+        """Return how many documents went to the configured streams in place of others, since the last call."""
+        number = len(self._diverted)
+        del self._diverted[:number]
+        return number
 
 
 def streams_of(dataset: str, namespace: str) -> Streams:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind
 
 from golden.recording import START, Recording, documents
+from otel_asayer.documents import DocumentSettings, Encoder
 from otel_asayer.documents.streams import dataset_of, namespace_of, streams_of
 
 DATASET = "data_stream.dataset"
@@ -110,3 +112,60 @@ def test_streams_are_those_of_the_settings() -> None:
         "traces-shop.otel-eu",
         "asayer-logs-eu-2026.11.24",
     ]
+
+
+def asking(number: int) -> Recording:
+    """Spans that ask for so many namespaces, one each."""
+    recording = Recording()
+    for place in range(number):
+        recording.tracer.start_span("GET", attributes={NAMESPACE: f"n{place}"}, start_time=START).end(START)
+    return recording
+
+
+def test_a_process_writes_to_a_bounded_number_of_data_streams() -> None:
+    streams = [document.stream for document in documents(asking(5), max_data_streams=3)]
+    assert streams == ["traces-generic.otel-n0", "traces-generic.otel-n1", *["traces-generic.otel-default"] * 3]
+
+
+def test_what_is_known_stays_possible_when_the_bound_is_reached() -> None:
+    recording = asking(4)
+    recording.tracer.start_span("GET", attributes={NAMESPACE: "n0"}, start_time=START).end(START)
+    assert documents(recording, max_data_streams=2)[-1].stream == "traces-generic.otel-n0"
+
+
+def test_scopes_and_resources_are_bounded_with_the_rest() -> None:
+    recording = Recording(Resource({NAMESPACE: "r"}))
+    recording.tracer.start_span("GET", start_time=START).end(START)
+    assert [document.stream for document in documents(recording, max_data_streams=1)] == ["traces-generic.otel-default"]
+
+
+def test_each_document_that_goes_elsewhere_is_counted_once() -> None:
+    encoder = Encoder(DocumentSettings(max_data_streams=3), lambda: "1")
+    encoder.spans(asking(5).spans)
+    assert (encoder.take_diverted(), encoder.take_diverted()) == (3, 0)
+
+
+def test_each_document_of_a_resource_that_goes_elsewhere_is_counted() -> None:
+    recording = Recording(Resource({NAMESPACE: "r"}))
+    for _ in range(3):
+        recording.tracer.start_span("GET", start_time=START).end(START)
+    encoder = Encoder(DocumentSettings(max_data_streams=1), lambda: "1")
+    encoder.spans(recording.spans)
+    assert encoder.take_diverted() == 3
+
+
+@pytest.mark.parametrize("is_root", [True, False])
+def test_a_link_that_a_span_brings_never_stands_where_there_are_links_of_our_own(*, is_root: bool) -> None:
+    recording = Recording()
+    parent = recording.tracer.start_span("outer", start_time=START)
+    context = None if is_root else trace.set_span_in_context(parent)
+    span = recording.tracer.start_span("GET", context, attributes={"asayer.replay.url": "https://evil.example/"}, start_time=START)
+    span.add_event("happened", {"asayer.replay.url": "https://evil.example/"}, START)
+    span.end(START)
+    assert "evil" not in repr(documents(recording, replay_url="https://replay.example/{session_id}"))
+
+
+def test_without_links_of_our_own_an_application_may_have_its_own() -> None:
+    recording = Recording()
+    recording.tracer.start_span("GET", attributes={"asayer.replay.url": "https://replay.example/1"}, start_time=START).end(START)
+    assert documents(recording)[0].source["attributes"] == {"asayer.replay.url": "https://replay.example/1"}
