@@ -235,9 +235,9 @@ def test_json_escapes_what_a_terminal_would_obey(keep: Callable[..., None]) -> N
     assert json.loads(output)["moments"][0]["body"] == HOSTILE
 
 
-def shown_on_a_terminal(*documents: Stored, width: int = 60) -> str:
+def shown_on_a_terminal(*documents: Stored, width: int = 60, replay_url: str | None = REPLAY_URL) -> str:
     terminal = Console(force_terminal=True, width=width, color_system="truecolor", legacy_windows=False, highlight=False)
-    found = Timeline.of(documents, replay_url=REPLAY_URL)
+    found = Timeline.of(documents, replay_url=replay_url)
     with terminal.capture() as shown:
         timeline_view.print_timeline(terminal, found, "x")
     return shown.get()
@@ -496,3 +496,14 @@ def test_json_is_whole_in_every_encoding(keep: Callable[..., None], tmp_path: Pa
 def test_colours_are_left_out_on_request(keep: Callable[..., None]) -> None:
     keep(*CART)
     assert "\x1b" not in run(SESSION, NO_COLOR="1").output
+
+
+def test_a_link_to_a_strange_host_shows_it_and_hides_behind_nothing() -> None:
+    one, other = (log(name, at, attributes={"asayer.replay.url": f"https://{name}.example/"}) for at, name in enumerate(("replay", "evil")))
+    shown = shown_on_a_terminal(one, other, replay_url=None)
+    assert (";https://replay.example/" in shown, ";https://evil.example/" in shown) == (True, False)
+
+
+def test_a_strange_host_stands_before_its_link(keep: Callable[..., None]) -> None:
+    keep(*(log(name, at, attributes={"asayer.replay.url": f"https://{name}.example/"}) for at, name in enumerate(("replay", "evil"))))
+    assert "leads to evil.example: https://evil.example/" in run(SESSION, "--links", OTEL_ASAYER_REPLAY_URL="").output

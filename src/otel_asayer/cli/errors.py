@@ -9,6 +9,7 @@ import click
 
 from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_usable
+from otel_asayer.cli.timeline_view import link_text
 from otel_asayer.cli.times import parse_span
 from otel_asayer.sources import open_source
 from otel_asayer.timeline import Timeline, ago, group_errors, iso
@@ -72,7 +73,7 @@ def _show_group(console: Console, group: ErrorGroup) -> None:
     facts = f"  {times} · {sessions} · {', '.join(group.services)} · last {ago(time.time_ns() - group.moments[0].time_ns)}"
     output.print_whole(console, output.as_text(facts, "dim"))
     if group.example.replay_url:
-        output.print_whole(console, output.as_text(f"  {group.example.replay_url}", "blue"))
+        output.print_whole(console, output.as_text(f"  {link_text(group.example)}", "blue"))
     console.print()
 
 

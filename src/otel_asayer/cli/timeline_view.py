@@ -72,7 +72,7 @@ def print_timeline(console: Console, found: Timeline, title: str, *, shown: Time
     if first_error is not None and not links:
         console.print()
         console.print(as_text("the first error in the replay:", "dim"))
-        print_whole(console, as_text(first_error.replay_url, "blue"))
+        print_whole(console, as_text(link_text(first_error), "blue"))
 
 
 def print_heading(console: Console, found: Timeline, title: str) -> None:
@@ -91,7 +91,12 @@ def print_line(console: Console, text: Text) -> None:
 def print_link(console: Console, moment: Moment) -> None:
     """Print the address of the replay at a moment, if it has one, below the moment's own line."""
     if moment.replay_url:
-        print_whole(console, as_text(f"{'':{_OFFSET_WIDTH + 2}}{moment.replay_url}", "blue"))
+        print_whole(console, as_text(f"{'':{_OFFSET_WIDTH + 2}}{link_text(moment)}", "blue"))
+
+
+def link_text(moment: Moment) -> str:
+    """Return the address of the replay, with its host before it where that is unlike the others' and nobody configured it."""
+    return f"leads to {moment.strange_host}: {moment.replay_url}" if moment.strange_host else str(moment.replay_url)
 
 
 def service_width(services: Iterable[str]) -> int:
@@ -103,8 +108,8 @@ def line(timeline: Timeline, moment: Moment, width: int) -> Text:
     """Return a moment as one line; its offset is a link to the replay, where the terminal can show links."""
     style = _style(moment)
     shown = Text.assemble(
-        # A style of its own, not parsed from text: the address is the document's.
-        (f"{offset(timeline.offset_ns(moment)):>{_OFFSET_WIDTH}}", Style(dim=True, link=moment.replay_url)),
+        # A style of its own, not parsed from text: the address is the document's. A link shows no host: a strange one is only printed.
+        (f"{offset(timeline.offset_ns(moment)):>{_OFFSET_WIDTH}}", Style(dim=True, link=None if moment.strange_host else moment.replay_url)),
         "  ",
         (set_cell_size(as_text(moment.service).plain, width), "magenta"),
         "  ",

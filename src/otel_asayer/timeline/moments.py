@@ -66,6 +66,9 @@ class Moment:
     replay_url: str | None = None
     """As the document has it, if that is an address of the web; a timeline fills it in for all moments, where it can."""
 
+    strange_host: str = ""
+    """Where its link leads, if a person should see that before following it: the documents say so alone, and it is unlike the other links."""
+
     depth: int = 0
     """Number of the spans around it that the timeline has, of all services."""
 

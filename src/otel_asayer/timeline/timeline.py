@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.replay import ReplayLink
 from otel_asayer.session_id import SessionId, parse_session_id
+from otel_asayer.targets import host_of
 from otel_asayer.timeline.errors import distinct_exceptions
 from otel_asayer.timeline.moments import Kind, moment_of
 from otel_asayer.timeline.stored import nanoseconds
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Timeline"]
 
 _NS_PER_MS: Final = 1_000_000
+_AUTHORITY: Final = re.compile(r"[/?#]")
+"""Divides an address into its scheme, nothing, and who and where it leads to."""
 _CLOCKS_NS: Final = 3_600 * 1_000_000_000
 _LONGEST_NS: Final = 7 * 24 * _CLOCKS_NS
 """Nanoseconds by which a moment of a session may be before the start that its id tells, and after it."""
@@ -48,13 +51,13 @@ class Timeline:
 
         Args:
             documents: of spans, span events and log records, in any order.
-            replay_url: the template of links to the replay; None: the form of the links that the documents themselves have.
+            replay_url: the template of links to the replay, of all of them; None: the links that the documents themselves have, and their form.
         """
         moments = sorted({stored.id: moment_of(stored) for stored in documents}.values(), key=lambda moment: (moment.time_ns, moment.document.id))
         session_id = _session_of(moments)
-        link = _link(replay_url, moments)
+        moments = _linked(replay_url, moments)
         depths = _depths(moments)
-        placed = [replace(moment, depth=_depth(moment, depths), replay_url=moment.replay_url or _url(link, moment)) for moment in moments]
+        placed = [replace(moment, depth=_depth(moment, depths)) for moment in moments]
         placed.sort(key=_place)
         return cls(tuple(placed), session_id, _start(session_id, moments))
 
@@ -125,16 +128,37 @@ def _start(session_id: SessionId | None, moments: Sequence[Moment]) -> int:
     return min(times, default=0)
 
 
-def _link(replay_url: str | None, moments: Iterable[Moment]) -> ReplayLink | None:
+def _linked(replay_url: str | None, moments: Sequence[Moment]) -> list[Moment]:
+    """Return the moments with their links to the replay. What documents say of it, whoever may write documents says."""
     if replay_url:
-        return ReplayLink(replay_url)
-    return next(filter(None, map(_link_like, moments)), None)
+        link = ReplayLink(replay_url)
+        return [replace(moment, replay_url=_url(link, moment)) for moment in moments]
+    marked = _marked(moments)
+    like = next(filter(None, map(_link_like, marked)), None)
+    return [moment if moment.replay_url else replace(moment, replay_url=_url(like, moment)) for moment in marked]
+
+
+def _marked(moments: Iterable[Moment]) -> list[Moment]:
+    """Return the moments, with the host of each link that leads elsewhere than the first, or says before its host who follows it."""
+    usual = ""
+    marked = []
+    for moment in moments:
+        strange = ""
+        if moment.replay_url:
+            authority = _AUTHORITY.split(moment.replay_url, maxsplit=3)[2]
+            host = host_of(moment.replay_url)  # None where two parsers could disagree
+            if host and "@" not in authority and usual in ("", host):
+                usual = host
+            else:
+                strange = host or authority
+        marked.append(replace(moment, strange_host=strange) if strange else moment)
+    return marked
 
 
 def _link_like(moment: Moment) -> ReplayLink | None:
     """The form of a link that a document carries, so that moments without one get theirs."""
     session_id = parse_session_id(moment.session_id)
-    if not moment.replay_url or session_id is None or "{" in moment.replay_url or "}" in moment.replay_url:
+    if not moment.replay_url or moment.strange_host or session_id is None or "{" in moment.replay_url or "}" in moment.replay_url:
         return None
     time_ms = str(moment.time_ns // _NS_PER_MS)
     template = moment.replay_url.replace(session_id, "{session_id}").replace(time_ms, "{time_ms}")

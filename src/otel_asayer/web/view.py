@@ -146,8 +146,8 @@ class SessionView:
 
     @property
     def replay_url(self) -> str | None:
-        """The address of the replay at the first moment."""
-        return next((moment.replay_url for moment in self.whole.moments if moment.replay_url), None)
+        """The address of the replay at the first moment whose address is like the others'."""
+        return next((moment.replay_url for moment in self.whole.moments if moment.replay_url and not moment.strange_host), None)
 
     @cached_property
     def colours(self) -> Mapping[str, int]:

@@ -141,9 +141,35 @@ def test_every_moment_gets_its_link_by_the_template() -> None:
     assert [moment.replay_url for moment in found.moments] == [f"{base}1706063259325", f"{base}1706063259326"]
 
 
-def test_a_documents_own_link_goes_before_the_template() -> None:
-    found = Timeline.of([in_replay(SESSION, 1, "https://other.example/1")], replay_url=REPLAY_URL)
-    assert found.moments[0].replay_url == "https://other.example/1"
+def test_the_template_goes_before_a_documents_own_link() -> None:
+    found = Timeline.of([in_replay(SESSION, 1, "https://evil.example/1")], replay_url=REPLAY_URL)
+    assert (found.moments[0].replay_url, found.moments[0].strange_host) == (f"https://replay.example/7/session/{SESSION}?jumpto=1706063259325", "")
+
+
+def test_a_moment_that_the_template_has_no_link_for_has_none() -> None:
+    assert Timeline.of([in_replay("visit-7", 1, "https://evil.example/1")], replay_url=REPLAY_URL).moments[0].replay_url is None
+
+
+@pytest.mark.parametrize(
+    ("link", "host"),
+    [
+        ("https://replay.example/2", ""),
+        ("https://evil.example/2", "evil.example"),
+        ("https://replay.example.evil.example/2", "replay.example.evil.example"),
+        ("https://replay.example@evil.example/2", "evil.example"),
+        ("https://someone@replay.example/2", "replay.example"),
+        ("https://replay.example\\@evil.example/2", "replay.example\\@evil.example"),
+        ("https://2130706433/2", "2130706433"),
+    ],
+)
+def test_without_a_template_a_link_unlike_the_first_is_known_by_its_host(link: str, host: str) -> None:
+    found = Timeline.of([in_replay(SESSION, 1, "https://replay.example/1"), in_replay(SESSION, 2, link)])
+    assert [moment.strange_host for moment in found.moments] == ["", host]
+
+
+def test_a_link_with_user_information_is_strange_even_as_the_first() -> None:
+    found = Timeline.of([in_replay(SESSION, 1, f"https://a@evil.example/{SESSION}"), span("a", 2)])
+    assert [(moment.strange_host, moment.replay_url is None) for moment in found.moments] == [("evil.example", False), ("", True)]
 
 
 @pytest.mark.parametrize(

@@ -357,3 +357,13 @@ def test_a_pause_is_cut_out_and_says_how_long_it_was() -> None:
     answer = page(span("one", 0, 50), span("two", 600_000, 50)).get(f"/session/{SESSION}")
     assert "<title>Nothing for 9 min 59 s</title>" in answer.text
     assert ">9 min</text>" in answer.text
+
+
+def test_a_link_to_a_strange_host_shows_it() -> None:
+    asked = page(
+        log("one", 0, named="one", having={"asayer.replay.url": "https://replay.example/"}),
+        log("two", 1, named="two", having={"asayer.replay.url": "https://evil.example/"}),
+        replay_url=None,
+    )
+    answer = asked.get(f"/session/{SESSION}?moment=two")
+    assert ("Watch the replay at this moment on evil.example" in answer.text, "<bdi>evil.example</bdi>" in answer.text) == (True, True)
