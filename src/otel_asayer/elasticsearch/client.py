@@ -38,6 +38,8 @@ _GRACE: Final = 0.25
 
 _LONGEST_ANSWER: Final = 128 * 1024 * 1024
 """Bytes, decompressed. The longest answers are pages of a thousand documents."""
+_ENCODINGS: Final = ("identity", "gzip")
+"""Of an answer. Packed several times, or by what packs a million to one, 64 KiB of it would fill the memory before they are counted."""
 _PIECE: Final = 64 * 1024
 _LONGEST_REASON: Final = 1000
 """Characters: a line that is no HTTP may have 65,536."""
@@ -279,6 +281,10 @@ class _Answer(NamedTuple):
     data: bytes
 
 
+class _PackedError(Exception):
+    """An answer is encoded as no Elasticsearch encodes one; the message says so."""
+
+
 class _Endless(Exception):  # noqa: N818 (half a sentence about an answer, for `Unreachable`)
     """An answer goes on for too long; the message says so."""
 
@@ -287,6 +293,9 @@ def _open(urlopen: Callable[..., Any], method: str, target: str, *, timeout: flo
     """Ask, and read the answer as long as it is no danger: what never ends would fill the memory long after everybody has given it up."""
     deadline = time.monotonic() + timeout
     response = urlopen(method, target, timeout=timeout, preload_content=False, **options)
+    if response.headers.get("content-encoding", "identity").lower() not in _ENCODINGS:
+        response.close()
+        raise _PackedError("its answer is packed in a way that nobody asked for")
     pieces: list[bytes] = []
     left = _LONGEST_ANSWER
     for piece in response.stream(_PIECE):

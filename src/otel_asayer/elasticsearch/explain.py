@@ -44,7 +44,7 @@ _UNREACHABLE: Final = (
     ),
     (r"connection refused", "Nothing listens there: check host and port, and whether Elasticsearch runs"),
     (
-        r"this is not elasticsearch|what answers is no http|its answer does not end",
+        r"this is not elasticsearch|what answers is no http|its answer does not end|is packed in a way",
         "What answers there is something else: give the URL of Elasticsearch itself, not that of Kibana, OpenSearch or a proxy's page",
     ),
     (r"gives no key", "Put the key into that file, as the field 'encoded' or as id:key"),

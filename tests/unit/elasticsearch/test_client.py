@@ -17,7 +17,7 @@ import trustme
 
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.client import Client, Response, Unreachable
-from otel_asayer.testing import ElasticsearchDouble, Exchange, Fault, status
+from otel_asayer.testing import IDENTITY, ElasticsearchDouble, Exchange, Fault, status
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
@@ -253,6 +253,16 @@ class TestFaults:
         monkeypatch.setattr("otel_asayer.elasticsearch.client._LONGEST_ANSWER", 9)
         double.reply_with(status(200, "123456789"))
         assert reason(connect()) == f"{double.url}: its answer does not end within 10 s, or 9 bytes"
+
+    @pytest.mark.parametrize("encoding", ["gzip, gzip", "zstd", "br", "deflate"])
+    def test_an_answer_that_is_packed_as_nobody_asked_is_not_unpacked(self, connect: Connect, double: ElasticsearchDouble, encoding: str) -> None:
+        double.reply_with(status(200, {}, content_encoding=encoding))
+        assert reason(connect()) == f"{double.url}: its answer is packed in a way that nobody asked for"
+
+    def test_a_packed_answer_is_unpacked(self, connect: Connect, double: ElasticsearchDouble) -> None:
+        packed = Response(200, {**IDENTITY.headers, "content-encoding": "gzip"}, gzip.compress(IDENTITY.body))
+        double.reply_with(packed)
+        assert connect().request("GET", "/", timeout=60).body == IDENTITY.body
 
     def test_an_answer_that_never_ends_is_not_read_for_ever(self, connect: Connect) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
