@@ -89,12 +89,12 @@ def clean_environment() -> dict[str, str]:
 
 @contextmanager
 def application(
-    command: Sequence[str], port: int, console: Path, environment: Mapping[str, str], *, binaries: Path = BINARIES
+    command: Sequence[str], port: int, console: Path, environment: Mapping[str, str], *, binaries: Path = BINARIES, bare: bool = False
 ) -> Iterator[Application]:
-    """Run `opentelemetry-instrument <command>` until the block ends; it must listen on `port`."""
+    """Run `opentelemetry-instrument <command>`, or `bare` the command alone, until the block ends; it must listen on `port`."""
     with console.open("wb") as output:
         process = subprocess.Popen(
-            [str(binaries / "opentelemetry-instrument"), *command],
+            [*([] if bare else [str(binaries / "opentelemetry-instrument")]), *command],
             env={
                 **clean_environment(),
                 "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",

@@ -78,6 +78,7 @@ class Config:
     replay_records: bool = _setting(True, env.OTEL_ASAYER_REPLAY_RECORDS, settings.parse_boolean)
     replay_level: str = _setting("info", env.OTEL_ASAYER_REPLAY_LEVEL, settings.parse_choice(*REPLAY_LEVELS))
     stamp_stdio: bool = _setting(False, env.OTEL_ASAYER_STAMP_STDIO, settings.parse_boolean)
+    keep_console: bool = _setting(True, env.OTEL_ASAYER_KEEP_CONSOLE, settings.parse_boolean)
     viewer_api_key: str | None = _setting(None, env.OTEL_ASAYER_VIEWER_API_KEY, settings.parse_api_key, secret=True)
     trace_response: bool = _setting(False, env.OTEL_ASAYER_TRACE_RESPONSE, settings.parse_boolean)
 

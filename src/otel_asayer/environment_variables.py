@@ -50,6 +50,11 @@ OTEL_ASAYER_STAMP_STDIO = "OTEL_ASAYER_STAMP_STDIO"
 Filebeat or Logstash.
 """
 
+OTEL_ASAYER_KEEP_CONSOLE = "OTEL_ASAYER_KEEP_CONSOLE"
+"""`false` leaves OpenTelemetry's log handler in the root logger's list. An application that configures no logging prints no warnings and no
+tracebacks then, and Flask's and Werkzeug's development servers do not say where they run.
+"""
+
 OTEL_ASAYER_VIEWER_API_KEY = "OTEL_ASAYER_VIEWER_API_KEY"
 """API key of the commands that only look (`timeline`, `errors`, `serve`, `doctor`), before the exporter's own credentials: those of a writer cannot
 read. It needs `read` and `view_index_metadata` on `logs`, `logs-*.otel-*`, `traces-*.otel-*` and `asayer-logs-*`, and of the cluster

@@ -31,7 +31,7 @@ from otel_asayer.notices import make_audible, unsaid
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.propagator import AsayerPropagator
 from otel_asayer.redirects import guard_redirects
-from otel_asayer.stdlib import stamp_stdio, watch_exceptions
+from otel_asayer.stdlib import keep_console, stamp_stdio, watch_exceptions
 from otel_asayer.task_logs import keep_task_logs
 
 if TYPE_CHECKING:
@@ -50,9 +50,12 @@ def pre_instrument() -> None:
     """
     try:
         make_audible()
+        config = environment_config()
+        if config.keep_console:  # first: the logging instrumentation adds its handler even where the SDK is disabled
+            keep_console()
         if sdk_disabled():
             return
-        config, tracer_provider, logger_provider = environment_config(), trace.get_tracer_provider(), get_logger_provider()
+        tracer_provider, logger_provider = trace.get_tracer_provider(), get_logger_provider()
         _sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
         _add_session_side(config, tracer_provider, logger_provider)
         _bring_to_our_exporters(tracer_provider, logger_provider)
@@ -66,8 +69,8 @@ def configure(tracer_provider: object = None, logger_provider: object = None, **
 
     The providers get the processors that stamp sessions, ids from the system's randomness in place of the global `random`, and, where an
     Elasticsearch is configured, exporters to it. The propagator `asayer`
-    takes the place of `baggage` among the global ones. Python's `logging` is left alone: `LoggingInstrumentor().instrument()` of
-    opentelemetry-instrumentation-logging, called afterwards, hands its records over.
+    takes the place of `baggage` among the global ones. Records of Python's `logging` are not handed over: `LoggingInstrumentor().instrument()` of
+    opentelemetry-instrumentation-logging, called before or afterwards, does that, and the console shows what it showed without it.
 
     Args:
         tracer_provider: one of the SDK's; default: the global one, which is made where there is none.
@@ -80,6 +83,8 @@ def configure(tracer_provider: object = None, logger_provider: object = None, **
     """
     make_audible()
     config = Config.from_environment(**options)
+    if config.keep_console:
+        keep_console()
     _require(tracer_provider, "add_span_processor")
     _require(logger_provider, "add_log_record_processor")
     if config.enabled:

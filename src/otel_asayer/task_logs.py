@@ -39,7 +39,7 @@ def _watch_celery(module: ModuleType) -> None:
 
     @wraps(original)
     def setup_logging_subsystem(*arguments: Any, **keywords: Any) -> Any:
-        handlers = [handler for handler in logging.root.handlers if is_telemetry(handler)]
+        handlers = [handler for handler in handlers_of(logging.root) if is_telemetry(handler)]
         for handler in handlers:
             logging.root.removeHandler(handler)
         try:

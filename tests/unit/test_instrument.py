@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from opentelemetry import propagate, trace
 from opentelemetry._logs import _internal as logs_api, get_logger_provider
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.instrumentation import propagators as response_propagators
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.propagators.b3 import B3SingleFormat
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk._logs import LoggerProvider
@@ -276,6 +278,35 @@ def test_with_the_session_side_switched_off_only_problems_are_said(
     assert sdk.processors() == UNTOUCHED
     assert hooks() == (True, True)
     assert warnings() == [f"{HEAD}\n- {environment_config().problems[0]}"]
+
+
+def stands_in_the_list_of_the_root_logger(sdk: SDK) -> bool:
+    logging.root.addHandler(handler := LoggingHandler(logger_provider=sdk.logger_provider))
+    stands_there = handler in logging.root.handlers
+    logging.root.removeHandler(handler)
+    return stands_there
+
+
+def test_the_hook_lets_handlers_of_opentelemetry_stand_beside_those_of_the_root_logger(sdk: SDK) -> None:
+    pre_instrument()
+    assert not stands_in_the_list_of_the_root_logger(sdk)
+
+
+def test_configured_in_code_they_stand_beside_them_too(sdk: SDK) -> None:
+    configure()
+    assert not stands_in_the_list_of_the_root_logger(sdk)
+
+
+def test_where_the_console_need_not_be_kept_they_stand_among_them(sdk: SDK, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_ASAYER_KEEP_CONSOLE", "false")
+    pre_instrument()
+    assert stands_in_the_list_of_the_root_logger(sdk)
+
+
+def test_with_the_sdk_disabled_they_stand_beside_them_too(sdk: SDK, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    pre_instrument()
+    assert not stands_in_the_list_of_the_root_logger(sdk)
 
 
 def test_console_output_is_stamped_where_it_is_asked_for(sdk: SDK, monkeypatch: pytest.MonkeyPatch) -> None:
