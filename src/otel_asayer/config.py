@@ -259,8 +259,8 @@ def environment_config() -> Config:
 
 
 def opentelemetry_variables() -> Mapping[str, str]:
-    """Return the process's variables of OpenTelemetry, ours among them: those that begin with `OTEL_`."""
-    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
+    """Return the process's variables of OpenTelemetry, ours among them: those that begin with `OTEL_`, and what Django's instrumentation reads."""
+    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_") or name == "DJANGO_SETTINGS_MODULE"}
 
 
 def sdk_disabled(environ: Mapping[str, str] | None = None) -> bool:

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 __all__ = [
+    "context_of_request",
     "get_session_id",
     "keep_inside",
+    "remember_context",
     "remember_exception",
     "remember_span",
     "remove_session_id",
@@ -42,6 +44,8 @@ __all__ = [
 
 _EXCEPTION_ATTRIBUTE = "__otel_asayer_session__"
 _SPAN_ATTRIBUTE = "__otel_asayer_span__"
+_NO_SPAN = (0, 0, 0, None)
+_CONTEXT_ATTRIBUTE = "__otel_asayer_context__"
 
 
 def get_session_id(context: Context | None = None) -> SessionId | None:
@@ -127,17 +131,25 @@ def remember_exception(error: BaseException, session_id: SessionId) -> None:
 
 
 def session_of_exception(error: BaseException) -> SessionId | None:
-    """Return the session that `remember_exception` noted on `error`."""
+    """Return the session that `remember_exception` noted on `error`, else that of the span that `remember_span` did."""
     noted = error.__dict__.get(_EXCEPTION_ATTRIBUTE)
-    return noted if type(noted) is SessionId else None
+    if type(noted) is SessionId:
+        return noted
+    _, _, _, session_id = error.__dict__.get(_SPAN_ATTRIBUTE) or _NO_SPAN
+    return None if session_id is None else parse_session_id(session_id, opaque=True)
 
 
-def remember_span(error: BaseException, span: SpanContext) -> None:
-    """Note on `error` the span that it left, unless one is known: the first is the one it arose in.
+def remember_span(error: BaseException, span: SpanContext, session_id: SessionId | None = None) -> None:
+    """Note on `error` the span that it left, and that span's session: of one trace the first is the one it arose in.
 
-    Noted as plain numbers, for exceptions are pickled, and read where there is no OpenTelemetry.
+    An exception that is raised again in another trace belongs to that one: some are made once, and raised in every request.
+    Noted as plain numbers and text, for exceptions are pickled, and read where there is no OpenTelemetry.
     """
-    error.__dict__.setdefault(_SPAN_ATTRIBUTE, (span.trace_id, span.span_id, int(span.trace_flags)))
+    noted = error.__dict__.get(_SPAN_ATTRIBUTE)
+    if noted is not None and noted[0] == span.trace_id:
+        return
+    text = None if session_id is None else str(session_id)
+    error.__dict__[_SPAN_ATTRIBUTE] = (span.trace_id, span.span_id, int(span.trace_flags), text)
 
 
 def span_of_exception(error: BaseException) -> SpanContext | None:
@@ -145,5 +157,15 @@ def span_of_exception(error: BaseException) -> SpanContext | None:
     noted = error.__dict__.get(_SPAN_ATTRIBUTE)
     if noted is None:
         return None
-    trace_id, span_id, flags = noted
+    trace_id, span_id, flags, _ = noted
     return SpanContext(trace_id, span_id, is_remote=False, trace_flags=TraceFlags(flags))
+
+
+def remember_context(request: object, context: Context) -> None:
+    """Note on a framework's request object the context in which it is handled: some frameworks log about it when that is gone."""
+    request.__dict__[_CONTEXT_ATTRIBUTE] = context
+
+
+def context_of_request(request: object) -> Context | None:
+    """Return the context that `remember_context` noted on `request`."""
+    return getattr(request, "__dict__", {}).get(_CONTEXT_ATTRIBUTE)

@@ -31,7 +31,8 @@ from otel_asayer.notices import make_audible, unsaid
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.propagator import AsayerPropagator
 from otel_asayer.redirects import guard_redirects
-from otel_asayer.stdlib import keep_console, stamp_stdio, watch_exceptions
+from otel_asayer.request_logs import keep_request_logs
+from otel_asayer.stdlib import keep_console, mend_handing_over, stamp_stdio, watch_exceptions
 from otel_asayer.task_logs import keep_task_logs
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def configure(tracer_provider: object = None, logger_provider: object = None, **
 
 
 def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
+    mend_handing_over()
     if not config.enabled:
         return
     if _is_sdk(tracer_provider, "add_span_processor"):
@@ -109,6 +111,7 @@ def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any
     if _is_sdk(logger_provider, "add_log_record_processor"):
         _sdk.add_log_record_processor_first(logger_provider, SessionLogRecordProcessor())
     watch_exceptions(logger_provider)
+    keep_request_logs()
     guard_redirects()
     if config.stamp_stdio:
         stamp_stdio()

@@ -22,7 +22,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_asayer import _sdk
-from otel_asayer.context import get_session_id, remember_span, session_of_exception, span_of_exception
+from otel_asayer.context import get_session_id, remember_span, session_of_exception, session_of_span, span_of_exception
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,19 +51,18 @@ class SessionSpanProcessor(SpanProcessor):
     def _on_ending(self, span: Span) -> None:
         """Stamp it again: a limit may have dropped or cut the id since, or the application may have overwritten it.
 
-        An exception on its way out of the span at this moment, and recorded by it, is one of the span's session: if nothing catches it, it is
-        recorded once more, and noted is where. Where the span has no session, the one counts that `session()` noted inside of it.
+        An exception on its way out of the span at this moment, and recorded by it, belongs to it: it may be recorded or logged once more, when the
+        span has ended, and noted is where. Where the span has no session, the one counts that `session()` noted inside of it.
         """
         try:
             in_session = _sdk.restore_session(span)
             leaving = sys.exc_info()[1]
             if leaving is None or not (events := _events_of(span, leaving)):
                 return
-            if in_session:
-                remember_span(leaving, span.get_span_context())
-            elif session_id := session_of_exception(leaving):
+            if not in_session and (noted := session_of_exception(leaving)):
                 for event in events:
-                    _sdk.stamp_event(event, session_id)
+                    _sdk.stamp_event(event, noted)
+            remember_span(leaving, span.get_span_context(), session_of_span(span) if in_session else None)
         except Exception as error:
             _say_once(error)
 

@@ -71,3 +71,10 @@ def test_every_span_is_in_the_session_of_its_request(left: Left, kind: str, attr
     expected = {(number, session_of(number)): count for number in range(REQUESTS)}
     failed = {(number, session_of(number)): 1 for number in range(REQUESTS, REQUESTS + len(SESSIONS)) if kind == "Server"}
     assert sessions_by_number(spans) == expected | failed
+
+
+def test_what_the_server_says_of_a_failed_request_is_in_its_session(left: Left) -> None:
+    failed = [record for record in left.logs if record["scope"]["name"] == "aiohttp.server"]
+    assert {record["body"]["text"] for record in failed} == {"Error handling request from 127.0.0.1"}
+    records = [(record["attributes"]["exception.message"], record) for record in failed]
+    assert sessions_by_number(records) == {(number, session_of(number)): 1 for number in range(REQUESTS, REQUESTS + len(SESSIONS))}

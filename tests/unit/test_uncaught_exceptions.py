@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from opentelemetry._logs import get_logger_provider
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.exceptions import UnhandledExceptionInstrumentor
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
@@ -25,7 +26,15 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from otel_asayer.context import get_session_id, remember_exception, remember_span, session, span_of_exception
+from otel_asayer.context import (
+    get_session_id,
+    remember_exception,
+    remember_span,
+    session,
+    session_of_exception,
+    set_session_id,
+    span_of_exception,
+)
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.session_id import SessionId
 from otel_asayer.stdlib import exceptions, unwatch_exceptions, watch_exceptions
@@ -647,11 +656,31 @@ class TestSpansThatAnExceptionLeft:
         report(work)
         assert watched.raw[0].span_id
 
-    def test_a_span_without_a_session_is_not_noted(self, tracer: Tracer) -> None:
+    def test_a_span_without_a_session_is_noted_without_one(self, tracer: Tracer) -> None:
         error = ValueError()
-        with suppress(ValueError), tracer.start_as_current_span("span"):
+        with suppress(ValueError), tracer.start_as_current_span("span") as span:
             raise error
-        assert vars(error) == {}
+        assert (span_of_exception(error), session_of_exception(error)) == (span.get_span_context(), None)
+
+    def test_the_session_of_the_span_is_noted_with_it(self, tracer: Tracer) -> None:
+        error = ValueError()
+        with suppress(ValueError), session(SESSION), tracer.start_as_current_span("span"):
+            raise error
+        vars(error).pop("__otel_asayer_session__")  # that of the block
+        assert session_of_exception(error) == SESSION
+
+    def test_of_one_trace_the_first_span_counts(self, tracer: Tracer) -> None:
+        error = ValueError()
+        with suppress(ValueError), tracer.start_as_current_span("outer"), tracer.start_as_current_span("inner") as inner:
+            raise error
+        assert span_of_exception(error) == inner.get_span_context()
+
+    def test_of_an_exception_that_is_raised_in_every_request_the_last_trace_counts(self, tracer: Tracer) -> None:
+        error = ValueError()
+        for context in (set_session_id(SessionId("17"), Context()), Context()):
+            with suppress(ValueError), tracer.start_as_current_span("request", context) as request:
+                raise error
+        assert (span_of_exception(error), session_of_exception(error)) == (request.get_span_context(), None)
 
     def test_a_span_that_does_not_record_it_is_not_noted(self, tracer: Tracer) -> None:
         error = ValueError()

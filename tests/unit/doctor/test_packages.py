@@ -13,7 +13,7 @@ from opentelemetry.propagators.composite import CompositePropagator
 
 from otel_asayer import AsayerPropagator, findings
 from otel_asayer.cli.doctor.findings import Status, Verdict
-from otel_asayer.cli.doctor.packages import check_distros, check_instrumentations, check_logging, check_opentelemetry, check_propagators
+from otel_asayer.cli.doctor.packages import check_distros, check_django, check_instrumentations, check_logging, check_opentelemetry, check_propagators
 from otel_asayer.cli.doctor.surroundings import Surroundings
 from unit.doctor.support import GOOD, around, config, short, statuses
 
@@ -128,6 +128,25 @@ def test_a_server_of_aiohttp_needs_more_than_the_instrumentation_of_its_client()
 
 def test_a_script_needs_no_instrumentation() -> None:
     assert short(check_instrumentations(around())) == [("ok", "no web framework or worker that needs one is installed")]
+
+
+DJANGO = ("django", "opentelemetry-instrumentation-django")
+
+
+def test_a_site_of_django_that_would_not_start_is_told_by_the_text_that_django_prints() -> None:
+    (verdict,) = check_django(around(*DJANGO))
+    assert verdict.status == Status.WARNING
+    assert "You must set settings.ALLOWED_HOSTS if DEBUG is False." in verdict.detail
+    assert verdict.remedy.startswith("Set DJANGO_SETTINGS_MODULE")
+
+
+def test_a_site_of_django_with_settings_is_well() -> None:
+    assert short(check_django(around(*DJANGO, DJANGO_SETTINGS_MODULE="shop.settings"))) == [("ok", "DJANGO_SETTINGS_MODULE is shop.settings")]
+
+
+@pytest.mark.parametrize("packages", [(), DJANGO[:1], DJANGO[1:]])
+def test_without_an_instrumented_django_its_settings_do_not_matter(packages: tuple[str, ...]) -> None:
+    assert statuses(check_django(around(*packages))) == [Status.SKIPPED]
 
 
 def test_surroundings_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

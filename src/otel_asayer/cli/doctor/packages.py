@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from otel_asayer.config import Config
     from otel_asayer.findings import Finding
 
-__all__ = ["check_distros", "check_instrumentations", "check_logging", "check_opentelemetry", "check_propagators"]
+__all__ = ["check_distros", "check_django", "check_instrumentations", "check_logging", "check_opentelemetry", "check_propagators"]
 
 _INSTRUMENTATION: Final = "opentelemetry-instrumentation"
 # Frameworks that take requests or jobs in, as normalised names of packages, and what instruments each; the first that is installed will do.
@@ -100,6 +100,20 @@ def check_instrumentations(around: Surroundings) -> Iterator[Verdict]:
         )
     else:
         yield ok(f"{', '.join(there)}" if there else "no web framework or worker that needs one is installed")
+
+
+def check_django(around: Surroundings) -> Iterator[Verdict]:
+    """Whether Django's instrumentation finds the site's settings: it is at work before `manage.py` has named them, and takes Django's defaults."""
+    if f"{_INSTRUMENTATION}-django" not in around.packages or "django" not in around.packages:
+        yield skipped("Django is not installed, or not instrumented")
+    elif around.value("DJANGO_SETTINGS_MODULE"):
+        yield ok(f"DJANGO_SETTINGS_MODULE is {around.value('DJANGO_SETTINGS_MODULE')}")
+    else:
+        yield warning(
+            "DJANGO_SETTINGS_MODULE is not set. A site of Django does not start then under opentelemetry-instrument: 'CommandError: You must set "
+            "settings.ALLOWED_HOSTS if DEBUG is False.'",
+            "Set DJANGO_SETTINGS_MODULE to the site's settings, as in its manage.py, before opentelemetry-instrument starts",
+        )
 
 
 def _problem(finding: Finding) -> Verdict:

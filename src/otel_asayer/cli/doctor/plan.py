@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from otel_asayer.cli.doctor.disk import check_disk, check_spool
 from otel_asayer.cli.doctor.findings import Check, Verdict, skipped
-from otel_asayer.cli.doctor.packages import check_distros, check_instrumentations, check_logging, check_opentelemetry, check_propagators
+from otel_asayer.cli.doctor.packages import (
+    check_distros,
+    check_django,
+    check_instrumentations,
+    check_logging,
+    check_opentelemetry,
+    check_propagators,
+)
 from otel_asayer.cli.doctor.privileges import check_expiration, check_viewer, check_writer
 from otel_asayer.cli.doctor.readers import READERS
 from otel_asayer.cli.doctor.records import Record, check_alias, check_mapping, check_reader, check_removal, check_write
@@ -51,6 +58,7 @@ def plan(config: Config, around: Surroundings, subject: Subject | None) -> list[
         Check(_PACKAGES, "distribution", partial(check_distros, around), needs=(_START,)),
         Check(_PACKAGES, "logging", partial(check_logging, around), needs=(_START,)),
         Check(_PACKAGES, "instrumentation", partial(check_instrumentations, around)),
+        Check(_PACKAGES, "Django", partial(check_django, around)),
         Check(_SPOOL, "documents", partial(check_spool, config)),
         Check(_SPOOL, "disk", partial(check_disk, config)),
         *(_server(subject) if subject else [Check(_SERVER, _ENDPOINT, partial(_no_endpoint, config))]),

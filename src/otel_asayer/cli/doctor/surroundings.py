@@ -21,7 +21,7 @@ class Surroundings(NamedTuple):
     """What is there.
 
     Attributes:
-        variables: those of OpenTelemetry, which begin with `OTEL_`.
+        variables: those of OpenTelemetry, which begin with `OTEL_`, and `DJANGO_SETTINGS_MODULE`.
         packages: names of installed distributions, normalised: lower case, with hyphens.
         exporters: of each signal, the names of its installed exporters.
     """
