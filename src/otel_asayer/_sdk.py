@@ -241,14 +241,19 @@ def thread_context(thread: Thread | None) -> Context | None:
     return getattr(thread, "_otel_context", None)
 
 
-def exceptions_are_instrumented() -> bool:
-    """Whether `opentelemetry-instrumentation-exceptions` records uncaught exceptions at this moment.
+def is_instrumented(name: str) -> bool:
+    """Whether the instrumentation in the module `opentelemetry.instrumentation.<name>` is at work at this moment.
 
-    Asked of the class: to ask for the instance, as public names would, resets it.
+    Asked of its class: to ask for the instance, as public names would, resets it.
     """
-    module = sys.modules.get("opentelemetry.instrumentation.exceptions")
-    instrumentor = getattr(getattr(module, "UnhandledExceptionInstrumentor", None), "_instance", None)
-    return bool(getattr(instrumentor, "is_instrumented_by_opentelemetry", False))
+    module = sys.modules.get(f"opentelemetry.instrumentation.{name}")
+    instances = (getattr(value, "_instance", None) for value in list(vars(module).values()) if isinstance(value, type)) if module else ()
+    return any(getattr(instance, "is_instrumented_by_opentelemetry", False) for instance in instances)
+
+
+def exceptions_are_instrumented() -> bool:
+    """Whether `opentelemetry-instrumentation-exceptions` records uncaught exceptions at this moment."""
+    return is_instrumented("exceptions")
 
 
 class Fields(NamedTuple):

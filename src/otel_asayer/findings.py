@@ -23,6 +23,8 @@ __all__ = [
     "NO_SDK",
     "NO_TRACE_RESPONSE",
     "Finding",
+    "not_instrumented",
+    "not_wrapped",
     "on_packages",
     "on_propagators",
     "two_distros",
@@ -70,6 +72,28 @@ def two_distros(modules: str) -> Finding:
     return Finding(
         "Several packages set up OpenTelemetry under the same name, and whichever is found first displaces the others",
         f"uninstall all but one of {modules}",
+    )
+
+
+def not_wrapped(what: str, interface: str) -> Finding:
+    """An application that no package instruments.
+
+    Args:
+        what: names it.
+        interface: `wsgi` or `asgi`.
+    """
+    return Finding(
+        f"Requests to {what} have no session and no spans, for OpenTelemetry does not instrument it by itself",
+        f"wrap the application: `from opentelemetry.instrumentation.{interface} import OpenTelemetryMiddleware`, "
+        f"then `app = OpenTelemetryMiddleware(app)` (pip install opentelemetry-instrumentation-{interface})",
+    )
+
+
+def not_instrumented(framework: str, instrumentation: str) -> Finding:
+    """An application of a framework whose instrumentation is missing, or switched off."""
+    return Finding(
+        f"Requests have no session and no spans, for nothing instruments {framework}",
+        f"pip install opentelemetry-instrumentation-{instrumentation}, and take it out of OTEL_PYTHON_DISABLED_INSTRUMENTATIONS if it is there",
     )
 
 

@@ -32,6 +32,7 @@ from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcess
 from otel_asayer.propagator import AsayerPropagator
 from otel_asayer.redirects import guard_redirects
 from otel_asayer.request_logs import keep_request_logs
+from otel_asayer.serving import watch_servers
 from otel_asayer.stdlib import keep_console, mend_handing_over, stamp_stdio, watch_exceptions
 from otel_asayer.task_logs import keep_task_logs
 
@@ -61,6 +62,8 @@ def pre_instrument() -> None:
         _add_session_side(config, tracer_provider, logger_provider)
         _bring_to_our_exporters(tracer_provider, logger_provider)
         _report([*_findings(config, tracer_provider, logger_provider), *findings.on_packages()])
+        if _is_sdk(tracer_provider, "add_span_processor"):
+            watch_servers(_tell_of_application)
     except Exception:
         _logger.exception("otel-asayer could not be set up; OpenTelemetry goes on without sessions.")
 
@@ -192,6 +195,10 @@ def _findings(config: Config, tracer_provider: object, logger_provider: object) 
         yield from findings.on_propagators(trace_response=config.trace_response)
     if _feeds_ours(logger_provider) and not find_spec("opentelemetry.instrumentation.logging"):
         yield findings.NO_LOGGING
+
+
+def _tell_of_application(name: str, interface: str, instrumentation: str) -> None:
+    _report([findings.not_instrumented(name, instrumentation) if instrumentation else findings.not_wrapped(f"the application {name}", interface)])
 
 
 def _report(found: Iterable[object]) -> None:

@@ -33,7 +33,7 @@ def shown_command(block: str, port: int) -> list[str]:
     return shlex.split(line.replace("8000", str(port)).replace("--workers 4", "--workers 1"))
 
 
-@pytest.mark.parametrize("page", ["flask", "fastapi", "django", "aiohttp"])
+@pytest.mark.parametrize("page", ["flask", "fastapi", "django", "aiohttp", "wsgi-asgi"])
 def test_the_application_of_the_page_leaves_its_request_and_its_log_record_in_the_session(page: str, tmp_path: Path) -> None:
     text = (HOW_TO / f"{page}.md").read_text(encoding="utf-8")
     (app,) = (block for block in blocks(text, "python") if block.startswith("# app: "))

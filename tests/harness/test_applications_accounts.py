@@ -9,6 +9,8 @@ from applications.catalogue import APPLICATIONS
 from applications.environments import PROGRAMS
 from applications.plan import HEADERS, REQUESTS, Application, Counts, Process, Request, Route
 
+from documentation import HOW_TO, blocks
+
 SESSION, OTHER = "2618307011354435587", "2618307011354435588"
 ONE = Counts(spans=1)
 SERVER = Document("Server", "t0", "s0", session=SESSION, marker=0)
@@ -126,6 +128,14 @@ def test_every_kind_of_request_meets_every_header(application: Application) -> N
 def test_the_pins_of_an_application_are_there_and_exact(application: Application) -> None:
     lines = (PROGRAMS.parent / "requirements" / f"{application.environment}.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if "==" not in line.partition(";")[0]] == []
+
+
+@pytest.mark.parametrize("program", ["packages_wsgi.py", "data_asgi.py"])
+def test_the_programs_that_wrap_are_those_of_the_page(program: str) -> None:
+    page = (HOW_TO / "wsgi-asgi.md").read_text(encoding="utf-8")
+    (shown,) = (block for block in blocks(page, "py") if block.startswith(f"# {program}\n"))
+    _, _, code = (PROGRAMS / program).read_text(encoding="utf-8").partition("\n\n")
+    assert code.strip() == shown.partition("\n")[2].strip()
 
 
 def test_an_application_meets_all_its_kinds_of_requests_in_turn() -> None:

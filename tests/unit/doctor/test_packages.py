@@ -13,7 +13,16 @@ from opentelemetry.propagators.composite import CompositePropagator
 
 from otel_asayer import AsayerPropagator, findings
 from otel_asayer.cli.doctor.findings import Status, Verdict
-from otel_asayer.cli.doctor.packages import check_distros, check_django, check_instrumentations, check_logging, check_opentelemetry, check_propagators
+from otel_asayer.cli.doctor.packages import (
+    check_distros,
+    check_django,
+    check_gevent,
+    check_instrumentations,
+    check_logging,
+    check_opentelemetry,
+    check_propagators,
+)
+from otel_asayer.cli.doctor.plan import plan
 from otel_asayer.cli.doctor.surroundings import Surroundings
 from unit.doctor.support import GOOD, around, config, short, statuses
 
@@ -21,6 +30,8 @@ from instrumented import clean_environment
 
 if TYPE_CHECKING:
     from opentelemetry.propagators.textmap import TextMapPropagator
+
+GEVENT = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
 
 
 def propagators(monkeypatch: pytest.MonkeyPatch, *members: TextMapPropagator) -> list[Verdict]:
@@ -147,6 +158,52 @@ def test_a_site_of_django_with_settings_is_well() -> None:
 @pytest.mark.parametrize("packages", [(), DJANGO[:1], DJANGO[1:]])
 def test_without_an_instrumented_django_its_settings_do_not_matter(packages: tuple[str, ...]) -> None:
     assert statuses(check_django(around(*packages))) == [Status.SKIPPED]
+
+
+def test_what_only_our_extra_brought_is_not_reported() -> None:
+    ours = around("starlette", "uvicorn", "opentelemetry-instrumentation-starlette")._replace(only_ours=frozenset({"starlette", "uvicorn"}))
+    detail = "no web framework or worker that needs one is installed (starlette, uvicorn came with otel-asayer[cli])"
+    assert short(check_instrumentations(ours)) == [("ok", detail)]
+
+
+def test_aiohttp_is_instrumented_as_a_server() -> None:
+    assert statuses(check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-client"))) == [Status.WARNING]
+    assert short(check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-server"))) == [("ok", "aiohttp")]
+
+
+@pytest.mark.parametrize(("package", "interface"), [("bottle", "wsgi"), ("datasette", "asgi")])
+def test_a_framework_that_no_package_instruments_has_to_be_wrapped(package: str, interface: str) -> None:
+    (verdict,) = check_instrumentations(around(package, "flask", "opentelemetry-instrumentation-flask"))
+    assert (verdict.status, verdict.detail.partition(",")[0]) == (Status.WARNING, f"Requests to {package} have no session and no spans")
+    assert f"from opentelemetry.instrumentation.{interface} import OpenTelemetryMiddleware" in verdict.remedy
+
+
+@pytest.mark.parametrize("worker", [(), ("celery", "opentelemetry-instrumentation-celery")])
+def test_a_server_without_an_instrumented_framework_is_named(worker: tuple[str, ...]) -> None:
+    (verdict,) = check_instrumentations(around("gunicorn", *worker))
+    assert (verdict.status, verdict.detail.partition(",")[0]) == (Status.WARNING, "Requests to what gunicorn serves have no session and no spans")
+
+
+def test_a_server_of_an_instrumented_framework_is_well() -> None:
+    assert short(check_instrumentations(around("gunicorn", "flask", "opentelemetry-instrumentation-flask"))) == [("ok", "flask")]
+
+
+def test_a_package_that_patches_late_hangs() -> None:
+    (verdict,) = check_gevent(around("gevent", "locust"))
+    assert (verdict.status, verdict.remedy) == (Status.PROBLEM, f"Set {GEVENT}=patch_all")
+
+
+def test_gevent_alone_may_be_patched_late() -> None:
+    assert statuses(check_gevent(around("gevent"))) == [Status.WARNING]
+
+
+def test_gevent_that_patches_first_is_well() -> None:
+    assert statuses(check_gevent(around("gevent", "locust", **{GEVENT: "patch_all"}))) == [Status.OK]
+
+
+@pytest.mark.parametrize(("packages", "looked_at"), [((), 0), (("gevent",), 1)])
+def test_gevent_is_looked_at_where_it_is_installed(packages: tuple[str, ...], looked_at: int) -> None:
+    assert [check.name for check in plan(config(), around(*packages), None)].count("gevent") == looked_at
 
 
 def test_surroundings_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
+from otel_asayer.frameworks import BY_HAND, INSTRUMENTED, SERVERS, WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,26 +17,12 @@ if TYPE_CHECKING:
     from otel_asayer.config import Config
     from otel_asayer.findings import Finding
 
-__all__ = ["check_distros", "check_django", "check_instrumentations", "check_logging", "check_opentelemetry", "check_propagators"]
+__all__ = ["check_distros", "check_django", "check_gevent", "check_instrumentations", "check_logging", "check_opentelemetry", "check_propagators"]
 
 _INSTRUMENTATION: Final = "opentelemetry-instrumentation"
-# Frameworks that take requests or jobs in, as normalised names of packages, and what instruments each; the first that is installed will do.
-_FRAMEWORKS: Final = {
-    "aio-pika": ("aio-pika",),
-    "aiohttp": ("aiohttp-server",),
-    "celery": ("celery",),
-    "confluent-kafka": ("confluent-kafka",),
-    "django": ("django",),
-    "falcon": ("falcon",),
-    "fastapi": ("fastapi",),
-    "flask": ("flask",),
-    "grpcio": ("grpc",),
-    "kafka-python": ("kafka-python",),
-    "pika": ("pika",),
-    "pyramid": ("pyramid",),
-    "starlette": ("starlette", "fastapi"),
-    "tornado": ("tornado",),
-}
+_GEVENT_VARIABLE: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
+_LATE: Final = frozenset({"locust"})
+"""Packages that patch with gevent when they are imported."""
 
 
 def check_opentelemetry(around: Surroundings) -> Iterator[Verdict]:
@@ -91,15 +78,57 @@ def check_logging(around: Surroundings) -> Iterator[Verdict]:
 
 def check_instrumentations(around: Surroundings) -> Iterator[Verdict]:
     """Whether what takes requests in is instrumented: without that, no session id comes in."""
-    there = [framework for framework in _FRAMEWORKS if framework in around.packages]
-    bare = [framework for framework in there if not any(f"{_INSTRUMENTATION}-{name}" in around.packages for name in _FRAMEWORKS[framework])]
+    used = around.packages - around.only_ours
+    there = [framework for framework in INSTRUMENTED if framework in used]
+    bare = [framework for framework in there if not any(f"{_INSTRUMENTATION}-{name}" in around.packages for name in INSTRUMENTED[framework])]
     if bare:
         yield warning(
             f"Installed and not instrumented: {', '.join(bare)}. What they take in has no session and no spans",
-            f"opentelemetry-bootstrap -a install, or pip install {' '.join(f'{_INSTRUMENTATION}-{_FRAMEWORKS[name][0]}' for name in bare)}",
+            f"opentelemetry-bootstrap -a install, or pip install {' '.join(f'{_INSTRUMENTATION}-{INSTRUMENTED[name][0]}' for name in bare)}",
+        )
+    by_hand = [name for name in BY_HAND if name in used]
+    servers = [name for name in SERVERS if name in used and WORKERS.issuperset(there)]
+    yield from _to_wrap(by_hand, servers)
+    if not (bare or by_hand or servers):
+        yield ok(", ".join(there) or f"no web framework or worker that needs one is installed{_not_counted(around)}")
+
+
+def _to_wrap(by_hand: list[str], servers: list[str]) -> Iterator[Verdict]:
+    """What no package instruments: frameworks, or where there is none of those that one does, whatever a server serves."""
+    from otel_asayer import findings
+
+    if by_hand:
+        interface = BY_HAND[by_hand[0]]
+    elif servers:
+        interface = SERVERS[servers[0]]
+    else:
+        return
+    what = ", ".join(by_hand) or f"what {' or '.join(servers)} serves"
+    fault, remedy = findings.not_wrapped(what, interface)
+    yield warning(f"{fault}. Nothing is wrong where its application is wrapped already", remedy[:1].upper() + remedy[1:])
+
+
+def _not_counted(around: Surroundings) -> str:
+    ours = sorted(around.only_ours & {*INSTRUMENTED, *SERVERS})
+    return f" ({', '.join(ours)} came with otel-asayer[cli])" if ours else ""
+
+
+def check_gevent(around: Surroundings) -> Iterator[Verdict]:
+    """Whether gevent patches before OpenTelemetry imports what is patched: after it, TLS recurses for ever, and some applications hang."""
+    late = sorted(_LATE & around.packages)
+    if around.value(_GEVENT_VARIABLE) == "patch_all":
+        yield ok("gevent patches before OpenTelemetry is imported")
+    elif late:
+        yield problem(
+            f"{', '.join(late)} patches with gevent after OpenTelemetry is imported: under opentelemetry-instrument it hangs at its start",
+            f"Set {_GEVENT_VARIABLE}=patch_all",
         )
     else:
-        yield ok(f"{', '.join(there)}" if there else "no web framework or worker that needs one is installed")
+        yield warning(
+            "gevent is installed. An application that calls gevent.monkey.patch_all() itself does so after OpenTelemetry is imported, and may hang; "
+            "gunicorn's gevent workers do not",
+            f"Set {_GEVENT_VARIABLE}=patch_all where the application patches by itself",
+        )
 
 
 def check_django(around: Surroundings) -> Iterator[Verdict]:

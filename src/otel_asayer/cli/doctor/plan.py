@@ -11,6 +11,7 @@ from otel_asayer.cli.doctor.findings import Check, Verdict, skipped
 from otel_asayer.cli.doctor.packages import (
     check_distros,
     check_django,
+    check_gevent,
     check_instrumentations,
     check_logging,
     check_opentelemetry,
@@ -57,8 +58,9 @@ def plan(config: Config, around: Surroundings, subject: Subject | None) -> list[
         Check(_SETTINGS, "replay link", partial(check_replay_link, config)),
         Check(_PACKAGES, "distribution", partial(check_distros, around), needs=(_START,)),
         Check(_PACKAGES, "logging", partial(check_logging, around), needs=(_START,)),
-        Check(_PACKAGES, "instrumentation", partial(check_instrumentations, around)),
+        Check(_PACKAGES, "instrumentation", partial(check_instrumentations, around), needs=(_START,)),
         Check(_PACKAGES, "Django", partial(check_django, around)),
+        *([Check(_PACKAGES, "gevent", partial(check_gevent, around))] if "gevent" in around.packages else []),
         Check(_SPOOL, "documents", partial(check_spool, config)),
         Check(_SPOOL, "disk", partial(check_disk, config)),
         *(_server(subject) if subject else [Check(_SERVER, _ENDPOINT, partial(_no_endpoint, config))]),

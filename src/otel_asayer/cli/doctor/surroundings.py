@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from importlib.metadata import distributions, entry_points
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_asayer.config import opentelemetry_variables
+from otel_asayer.frameworks import Installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["SIGNALS", "Surroundings"]
 
 SIGNALS: Final = ("traces", "logs", "metrics")
-_SEPARATORS: Final = re.compile(r"[-_.]+")
 
 
 class Surroundings(NamedTuple):
@@ -24,19 +23,23 @@ class Surroundings(NamedTuple):
         variables: those of OpenTelemetry, which begin with `OTEL_`, and `DJANGO_SETTINGS_MODULE`.
         packages: names of installed distributions, normalised: lower case, with hyphens.
         exporters: of each signal, the names of its installed exporters.
+        only_ours: those packages that only our extra `cli` brought: nobody uses them but the doctor and its like.
     """
 
     variables: Mapping[str, str]
     packages: frozenset[str]
     exporters: Mapping[str, frozenset[str]]
+    only_ours: frozenset[str] = frozenset()
 
     @classmethod
     def of_this_process(cls) -> Surroundings:
         """Look around."""
+        installed = Installed.here()
         return cls(
             opentelemetry_variables(),
-            frozenset(_SEPARATORS.sub("-", name).lower() for distribution in distributions() if (name := distribution.metadata["Name"])),
+            installed.packages,
             {signal: frozenset(entry_points(group=f"opentelemetry_{signal}_exporter").names) for signal in SIGNALS},
+            installed.only_ours,
         )
 
     def value(self, name: str) -> str:
