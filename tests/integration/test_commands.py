@@ -196,6 +196,25 @@ def test_a_session_is_forgotten_and_its_neighbours_are_not(node: Prepared, names
     assert [hit["_source"]["attributes"]["session.id"] for hit in left] == ["visit-2"]
 
 
+def test_old_days_of_replay_records_are_pruned_and_younger_ones_stay(node: Prepared, namespace: str) -> None:
+    today = f"{datetime.now(timezone.utc):%Y.%m.%d}"
+    record = {"@timestamp": iso_timestamp(START_NS), "message": "x", "level": "info"}
+    for day in ("2020.02.29", today):
+        node.write(replay_index(namespace, day), record)
+    pruner = {"pruner": {"index": [{"names": ["asayer-logs-*"], "privileges": ["read", "view_index_metadata", "delete_index"]}]}}
+    key = node.server.create_api_key("pruner", pruner)
+    result = node.run(["prune", "--older-than", "30d", "--namespace", namespace, "--yes", "--json"], key=key)
+    assert json.loads(result.output) == [{"day": "2020-02-29", "records": 1, "name": replay_index(namespace, "2020.02.29"), "deleted": True}]
+    left = node.server.request("GET", f"/_resolve/index/asayer-logs-{namespace}-*").json()["indices"]
+    assert [index["name"] for index in left] == [replay_index(namespace, today)]
+
+
+def test_who_may_not_delete_days_is_told(node: Prepared) -> None:
+    result = node.run(["prune", "--all", "--yes"], key=node.writer)
+    assert result.exit_code == 1
+    assert "Not allowed to delete replay records: it takes" in result.output
+
+
 @pytest.mark.parametrize("name", ["timeline", "errors", "forget"])
 def test_with_a_writers_key_the_answer_is_not_allowed_and_never_nothing(node: Prepared, name: str) -> None:
     result = node.run(COMMANDS[name], key=node.writer)

@@ -56,6 +56,11 @@ def test_a_backing_index_is_no_index_of_ours() -> None:
     assert days_before(Answering({PRIVILEGES: (200, {}), INDICES: (200, listed)}).api, None) == []
 
 
+def test_a_namespace_that_begins_like_the_one_asked_for_is_another() -> None:
+    days = days_before(server(OLD, "asayer-logs-eu-1-2020.02.28").api, None, "eu")
+    assert [day.name for day in days] == [OLD]
+
+
 def test_indices_are_deleted_by_name_and_not_by_pattern() -> None:
     asked = server(OLD)
     delete(asked.api, [Day("2020-02-28", 1, OLD)])

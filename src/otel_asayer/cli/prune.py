@@ -37,11 +37,12 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
 @click.command()
 @click.option("--older-than", callback=_age, metavar="TIME", help="Delete the days that ended at least so long ago, 30d.")
 @click.option("--all", "everything", is_flag=True, help="Delete all of them, those of today too.")
+@click.option("--namespace", help="Delete those of this namespace only. Default: all namespaces.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @click.option("--dry-run", is_flag=True, help="Only show.")
 @output.AS_JSON
 @connection(personal=True)
-def prune(config: Config, older_than: timedelta | None, **flags: bool) -> None:
+def prune(config: Config, older_than: timedelta | None, namespace: str | None, **flags: bool) -> None:
     """Delete old replay records, whole days at once, where no policy of Elasticsearch does (`otel-asayer setup --retention`).
 
     It shows the days and asks. For a cron job: `otel-asayer prune --older-than 30d --yes`. Data streams of spans and log records stay. It needs a key
@@ -54,7 +55,7 @@ def prune(config: Config, older_than: timedelta | None, **flags: bool) -> None:
     if as_json and not (agreed or flags["dry_run"]):
         raise click.UsageError("With --json nobody is asked: say --yes to delete, or --dry-run to look.")
     with closing(Api.of(config)) as api:
-        days = days_before(api, None if older_than is None else datetime.now(timezone.utc) - older_than)
+        days = days_before(api, None if older_than is None else datetime.now(timezone.utc) - older_than, namespace)
         if not as_json:
             _show(days)
         wanted = bool(days) and not flags["dry_run"] and (agreed or click.confirm("Delete them? What is deleted cannot be brought back"))

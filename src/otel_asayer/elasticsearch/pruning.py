@@ -35,8 +35,8 @@ class Day(NamedTuple):
     """Of the index."""
 
 
-def days_before(api: Api, until: datetime | None) -> list[Day]:
-    """Return the days that were over at `until`, the oldest first; None: all, today's too.
+def days_before(api: Api, until: datetime | None, namespace: str | None = None) -> list[Day]:
+    """Return the days that were over at `until`, the oldest first; None: all, today's too. `namespace` leaves all others out.
 
     Raises:
         NotAllowedError: the key or user may not delete them, or not look at them; the message names what is missing.
@@ -44,7 +44,8 @@ def days_before(api: Api, until: datetime | None) -> list[Day]:
     """
     _require(api)
     names = days_in(api.expect("GET", REPLAY_INDICES, doing=f"to look for {_PATTERN}", or_nothing=True))
-    found = [Day((day_of_index(name) or "").replace(".", "-"), _count(api, name), name) for name in names if until is None or _is_over(name, until)]
+    wanted = [name for name in names if (until is None or _is_over(name, until)) and namespace in (None, _namespace_of(name))]
+    found = [Day((day_of_index(name) or "").replace(".", "-"), _count(api, name), name) for name in wanted]
     return sorted(found, key=lambda day: (day.day, day.name))
 
 
@@ -74,6 +75,10 @@ def _is_over(index: str, until: datetime) -> bool:
     except ValueError:  # no day of any calendar
         return False
     return begins + _ONE_DAY <= until
+
+
+def _namespace_of(index: str) -> str:
+    return index.removeprefix(_PATTERN.rstrip("*")).rpartition("-")[0]
 
 
 def _count(api: Api, index: str) -> int:

@@ -8,9 +8,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.resources import Resource
 
 from otel_asayer.config import Config
 from otel_asayer.counters import Count, Fate
+from otel_asayer.documents import DocumentSettings, Encoder
 from otel_asayer.elasticsearch import first_contact
 from otel_asayer.elasticsearch.client import Client, Response, Unreachable
 from otel_asayer.elasticsearch.delivery import Delivery, shared
@@ -395,6 +399,16 @@ class TestConfiguration:
         assert world.deliver(A, B) is False
         assert world.sent == [["a", "b"]]
         assert world.counts == {INDEXED: 1, Count(Fate.DROPPED, problem[1]): 1}
+
+    def test_a_failure_store_of_data_streams_concerns_no_replay_record(self, world: World) -> None:
+        record = LogRecord(
+            timestamp=1_795_536_236_662_000_005, body="x", severity_number=SeverityNumber.INFO, attributes={"session.id": "7" * 19, "a": 1}
+        )
+        encoded = Encoder(DocumentSettings(), lambda: "id").log_records([ReadableLogRecord(record, Resource({}))]).operations
+        taken = {"errors": False, "items": [{"create": {"status": 201, "failure_store": "used"}}, {"create": {"status": 201}}]}
+        world.double.reply_with(status(200, taken))
+        assert world.deliver(*encoded) is True
+        assert world.sent == [["id", "idr"], ["id"]]
 
     def test_two_pipelines_that_are_missing_have_an_advice_each(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         world.double.reply_with(items(self.UNPREPARED, (*self.UNPREPARED[:2], "pipeline with id [mine] does not exist")))
