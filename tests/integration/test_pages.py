@@ -132,7 +132,7 @@ class TestSetup:
         assert administrator.keys() == []
         assert "otel-asayer-replay" not in templates(administrator.server)
         administrator.type(set_up)
-        lifecycle = templates(administrator.server)["otel-asayer-replay"]["template"]["lifecycle"]
+        lifecycle = templates(administrator.server)["otel-asayer-logs"]["template"]["lifecycle"]
         assert administrator.keys() == all_of_them
         assert lifecycle == {"enabled": True, "data_retention": "30d"}
         administrator.type(new_keys)
