@@ -13,7 +13,7 @@ from otel_asayer.elasticsearch import Api, spool_of, spool_root
 from otel_asayer.elasticsearch.search import OTEL_STREAMS, Search
 from otel_asayer.spool import LOCAL, Spool
 from otel_asayer.timeline import MOST_MOMENTS, Stored, flat, nanoseconds
-from otel_asayer.timeline.bounds import earliest, first
+from otel_asayer.timeline.bounds import earliest, first, latest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -121,9 +121,7 @@ class LocalSource:
 
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
         """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit`, and how many there are."""
-        found = list(self._read([f'"{EXCEPTION_TYPE}"'.encode()], lambda stored: _time_ns(stored) >= since_ns and _is_exception(stored)))
-        found.sort(key=_time_ns, reverse=True)
-        return found[:limit], len(found)
+        return latest(self._read([f'"{EXCEPTION_TYPE}"'.encode()], lambda stored: _time_ns(stored) >= since_ns and _is_exception(stored)), limit)
 
     def _read(self, markers: Sequence[bytes], wanted: Callable[[Stored], bool], bodies: set[str] | None = None) -> Iterator[Stored]:
         """Yield what is wanted of the operations that hold one of `markers`: only those are parsed.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.timeline.stored import Stored
 
-__all__ = ["MOST_BYTES", "MOST_MOMENTS", "Part", "earliest", "first"]
+__all__ = ["MOST_BYTES", "MOST_MOMENTS", "Part", "earliest", "first", "latest"]
 
 MOST_MOMENTS: Final = 10_000
 """Moments that are read unless more are asked for: they take 3 s and 60 MB."""
@@ -42,13 +42,23 @@ def first(documents: Iterable[Stored], most: int, most_bytes: int = MOST_BYTES) 
 
 def earliest(documents: Iterable[Stored], most: int, most_bytes: int = MOST_BYTES) -> Part:
     """Return those of documents in any order that have the earliest times, in the order in which they came; no more are held at a time."""
+    kept, number = _foremost(documents, -1, most, most_bytes)
+    return Part([stored for _, _, stored in sorted(kept, key=lambda one: -one[1])], len(kept) == number)
+
+
+def latest(documents: Iterable[Stored], most: int, most_bytes: int = MOST_BYTES) -> tuple[list[Stored], int]:
+    """Return those of documents in any order that have the latest times, the latest first, and how many there are; no more are held at a time."""
+    kept, number = _foremost(documents, 1, most, most_bytes)
+    return [stored for _, _, stored in sorted(kept, key=lambda one: one[:2], reverse=True)], number
+
+
+def _foremost(documents: Iterable[Stored], sign: int, most: int, most_bytes: int) -> tuple[list[tuple[int, int, Stored]], int]:
+    """Return the documents with the greatest times, or, where the sign is negative, the least; of those of one time the first; and count all."""
     kept: list[tuple[int, int, Stored]] = []
-    size = 0
-    complete = True
-    for number, stored in enumerate(documents):
-        heappush(kept, (-nanoseconds(stored.source.get("@timestamp")), -number, stored))
+    size = number = 0
+    for number, stored in enumerate(documents, 1):
+        heappush(kept, (sign * nanoseconds(stored.source.get("@timestamp")), -number, stored))
         size += stored.size
         while len(kept) > most or (len(kept) > 1 and size > most_bytes):
             size -= heappop(kept)[2].size
-            complete = False
-    return Part([stored for _, _, stored in sorted(kept, key=lambda one: -one[1])], complete)
+    return kept, number

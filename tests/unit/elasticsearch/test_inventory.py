@@ -33,6 +33,20 @@ def test_a_template_is_read_with_owner_version_retention_and_alias() -> None:
     )
 
 
+@pytest.mark.parametrize("pattern", ["logs-*", "*", "logs-*-*", "*-a.otel-*", "logs-a.otel-b", "l*o*g*s*", "logs-a.otel-b*", "*b", "**"])
+def test_a_pattern_fits_names_that_it_describes(pattern: str) -> None:
+    assert Template("t", (pattern,), 1).matches("logs-a.otel-b")
+
+
+@pytest.mark.parametrize("pattern", ["logs", "*.otel", "traces-*", "logs-a.otel-b*b", "l*x*", "", "logs-a.otel-*otel-b", "LOGS-*", "logs?a*"])
+def test_a_pattern_fits_no_others(pattern: str) -> None:
+    assert not Template("t", (pattern,), 1).matches("logs-a.otel-b")
+
+
+def test_a_pattern_of_many_stars_costs_no_more_than_its_length() -> None:
+    assert not Template("t", ("*a" * 5000 + "b",), 1).matches("a" * 10_000)
+
+
 @pytest.mark.parametrize(("kind", "indices", "streams"), [("index", ["logs"], []), ("data stream", [], ["logs"])])
 def test_a_clash_tells_what_has_the_very_name(kind: str, indices: list[str], streams: list[str]) -> None:
     resolved = {"indices": [{"name": name} for name in indices], "data_streams": [{"name": name} for name in streams], "aliases": []}

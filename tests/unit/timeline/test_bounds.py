@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_asayer.timeline.bounds import Part, earliest, first
+from otel_asayer.timeline.bounds import Part, earliest, first, latest
 from unit.timeline.support import log
 
 if TYPE_CHECKING:
@@ -52,3 +52,9 @@ def test_of_documents_in_any_order_those_of_the_earliest_times_are_kept_as_they_
 
 def test_of_documents_of_one_time_those_that_came_first_are_kept() -> None:
     assert ids(earliest([log(text) for text in "abc"], 2)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("most", "most_bytes", "expected"), [(10, 100, "dcba"), (2, 100, "dc"), (10, 25, "dc"), (10, 1, "d")])
+def test_the_latest_come_first_and_all_are_counted(most: int, most_bytes: int, expected: str) -> None:
+    found, number = latest([DOCUMENTS[place] for place in (3, 1, 2, 0)], most, most_bytes)
+    assert ([stored.id[2] for stored in found], number) == (list(expected), 4)
