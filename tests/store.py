@@ -49,7 +49,7 @@ class Store:
         return self._documents(f"asayer-logs-{self.namespace}-*")
 
     def exceptions(self) -> list[dict[str, Any]]:
-        return [record for record in self.logs() if "exception.stacktrace" in record["attributes"]]
+        return [record for record in self.logs() if "exception.stacktrace" in record.get("attributes", {})]
 
     def _documents(self, stream: str) -> list[dict[str, Any]]:
         self.server.refresh()

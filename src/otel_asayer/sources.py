@@ -147,7 +147,10 @@ def _stored(operation: bytes, number: int) -> Stored | None:
     action = orjson.loads(header)["create"]
     if not action["_index"].startswith(("traces-", "logs-")):
         return None
-    return Stored(action["_index"], action["_id"], orjson.loads(source), number, len(source))
+    try:
+        return Stored(action["_index"], action["_id"], orjson.loads(source), number, len(source))
+    except ValueError:  # a file of somebody else's making
+        return None
 
 
 def nothing_stored(config: Config, selection: Selection, place: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -14,9 +15,11 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from golden.recording import Document, encoder, read
+from otel_asayer.compression import gzip_of
 from otel_asayer.documents.streams import dataset_of, namespace_of
 from otel_asayer.documents.timestamps import iso_timestamp, otel_timestamp
 from otel_asayer.documents.values import json_line
+from otel_asayer.spool.bodies import salvage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,6 +134,17 @@ def test_a_time_can_be_read_back(time_ns: int) -> None:
 @given(nanoseconds, nanoseconds)
 def test_iso_times_are_in_the_order_of_the_times(one: int, other: int) -> None:
     assert (iso_timestamp(one) <= iso_timestamp(other)) == (one // 1_000_000 <= other // 1_000_000)
+
+
+@untimed
+@given(attributes, sessions, texts, texts)
+def test_whatever_is_encoded_can_leave_the_spool(given_attributes: dict[str, Any], session_id: str | None, dataset: str, namespace: str) -> None:
+    routed = admitted({**given_attributes, "data_stream.dataset": dataset, "data_stream.namespace": namespace}, session_id)
+    context = SpanContext(1, 1, False)
+    events = [Event("exception", {"exception.type": "E"}, 1), Event("other", {}, 1)]
+    span = ReadableSpan("GET", context, attributes=routed, events=events, kind=SpanKind.SERVER, start_time=1, end_time=2, resource=Resource({}))
+    operations, _ = encoder().spans([span])
+    assert salvage(BytesIO(gzip_of(operations))) == (operations, "")
 
 
 @untimed

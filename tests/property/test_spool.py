@@ -32,7 +32,7 @@ class Body(NamedTuple):
 
 
 def encode(documents: tuple[int, ...]) -> list[bytes]:
-    return [b'{"create":{}}\n{"document":%d}\n' % document for document in documents]
+    return [b'{"create":{"_index":"logs-generic.otel-default","_id":"1"}}\n{"document":%d}\n' % document for document in documents]
 
 
 def decode(operations: Iterable[bytes]) -> tuple[int, ...]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.spool import LOCAL, Destination, Spool
+from otel_asayer.spool.names import temporary_name
 from otel_asayer.testing import IDENTITY, ElasticsearchDouble, status
 from unit.timeline.support import SESSION, TOKEN, TRACE, log, operation, span
 
@@ -52,7 +57,7 @@ def run(*words: str, typed: str | None = None) -> Result:
 
 
 def report(place: str, found: int, deleted: int, left: int) -> dict[str, Any]:
-    return {"place": place, "found": found, "deleted": deleted, "left": left}
+    return {"place": place, "found": found, "deleted": deleted, "left": left, "remains": []}
 
 
 def test_a_session_is_deleted_from_every_spool_and_nothing_else(tmp_path: Path) -> None:
@@ -172,3 +177,89 @@ def test_without_the_rights_nothing_is_deleted_anywhere(tmp_path: Path, double: 
     assert result.exit_code == 1
     assert len(kept(spool(tmp_path))) == 2
     assert result.output.startswith("Error: Not allowed to use what is stored: it takes the index privilege 'delete' on logs-*.")
+
+
+class TestFiles:
+    """After it, `zgrep` finds nothing of the session in the folder of the spool, or the command has named what is left."""
+
+    def grep(self, folder: Path) -> list[str]:
+        found = subprocess.run(
+            ["find", str(folder), "-type", "f", "-exec", "zgrep", "-l", SESSION, "{}", "+"], capture_output=True, text=True, check=False
+        )
+        return sorted(found.stdout.split())
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Spool:
+        found = spool(tmp_path)
+        keep(found, OTHERS[0])
+        return found
+
+    def body(self, *documents: Stored) -> bytes:
+        return gzip.compress(b"".join(map(operation, documents)))
+
+    def test_what_a_dead_process_had_leased_goes(self, place: Spool, tmp_path: Path) -> None:
+        keep(place, *MINE)
+        code = f"from pathlib import Path; from otel_asayer.spool import Spool; s = Spool(Path({str(tmp_path)!r}), max_bytes=2**30)"
+        subprocess.run([sys.executable, "-c", f"{code}; held = s.lease(), s.lease()"], check=True)
+        assert run(SESSION, "--yes").exit_code == 0
+        assert self.grep(tmp_path) == []
+        assert kept(place) == [operation(OTHERS[0])]
+
+    def test_what_is_damaged_goes(self, place: Spool, tmp_path: Path) -> None:
+        keep(place, *MINE)
+        for body in place.folder.glob("*.ndjson.gz"):
+            body.write_bytes(body.read_bytes()[:-4])
+        assert run(SESSION, "--yes").exit_code == 0
+        assert self.grep(tmp_path) == []
+
+    def test_what_lies_in_damaged_goes_and_nothing_else_there(self, place: Spool) -> None:
+        damaged = place.folder / "damaged"
+        damaged.mkdir(mode=0o700)
+        mine, other = (damaged / f"{number:020d}-1-0123456789abcdef-2.ndjson.gz" for number in (1, 2))
+        mine.write_bytes(self.body(*MINE, OTHERS[0])[:-4])
+        other.write_bytes(self.body(OTHERS[0])[:-4])
+        assert run(SESSION, "--yes").exit_code == 0
+        assert [file.name for file in damaged.iterdir()] == [other.name]
+
+    def test_what_a_dead_process_had_not_finished_goes(self, place: Spool, tmp_path: Path) -> None:
+        (place.folder / "00000000000000000001-1-0123456789abcdef-2.ndjson.gz.00000000-1-1-00000000.tmp").write_bytes(self.body(*MINE)[:-9])
+        assert run(SESSION, "--yes").exit_code == 0
+        assert self.grep(tmp_path) == []
+
+    def test_refused_documents_that_cannot_be_read_go(self, place: Spool, tmp_path: Path) -> None:
+        place.reject([(operation(stored), f"because of {SESSION}") for stored in MINE])
+        (body,) = (place.folder / "rejected").glob("*.gz")
+        body.write_bytes(b"".join([gzip.compress(b"?"), self.body(*MINE)]))
+        assert run(SESSION, "--yes").exit_code == 0
+        assert self.grep(tmp_path) == []
+
+    def test_what_a_living_process_is_writing_is_named(self, place: Spool) -> None:
+        unfinished = place.folder / temporary_name("00000000000000000001-1-0123456789abcdef-2.ndjson.gz")
+        unfinished.write_bytes(self.body(*MINE)[:-9])
+        result = run(SESSION, "--yes")
+        assert result.exit_code == 1
+        assert f"The id is still found in {unfinished}: process {os.getpid()} is at work on it." in result.output
+
+    def test_a_file_that_is_none_of_the_spool_is_named(self, place: Spool) -> None:
+        notes = place.folder / "notes.txt"
+        notes.write_text(f"look at {SESSION}")
+        result = run(SESSION, "--yes")
+        assert result.exit_code == 1
+        assert f"The id is still found in {notes}: it is no file of the spool." in result.output
+
+    def test_documents_of_others_that_mention_it_stay_and_are_named(self, place: Spool) -> None:
+        keep(place, *MINE, OTHERS[1])
+        result = run(SESSION, "--yes")
+        assert result.exit_code == 0
+        assert "documents of other sessions mention it" in result.output
+
+    def test_a_document_that_is_no_json_goes_where_it_names_the_session(self, place: Spool, tmp_path: Path) -> None:
+        header, _, _ = operation(MINE[0]).partition(b"\n")
+        place.write([header + b'\n{"a":' + SESSION.encode() + b"]}\n"])
+        assert run(SESSION, "--yes").exit_code == 0
+        assert self.grep(tmp_path) == []
+
+    def test_json_names_what_is_left(self, place: Spool) -> None:
+        (place.folder / "notes.txt").write_text(f"look at {SESSION}")
+        (told,) = json.loads(run(SESSION, "--json", "--yes").output)
+        assert told["remains"] == [f"{place.folder}/notes.txt: it is no file of the spool"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from otel_asayer.spool import LOCAL, Destination, Spool
 from otel_asayer.testing import IDENTITY, ElasticsearchDouble, items, status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 UNAVAILABLE = status(503, {"error": {"type": "unavailable", "reason": "starting"}})
@@ -224,3 +226,51 @@ def test_without_the_extra_the_command_says_what_to_install() -> None:
 def test_the_command_is_installed() -> None:
     code = "import sys; sys.argv = ['otel-asayer', '--version']; from otel_asayer.cli import main; main()"
     assert "version" in subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+class TestForgedFiles:
+    """Files that somebody else has put into the folder."""
+
+    BODY = "00000000000000000001-1-0123456789abcdef-1.ndjson.gz"
+
+    @pytest.mark.parametrize(
+        "forged",
+        [
+            b'{"delete":{"_index":"accounts","_id":"1"}}\n',
+            b'{"create":{"_index":"accounts","_id":"1"}}\n{"a":1}\n',
+            b'{"index":{"_index":"logs-generic.otel-default","_id":"1"}}\n{"a":1}\n',
+        ],
+    )
+    def test_nothing_but_documents_of_ours_leaves(self, forged: bytes, tmp_path: Path, double: ElasticsearchDouble) -> None:
+        place = spool(tmp_path, double.url)
+        place.write([A])
+        (place.folder / self.BODY).write_bytes(gzip.compress(forged + B))
+        result = run(tmp_path, "drain", "--json", "--endpoint", double.url)
+        assert documents(double) == ["GET /b", "GET /a"]
+        assert [action.keys() for exchange in double.exchanges if exchange.body for action, _ in exchange.operations] == [{"create"}, {"create"}]
+        assert json.loads(result.output)["damaged"] >= 1
+        assert [path.name for path in (place.folder / "damaged").iterdir()] == [self.BODY]
+
+    @pytest.mark.parametrize("words", [("status",), ("inspect",), ("inspect", "--json"), ("drain",)])
+    @pytest.mark.parametrize("odd", ["text", "depth", "no json", "no object", "folder", "pipe", "link", "side", "empty", "number", "unreadable"])
+    def test_no_odd_file_ends_a_command_with_a_traceback(self, odd: str, words: tuple[str, ...], tmp_path: Path, double: ElasticsearchDouble) -> None:
+        place = spool(tmp_path, double.url)
+        place.write([A])
+        body = place.folder / self.BODY
+        head = B.partition(b"\n")[0] + b"\n"
+        made: dict[str, Callable[[], object]] = {
+            "text": lambda: body.write_text("no gzip"),
+            "depth": lambda: body.write_bytes(gzip.compress(head + b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n")),
+            "no json": lambda: body.write_bytes(gzip.compress(head + b"{a}\n")),
+            "no object": lambda: body.write_bytes(gzip.compress(head + b'{"body":[[]],"name":{"a":1},"attributes":[]}\n')),
+            "folder": body.mkdir,
+            "pipe": lambda: os.mkfifo(body),
+            "link": lambda: body.symlink_to("/etc/passwd"),
+            "side": lambda: (place.folder / "damaged").write_text("a file"),
+            "empty": lambda: body.write_bytes(b""),
+            "number": lambda: (place.folder / f"{'9' * 20}-1-0123456789abcdef-999999999.ndjson.gz").write_bytes(gzip.compress(B)),
+            "unreadable": lambda: body.touch(0),
+        }
+        made[odd]()
+        result = run(tmp_path, *words, *(("--endpoint", double.url) if words == ("drain",) else ()))
+        assert result.exception is None or isinstance(result.exception, SystemExit)

@@ -16,7 +16,7 @@ from otel_asayer.cli.subject import SESSION
 from otel_asayer.elasticsearch import Api, spool_root
 from otel_asayer.elasticsearch.search import OTEL_STREAMS, REPLAY_STREAMS, Search
 from otel_asayer.spool import Spool, destinations
-from otel_asayer.timeline import parse_subject
+from otel_asayer.timeline import harmless_line, parse_subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,8 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
 
     With - in its place it is read from standard input, where a token does not show.
 
-    They are deleted from Elasticsearch, and from the spool of this machine, what was refused there included. It needs a key or user with the index
+    They are deleted from Elasticsearch, and from the spool of this machine, with what was refused, is damaged or was left half-written there; files
+    in which the id is found even so are named. It needs a key or user with the index
     privileges read and delete. The recording itself is Asayer's or OpenReplay's, and stays.
     """
     require_usable(config)
@@ -57,9 +58,14 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
         wanted = bool(sum(found.values())) and not dry_run and _agreed(selection, yes=yes)
         deleted = {place.name: place.delete(selection) for place in places} if wanted else {}
         left = _counts(places, selection) if wanted else found
+        remains = {place.name: place.remains(selection) if wanted else [] for place in places}
     if as_json:
-        output.print_json([{"place": name, "found": found[name], "deleted": deleted.get(name, 0), "left": left[name]} for name in found])
+        output.print_json(
+            [{"place": name, "found": found[name], "deleted": deleted.get(name, 0), "left": left[name], "remains": remains[name]} for name in found]
+        )
     elif wanted:
+        for sentence in chain.from_iterable(remains.values()):
+            click.echo(f"The id is still found in {harmless_line(sentence)}.")
         click.echo(_outcome(sum(deleted.values()), sum(left.values())))
     click.get_current_context().exit(int(wanted and sum(left.values()) > 0))
 
@@ -77,6 +83,9 @@ class _Place(Protocol):
     def delete(self, selection: Selection) -> int:
         """Delete them; return how many."""
 
+    def remains(self, selection: Selection) -> list[str]:
+        """Return the files in which the session's id is still found, each with the reason."""
+
 
 class _InElasticsearch:
     def __init__(self, config: Config, api: Api) -> None:
@@ -91,6 +100,9 @@ class _InElasticsearch:
     def delete(self, selection: Selection) -> int:
         return self._search.delete(selection)
 
+    def remains(self, selection: Selection) -> list[str]:  # noqa: ARG002 (it has no files of ours)
+        return []
+
 
 class _InSpool:
     def __init__(self, spool: Spool) -> None:
@@ -98,14 +110,25 @@ class _InSpool:
         self._spool = spool
 
     def count(self, selection: Selection) -> int:
-        return sum(map(partial(_is_of, selection), chain(self._spool.read(), self._spool.read_rejected())))
+        """Count documents, and files whose documents cannot be told apart."""
+        documents = sum(map(partial(_is_of, selection), chain(self._spool.read(), self._spool.read_rejected())))
+        return documents + sum(not one.apart for one in self._spool.remains(selection.session_id.encode()))
 
     def delete(self, selection: Selection) -> int:
-        return self._spool.erase(partial(_is_of, selection))
+        return self._spool.erase(partial(_is_of, selection)) + self._spool.erase_remains(selection.session_id.encode())
+
+    def remains(self, selection: Selection) -> list[str]:
+        return [f"{one.path}: {one.why}" for one in self._spool.remains(selection.session_id.encode())]
 
 
 def _is_of(selection: Selection, operation: bytes) -> bool:
-    return selection.session_id.encode() in operation and selection.holds(orjson.loads(operation.split(b"\n")[1]))
+    """Whether an operation is one of the session; one that nobody can read is where it names the session."""
+    if selection.session_id.encode() not in operation:
+        return False
+    try:
+        return selection.holds(orjson.loads(operation.split(b"\n")[1]))
+    except (ValueError, TypeError, AttributeError):
+        return True
 
 
 def _places(config: Config, stack: ExitStack) -> list[_Place]:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
+import orjson
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -114,7 +115,14 @@ def _documents(config: Config, chosen: list[Destination]) -> Iterator[dict[str, 
     for destination in chosen:
         for operation in _spool(config, destination).read():
             header, source, *_ = operation.split(b"\n")
-            yield {**json.loads(header)["create"], "_source": json.loads(source)}
+            yield {**json.loads(header)["create"], "_source": _source(source)}
+
+
+def _source(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except ValueError:  # a file of somebody else's making
+        return {"message": "This document is no JSON that can be read."}
 
 
 def _table(found: list[tuple[Destination, SpoolStatus]]) -> Table:

@@ -48,6 +48,8 @@ _logger = logging.getLogger(__name__)
 
 _SERVER_ERROR: Final = 500
 """From here on a status says that a proxy does not reach Elasticsearch, or Elasticsearch its master."""
+_MOST_BYTES: Final = 24 * 1024 * 1024
+"""Bytes of one body of the spool, uncompressed, unless a single document is larger: below what is read of a small file (`spool.bodies`)."""
 _GRACE: Final = 1.0
 """Seconds that a request may still take when an exporter is shut down."""
 _ID_BYTES: Final = 15
@@ -166,6 +168,9 @@ class Delivery:
         """
         if not operations:
             return True
+        parts = list(bulk.bodies(operations, _MOST_BYTES))
+        if len(parts) > 1:
+            return all([self.deliver(part, on_loss, interrupted=interrupted, on_answer=on_answer) for part in parts])  # noqa: C419 (each is delivered)
         if self.obstacle:
             return self._keep(operations, "no destination", self.obstacle, on_loss)
         if self.drainer and not self.has_stopped():

@@ -10,6 +10,7 @@ from otel_asayer.spool.directory import SpoolError
 from otel_asayer.spool.lease import Lease
 from otel_asayer.spool.locations import LOCAL, Destination, default_directory, destination_folder, destinations
 from otel_asayer.spool.recovery import Recovered
+from otel_asayer.spool.remains import Remains
 from otel_asayer.spool.space import Written
 from otel_asayer.spool.spool import Spool
 from otel_asayer.spool.status import SpoolStatus
@@ -20,6 +21,7 @@ __all__ = [
     "Destination",
     "Lease",
     "Recovered",
+    "Remains",
     "Spool",
     "SpoolError",
     "SpoolStatus",

@@ -13,13 +13,13 @@ import errno
 import os
 import stat
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from otel_asayer.errors import AsayerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
@@ -252,9 +252,25 @@ def _complaint(status: os.stat_result) -> str:
 def _make(name: Path | str, parent: int | None) -> None:
     with suppress(FileExistsError):  # another process made it meanwhile; whose it is gets checked when it is opened
         os.mkdir(name, _FOLDER_MODE, dir_fd=parent)
-        made = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if stat.S_IMODE(made.st_mode) & 0o777 != _FOLDER_MODE:  # a umask that takes rights from the owner himself
-            os.chmod(name, _FOLDER_MODE, dir_fd=parent)
+        _restrict(name, parent)
+
+
+def _restrict(name: Path | str, parent: int | None) -> None:
+    """Give a folder that was just made its mode, where a umask has taken rights from the owner himself.
+
+    By a descriptor of that very folder, for a link may stand in its place by now, and chmod would follow it to a file of somebody else's choice.
+    """
+    descriptor = os.open(name, getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | _COMMON, dir_fd=parent)
+    try:
+        made = os.fstat(descriptor)
+        if made.st_uid == os.geteuid() and stat.S_IMODE(made.st_mode) & 0o777 != _FOLDER_MODE:
+            # A descriptor that needs no right to read cannot be given to fchmod; its entry in /proc can be given to chmod.
+            if hasattr(os, "O_PATH"):
+                Path(f"/proc/self/fd/{descriptor}").chmod(_FOLDER_MODE)
+            else:
+                os.fchmod(descriptor, _FOLDER_MODE)
+    finally:
+        os.close(descriptor)
 
 
 def _sync_path(path: Path) -> None:

@@ -1,6 +1,6 @@
 """Taking single operations out of a spool for good: what waits, and what was refused.
 
-Bodies that are being delivered by another process are left alone, and so is `damaged/`, where nothing can be told apart.
+Bodies that are being delivered by another process are left alone, and so is `damaged/`, where nothing can be told apart (`remains`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_asayer.compression import gzip_of
-from otel_asayer.spool.bodies import open_body, salvage
+from otel_asayer.spool.bodies import DamagedBodyError, open_body, salvage
 from otel_asayer.spool.names import new_body, parse, reasons_name, temporary_name
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ def erase_rejected(folder: Folder, wanted: Callable[[bytes], bool]) -> int:
 
 
 def _erase_from(folder: Folder, body: Entry, wanted: Callable[[bytes], bool]) -> int:
-    file = open_body(folder, body.name)
+    try:
+        file = open_body(folder, body.name)
+    except DamagedBodyError:  # whoever cannot open it finds nothing in it either
+        return 0
     if file is None:
         return 0
     with file:

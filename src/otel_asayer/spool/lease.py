@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_asayer.compression import gzip_of
-from otel_asayer.spool.bodies import Damage, DamagedBodyError, open_body, salvage
+from otel_asayer.spool.bodies import Damage, DamagedBodyError, foreign_lines, open_body, salvage
 from otel_asayer.spool.names import new_body, temporary_name
 from otel_asayer.spool.place import DAMAGED
 from otel_asayer.spool.space import evict
@@ -62,7 +62,7 @@ class Lease:
             except DamagedBodyError as error:
                 operations, complaint = [], str(error)
             if complaint:
-                lost = max(self.documents - len(operations), 0)
+                lost = max(self.documents - len(operations), foreign_lines(complaint))
                 self.damage = Damage(lost, f"{folder.path / self._entry.body} is damaged: {complaint}")
                 self._salvaged = operations
         return operations

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.compression import gzip_of
-from otel_asayer.spool import erasing, reading, recovery, rejected
+from otel_asayer.spool import erasing, reading, recovery, rejected, remains
 from otel_asayer.spool.directory import Folder, SpoolError
 from otel_asayer.spool.lease import Lease
 from otel_asayer.spool.locations import LOCAL, Destination
@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from otel_asayer.spool.remains import Remains
+
 __all__ = ["Spool"]
 
 _BACKLOG: Final = 1024
 """Names of waiting bodies kept in memory at once, however many there are."""
 _JOINED_BYTES: Final = 64 * 1024
 """Compressed bytes up to which more is joined to a body: a small one takes a whole block of the disk, and a request of its own."""
+
+_JOINED_BYTES_READ: Final = 24 * 1024 * 1024
+"""Bytes of a joined body, uncompressed: below what is read of a small file (`bodies`)."""
 
 
 @dataclass
@@ -202,14 +207,31 @@ class Spool:
     def erase(self, wanted: Callable[[bytes], bool]) -> int:
         """Remove the operations that are `wanted` for good, refused ones too; return how many they were.
 
-        What another process is delivering is left alone.
+        What another process is delivering is left alone; what one that is gone had leased is given back before.
 
         Raises:
             SpoolError: the folder cannot be used, or written to.
         """
+        self.recover()
         erased = erasing.erase_waiting(self.lease, wanted)
         with self._place.find(REJECTED) as side:
             return erased + (erasing.erase_rejected(side, wanted) if side else 0)
+
+    def erase_remains(self, text: bytes) -> int:
+        """Remove whole files that hold `text` and can be of no use any more; return how many they were. See `remains.erase_remains`.
+
+        Raises:
+            SpoolError: the folder cannot be used.
+        """
+        return remains.erase_remains(self._place, text)
+
+    def remains(self, text: bytes) -> list[Remains]:
+        """Return the files that hold `text`, each with the reason why it is there.
+
+        Raises:
+            SpoolError: the folder cannot be used.
+        """
+        return remains.remains(self._place, text)
 
     def recover(self) -> Recovered:
         """Give back leases whose holder is gone, and remove half-written files.
@@ -260,7 +282,11 @@ class Spool:
                 return None
             joined = [*lease.operations(), *operations]
             try:
-                written = None if lease.damage else self._write(joined, held=False, written_ns=last.written_ns)
+                written = (
+                    None
+                    if lease.damage or sum(map(len, joined)) > _JOINED_BYTES_READ
+                    else self._write(joined, held=False, written_ns=last.written_ns)
+                )
             except SpoolError:  # the smaller body of their own may still find room
                 written = None
             if written is None:

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from typing import TYPE_CHECKING
 
@@ -96,21 +97,94 @@ def test_a_body_with_something_behind_it_is_read_to_its_end() -> None:
     assert complaint == "Not a gzipped file (b'mo')"
 
 
-@pytest.mark.parametrize("foreign", [b'{"create":{}}\n', b"\n\n", b'{"create":{}}\n{"a":1}', b'{"create":{}}\n[1]\n', b"a\nb\n"])
-def test_what_follows_something_else_than_pairs_of_json_lines_is_not_read(foreign: bytes) -> None:
-    found, complaint = read(gzip.compress(b"".join(WHOLE) + foreign + b"".join(WHOLE[:1]) * 2))
+@pytest.mark.parametrize("document", [b"\n", b"[1]\n", b"b\n"])
+def test_what_follows_a_document_that_is_no_json_line_is_not_read(document: bytes) -> None:
+    found, complaint = read(gzip.compress(b"".join(WHOLE) + ACTION + document + b"".join(WHOLE[:1]) * 2))
     assert found[:3] == WHOLE
     assert complaint == "it holds something else than pairs of JSON lines"
 
 
-def test_a_line_longer_than_any_request_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "_LONGEST_LINE", 100)
-    endless = gzip.compress(b"".join(WHOLE[:1]) + b'{"' + b"a" * 1000 + b'"}\n{}\n')
-    assert read(endless) == (WHOLE[:1], "it holds something else than pairs of JSON lines")
+ACTION = b'{"create":{"_index":"logs-generic.otel-default","_id":"a"}}\n'
+FORGED = [
+    b'{"delete":{"_index":"accounts","_id":"1"}}\n',
+    b'{"delete":{"_index":"logs-generic.otel-default","_id":"1"}}\n',
+    b'{"index":{"_index":"logs-generic.otel-default","_id":"1"}}\n{"a":1}\n',
+    b'{"update":{"_index":"logs-generic.otel-default","_id":"1"}}\n{"doc":{"a":1}}\n',
+    b'{"create":{"_index":"accounts","_id":"1"}}\n{"a":1}\n',
+    b'{"create":{"_index":".security","_id":"1"}}\n{"a":1}\n',
+    b'{"create":{"_index":"metrics-generic.otel-default","_id":"1"}}\n{"a":1}\n',
+    b'{"create":{"_index":"logs","_id":"1"}}\n{"a":1}\n',
+    b'{"create":{"_index":"<logs-generic-{now/d}>","_id":"1"}}\n{"a":1}\n',
+    b'{"create":{"_index":"logs-generic-default::failures","_id":"1"}}\n{"a":1}\n',
+    b'{"create":{"_index":"logs-generic-default","_id":"1","pipeline":"theirs"}}\n{"a":1}\n',
+    b'{"create":{"_index":"logs-generic-default","_id":"1","routing":"theirs"}}\n{"a":1}\n',
+    b'{"create":{"_index":"logs-generic-default","require_data_stream":false,"_id":"1"}}\n{"a":1}\n',
+    b'{"create":{"_index":"asayer-logs-default","pipeline":"theirs","_id":"1"}}\n{"a":1}\n',
+    b'{"create":{"_index":"logs-generic-default","_index":"accounts","_id":"1"}}\n{"a":1}\n',
+    b'{"create":{"_index":"logs-generic-default","_id":"1"},"delete":{"_index":"accounts","_id":"1"}}\n{"a":1}\n',
+    b'{"create":{"_index":"logs-generic-default","_id":"1"}} \n{"a":1}\n',
+    b' {"create":{"_index":"logs-generic-default","_id":"1"}}\n{"a":1}\n',
+    b'{"create":{"\\u005findex":"accounts","_id":"1"}}\n{"a":1}\n',
+    b'{"create":{}}\n{"a":1}\n',
+    b"\n\n",
+    b"a\nb\n",
+]
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_an_action_that_this_program_does_not_write_is_left_out_and_the_others_are_read(forged: bytes) -> None:
+    found, complaint = read(gzip.compress(b"".join(WHOLE[:1]) + forged + b"".join(WHOLE[1:])))
+    assert found == WHOLE
+    assert "nothing that this program writes" in complaint
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        b'"traces-shop.otel-default","_id":"1"',
+        b'"logs-shop.otel-team-one","_id":"1"',
+        b'"logs-shop.otel-\xc3\xa4rger","_id":"1r"',
+        b'"asayer-logs-default","_id":"1r"',
+        b'"asayer-logs-default-2026.11.24","pipeline":"asayer-replay","require_data_stream":false,"_id":"0-1r"',
+    ],
+)
+def test_every_form_of_action_that_this_program_writes_is_read(index: bytes) -> None:
+    operation = b'{"create":{"_index":%b}}\n{"a":1}\n' % index
+    assert read(gzip_of([operation])) == ([operation], "")
+
+
+def test_a_file_that_decompresses_to_a_hundred_times_its_size_is_read_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "_MOST_BYTES_OF_A_SMALL_ONE", 10_000)
+    bomb = gzip.compress(b"".join(WHOLE) + (ACTION + b'{"a":"%b"}\n' % (b"a" * 1000)) * 1000)
+    found, complaint = read(bomb)
+    assert sum(map(len, found)) <= max(10_000, 100 * len(bomb))
+    assert found[:3] == WHOLE
+    assert complaint == "it decompresses to more than any body holds"
+
+
+def test_a_line_without_an_end_is_read_to_the_same_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "_MOST_BYTES_OF_A_SMALL_ONE", 1000)
+    monkeypatch.setattr(bodies, "_MOST_RATIO", 1)
+    endless = gzip.compress(b"".join(WHOLE[:1]) + ACTION + b'{"' + b"a" * 100_000 + b'"}\n')
+    assert read(endless) == (WHOLE[:1], "it decompresses to more than any body holds")
+
+
+def test_a_bomb_of_half_a_megabyte_takes_little_memory() -> None:
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    pieces = [compressor.compress(ACTION + b'{"a":"')]
+    pieces += [compressor.compress(b"a" * 1_000_000) for _ in range(550)]
+    bomb = b"".join([*pieces, compressor.compress(b'"}\n'), compressor.flush()])
+    assert 500_000 < len(bomb) < 700_000
+    tracemalloc.start()
+    try:
+        assert read(bomb)[0] == []
+        assert tracemalloc.get_traced_memory()[1] < 200_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_line_nested_too_deeply_is_no_operation_of_a_damaged_body() -> None:
-    deep = b'{"create":{}}\n{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n"
+    deep = ACTION + b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n"
     assert read(gzip.compress(b"".join(WHOLE) + deep)[:-1])[0] == WHOLE
 
 

@@ -58,6 +58,23 @@ def test_folders_and_files_are_for_their_owner_alone_whatever_the_umask_is(root:
     assert {mode(path) for path in root.rglob("*") if not path.is_dir()} == {"0o600"}
 
 
+def test_a_link_put_in_the_place_of_a_folder_that_was_just_made_changes_no_rights_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o755)
+    theirs.chmod(0o755)
+    make = os.mkdir
+
+    def make_and_swap(name: Path | str, mode: int, *, dir_fd: int | None = None) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        os.rmdir(name, dir_fd=dir_fd)
+        os.symlink(theirs, name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", make_and_swap)
+    with pytest.raises(SpoolError):
+        make_folder(tmp_path / "spool")
+    assert mode(theirs) == "0o755"
+
+
 @pytest.mark.parametrize("extra", [0o020, 0o002, 0o022])
 def test_a_folder_that_others_can_write_to_is_refused(root: Path, spool: Spool, extra: int) -> None:
     spool.write([operation(1)])

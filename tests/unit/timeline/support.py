@@ -55,5 +55,6 @@ def raised(
 
 def operation(stored: Stored) -> bytes:
     """The two lines with which a document waits in the spool."""
-    action = {"create": {"_index": stored.index, "_id": stored.id}}
+    plain = stored.id if stored.id.isprintable() and not set(stored.id) & set('"\\') else stored.id.encode("utf-8", "surrogatepass").hex()
+    action = {"create": {"_index": stored.index, "_id": plain}}  # no `_id` of ours needs escaping
     return orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE) + orjson.dumps(stored.source, option=orjson.OPT_APPEND_NEWLINE)
