@@ -28,8 +28,8 @@ _LONG_PROBE_EVERY: Final = 60.0
 """Seconds between tries that may last the whole timeout while the destination is down: a server that is only slow must be found up again."""
 _LONGEST_ASKED: Final = 3600.0
 """Seconds that a server can ask to wait: a proxy's number without measure must not end delivery, and threads cannot wait for every number."""
-_FAREWELL: Final = 1.0
-"""Seconds that a process which ends waits for a first sign of life."""
+_FAREWELL: Final = 1.5
+"""Seconds that a process which ends waits for a first sign of life: a busy machine needs them, and with the rest of its end they are below two."""
 
 
 def pauses(random: Callable[[], float]) -> Iterator[float]:
@@ -87,8 +87,8 @@ class Patience:
     - Usually: the whole timeout, and as many tries as fit.
     - After an export that failed at its deadline, until one succeeds: one try of two seconds. More would only let the batch processor's queue
       (2,048 spans) overflow behind an export that waits. Once a minute the one try may last the whole timeout.
-    - After `stop`, when the process ends: one try, of what is left of a second. Once the server has answered anything, exports may use what is
-      left of the time for the end; after a failure, there is no further try.
+    - After `stop`, when the process ends: one try, of what is left of one and a half seconds. Once the server has answered anything, exports may use
+      what is left of the time for the end; after a failure, there is no further try.
 
     A *prompt* one has a spool behind it, and what is not delivered at once waits there: usually one try of two seconds (the first one: of five),
     and none while the destination is down, but for one a minute; what drains the spool finds it up again. Where nothing waits, that finds nothing
@@ -105,6 +105,7 @@ class Patience:
         self._first = True
         self._down = False
         self._next_long_probe = 0.0
+        self._stopping = False
         self._end: float | None = None
         self._farewell: float | None = None
         self.has_answered = False
@@ -115,9 +116,10 @@ class Patience:
     def allow(self) -> Allowance:
         """Return what an export that begins now may use."""
         now = self._clock()
-        if self._end is not None:
+        if self._stopping:
+            end = self._begin_end()
             if self._farewell is None:
-                self._farewell = min(now + _FAREWELL, self._end)
+                self._farewell = min(now + _FAREWELL, end)
             return Allowance(max(0.0, min(self._timeout, self._farewell - now)), repeat=False)
         probe = min(_PROBE, self._timeout)
         if not self._down:
@@ -134,8 +136,9 @@ class Patience:
     def succeeded(self) -> None:
         """Learn that the server answered."""
         self._first = self._down = False
-        self._farewell = self._end
-        self.has_answered, self.is_silent = self._end is not None, False
+        if self._stopping:
+            self._farewell = self._begin_end()
+            self.has_answered, self.is_silent = True, False
 
     def failed(self) -> None:
         """Learn that an export found no destination until its end."""
@@ -143,7 +146,7 @@ class Patience:
             self._next_long_probe = self._clock() + _LONG_PROBE_EVERY
         self._first, self._down = False, True
         self.has_answered = False
-        if self._end is not None:
+        if self._stopping:
             self._farewell = self._clock()
 
     def nothing_waits(self) -> None:
@@ -155,30 +158,39 @@ class Patience:
         self._prompt = self._has_spool and anything
 
     def stop(self) -> None:
-        """Learn that the process ends; a second time changes nothing."""
-        if self._end is None:
-            self._farewell, self._end = None, self._clock() + self._shutdown_timeout
+        """Learn that the process ends.
+
+        The time for that begins with the first export behind it, once the client is imported: on a busy machine that takes seconds, and tells nothing
+        about the server.
+        """
+        self._stopping = True
 
     def resume(self) -> None:
         """Learn that the process goes on all the same."""
-        self._farewell = self._end = None
+        self._stopping, self._farewell, self._end = False, None, None
         self.has_answered = self.is_silent = False
 
     def end(self) -> None:
         """Learn that the time for the end is over."""
+        self._stopping = True
         self._farewell = self._end = self._clock()
 
     @property
     def ends_in(self) -> float:
         """Seconds that are left for the end of the process."""
-        return 0.0 if self._end is None else max(0.0, self._end - self._clock())
+        return max(0.0, self._begin_end() - self._clock()) if self._stopping else 0.0
 
     def begin_farewell(self) -> float:
         """Return the seconds in which the server is to give a sign of life; 0 where that was asked already, or the process does not end."""
-        return 0.0 if self._end is None or self._farewell is not None else self.allow().seconds
+        return 0.0 if not self._stopping or self._farewell is not None else self.allow().seconds
 
     def end_farewell(self, answered: bool) -> None:  # noqa: FBT001 (the one thing there is to say)
-        """Learn whether it did. Without it, and with a spool, nothing is tried any more; without a spool, what is left of the second is used."""
+        """Learn whether it did. Without it, and with a spool, nothing is tried any more; without a spool, what is left of that time is used."""
         self.has_answered, self.is_silent = answered, not answered
-        if self._end is not None and (answered or self._prompt):
-            self._farewell = self._end if answered else self._clock()
+        if answered or self._prompt:
+            self._farewell = self._begin_end() if answered else self._clock()
+
+    def _begin_end(self) -> float:
+        if self._end is None:
+            self._end = self._clock() + self._shutdown_timeout
+        return self._end

@@ -131,9 +131,9 @@ def test_further_failures_do_not_put_off_the_long_try(patience: Patience, clock:
     assert patience.allow() == Allowance(10.0, repeat=False)
 
 
-def test_a_process_that_ends_waits_a_second_for_a_sign_of_life(patience: Patience) -> None:
+def test_a_process_that_ends_waits_a_moment_for_a_sign_of_life(patience: Patience) -> None:
     patience.stop()
-    assert patience.begin_farewell() == 1.0
+    assert patience.begin_farewell() == 1.5
 
 
 def test_it_waits_for_one_once(patience: Patience) -> None:
@@ -146,12 +146,12 @@ def test_a_process_that_goes_on_waits_for_none(patience: Patience) -> None:
     assert patience.begin_farewell() == 0.0
 
 
-def test_without_a_sign_of_life_there_is_one_try_of_what_is_left_of_the_second(patience: Patience, clock: Clock) -> None:
+def test_without_a_sign_of_life_there_is_one_try_of_what_is_left_of_that_time(patience: Patience, clock: Clock) -> None:
     patience.stop()
     patience.begin_farewell()
     clock.now += 0.75
     patience.end_farewell(False)
-    assert patience.allow() == Allowance(0.25, repeat=False)
+    assert patience.allow() == Allowance(0.75, repeat=False)
 
 
 def test_without_a_sign_of_life_a_prompt_one_tries_nothing(clock: Clock) -> None:
@@ -164,14 +164,21 @@ def test_without_a_sign_of_life_a_prompt_one_tries_nothing(clock: Clock) -> None
 
 def test_after_a_sign_of_life_the_rest_of_the_time_for_the_end_may_be_used(patience: Patience, clock: Clock) -> None:
     patience.stop()
-    clock.now += 0.5
     patience.begin_farewell()
+    clock.now += 0.5
     patience.end_farewell(True)
     assert patience.allow() == Allowance(4.5, repeat=False)
 
 
+def test_the_time_for_the_end_begins_with_the_first_export_behind_it(patience: Patience, clock: Clock) -> None:
+    patience.stop()
+    clock.now += 3
+    assert patience.ends_in == 5.0
+
+
 def test_the_time_for_the_end_begins_once(patience: Patience, clock: Clock) -> None:
     patience.stop()
+    patience.allow()
     clock.now += 3
     patience.stop()
     assert patience.ends_in == 2.0

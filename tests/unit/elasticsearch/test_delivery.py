@@ -609,7 +609,7 @@ class TestTheEnd:
         world.double.reply_with(Fault.RESET, Fault.RESET)
         world.on_pause = world.delivery.stop
         assert world.deliver(A) is False
-        assert world.timeouts == [10.0, 1.0]
+        assert world.timeouts == [10.0, 1.5]
 
     def test_a_last_try_may_succeed(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
@@ -633,7 +633,7 @@ class TestTheEnd:
         monkeypatch.setattr(world.double, "answer", lambda _: status(503))
         world.delivery.stop()
         world.deliver(A)
-        assert world.timeouts == [1.0]
+        assert world.timeouts == [1.5]
 
     def test_after_the_time_for_the_end_nothing_is_asked(self, world: World) -> None:
         world.delivery.stop()
@@ -678,7 +678,7 @@ class TestTheEnd:
         world.connect = connect  # type: ignore[method-assign]
         world.delivery.stop()
         assert world.deliver(A) is True
-        assert (world.pings, world.timeouts) == ([0.9], [4.1])
+        assert (world.pings, world.timeouts) == ([0.9], [5.0])
 
     def test_setup_at_the_end_leaves_the_rest_of_its_time_for_the_documents(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         def ensure(*_: object, timeout: float) -> SetupReport:
