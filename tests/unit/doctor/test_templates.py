@@ -114,3 +114,15 @@ def test_a_strangers_template_for_spans_is_a_warning() -> None:
 def test_a_strangers_template_for_replay_records_needs_the_alias(more: dict[str, Any], status: Status) -> None:
     theirs = {"index_patterns": ["asayer-*"], "priority": 1000, **more}
     assert judge(REPLAY, listing(theirs=theirs), CONFIG).status is status
+
+
+def test_a_template_of_an_earlier_version_that_makes_data_streams_is_a_problem() -> None:
+    former = {**as_listed(REPLAY), "data_stream": {"hidden": False}}
+    verdict = judge(REPLAY, only(**{REPLAY.name: former}), CONFIG)
+    assert verdict.status is Status.PROBLEM
+    assert verdict.detail.endswith("makes data streams, whose rows come out of order")
+
+
+def test_a_template_of_somebody_elses_that_makes_data_streams_of_replay_records_is_a_problem() -> None:
+    theirs = {"index_patterns": ["asayer-*"], "priority": 900, "data_stream": {}, "template": {"aliases": {"logs": {}}}}
+    assert judge(REPLAY, only(theirs=theirs), CONFIG).detail.startswith("The index template theirs makes data streams of asayer-logs-default-*")
