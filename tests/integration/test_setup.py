@@ -199,6 +199,20 @@ class TestRuns:
         keys = result(bare)["keys"]
         assert Gen3Reader(bare, keys["reader"]["encoded"]).accepts_integration()
 
+    def test_the_key_for_forget_deletes_a_session(self, bare: Server, namespace: str) -> None:
+        made = result(bare, "--forget-key", "--keys", "viewer")["keys"]
+        assert made.keys() == {"viewer", "forget"}
+        span = {"@timestamp": TIME, "name": "GET /cart", "attributes": {"session.id": SESSION}}
+        bare.request("POST", f"/traces-generic.otel-{namespace}/_doc?refresh=true&op_type=create", span)
+        environment = {
+            "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": bare.url,
+            "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE": str(bare.ca_certificate),
+            "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": made["forget"]["encoded"],
+            "OTEL_EXPORTER_ELASTICSEARCH_TIMEOUT": "60",
+        }
+        ran = CliRunner().invoke(otel_asayer, ["forget", SESSION, "--yes"], env=environment)
+        assert ran.output.splitlines()[-1] == "1 document deleted; none is left."
+
     def test_keys_expire_when_asked_to(self, bare: Server) -> None:
         key = result(bare, "--keys", "writer", "--expiration", "90d")["keys"]["writer"]
         days = datetime.fromtimestamp(key["expiration"] / 1000, timezone.utc) - datetime.now(timezone.utc)

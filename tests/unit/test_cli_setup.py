@@ -74,7 +74,8 @@ class TestUsage:
             (("--keys", "writer,admin"), "expected some of writer, reader, viewer, divided by commas."),
             (("--keys", ""), "expected some of"),
             (("--namespace", "A B"), "expected a part of a data stream's name"),
-            (("--no-keys", "--new-keys"), "--no-keys goes with neither --new-keys nor --invalidate-old-keys."),
+            (("--no-keys", "--new-keys"), "--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key."),
+            (("--no-keys", "--forget-key"), "--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key."),
         ],
     )
     def test_what_cannot_be_is_wrong_usage(self, run: Run, words: tuple[str, ...], complaint: str) -> None:

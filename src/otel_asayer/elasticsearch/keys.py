@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.elasticsearch.api import Api
 
-__all__ = ["READER", "ROLES", "VIEWER", "WRITER", "Key", "KeyWishes", "Role", "expiration_of", "invalidation", "keys_on", "plan_keys"]
+__all__ = ["FORGETTER", "READER", "ROLES", "VIEWER", "WRITER", "Key", "KeyWishes", "Role", "expiration_of", "invalidation", "keys_on", "plan_keys"]
 
 _TARGET: Final = "/_security/api_key"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -78,6 +78,8 @@ VIEWER: Final = Role(
 
 Of the cluster they see its version, its health and, for the doctor, its clock, its certificates and its index templates.
 """
+FORGETTER: Final = Role("forget", _STREAMS, ("read", "delete", "maintenance"), ("cluster:monitor/main",))
+"""That of people who delete a session with `forget`, which refreshes to see what came just now. It is made on request alone."""
 ROLES: Final = (WRITER, READER, VIEWER)
 
 

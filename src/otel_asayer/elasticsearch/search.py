@@ -69,7 +69,7 @@ class Search:
         if missing := missing_privileges(granted):
             raise NotAllowedError(
                 f"Not allowed to use what is stored: it takes {missing}. To look, use the viewer's key, which `otel-asayer setup` creates "
-                "(OTEL_ASAYER_VIEWER_API_KEY); to delete takes more rights."
+                "(OTEL_ASAYER_VIEWER_API_KEY); to delete, one of `otel-asayer setup --forget-key`."
             )
 
     def documents(self, selection: Selection) -> Iterator[Stored]:

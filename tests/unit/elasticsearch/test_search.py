@@ -240,7 +240,7 @@ def test_missing_rights_are_named() -> None:
         found.require("read", "delete")
     assert str(raised.value) == (
         "Not allowed to use what is stored: it takes the index privilege 'delete' on logs-*.otel-*. To look, use the viewer's key, which "
-        "`otel-asayer setup` creates (OTEL_ASAYER_VIEWER_API_KEY); to delete takes more rights."
+        "`otel-asayer setup` creates (OTEL_ASAYER_VIEWER_API_KEY); to delete, one of `otel-asayer setup --forget-key`."
     )
 
 

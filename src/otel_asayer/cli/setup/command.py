@@ -15,7 +15,7 @@ from otel_asayer.cli.output import AS_JSON
 from otel_asayer.cli.setup.report import show_plan, show_question, show_removal, show_result
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.elasticsearch.installation import Wishes, plan_installation
-from otel_asayer.elasticsearch.keys import ROLES, KeyWishes, plan_keys
+from otel_asayer.elasticsearch.keys import FORGETTER, ROLES, KeyWishes, plan_keys
 from otel_asayer.elasticsearch.privileges import asker_of, require
 from otel_asayer.elasticsearch.removal import plan_removal
 from otel_asayer.elasticsearch.steps import Step, carry_out
@@ -73,6 +73,7 @@ _OPTIONS: Final = (
     click.option("--no-alias", is_flag=True, help="Leave the alias `logs` out. OpenReplay from 1.21 on finds nothing then."),
     click.option("--restore-templates", is_flag=True, help="Undo what somebody changed in our index templates."),
     click.option("--keys", "roles", callback=_roles, default="writer,reader,viewer", show_default=True, help="API keys to create."),
+    click.option("--forget-key", is_flag=True, help="Create, besides, the API key that `otel-asayer forget` needs: it may read and delete."),
     click.option("--no-keys", is_flag=True, help="Create no API keys."),
     click.option("--expiration", callback=_time, metavar="TIME", help="How long new API keys are valid, 90d. Default: for ever."),
     click.option("--new-keys", is_flag=True, help="Create API keys even where there are valid ones, which go on being valid."),
@@ -101,11 +102,12 @@ def setup(config: Config, *, namespace: str | None, no_keys: bool, uninstall: bo
     """
     require_destination(config)
     config = replace(config, namespace=namespace) if namespace else config
-    if no_keys and (options["new_keys"] or options["invalidate_old_keys"]):
-        raise click.UsageError("--no-keys goes with neither --new-keys nor --invalidate-old-keys.")
+    if no_keys and (options["new_keys"] or options["invalidate_old_keys"] or options["forget_key"]):
+        raise click.UsageError("--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key.")
+    roles = (*options["roles"], *([FORGETTER] if options["forget_key"] else []))
     with closing(Api.of(config)) as api:
         server, asker = _introduced(api, config)
-        run = _Run(api, config, server, asker, () if no_keys else options["roles"], options)
+        run = _Run(api, config, server, asker, () if no_keys else roles, options)
         has_problems = run.uninstall() if uninstall else run.install()
     click.get_current_context().exit(int(has_problems))
 

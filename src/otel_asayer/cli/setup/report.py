@@ -11,7 +11,7 @@ from rich.text import Text
 from otel_asayer.cli.output import as_text, console, counted, plain_table, print_json
 from otel_asayer.cli.setup import paste
 from otel_asayer.cli.setup.requests import as_object, console_text, curl_notes, curl_text
-from otel_asayer.elasticsearch.keys import ROLES
+from otel_asayer.elasticsearch.keys import FORGETTER, ROLES
 from otel_asayer.elasticsearch.steps import Outcome
 from otel_asayer.timeline import harmless_line, harmless_text
 
@@ -132,6 +132,8 @@ def _show_pastes(config: Config, keys: Mapping[str, Mapping[str, Any]], *, secur
         _show_notes(paste.form_notes(config))
     if "viewer" in keys:
         _section("Whoever looks with otel-asayer timeline, errors, serve or doctor", paste.viewer(keys["viewer"]["encoded"]))
+    if "forget" in keys:
+        _section("Whoever deletes with otel-asayer forget, in a shell of its own", paste.shell({}, keys["forget"]["encoded"]))
 
 
 def _show_notes(notes: Sequence[str]) -> None:
@@ -158,7 +160,7 @@ def _section(title: str, text: str) -> None:
 def _created_keys(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
     """The answers that brought a key, by the name of its role."""
     by_name = {content["name"]: content for outcome in outcomes for content in outcome.contents if "encoded" in content}
-    return {role.name: by_name[role.key_name] for role in ROLES if role.key_name in by_name}
+    return {role.name: by_name[role.key_name] for role in (*ROLES, FORGETTER) if role.key_name in by_name}
 
 
 def _entry(outcome: Outcome, config: Config | None = None) -> dict[str, Any]:
