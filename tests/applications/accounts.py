@@ -106,7 +106,8 @@ def balance(requests: Sequence[Request], documents: Sequence[Document]) -> Accou
     parts: dict[int, list[Document]] = defaultdict(list)
     mixed: dict[str, list[str]] = defaultdict(list)
     for document in documents:
-        number = of_trace.get(document.trace) if document.trace else document.marker
+        # What is logged when a span has ended belongs to its request only if it is in its session: an access log need not be.
+        number = of_trace.get(document.trace) if document.trace else document.marker if document.session else None
         request = by_number.get(-1 if number is None else number)
         if request is None:
             account.outside += 1

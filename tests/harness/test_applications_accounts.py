@@ -56,10 +56,14 @@ def test_a_document_of_no_request_must_have_no_session() -> None:
     assert account(SERVER, strange._replace(session=SESSION)).mixed == 1
 
 
-def test_a_log_record_without_a_trace_belongs_to_the_request_that_it_names() -> None:
-    late = Document("log", "", "", marker=0)
-    assert account(SERVER, late, leaves=Counts(spans=1, logs=1)).mixed == 1
-    assert account(SERVER, late._replace(session=SESSION), leaves=Counts(spans=1, logs=1)).problems == []
+def test_a_log_record_without_a_trace_belongs_to_the_request_that_it_names_if_it_has_a_session() -> None:
+    late = Document("log", "", "", session=SESSION, marker=0)
+    assert account(SERVER, late, leaves=Counts(spans=1, logs=1)).problems == []
+    assert account(SERVER, late._replace(session=OTHER), leaves=Counts(spans=1, logs=1)).mixed == 1
+
+
+def test_a_log_record_without_a_trace_and_a_session_is_outside() -> None:
+    assert account(SERVER, Document("log", "", "", marker=0)).outside == 1
 
 
 def test_two_requests_in_one_trace_are_mixed() -> None:
