@@ -46,7 +46,8 @@ APPLICATIONS = (
             Route("/?word={request}"),
             Route("/search/?query={request}"),
             Route("/admin/login/"),
-            Route("/missing/{request}/", status=404, leaves=Counts(spans=1, logs=1)),
+            # The instrumentation makes an event of the Http404, handled as it is.
+            Route("/missing/{request}/", status=404, leaves=Counts(spans=1, logs=1, exceptions=1)),
             Route("/search", "POST", b"a=1", status=500, leaves=_RAISES),
             Route("/admin/", status=302),
         ),
