@@ -146,10 +146,11 @@ APPLICATIONS = (
         ),
         (
             Route("/health/shop?word={request}", leaves=Counts(spans=2, calls=1)),
-            Route("/health/{request}", status=404, leaves=Counts(spans=2, calls=1)),
+            # The instrumentations make an event of the error that a call is answered with, and of `abort`.
+            Route("/health/{request}", status=404, leaves=Counts(spans=2, calls=1, exceptions=1)),
             Route("/shop/warn", leaves=Counts(spans=2, calls=1, logs=1)),
             Route("/shop/fail", status=502, leaves=Counts(spans=2, calls=1, logs=1, exceptions=1)),
-            Route("/shop/abort", status=502, leaves=Counts(spans=2, calls=1)),
+            Route("/shop/abort", status=502, leaves=Counts(spans=2, calls=1, exceptions=1)),
         ),
     ),
 )
