@@ -3,44 +3,55 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEMO := $(VENV)/.demo
 PYTHONS ?= 3.10 3.11 3.12 3.13
+INSTALL := sh requirements/environment.sh $(PYTHON) $(VENV)
+# With COVERAGE=1, what a target executes is added to one account, which `make coverage` shows.
+PYTEST := $(BIN)/python -m pytest $(if $(COVERAGE),--cov --cov-append --cov-report=)
+# Whole files to each process, the slow ones first: the short ones of unit tests fill up the end.
+PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test .test-alone .test-together matrix pythons browser chromium chaos applications redis lint types imports check docs site bench clean
+.PHONY: help demo test nodes processes matrix pythons browser chromium chaos applications redis soak coverage lint types imports check docs site bench clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml requirements/constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
+$(READY): pyproject.toml requirements/constraints.txt requirements/environment.sh
+	@$(INSTALL) dev
+	@touch $@ $(DEMO)
+
+$(DEMO): pyproject.toml requirements/constraints.txt requirements/environment.sh
+	@$(INSTALL) demo
 	@touch $@
 
-demo: $(READY) ## the whole path: two services, five requests, one session; ELASTICSEARCH=1 with a real one
+demo: $(DEMO) ## the whole path: two services, five requests, one session; ELASTICSEARCH=1 with a real one
 	@PYTHONPATH=tests $(BIN)/python -m examples.demo $(if $(ELASTICSEARCH),--elasticsearch)
 
-test: $(READY) ## all tests but those with a target of their own, with branch coverage
-	$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target .test-alone .test-together
-	$(BIN)/coverage combine --quiet
+test: $(READY) ## every unit and property test, and the whole path on a real Elasticsearch
+	$(PYTEST) $(PARALLEL)
+
+nodes: $(READY) ## the tests that set up, limit, stop or kill an Elasticsearch of their own
+	$(PYTEST) $(PARALLEL) -m nodes
+
+processes: $(READY) ## the tests of each kind of server and process, and of its end
+	$(PYTEST) $(PARALLEL) -m processes
+
+coverage: $(READY) ## what the targets that ran with COVERAGE=1 have executed
 	$(BIN)/coverage report
 
-# In two halves at the same time: that of whole applications and servers mostly waits. What begins with `test_p` there is more in the first.
-.test-alone:
-	$(BIN)/coverage run -m pytest --ignore-glob='tests/integration/test_[!p]*'
-
-.test-together:
-	$(BIN)/coverage run -m pytest tests/integration --ignore-glob='tests/integration/test_p*'
+soak: $(READY) ## make test five times, beside four processes that burn the processor
+	$(BIN)/python tests/soak.py
 
 matrix: $(READY) ## the tests of Elasticsearch 8 and 9, plain, secured and with TLS, and of elasticsearch-py 8
-	$(BIN)/python -m pytest -m matrix
+	$(PYTEST) -m matrix
 
 pythons: ## the unit and property tests on every supported Python that this machine has
 	@PYTHONS="$(PYTHONS)" sh requirements/pythons.sh
 
 browser: $(READY) chromium ## the session page in headless Chromium
-	$(BIN)/python -m pytest -m browser
+	$(PYTEST) -m browser
 
 chromium: # Debian's, and only where no Chromium is on this machine yet
 	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null)
@@ -92,4 +103,4 @@ $(VENV)/.peers: # in an environment of their own: they patch what they find
 	@touch $@
 
 clean: ## remove what the targets made, downloads included
-	rm -rf $(VENV) .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist src/*.egg-info
+	rm -rf $(VENV) .cache .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist src/*.egg-info

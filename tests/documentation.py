@@ -14,6 +14,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, NamedTuple
 
 from instrumented import BINARIES, clean_environment
+from patience import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +56,6 @@ SHOWN_ONLY = ("text", "{toctree}")
 
 PREPARATIONS = ("pip ", "opentelemetry-bootstrap ", "export ", "make ")
 """How lines begin that are the same on every page: `docs/test_shell.py` checks them all."""
-_SECONDS = 60
 
 
 class Fence(NamedTuple):
@@ -107,7 +107,7 @@ def typed(command: str, folder: Path, variables: Mapping[str, str], *, answer: s
         check=False,
         capture_output=True,
         text=True,
-        timeout=_SECONDS,
+        timeout=HANG_SECONDS,
         start_new_session=True,
     )
     assert done.returncode == status, f"{command}\n{done.stdout}{done.stderr}"
@@ -131,7 +131,7 @@ def typed_until(said: str, command: str, folder: Path, variables: Mapping[str, s
         text=True,
         start_new_session=True,
     ) as process:
-        deadline = Timer(_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
+        deadline = Timer(HANG_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
         deadline.start()
         assert process.stdout is not None
         for line in process.stdout:

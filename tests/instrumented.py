@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-START_SECONDS = 60
-STOP_SECONDS = 15
 BINARIES = Path(sys.executable).parent
 
 
@@ -41,7 +41,7 @@ class Application:
 
     def request(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Answer:
         """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_SECONDS)
         try:
             connection.request(method, path, body=body, headers=dict(headers or {}))
             answer = connection.getresponse()
@@ -62,10 +62,10 @@ class Application:
         if self.process.poll() is None:
             self.process.send_signal(with_signal)
         try:
-            return self.process.wait(STOP_SECONDS)
+            return self.process.wait(HANG_SECONDS)
         except subprocess.TimeoutExpired:
             self._kill()
-            raise AssertionError(f"The application did not end within {STOP_SECONDS} s:\n{self.output()}") from None
+            raise AssertionError(f"The application did not end within {HANG_SECONDS} s:\n{self.output()}") from None
 
     def _kill(self) -> None:
         try:
@@ -115,10 +115,10 @@ def application(
 
 
 def _wait_until_listening(running: Application) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while time.monotonic() < deadline and running.process.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", running.port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", running.port), timeout=HANG_SECONDS).close()
         except OSError:
             time.sleep(0.05)
         else:

@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from otel_asayer.config import Config
+from otel_asayer.elasticsearch.delivery import Delivery
+from otel_asayer.elasticsearch.drain import Drainer
+
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from elasticsearch_server import Endpoint
 
@@ -18,11 +25,19 @@ NOTHING = {"nobody": {"index": [{"names": ["somewhere-else"], "privileges": ["re
 
 @dataclass(frozen=True)
 class Store:
-    """A prepared Elasticsearch, seen through one namespace of data streams."""
+    """A prepared Elasticsearch, seen through one namespace of data streams.
+
+    Attributes:
+        server: Where documents arrive.
+        namespace: That of the streams.
+        writer_key: What applications write with.
+        spool: Where they keep what does not arrive in time; what waits there is sent before anything is read.
+    """
 
     server: Endpoint
     namespace: str
     writer_key: str
+    spool: Path | None = None
 
     def environment(self, **more: str) -> dict[str, str]:
         """The variables that the README lists, and `more`."""
@@ -36,6 +51,7 @@ class Store:
             "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": self.writer_key,
             "OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE": self.namespace,
             "OTEL_ASAYER_REPLAY_URL": "https://replay.example/7/session/{session_id}?jumpto={time_ms}",
+            **({"OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(self.spool)} if self.spool else {}),
             **more,
         }
 
@@ -52,6 +68,8 @@ class Store:
         return [record for record in self.logs() if "exception.stacktrace" in record.get("attributes", {})]
 
     def _documents(self, stream: str) -> list[dict[str, Any]]:
+        if self.spool:
+            drain(self.environment())
         self.server.refresh()
         answer = self.server.request("POST", f"/{stream}/_search?ignore_unavailable=true", {"size": 1000, "sort": [{"@timestamp": "asc"}]})
         return [hit["_source"] for hit in answer.json()["hits"]["hits"]]
@@ -89,6 +107,17 @@ def action(index: str) -> dict[str, Any]:
     return {"create": {"_index": index, **wanted}}
 
 
+def drain(environment: Mapping[str, str]) -> None:
+    """Send what waits in the spool of applications with these variables, as `otel-asayer spool drain` does.
+
+    On a busy machine an answer may take longer than a process waits for it at its end.
+    """
+    delivery = Delivery.of(Config.from_environment(environment, timeout=HANG_SECONDS))
+    if delivery.spool:
+        Drainer(delivery, delivery.spool).drain()
+    delivery.close()
+
+
 LEFT_OVER = "left-over"
 
 
@@ -122,4 +151,4 @@ def put_template(server: Endpoint, name: str, *patterns: str, priority: int = 0,
 
 def sessions(documents: list[dict[str, Any]]) -> set[str | None]:
     """The session ids that documents carry, None for those that carry none."""
-    return {document["attributes"].get("session.id") for document in documents}
+    return {document.get("attributes", {}).get("session.id") for document in documents}

@@ -7,30 +7,21 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patience import wait_for
 from store import SESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from instrumented import Application
 
     Work = list[tuple[int, int]]
     """Numbers of pieces of work, and the processes in which they were done."""
-
-DEADLINE_SECONDS = 30
-
-
-def wait_for(condition: Callable[[], bool], complaint: str) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, complaint
-        time.sleep(0.005)
 
 
 def is_in_state(state: str, process: int) -> bool:

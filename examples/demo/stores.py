@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch import Client, ensure
+from otel_asayer.elasticsearch.delivery import Delivery
+from otel_asayer.elasticsearch.drain import Drainer
 from otel_asayer.elasticsearch.keys import WRITER
 from otel_asayer.sources import LocalSource, open_source
 from otel_asayer.spool import LOCAL, Spool
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from elasticsearch_server import Endpoint
 
-ARRIVAL_SECONDS = 30
+_PATIENT_SECONDS = 60
 
 
 class Store(Protocol):
@@ -31,8 +32,8 @@ class Store(Protocol):
     def environment(self) -> dict[str, str]:
         """The variables that lead a service there."""
 
-    def documents(self, session_id: str, *, at_least: int) -> list[Stored]:
-        """The documents of a session, once so many have arrived, or the time is over."""
+    def documents(self, session_id: str) -> list[Stored]:
+        """The documents of a session, once the services have ended."""
 
     def replay_records(self, session_id: str) -> list[dict[str, Any]]:
         """What OpenReplay's own query finds, in the order of the answer."""
@@ -55,7 +56,7 @@ class LocalStore:
         """The folder."""
         return {"OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(self._root)}
 
-    def documents(self, session_id: str, *, at_least: int) -> list[Stored]:  # noqa: ARG002 (all is there: the services have ended)
+    def documents(self, session_id: str) -> list[Stored]:
         """The documents of a session."""
         config = Config.from_environment({}, spool_directory=str(self._root))
         return list(LocalSource(config).documents(Selection(session_id=session_id)))
@@ -89,36 +90,50 @@ class LocalStore:
 
 
 class Cluster:
-    """A real Elasticsearch, prepared by somebody who may: the services' key cannot."""
+    """A real Elasticsearch, prepared by somebody who may: the services' key cannot.
 
-    def __init__(self, server: Endpoint) -> None:
+    Args:
+        server: Where it is.
+        spool: Where the services keep what it does not take in time.
+    """
+
+    def __init__(self, server: Endpoint, spool: Path) -> None:
         self.name = f"Elasticsearch {server.version} at {server.url}"
         self._server = server
+        self._spool = spool
         self._administrator = Config.from_environment(
-            {}, endpoint=server.url, certificate=server.ca_certificate, username=server.username or None, password=server.password or None
+            {},
+            endpoint=server.url,
+            certificate=server.ca_certificate,
+            username=server.username or None,
+            password=server.password or None,
+            spool_directory=str(spool),
+            timeout=_PATIENT_SECONDS,
         )
         self._install_templates()
 
     def environment(self) -> dict[str, str]:
         """The address, and a key with the least rights of a writer; none where security is off."""
         server = self._server
-        variables = {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": server.url}
+        variables = {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": server.url, "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(self._spool)}
         if server.ca_certificate:
             variables["OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE"] = str(server.ca_certificate)
         if server.username:
             variables["OTEL_EXPORTER_ELASTICSEARCH_API_KEY"] = server.create_api_key("otel-asayer-demo", {WRITER.name: WRITER.descriptor})
         return variables
 
-    def documents(self, session_id: str, *, at_least: int) -> list[Stored]:
-        """Read until as much has arrived as the requests must have caused, or the time is over."""
-        deadline = time.monotonic() + ARRIVAL_SECONDS
+    def documents(self, session_id: str) -> list[Stored]:
+        """The documents of a session. The services have ended: what they had no time to send is sent first."""
         with open_source(self._administrator) as source:
-            while True:
-                self._server.refresh()
-                found = list(source.documents(Selection(session_id=session_id)))
-                if len(found) >= at_least or time.monotonic() > deadline:
-                    return found
-                time.sleep(0.3)
+            self._drain()
+            self._server.refresh()
+            return list(source.documents(Selection(session_id=session_id)))
+
+    def _drain(self) -> None:
+        delivery = Delivery.of(self._administrator)
+        if delivery.spool:
+            Drainer(delivery, delivery.spool).drain()
+        delivery.close()
 
     def replay_records(self, session_id: str) -> list[dict[str, Any]]:
         """Send the request that OpenReplay itself sends: no sort, one phrase, the index named `logs`."""
@@ -140,7 +155,7 @@ class Cluster:
     def _install_templates(self) -> None:
         client = Client(self._administrator)
         try:
-            for problem in ensure(client, self._administrator, timeout=30).problems:
+            for problem in ensure(client, self._administrator, timeout=_PATIENT_SECONDS).problems:
                 raise SystemExit(problem)
         finally:
             client.close()

@@ -17,6 +17,7 @@ from otel_asayer.config import SETTINGS
 
 from documentation import PAGES, ROOT, blocks
 from instrumented import clean_environment
+from patience import HANG_SECONDS
 
 SNIPPETS = [
     pytest.param(snippet, id=f"{page.name}-{number}")
@@ -34,7 +35,7 @@ def test_the_pages_of_commands_and_of_python_are_current() -> None:
     # In a process of its own: click keeps the help of a command as it was first asked for, and other tests ask for some without their group.
     generator = str(ROOT / "docs" / "generate_commands.py")
     code = f"import json, runpy; of = runpy.run_path({generator!r}); print(json.dumps([of['commands_page'](), of['python_page']()]))"
-    done = subprocess.run([sys.executable, "-c", code], check=True, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], check=True, env=clean_environment(), capture_output=True, text=True, timeout=HANG_SECONDS)
     commands, python = json.loads(done.stdout)
     assert (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8") == commands
     assert (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8") == python
@@ -56,7 +57,7 @@ def test_every_variable_is_documented_and_read() -> None:
 def test_every_snippet_runs(snippet: str, tmp_path: Path) -> None:
     file = tmp_path / "snippet.py"
     file.write_text(snippet, encoding="utf-8")
-    subprocess.run([sys.executable, "-W", "error", str(file)], check=True, env=clean_environment(), timeout=120, capture_output=True)
+    subprocess.run([sys.executable, "-W", "error", str(file)], check=True, env=clean_environment(), timeout=HANG_SECONDS, capture_output=True)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

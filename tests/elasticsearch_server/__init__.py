@@ -19,8 +19,9 @@ OTEL_ASAYER_TEST_ELASTICSEARCH_CA: A file with the authority that signed its cer
 from elasticsearch_server.config import MODES, SECURED, SMALL_LIMITS, VERSIONS, Mode, NodeConfig
 from elasticsearch_server.endpoint import Endpoint, Response
 from elasticsearch_server.errors import HarnessError
-from elasticsearch_server.external import External, default_server
+from elasticsearch_server.external import External, default_server, missing
 from elasticsearch_server.server import Server, running, start
+from elasticsearch_server.shared import Keeper, Shared
 
 __all__ = [
     "MODES",
@@ -30,11 +31,14 @@ __all__ = [
     "Endpoint",
     "External",
     "HarnessError",
+    "Keeper",
     "Mode",
     "NodeConfig",
     "Response",
     "Server",
+    "Shared",
     "default_server",
+    "missing",
     "running",
     "start",
 ]

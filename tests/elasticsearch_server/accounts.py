@@ -54,6 +54,11 @@ def node_account() -> Account:
     return _system_user() or _create_system_user()
 
 
+def present_account() -> Account:
+    """The account that nodes will run as, as far as it is there already: nothing is created."""
+    return (os.geteuid() == 0 and _system_user()) or Account(os.geteuid(), os.getegid())
+
+
 def _system_user() -> Account | None:
     try:
         entry = pwd.getpwnam(SYSTEM_USER)

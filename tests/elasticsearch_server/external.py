@@ -1,6 +1,7 @@
 """An Elasticsearch of the user's own, in place of the secured node that tests and demo start otherwise."""
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -9,9 +10,12 @@ from pathlib import Path
 from threading import Event
 from typing import NoReturn
 
-from elasticsearch_server.config import SECURED
+from elasticsearch_server.accounts import present_account
+from elasticsearch_server.config import DEFAULT_VERSION, SECURED
 from elasticsearch_server.endpoint import Endpoint
 from elasticsearch_server.errors import HarnessError
+from elasticsearch_server.install import cache_directory, is_prepared
+from elasticsearch_server.java import INSTALLED, find_jdk, minimum_java
 from elasticsearch_server.server import running
 
 URL_VARIABLE = "OTEL_ASAYER_TEST_ELASTICSEARCH_URL"
@@ -36,6 +40,11 @@ class External(Endpoint):
         super().__init__(url, username, password, ca_certificate)
         self._api_key = api_key
 
+    @staticmethod
+    def named(environ: Mapping[str, str] = os.environ) -> str:
+        """The address that the variables name, or nothing."""
+        return environ.get(URL_VARIABLE, "")
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "External | None":
         """The one that the variables name, or None.
@@ -43,7 +52,7 @@ class External(Endpoint):
         Raises:
             HarnessError: It does not answer, or does not accept the credentials.
         """
-        if not (url := environ.get(URL_VARIABLE)):
+        if not (url := cls.named(environ)):
             return None
         username, password, api_key, ca = (environ.get(name, "") for name in (USERNAME_VARIABLE, PASSWORD_VARIABLE, API_KEY_VARIABLE, CA_VARIABLE))
         external = cls(url, username, password, api_key=api_key, ca_certificate=Path(ca) if ca else None)
@@ -111,3 +120,20 @@ def default_server(environ: Mapping[str, str] = os.environ) -> Iterator[Endpoint
     else:
         with running(SECURED) as server:
             yield server
+
+
+def missing(environ: Mapping[str, str] = os.environ, installed: Path = INSTALLED) -> str:
+    """What to install before `default_server` can give an Elasticsearch, as a sentence; nothing when all is there."""
+    if External.named(environ):
+        return ""
+    account = present_account()
+    try:
+        prepared = is_prepared(DEFAULT_VERSION, cache_directory(account, environ))
+    except HarnessError as error:
+        return str(error)
+    tools = [] if prepared or shutil.which("mvn", path=environ.get("PATH", "")) else ["Maven"]
+    try:
+        find_jdk(DEFAULT_VERSION, account, environ, installed)
+    except HarnessError:
+        tools.append(f"a JDK {minimum_java(DEFAULT_VERSION)} or newer")
+    return f"Install {' and '.join(tools)}, or name an Elasticsearch of yours in {URL_VARIABLE}." if tools else ""

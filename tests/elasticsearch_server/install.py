@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,7 @@ def distribution(version: str, jdk: Jdk, cache: Path) -> Path:
 
     Any number of processes may ask at once: one prepares it, the others wait.
     """
-    home = cache / f"elasticsearch-{version}-{plugin.fingerprint()}"
+    home = _home(version, cache)
     if not home.is_dir():
         with _locked(cache):
             if not home.is_dir():
@@ -61,9 +62,22 @@ def distribution(version: str, jdk: Jdk, cache: Path) -> Path:
     return home
 
 
+def is_prepared(version: str, cache: Path) -> bool:
+    """Whether that version can be run without a download."""
+    return _home(version, cache).is_dir() or _archive(version, cache).exists()
+
+
+def _home(version: str, cache: Path) -> Path:
+    return cache / f"elasticsearch-{version}-{plugin.fingerprint()}"
+
+
+def _archive(version: str, cache: Path) -> Path:
+    return cache / f"elasticsearch-{version}.zip"
+
+
 def fetch(version: str, cache: Path) -> Path:
     """The zip of a version, brought by Maven when it is missing: complete, or not there. For the holder of the cache's lock."""
-    archive = cache / f"elasticsearch-{version}.zip"
+    archive = _archive(version, cache)
     if not archive.exists():
         with _staging(cache) as staging:
             _run_maven(version, staging)
@@ -73,26 +87,62 @@ def fetch(version: str, cache: Path) -> Path:
 
 def _run_maven(version: str, folder: Path) -> None:
     artifact = _COORDINATES.format(version=version)
-    command = ["mvn", "--batch-mode", "--quiet", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"]
+    command = [
+        "mvn",
+        "--batch-mode",
+        "--quiet",
+        *_repository(folder.parent),
+        "dependency:copy",
+        f"-Dartifact={artifact}",
+        f"-DoutputDirectory={folder}",
+    ]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except FileNotFoundError:
         raise HarnessError(f"{artifact} is fetched with Maven, and there is no mvn on PATH: install Maven.") from None
     except subprocess.CalledProcessError as error:
-        raise HarnessError(f"Maven could not fetch {artifact}; what it said:\n{error.stdout}{error.stderr}") from None
+        raise HarnessError(f"Maven could not fetch {artifact}: {_complaint(error.stdout + error.stderr)}") from None
+
+
+def _repository(cache: Path) -> list[str]:
+    """Where Maven keeps what it fetches: where it always does, or in our cache when the home cannot be written."""
+    return [] if _is_writable(Path.home() / ".m2") else [f"-Dmaven.repo.local={cache / 'maven'}"]
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def _complaint(output: str) -> str:
+    """The first error in what Maven said, which has the cause, without the advice behind it."""
+    lines = [line.removeprefix("[ERROR]").strip() for line in output.splitlines() if line.startswith("[ERROR]")]
+    return (lines or output.strip().splitlines() or ["it said nothing"])[0]
 
 
 def _prepare(version: str, jdk: Jdk, cache: Path, home: Path) -> None:
     archive = fetch(version, cache)
     with _staging(cache) as staging:
-        with zipfile.ZipFile(archive) as content:
-            content.extractall(staging)
+        _unpack(archive, staging)
         unpacked = staging / f"elasticsearch-{version}"
         _make_executable(unpacked / "bin")
         plugin.install(version, jdk, unpacked)
         _create_keystore(jdk, unpacked)
         _make_readable(unpacked)
         unpacked.replace(home)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(archive) as content:
+            content.extractall(folder)
+    except (zipfile.BadZipFile, EOFError, zlib.error):
+        archive.unlink()
+        raise HarnessError(f"{archive} was damaged or cut off, and has been removed: run this once more, and it is fetched again.") from None
 
 
 def _create_keystore(jdk: Jdk, home: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 from chaos.plan import TRIALS, Fault, Trial, Turn, turns
 from chaos.proxy import LARGEST_BYTES, SMALL_BYTES, Proxy
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -52,7 +54,7 @@ def upstream() -> Iterator[Upstream]:
 
 @contextmanager
 def post(proxy: Proxy, body: bytes = b"{}") -> Iterator[http.client.HTTPResponse]:
-    with closing(http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=HANG_SECONDS)) as connection:
         connection.request("POST", "/_bulk?a=b", body, {"content-type": "application/json"})
         with connection.getresponse() as answer:
             yield answer

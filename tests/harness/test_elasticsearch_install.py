@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from elasticsearch_server import HarnessError, install
+from elasticsearch_server import HarnessError, install, missing
 from elasticsearch_server.accounts import Account
+from elasticsearch_server.external import URL_VARIABLE
 from elasticsearch_server.java import JAVA_HOME_VARIABLE, Jdk, find_jdk
 
 OURSELVES = Account(os.geteuid(), os.getegid())
@@ -105,18 +106,61 @@ def maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
 
 
 def test_maven_brings_the_test_distribution(maven: Callable[[str], None], tmp_path: Path) -> None:
-    maven('for last; do :; done; echo "$4" > "${last#-DoutputDirectory=}/elasticsearch-9.4.3.zip"')
+    maven('for last; do :; done; echo "$*" > "${last#-DoutputDirectory=}/elasticsearch-9.4.3.zip"')
     archive = install.fetch("9.4.3", tmp_path)
-    assert archive.read_text(encoding="utf-8") == "-Dartifact=org.elasticsearch.distribution.integ-test-zip:elasticsearch:9.4.3:zip\n"
+    asked = archive.read_text(encoding="utf-8").split()
+    assert "-Dartifact=org.elasticsearch.distribution.integ-test-zip:elasticsearch:9.4.3:zip" in asked
 
 
-def test_a_download_that_failed_leaves_nothing_and_shows_what_maven_said(maven: Callable[[str], None], tmp_path: Path) -> None:
-    maven('for last; do :; done; touch "${last#-DoutputDirectory=}/elasticsearch-9.4.3.zip"; echo "[ERROR] Could not resolve host"; exit 1')
+def test_a_download_that_failed_leaves_nothing_and_says_what_maven_said_first(maven: Callable[[str], None], tmp_path: Path) -> None:
+    complaint = 'echo "[ERROR] Could not resolve host"; echo "[ERROR] Re-run Maven using the -X switch"; exit 1'
+    maven(f'for last; do :; done; touch "${{last#-DoutputDirectory=}}/elasticsearch-9.4.3.zip"; {complaint}')
     cache = tmp_path / "cache"
     cache.mkdir()
-    with pytest.raises(HarnessError, match="Could not resolve host"):
+    with pytest.raises(HarnessError, match=r"^Maven could not fetch \S+:elasticsearch:9\.4\.3:zip: Could not resolve host$"):
         install.fetch("9.4.3", cache)
     assert list(cache.iterdir()) == []
+
+
+def test_where_the_home_cannot_be_written_maven_keeps_its_files_in_the_cache(
+    maven: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/proc")  # root may write anywhere but there
+    maven('for last; do :; done; echo "$*" > "${last#-DoutputDirectory=}/elasticsearch-9.4.3.zip"')
+    assert f"-Dmaven.repo.local={tmp_path}/maven" in install.fetch("9.4.3", tmp_path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and then nothing more", b"<html>"])
+def test_an_archive_that_was_cut_off_is_removed_and_the_next_run_fetches_it(content: bytes, tmp_path: Path) -> None:
+    archive = tmp_path / "elasticsearch-9.4.3.zip"
+    archive.write_bytes(content)
+    with pytest.raises(HarnessError, match=rf"^{archive} was damaged or cut off, and has been removed: run this once more"):
+        install.distribution("9.4.3", Jdk(tmp_path, 21), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+@pytest.fixture
+def _nodes_run_as_we_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elasticsearch_server.external.present_account", lambda: OURSELVES)
+
+
+@pytest.mark.usefixtures("_nodes_run_as_we_do")
+def test_what_is_missing_for_an_elasticsearch_is_one_sentence(tmp_path: Path) -> None:
+    said = missing({"PATH": str(tmp_path), install.CACHE_VARIABLE: str(tmp_path / "cache")}, tmp_path)
+    assert said == f"Install Maven and a JDK 21 or newer, or name an Elasticsearch of yours in {URL_VARIABLE}."
+
+
+@pytest.mark.usefixtures("_nodes_run_as_we_do")
+def test_without_maven_a_distribution_that_was_fetched_before_is_enough(installed: Callable[[str, int], Path], tmp_path: Path) -> None:
+    installed("a", 21)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "elasticsearch-9.4.3.zip").touch()
+    assert missing({"PATH": str(tmp_path), install.CACHE_VARIABLE: str(cache)}, tmp_path / "jvm") == ""
+
+
+def test_with_an_elasticsearch_of_the_users_own_nothing_is_missing(tmp_path: Path) -> None:
+    assert missing({"PATH": str(tmp_path), URL_VARIABLE: "http://127.0.0.1:9200"}, tmp_path) == ""
 
 
 def test_without_maven_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

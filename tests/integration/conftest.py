@@ -16,6 +16,7 @@ from otel_asayer.config import Config
 from otel_asayer.elasticsearch import Client, ensure
 
 from instrumented import BINARIES, application, clean_environment, free_port
+from patience import HANG_SECONDS
 from store import READER, SESSION, WRITER, Store
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def prepared(secured: Endpoint) -> Endpoint:
     """The secured Elasticsearch after somebody with the right to do so has installed our templates."""
     config = Config.from_environment({}, endpoint=secured.url, username=secured.username, password=secured.password)
     client = Client(config)
-    report = ensure(client, config, timeout=60)
+    report = ensure(client, config, timeout=HANG_SECONDS)
     client.close()
     assert not report.problems
     return secured
@@ -52,8 +53,8 @@ def reader_key(prepared: Endpoint) -> str:
 
 
 @pytest.fixture
-def store(prepared: Endpoint, namespace: str, writer_key: str) -> Store:
-    return Store(prepared, namespace, writer_key)
+def store(prepared: Endpoint, namespace: str, writer_key: str, tmp_path: Path) -> Store:
+    return Store(prepared, namespace, writer_key, tmp_path / "spool")
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def _run_worker_until_both_tasks_ended(command: Sequence[str], environment: dict
         text=True,
         start_new_session=True,
     )
-    deadline = threading.Timer(90, os.killpg, (worker.pid, signal.SIGKILL))
+    deadline = threading.Timer(HANG_SECONDS, os.killpg, (worker.pid, signal.SIGKILL))
     deadline.start()
     ended = 0
     assert worker.stdout

@@ -23,6 +23,7 @@ from otel_asayer.testing import ElasticsearchDouble, status
 
 from elasticsearch_server import NodeConfig, running
 from instrumented import free_port
+from patience import HANG_SECONDS
 from readers import Gen3Reader
 from store import READER, WRITER, action, replay_index
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from elasticsearch_server import Server
+
+pytestmark = pytest.mark.nodes
 
 SESSION = "2618307011354435587"
 START_NS = 1_706_063_259_324_000_000
@@ -91,7 +94,7 @@ def install(server: Server) -> None:
     given = {"endpoint": server.url, "certificate": str(server.ca_certificate), "username": server.username, "password": server.password}
     config = Config.from_environment({}, **given)
     with closing(Client(config)) as client:
-        assert not ensure(client, config, timeout=60).problems
+        assert not ensure(client, config, timeout=HANG_SECONDS).problems
 
 
 def log(session_id: str, number: int, service: str = "shop", **fields: Any) -> dict[str, Any]:

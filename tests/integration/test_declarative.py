@@ -30,6 +30,7 @@ def test_the_documented_file_records_a_session(store: Store, tmp_path: Path, run
         "OTEL_CONFIG_FILE": str(file),
         "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": store.writer_key,
         "OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE": store.namespace,
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(store.spool),
     }
     with run(environment, "python", "{applications}/flask_app.py") as app:
         assert app.get("/boom", X_Session_Id=SESSION).status == 500

@@ -12,6 +12,7 @@ import pytest
 
 from elasticsearch_server.external import PASSWORD_VARIABLE, URL_VARIABLE, USERNAME_VARIABLE
 from instrumented import clean_environment
+from patience import HANG_SECONDS
 
 if TYPE_CHECKING:
     from elasticsearch_server import Endpoint
@@ -24,7 +25,7 @@ _CHANGING = re.compile(r"\+[0-9:.]+ |[0-9.]+ (?:µs|ms|s)\b|started [^·]+|[0-9]
 def shown_by_demo(*words: str, **variables: str) -> tuple[int, str]:
     environment = {**clean_environment(), "PYTHONPATH": str(ROOT / "tests"), "NO_COLOR": "1", "COLUMNS": "160", **variables}
     process = subprocess.run(
-        [sys.executable, "-m", "examples.demo", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-m", "examples.demo", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
     )
     return process.returncode, process.stdout + process.stderr
 

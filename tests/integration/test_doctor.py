@@ -23,6 +23,7 @@ from otel_asayer.elasticsearch.template_bodies import REPLAY
 
 from elasticsearch_server import NodeConfig, running
 from instrumented import clean_environment, free_port
+from patience import HANG_SECONDS
 from store import NOTHING, WRITER
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from elasticsearch_server import Server
+
+pytestmark = pytest.mark.nodes
 
 VIEWER = {"viewer": VIEWER_ROLE.descriptor}
 STARTED_WELL = {
@@ -60,7 +63,7 @@ def set_up(node: Server) -> None:
     """Install our templates where they are missing."""
     config = Config.from_environment({}, endpoint=node.url, username=node.username, password=node.password, certificate=str(node.ca_certificate))
     with closing(Client(config)) as client:
-        assert ensure(client, config, timeout=60).problems == ()
+        assert ensure(client, config, timeout=HANG_SECONDS).problems == ()
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +125,7 @@ def test_with_keys_of_least_rights_all_is_well(variables: dict[str, str], tmp_pa
         "XDG_STATE_HOME": str(tmp_path),
     }
     command = [sys.executable, "-c", "from otel_asayer.cli import main; main()", "doctor", "--json"]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)
     findings = Report(result.returncode, result.stdout).findings
     assert [finding for finding in findings if finding["area"] not in ("Packages", "Browser") and finding["status"] != "ok"] == []
     assert len(findings) > len(READERS)

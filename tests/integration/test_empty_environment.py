@@ -18,7 +18,7 @@ from store import SESSION, sessions
 if TYPE_CHECKING:
     from store import Store
 
-pytestmark = pytest.mark.elasticsearch
+pytestmark = [pytest.mark.elasticsearch, pytest.mark.processes]
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "tests" / "integration" / "applications" / "flask_app.py"

@@ -22,6 +22,7 @@ from otel_asayer.counters import Count, Fate
 from otel_asayer.elasticsearch import Delivery, shared
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 
+from patience import HANG_SECONDS
 from store import NOTHING, SESSION, WRITER
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class TestDelivery:
 
     def test_a_forked_process_has_connections_of_its_own(self, store: Store) -> None:
         command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK]
-        subprocess.run(command, check=True, env=store.environment(OTEL_EXPORTER_ELASTICSEARCH_SPOOL="off"), timeout=120)
+        subprocess.run(command, check=True, env=store.environment(OTEL_EXPORTER_ELASTICSEARCH_SPOOL="off"), timeout=HANG_SECONDS)
         names = ["before", *(f"{process} {number}" for process in ("parent", "child") for number in range(20))]
         assert sorted(document["name"] for document in store.spans()) == sorted(names)
 
@@ -219,7 +220,7 @@ class TestLimits:
     def delivery(self, request: pytest.FixtureRequest, small_limits: Server, namespace: str) -> Iterator[Delivery]:
         limit = 100 * 1024 * 1024
         config = Config.from_environment(
-            {}, endpoint=small_limits.url, compression=request.param, namespace=namespace, setup="off", max_request_bytes=limit, timeout=60
+            {}, endpoint=small_limits.url, compression=request.param, namespace=namespace, setup="off", max_request_bytes=limit, timeout=HANG_SECONDS
         )
         delivery = Delivery(config)
         yield delivery
@@ -246,7 +247,7 @@ class TestVersions:
     def test_spans_arrive_in_every_mode_of_every_version(self, matrix_server: Server, namespace: str, exporting: Exporting) -> None:
         secured = {"username": matrix_server.username, "password": matrix_server.password} if matrix_server.config.secured else {}
         tls = {"certificate": matrix_server.ca_certificate} if matrix_server.ca_certificate else {}
-        exporter = exporting(endpoint=matrix_server.url, namespace=namespace, timeout=60, **secured, **tls)
+        exporter = exporting(endpoint=matrix_server.url, namespace=namespace, timeout=HANG_SECONDS, **secured, **tls)
         assert exporter.export(spans({"session.id": SESSION})) is SpanExportResult.SUCCESS
         matrix_server.refresh()
         assert matrix_server.search(f"traces-generic.otel-{namespace}", {})["hits"]["total"]["value"] == 1

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from elasticsearch_server import Server
 
+pytestmark = pytest.mark.nodes
+
 PREFIX = "OTEL_EXPORTER_ELASTICSEARCH_"
 README = {name: value for line in lines(ROOT / "README.md") if line.startswith("export ") for name, value in exported(line).items()}
 

@@ -22,8 +22,9 @@ from otel_asayer.testing import ElasticsearchDouble, status
 
 from documentation import ROOT, blocks
 from instrumented import BINARIES, clean_environment
+from patience import HANG_SECONDS, wait_for
 from store import SESSION, sessions
-from workers import ask, ask_two_workers, stopped, wait_for
+from workers import ask, ask_two_workers, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,11 +35,13 @@ if TYPE_CHECKING:
 
     Run = Callable[..., AbstractContextManager[Application]]
 
-APPLICATIONS = Path(__file__).parent / "applications"
-DEADLINE_SECONDS = 30
+pytestmark = pytest.mark.processes
 
-GUNICORN = ("gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "2")
-UVICORN = ("uvicorn", "--port", "{port}", "--timeout-worker-healthcheck", "60")
+APPLICATIONS = Path(__file__).parent / "applications"
+
+PATIENT = str(HANG_SECONDS)
+GUNICORN = ("gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "2", "--timeout", PATIENT, "--graceful-timeout", PATIENT)
+UVICORN = ("uvicorn", "--port", "{port}", "--timeout-worker-healthcheck", PATIENT)
 UWSGI = ("uwsgi", "--http-socket", "127.0.0.1:{port}", "--module", "workers_wsgi:app")
 
 SERVERS = {
@@ -157,7 +160,7 @@ def execute(environment: dict[str, str], *command: str) -> subprocess.CompletedP
         cwd=APPLICATIONS,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )
 
@@ -276,7 +279,7 @@ class TestWhatAProcessPutOnTheDisk:
 @pytest.mark.parametrize(("spool", "left"), [("always", [1]), ("on_failure", [])])
 def test_what_an_export_had_under_way_survives_a_kill_if_it_was_written_ahead(spool: str, left: list[int], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.settimeout(DEADLINE_SECONDS)
+        silent.settimeout(HANG_SECONDS)
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         survivors = Survivors(tmp_path / "spool", Destination.of((endpoint,)))
         more = {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": endpoint, "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": spool, "OTEL_BSP_SCHEDULE_DELAY": "100"}

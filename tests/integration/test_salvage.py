@@ -15,6 +15,8 @@ from otel_asayer.documents import salvage
 from otel_asayer.elasticsearch import Client, ensure
 from otel_asayer.elasticsearch.bulk import parse_answer, target
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -129,7 +131,7 @@ def prepare(server: Endpoint, namespace: str) -> None:
         certificate=server.ca_certificate and str(server.ca_certificate),
     )
     with closing(Client(config)) as client:
-        assert not ensure(client, config, timeout=60).problems
+        assert not ensure(client, config, timeout=HANG_SECONDS).problems
     known: dict[str, Any] = {"session.id": {"type": "keyword"}, UNMAPPED: {"type": "keyword", "ignore_above": 1024}}
     for stream, attributes in {
         OBJECTS: {"properties": known},

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from elasticsearch_server import Endpoint, Server
 
+pytestmark = pytest.mark.nodes
+
 TIME = "2026-11-24T16:03:56.662Z"
 RECORD = {
     **dict.fromkeys(("@timestamp", "utc_time", "timestamp"), TIME),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from otel_asayer.spool import Destination, Spool
 
 from elasticsearch_server import NodeConfig
+from patience import wait_for
 from store import SESSION, Store, sessions
 
 if TYPE_CHECKING:
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 
     Run = Callable[..., AbstractContextManager[Application]]
 
-pytestmark = pytest.mark.elasticsearch
+pytestmark = [pytest.mark.elasticsearch, pytest.mark.nodes]
 
 FLASK = ("python", "{applications}/flask_app.py")
 OWN = NodeConfig(settings=(("node.attr.for", "faults"),))
-DEADLINE_SECONDS = 90
 
 
 class Outage:
@@ -51,13 +50,6 @@ class Outage:
         """The names of the spans that arrived; they all belong to the session."""
         assert sessions(self.store.spans()) <= {SESSION}
         return [span["name"] for span in self.store.spans()]
-
-
-def wait_for(condition: Callable[[], bool], complaint: str) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, complaint
-        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from otel_asayer.elasticsearch.template_bodies import LOGS, REPLAY, TRACES
 from otel_asayer.elasticsearch.templates import SetupReport, ensure
 
 from elasticsearch_server import NodeConfig, running
+from patience import HANG_SECONDS
 from readers import Gen3Reader
 from store import action, put_template, replay_index, templates, wipe
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from elasticsearch_server import Endpoint, Server
+
+pytestmark = pytest.mark.nodes
 
 NAMES = (TRACES.name, LOGS.name, REPLAY.name)
 SESSION = "2618307011354435587"
@@ -93,7 +96,7 @@ def config_of(server: Endpoint, **settings: Any) -> Config:
 def setup(server: Endpoint, **settings: Any) -> SetupReport:
     config = config_of(server, **settings)
     with closing(Client(config)) as client:
-        return ensure(client, config, timeout=60)
+        return ensure(client, config, timeout=HANG_SECONDS)
 
 
 def create(server: Endpoint, stream: str, *documents: dict[str, Any], auth: str = "elastic") -> list[tuple[int, str]]:
@@ -145,7 +148,7 @@ def test_of_many_processes_at_first_contact_one_installs_each_template(bare: Ser
     barrier = Barrier(6)
 
     def contact(_: int) -> SetupReport:
-        barrier.wait(timeout=60)
+        barrier.wait(timeout=HANG_SECONDS)
         return setup(bare)
 
     with ThreadPoolExecutor(6) as pool:

@@ -6,7 +6,6 @@ import re
 import shlex
 import signal
 import subprocess
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import pytest
 
 from documentation import ROOT, blocks
 from instrumented import BINARIES, application, clean_environment, free_port
+from patience import HANG_SECONDS, wait_for
 from readers import Gen3Reader
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class Terminal:
         environment = {**clean_environment(), **self._environment()}
         if line.startswith("otel-asayer setup"):
             environment["OTEL_EXPORTER_ELASTICSEARCH_PASSWORD"] = self._server.password  # in place of the question
-        done = subprocess.run(["/bin/sh", "-c", command], env=environment, cwd=self.folder, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], env=environment, cwd=self.folder, check=False, capture_output=True, text=True, timeout=HANG_SECONDS
+        )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         self.said.append(done.stdout)
         if line.startswith("otel-asayer setup"):
@@ -87,12 +89,14 @@ class Terminal:
 
     def _wait_for(self, command: str) -> None:
         """Wait, as the reader does, for what the batch processors send within their delay."""
-        deadline = time.monotonic() + 30
         environment = {**clean_environment(), **self._environment()}
-        while time.monotonic() < deadline:
-            found = subprocess.run(["/bin/sh", "-c", f"{command} --json"], env=environment, check=False, capture_output=True, text=True, timeout=60)
-            if found.returncode == 0 and found.stdout.count('"exception"') + found.stdout.count('"count": 2') > 0:
-                return
+
+        def is_shown() -> bool:
+            command_line = ["/bin/sh", "-c", f"{command} --json"]
+            found = subprocess.run(command_line, env=environment, check=False, capture_output=True, text=True, timeout=HANG_SECONDS)
+            return found.returncode == 0 and found.stdout.count('"exception"') + found.stdout.count('"count": 2') > 0
+
+        wait_for(is_shown, f"{command} does not show what it should")
 
     def _take_keys(self, printed: str) -> None:
         for placeholder, variable in (("the-writers-key", "OTEL_EXPORTER_ELASTICSEARCH_API_KEY"), ("the-viewers-key", "OTEL_ASAYER_VIEWER_API_KEY")):

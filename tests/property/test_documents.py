@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 from opentelemetry._logs import LogRecord
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -51,7 +51,6 @@ nanoseconds = st.integers(0, 2**63 - 1)
 sessions = st.none() | st.integers(1, 2**64 - 1).map(str)
 contexts = st.builds(SpanContext, st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.booleans())
 
-untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """The machine may be busy."""
 
 
@@ -69,7 +68,6 @@ def checked(operations: Sequence[bytes], failures: Sequence[str], session_id: st
     return documents
 
 
-@untimed
 @given(attributes, attributes, attributes, sessions, contexts, st.none() | contexts, st.sampled_from(SpanKind), texts, nanoseconds, nanoseconds)
 def test_any_span(  # noqa: PLR0917 (a span has that many parts)
     of_span: dict[str, Any],
@@ -101,7 +99,6 @@ def test_any_span(  # noqa: PLR0917 (a span has that many parts)
     assert documents[0].id == f"{context.trace_id:032x}{context.span_id:016x}"
 
 
-@untimed
 @given(attributes, values, sessions, texts, st.tuples(st.none() | nanoseconds, nanoseconds))
 def test_any_log_record(given_attributes: dict[str, Any], body: Any, session_id: str | None, text: str, times: tuple[int | None, int]) -> None:
     record = LogRecord(
@@ -116,13 +113,11 @@ def test_any_log_record(given_attributes: dict[str, Any], body: Any, session_id:
     checked(*encoder().log_records([ReadableLogRecord(record, Resource(given_attributes), scope)]), session_id)
 
 
-@untimed
 @given(values)
 def test_a_value_has_the_same_form_on_the_fast_and_on_the_slow_path(value: Any) -> None:
     assert json_line([value, 2**64]) == json_line([value])[:-2] + b',"18446744073709551616"]\n'
 
 
-@untimed
 @given(nanoseconds)
 def test_a_time_can_be_read_back(time_ns: int) -> None:
     milliseconds, rest = otel_timestamp(time_ns).split(".")
@@ -130,13 +125,11 @@ def test_a_time_can_be_read_back(time_ns: int) -> None:
     assert int(milliseconds) * 1_000_000 + int(rest) == time_ns
 
 
-@untimed
 @given(nanoseconds, nanoseconds)
 def test_iso_times_are_in_the_order_of_the_times(one: int, other: int) -> None:
     assert (iso_timestamp(one) <= iso_timestamp(other)) == (one // 1_000_000 <= other // 1_000_000)
 
 
-@untimed
 @given(attributes, sessions, texts, texts)
 def test_whatever_is_encoded_can_leave_the_spool(given_attributes: dict[str, Any], session_id: str | None, dataset: str, namespace: str) -> None:
     routed = admitted({**given_attributes, "data_stream.dataset": dataset, "data_stream.namespace": namespace}, session_id)
@@ -147,7 +140,6 @@ def test_whatever_is_encoded_can_leave_the_spool(given_attributes: dict[str, Any
     assert salvage(BytesIO(gzip_of(operations))) == (operations, "")
 
 
-@untimed
 @given(st.text(st.characters()) | st.integers() | st.none())
 def test_any_dataset_and_namespace_make_a_valid_name(asked: object) -> None:
     dataset, namespace = dataset_of(asked, "generic"), namespace_of(asked, "default")

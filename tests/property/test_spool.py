@@ -193,7 +193,7 @@ class TwoSpools(OneSpool):
     spools_on_the_folder = 2
 
 
-FEW = settings(max_examples=60, stateful_step_count=40, deadline=None)
+FEW = settings(max_examples=60, stateful_step_count=40)
 
 
 def test_one_spool_does_what_the_model_does() -> None:

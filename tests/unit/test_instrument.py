@@ -38,6 +38,8 @@ from otel_asayer.instrument import pre_instrument
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.stdlib import StampedStream, unstamp_stdio, unwatch_exceptions
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -545,7 +547,9 @@ def run(tmp_path: Path, script: str = SCRIPT, **environment: str) -> subprocess.
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     exporters = {"OTEL_TRACES_EXPORTER": "console", "OTEL_LOGS_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none"}
     command = [str(Path(sys.executable).with_name("opentelemetry-instrument")), sys.executable, "app.py"]
-    return subprocess.run(command, cwd=tmp_path, env={**clean, **exporters, **environment}, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=tmp_path, env={**clean, **exporters, **environment}, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
 
 
 def documents(output: str) -> list[dict[str, Any]]:
@@ -607,6 +611,6 @@ def test_one_call_of_configure_is_enough(tmp_path: Path) -> None:
     """
     (tmp_path / "app.py").write_text(textwrap.dedent(script))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    done = subprocess.run([sys.executable, "app.py"], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "app.py"], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
     assert described(done.stdout) == [("span", SESSION)]
     assert done.stderr == ""

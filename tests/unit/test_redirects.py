@@ -31,6 +31,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 import otel_asayer
 from otel_asayer.redirects import guard_redirects
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -68,11 +70,11 @@ def server(location: str | None = None) -> Iterator[tuple[int, list[dict[str, st
 
 
 def ask_requests(url: str, headers: dict[str, str]) -> None:
-    requests.get(url, headers=headers, timeout=10)
+    requests.get(url, headers=headers, timeout=HANG_SECONDS)
 
 
 def ask_urllib(url: str, headers: dict[str, str]) -> None:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10):
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=HANG_SECONDS):
         pass
 
 

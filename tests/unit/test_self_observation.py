@@ -26,6 +26,8 @@ from otel_asayer.self_observation import INSTRUMENTS, ExporterMetrics, meter_of,
 from otel_asayer.spool import SpoolError
 from otel_asayer.testing import ElasticsearchDouble, items, status
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
@@ -404,7 +406,7 @@ FORKED = FORKED.replace("if child :=", 'print("parent", dict(values())["otel_asa
 
 
 def run(program: str, url: str) -> str:
-    return subprocess.run([sys.executable, "-c", program, url], check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run([sys.executable, "-c", program, url], check=True, capture_output=True, text=True, timeout=HANG_SECONDS).stdout
 
 
 def test_every_outcome_is_a_word() -> None:

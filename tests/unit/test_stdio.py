@@ -18,6 +18,8 @@ import pytest
 from otel_asayer.context import session
 from otel_asayer.stdlib import StampedStream, stamp_stdio, stdio, unstamp_stdio
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -420,7 +422,7 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     prelude = "import os, sys, threading\nfrom otel_asayer import session\nfrom otel_asayer.stdlib import stamp_stdio\nstamp_stdio()\n"
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", prelude + textwrap.dedent(script)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
 
 
 def test_every_line_of_the_interpreters_own_traceback_is_stamped() -> None:
@@ -486,7 +488,7 @@ def test_input_still_prompts_and_reads() -> None:
         input="somebody\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert done.stdout == "name? somebody\n"

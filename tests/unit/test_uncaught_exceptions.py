@@ -39,6 +39,8 @@ from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcess
 from otel_asayer.session_id import SessionId
 from otel_asayer.stdlib import exceptions, unwatch_exceptions, watch_exceptions
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -570,7 +572,7 @@ def test_a_process_that_ends_by_an_exception_exports_it_and_ends_as_ever() -> No
             raise ValueError("broken")
     """)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
     assert done.returncode == 1
     assert done.stdout == f"FATAL {SESSION} ValueError"
     assert done.stderr.startswith("Traceback (most recent call last):\n")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -78,7 +80,7 @@ print(os.waitpid(child, 0)[1])
 
 def run(code: str, **environment: str) -> str:
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], env=environment, check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "ignore", "-c", code], env=environment, check=True, capture_output=True, text=True, timeout=HANG_SECONDS
     ).stdout
 
 

@@ -142,21 +142,22 @@ class Client:
         deadline = time.monotonic() + timeout
         compressed = _compress(request) if self._config.compression == "gzip" else request
         used = self._credentials.headers()
-        response = self._send(compressed, used, deadline)
+        response = self._send(compressed, used, deadline, timeout)
         # Compared with what this request has used: another one may have read the new key meanwhile.
         if response.status == _UNAUTHORIZED and (fresh := self._credentials.read_again()) != used:
-            return self._send(compressed, fresh, deadline)
+            return self._send(compressed, fresh, deadline, timeout)
         return response
 
-    def _send(self, request: _Request, credentials: Mapping[str, str], deadline: float) -> Response:
-        """Ask one endpoint after the other, each within its share of the time that is left, until one answers."""
+    def _send(self, request: _Request, credentials: Mapping[str, str], deadline: float, timeout: float) -> Response:
+        """Ask one endpoint after the other, each within its share of the time that is left of `timeout`, until one answers."""
         nodes = self._connected()
+        limit = f"within {timeout:.3g} s" if len(nodes) == 1 else f"within its share of {timeout:.3g} s"
         headers = {**_base_headers(), **dict(self._config.headers), **credentials, **request.headers}
         failures: list[Unreachable] = []
         for position, node in enumerate(nodes):
             share = max(0.001, (deadline - time.monotonic()) / (len(nodes) - position))
             try:
-                response = _perform(node, request._replace(headers=headers), share)
+                response = _perform(node, request._replace(headers=headers), share, limit)
             except Unreachable as failure:
                 failures.append(failure)
             else:
@@ -214,7 +215,8 @@ def _read_key(path: str) -> str:
         raise Unreachable(f"the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: {reason}") from None
 
 
-def _perform(node: BaseNode, request: _Request, timeout: float) -> Response:
+def _perform(node: BaseNode, request: _Request, timeout: float, limit: str) -> Response:
+    """Send a request that ends within `timeout` seconds; errors name the `limit` in its place, which does not depend on the time that is spent."""
     from elastic_transport import ConnectionTimeout, HttpHeaders, TransportError
 
     try:
@@ -222,10 +224,10 @@ def _perform(node: BaseNode, request: _Request, timeout: float) -> Response:
             request.method, request.target, body=request.body, headers=HttpHeaders(request.headers), request_timeout=timeout
         )
     except ConnectionTimeout:
-        raise Unreachable(f"{node.base_url}: no answer within {timeout:.3g} s") from None
+        raise Unreachable(f"{node.base_url}: no answer {limit}") from None
     except TransportError as error:
         inner = _innermost(error)
-        raise Unreachable(f"{node.base_url}: {_describe(inner)}", too_long=isinstance(inner, _Endless)) from None
+        raise Unreachable(f"{node.base_url}: {_describe(inner, limit)}", too_long=isinstance(inner, _Endless)) from None
     except Exception as error:
         # Messages of the standard library's HTTP client may quote a header, and with it the credentials.
         raise Unreachable(f"{node.base_url}: the request failed with {type(error).__name__}") from None
@@ -242,11 +244,13 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
-def _describe(error: BaseException) -> str:
+def _describe(error: BaseException, limit: str) -> str:
     from http.client import BadStatusLine
 
     if type(error) is BadStatusLine:  # all it says is what was read; of its subclass, a sentence
         return f"what answers is no HTTP: {str(error).strip()}"
+    if type(error) is _Endless:
+        return f"its answer does not end {limit}, or {_LONGEST_ANSWER} bytes"
     return str(error) or type(error).__name__
 
 
@@ -285,8 +289,8 @@ class _PackedError(Exception):
     """An answer is encoded as no Elasticsearch encodes one; the message says so."""
 
 
-class _Endless(Exception):  # noqa: N818 (half a sentence about an answer, for `Unreachable`)
-    """An answer goes on for too long; the message says so."""
+class _Endless(Exception):  # noqa: N818 (caught in this module)
+    """An answer goes on for too long."""
 
 
 def _open(urlopen: Callable[..., Any], method: str, target: str, *, timeout: float, **options: Any) -> _Answer:
@@ -303,7 +307,7 @@ def _open(urlopen: Callable[..., Any], method: str, target: str, *, timeout: flo
         left -= len(piece)
         if left < 0 or time.monotonic() > deadline:
             response.close()
-            raise _Endless(f"its answer does not end within {timeout:.3g} s, or {_LONGEST_ANSWER} bytes")
+            raise _Endless
     response.release_conn()
     return _Answer(response.status, response.headers, b"".join(pieces))
 

@@ -1,4 +1,4 @@
-"""A Flask application without a line of OpenTelemetry, for the end-to-end tests."""
+"""A Flask application without a line of OpenTelemetry but for `/flush`, for the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 
 import requests
 from flask import Flask, request
+from opentelemetry._logs import get_logger_provider
+from opentelemetry.trace import get_tracer_provider
 
 app = Flask(__name__)
 log = logging.getLogger("application")
@@ -27,6 +29,14 @@ def boom() -> str:
 @app.get("/relay")
 def relay() -> str:
     return str(requests.get(request.args["to"], timeout=10).status_code)
+
+
+@app.get("/flush")
+def flush() -> str:
+    """Let everything be exported now."""
+    get_tracer_provider().force_flush()  # type: ignore[attr-defined]
+    get_logger_provider().force_flush()  # type: ignore[attr-defined]
+    return "flushed"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from otel_asayer.cli.doctor.examination import examine
 from otel_asayer.cli.doctor.findings import Check, Finding, Status, Verdict, ok, problem, skipped, warning
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -103,6 +105,6 @@ def test_an_error_of_ours_is_a_sentence_already(error: Exception, status: str) -
 
 
 def test_checks_that_do_not_need_each_other_run_at_the_same_time() -> None:
-    barrier = threading.Barrier(2, timeout=30)
+    barrier = threading.Barrier(2, timeout=HANG_SECONDS)
     both = [Check("area", name, lambda: [ok(str(barrier.wait() in (0, 1)))]) for name in "ab"]
     assert looked(*both) == [("a", "ok", "True"), ("b", "ok", "True")]

@@ -27,6 +27,7 @@ from otel_asayer.cli.doctor.surroundings import Surroundings
 from unit.doctor.support import GOOD, around, config, short, statuses
 
 from instrumented import clean_environment
+from patience import HANG_SECONDS
 
 if TYPE_CHECKING:
     from opentelemetry.propagators.textmap import TextMapPropagator
@@ -79,7 +80,7 @@ def test_a_propagator_that_is_not_installed_is_said_and_everything_else_goes_on(
         "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "http://127.0.0.1:9",
     }
     command = [sys.executable, "-c", "from otel_asayer.cli import main; main()", "doctor"]
-    result = subprocess.run(command, env={**environment, "COLUMNS": "300"}, capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run(command, env={**environment, "COLUMNS": "300"}, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
     assert result.returncode == 1
     assert result.stderr == ""
     assert "OpenTelemetry does not start with OTEL_PROPAGATORS=tracecontext,asayre" in result.stdout

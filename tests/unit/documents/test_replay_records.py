@@ -15,6 +15,8 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_contex
 from golden.cases import EXCEPTION, STACK
 from golden.recording import MS, OTHER_SESSION, SESSION, START, Document, Recording, caller, documents, encoder
 
+from naming import stable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -119,7 +121,7 @@ def test_records_below_the_least_level_are_left_out(least: str, levels: int) -> 
         (SpanKind.CLIENT, caller(is_remote=False), 0),
         (SpanKind.PRODUCER, caller(is_remote=False), 0),
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_a_span_has_a_record_where_a_session_enters_a_service(kind: SpanKind, context: Any, number: int) -> None:
     recording = Recording()

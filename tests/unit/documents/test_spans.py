@@ -11,6 +11,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from golden.cases import EXCEPTION
 from golden.recording import MS, OTHER_SESSION, PARENT_ID, REPLAY_URL, SESSION, START, TRACE_ID, Document, Recording, caller, documents, encoder, read
 
+from naming import stable
+
 IN_SESSION = {"session.id": SESSION}
 URL = f"https://app.openreplay.com/7/session/{SESSION}?jumpto=1795536236662"
 CONTEXT = SpanContext(TRACE_ID, 1, is_remote=False)
@@ -59,7 +61,7 @@ def test_a_kind_is_named_like_in_the_protocol(kind: SpanKind, name: str) -> None
         (Status(StatusCode.ERROR), {"code": "Error"}),
         (Status(StatusCode.ERROR, "mailbox full"), {"code": "Error", "message": "mailbox full"}),
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_a_status_has_the_form_of_the_collector(status: Status, form: dict[str, str]) -> None:
     assert made(status=status)["status"] == form

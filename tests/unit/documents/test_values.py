@@ -17,6 +17,8 @@ from opentelemetry.attributes import BoundedAttributes
 
 from otel_asayer.documents.values import json_fragment, json_line, text_of
 
+from naming import stable
+
 Point = namedtuple("Point", "x y")  # noqa: PYI024 (the untyped kind is the one that nobody expects)
 
 
@@ -151,12 +153,12 @@ def spoiled(value: object) -> list[object]:
     return [2**64, value]
 
 
-@pytest.mark.parametrize(("value", "expected"), VALUES, ids=repr)
+@pytest.mark.parametrize(("value", "expected"), VALUES, ids=stable)
 def test_each_value_has_one_form_in_json(value: object, expected: object) -> None:
     assert json.loads(json_line([value]))[0] == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), VALUES, ids=repr)
+@pytest.mark.parametrize(("value", "expected"), VALUES, ids=stable)
 def test_what_stands_beside_a_value_does_not_change_its_form(value: object, expected: object) -> None:
     assert json.loads(json_line(spoiled(value)))[1] == expected
 

@@ -14,6 +14,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from otel_asayer.elasticsearch.background import SILENCED, Calls, GivenUp, silence_loggers
 
 from instrumented import clean_environment
+from patience import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +128,7 @@ def test_a_call_made_at_the_interpreters_end_works() -> None:
 
 def test_where_gevent_patches_late_a_call_works() -> None:
     code = "from otel_asayer.elasticsearch.background import Calls; from gevent import monkey; monkey.patch_all(); print(Calls().run(lambda: 42, 10))"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.stdout == "42\n"
 
 
@@ -173,6 +174,6 @@ def test_no_other_logger_is_on_the_way() -> None:
 def test_a_propagator_that_cannot_be_loaded_stops_no_request() -> None:
     code = "from otel_asayer.elasticsearch.background import Calls; print(Calls().run(lambda: 'answered', 10))"
     environment = {**clean_environment(), "OTEL_PROPAGATORS": "misspelt"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.stdout == "answered\n"
     assert done.stderr == ""

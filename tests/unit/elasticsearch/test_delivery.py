@@ -22,6 +22,8 @@ from otel_asayer.elasticsearch.templates import SetupReport
 from otel_asayer.testing import Fault, items, status
 from unit.elasticsearch.relay import Relay
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -343,7 +345,7 @@ def test_where_gevent_patches_late_exports_can_pause() -> None:
         "from gevent import monkey; monkey.patch_all(); "
         "Delivery(Config.from_environment({}, endpoint='http://localhost:9200', spool='off')).pause(0)"
     )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=HANG_SECONDS)
 
 
 class TestSplitting:

@@ -16,6 +16,8 @@ from click.testing import CliRunner, Result
 
 from otel_asayer.cli.commands import otel_asayer
 
+from patience import HANG_SECONDS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -44,10 +46,10 @@ def test_it_says_where_it_is_and_answers_there_until_it_is_interrupted(tmp_path:
         line = process.stdout.readline()
         address = re.fullmatch(r"The session page is at (http://\S+/) \(Ctrl-C ends it\)\n", line)
         assert address is not None, line
-        with urlopen(address[1], timeout=30) as answer:
+        with urlopen(address[1], timeout=HANG_SECONDS) as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGINT)
-        rest, complaints = process.communicate(timeout=30)
+        rest, complaints = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0
     assert rest == ""
     assert complaints == ""

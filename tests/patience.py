@@ -1,0 +1,20 @@
+"""How long tests wait: until what they wait for has happened. Only what hangs meets an end, which no busy machine comes near."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HANG_SECONDS = 300
+"""After so long nothing is slow any more: it hangs, and that is an error."""
+
+
+def wait_for(condition: Callable[[], bool], complaint: str) -> None:
+    """Return as soon as `condition` holds."""
+    deadline = time.monotonic() + HANG_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, complaint
+        time.sleep(0.005)
