@@ -12,7 +12,7 @@ import pytest
 from otel_asayer.spool import LOCAL, Spool
 
 from instrumented import application, free_port
-from workers import wait_for
+from patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
