@@ -28,7 +28,7 @@ _LONG_PROBE_EVERY: Final = 60.0
 """Seconds between tries that may last the whole timeout while the destination is down: a server that is only slow must be found up again."""
 _LONGEST_ASKED: Final = 3600.0
 """Seconds that a server can ask to wait: a proxy's number without measure must not end delivery, and threads cannot wait for every number."""
-_FAREWELL: Final = 1.5
+_FAREWELL: Final = 1.25
 """Seconds that a process which ends waits for a first sign of life: a busy machine needs them, and with the rest of its end they are below two."""
 
 
@@ -87,7 +87,7 @@ class Patience:
     - Usually: the whole timeout, and as many tries as fit.
     - After an export that failed at its deadline, until one succeeds: one try of two seconds. More would only let the batch processor's queue
       (2,048 spans) overflow behind an export that waits. Once a minute the one try may last the whole timeout.
-    - After `stop`, when the process ends: one try, of what is left of one and a half seconds. Once the server has answered anything, exports may use
+    - After `stop`, when the process ends: one try, of what is left of a second and a quarter. Once the server has answered anything, exports may use
       what is left of the time for the end; after a failure, there is no further try.
 
     A *prompt* one has a spool behind it, and what is not delivered at once waits there: usually one try of two seconds (the first one: of five),

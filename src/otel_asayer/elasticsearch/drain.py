@@ -41,7 +41,7 @@ _LOOK_EVERY: Final = 30.0
 """Seconds between two looks at a spool that was empty."""
 _RECOVER_EVERY: Final = 300.0
 """Seconds between two looks for leases whose holder is gone."""
-_SIGN_OF_LIFE: Final = 1.5
+_SIGN_OF_LIFE: Final = 1.25
 """Seconds in which a server that is to take something at the end has to answer."""
 _MOST_IN_VAIN: Final = 100
 """Bodies in a row that a pass of the thread puts to the end of the line, as nothing of them is taken."""

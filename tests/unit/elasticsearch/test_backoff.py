@@ -133,7 +133,7 @@ def test_further_failures_do_not_put_off_the_long_try(patience: Patience, clock:
 
 def test_a_process_that_ends_waits_a_moment_for_a_sign_of_life(patience: Patience) -> None:
     patience.stop()
-    assert patience.begin_farewell() == 1.5
+    assert patience.begin_farewell() == 1.25
 
 
 def test_it_waits_for_one_once(patience: Patience) -> None:
@@ -151,7 +151,7 @@ def test_without_a_sign_of_life_there_is_one_try_of_what_is_left_of_that_time(pa
     patience.begin_farewell()
     clock.now += 0.75
     patience.end_farewell(False)
-    assert patience.allow() == Allowance(0.75, repeat=False)
+    assert patience.allow() == Allowance(0.5, repeat=False)
 
 
 def test_without_a_sign_of_life_a_prompt_one_tries_nothing(clock: Clock) -> None:

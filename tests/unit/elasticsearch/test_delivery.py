@@ -611,7 +611,7 @@ class TestTheEnd:
         world.double.reply_with(Fault.RESET, Fault.RESET)
         world.on_pause = world.delivery.stop
         assert world.deliver(A) is False
-        assert world.timeouts == [10.0, 1.5]
+        assert world.timeouts == [10.0, 1.25]
 
     def test_a_last_try_may_succeed(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
@@ -635,7 +635,7 @@ class TestTheEnd:
         monkeypatch.setattr(world.double, "answer", lambda _: status(503))
         world.delivery.stop()
         world.deliver(A)
-        assert world.timeouts == [1.5]
+        assert world.timeouts == [1.25]
 
     def test_after_the_time_for_the_end_nothing_is_asked(self, world: World) -> None:
         world.delivery.stop()
