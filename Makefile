@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(COVERAGE),--cov --cov-append --cov-repo
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test nodes processes matrix pythons browser chromium chaos applications redis soak coverage lint types imports check docs site bench clean
+.PHONY: help demo test nodes processes matrix pythons bounds browser chromium chaos applications redis soak coverage lint types imports check docs site bench clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -49,6 +49,9 @@ matrix: $(READY) ## the tests of Elasticsearch 8 and 9, plain, secured and with 
 
 pythons: ## the unit and property tests on every supported Python that this machine has
 	@PYTHONS="$(PYTHONS)" sh requirements/pythons.sh
+
+bounds: ## the unit tests on the lowest set that pyproject.toml admits, and on the newest that resolves
+	@PYTHON="$(PYTHON)" sh requirements/bounds.sh
 
 browser: $(READY) chromium ## the session page in headless Chromium
 	$(PYTEST) -m browser
