@@ -31,6 +31,7 @@ EXECUTED: dict[str, dict[str, str]] = {
     "json": {"*": DATA},
     "yaml": {"docs/how-to/containers.md": SHELL, "docs/how-to/declarative.md": "integration/test_declarative.py"},
     "ini": {"docs/reliability.md": "integration/test_processes.py"},
+    "py": {"docs/how-to/wsgi-asgi.md": "harness/test_applications_accounts.py"},
     "js": {"docs/how-to/browser.md": "browser/test_browser_page.py"},
     "sh": {
         "README.md": "integration/test_empty_environment.py",
@@ -46,6 +47,7 @@ EXECUTED: dict[str, dict[str, str]] = {
         "docs/how-to/session-page.md": SHELL,
         "docs/how-to/sessions.md": SHELL,
         "docs/how-to/setup.md": "integration/test_pages.py",
+        "docs/how-to/wsgi-asgi.md": "docs/test_frameworks.py",
         "docs/reliability.md": "integration/test_pages.py",
         "docs/tutorial.md": "integration/test_tutorial.py",
     },
