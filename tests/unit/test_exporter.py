@@ -580,7 +580,7 @@ last = Last()
     def test_an_export_hangs_when_the_end_comes(self, double: ElasticsearchDouble, order: str) -> None:
         double.reply_with(Fault.HANG)
         with self.program(double.url, 1, order) as process:
-            double.arrived.wait()
+            assert double.arrived.wait(HANG_SECONDS)
             assert process.communicate("", timeout=HANG_SECONDS)[0] == "1\n"
 
     def test_what_was_never_exported_is_delivered_at_the_end(self, double: ElasticsearchDouble) -> None:
