@@ -12,7 +12,7 @@ for version in ${PYTHONS:-3.10 3.11 3.12 3.13}; do
   "$python" -m venv "$environment"
   "$environment/bin/python" -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[test]'
   echo "Python $version:"
-  "$environment/bin/python" -m pytest -q tests/unit tests/property
+  "$environment/bin/python" -m pytest -q --numprocesses auto --dist loadfile tests/unit tests/property
   found=$((found + 1))
 done
 [ "$found" -gt 0 ] || { echo "none of these Pythons is on this machine: ${PYTHONS:-}" >&2; exit 1; }
