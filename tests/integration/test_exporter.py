@@ -20,7 +20,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_asayer.config import Config
 from otel_asayer.counters import Count, Fate
 from otel_asayer.elasticsearch import Delivery, shared
+from otel_asayer.elasticsearch.drain import Drainer
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
+from otel_asayer.spool import LOCAL, Spool
 
 from patience import HANG_SECONDS
 from store import NOTHING, SESSION, WRITER
@@ -116,12 +118,25 @@ class TestDelivery:
         provider.shutdown()
         assert [document["body"] for document in store.logs()] == [{"text": "the cart is empty"}]
 
-    def test_what_was_delivered_is_not_delivered_twice(self, store: Store, settings: dict[str, Any], exporting: Exporting) -> None:
+    def test_a_span_whose_id_is_taken_is_stored_under_another(self, store: Store, settings: dict[str, Any], exporting: Exporting) -> None:
         exporter, batch = exporting(**settings), spans({}, {})
         assert [exporter.export(batch), exporter.export(batch)] == [SpanExportResult.SUCCESS] * 2
+        assert len(store.spans()) == 4
+        assert len(store.logs()) == 4
+        assert counts(settings) == {INDEXED: 8, Count(Fate.COLLIDED): 4}
+
+    def test_what_arrived_already_is_not_sent_again_from_the_spool(self, store: Store, settings: dict[str, Any], exporting: Exporting) -> None:
+        batch = spans({}, {})
+        exporting(**settings).export(batch)
+        assert store.spool is not None
+        keeping = {**settings, "endpoint": "", "spool": "on_failure", "spool_directory": str(store.spool)}
+        exporting(**keeping).export(batch)
+        delivery = Delivery(Config.from_environment({}, **settings))
+        Drainer(delivery, Spool(store.spool, LOCAL, max_bytes=2**30)).drain()
+        delivery.close()
+        assert delivery.counters.total(Fate.DUPLICATE) == 4
+        assert delivery.counters.total(Fate.INDEXED) == 0
         assert len(store.spans()) == 2
-        assert len(store.logs()) == 2
-        assert counts(settings) == {INDEXED: 4, Count(Fate.DUPLICATE): 4}
 
     def test_a_forked_process_has_connections_of_its_own(self, store: Store) -> None:
         command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK]
@@ -197,7 +212,7 @@ class TestRefusals:
         assert delivery.counters.snapshot() == {INDEXED: 1, Count(Fate.DROPPED, "index_not_found_exception"): 1}
 
     def test_another_index_under_the_streams_alias_is_no_fault_of_the_document(self, store: Store, settings: dict[str, Any]) -> None:
-        server, stream, alias = store.server, f"logs-clash{store.namespace}", f"clash-{store.namespace}"
+        server, stream, alias = store.server, f"logs-clash.otel-{store.namespace}", f"clash-{store.namespace}"
         body = {"index_patterns": [stream], "priority": 900, "data_stream": {}, "template": {"aliases": {alias: {}}}}
         server.request("PUT", f"/_index_template/{TEMPLATE}-{store.namespace}", body)
         server.request("PUT", f"/plain-{store.namespace}", {"aliases": {alias: {}}})
