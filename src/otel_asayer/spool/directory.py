@@ -252,7 +252,8 @@ def _complaint(status: os.stat_result) -> str:
 def _make(name: Path | str, parent: int | None) -> None:
     with suppress(FileExistsError):  # another process made it meanwhile; whose it is gets checked when it is opened
         os.mkdir(name, _FOLDER_MODE, dir_fd=parent)
-        _restrict(name, parent)
+        with suppress(FileNotFoundError):  # something removed it already; whoever opens it says so
+            _restrict(name, parent)
 
 
 def _restrict(name: Path | str, parent: int | None) -> None:

@@ -14,6 +14,7 @@ from otel_asayer.cli.doctor import doctor
 from otel_asayer.cli.doctor.findings import Finding, Status
 from otel_asayer.cli.doctor.plan import plan
 from otel_asayer.cli.doctor.report import show
+from otel_asayer.config import opentelemetry_variables
 from unit.doctor.support import around, config, subject
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def run(*words: str, **variables: str) -> Result:
-    cleared = {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "", "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": "", "OTEL_ASAYER_VIEWER_API_KEY": ""}
+    cleared = dict.fromkeys(opentelemetry_variables())  # those of the tests' own harness, too
     return CliRunner().invoke(doctor, words, env={**cleared, "COLUMNS": "200", **variables})
 
 

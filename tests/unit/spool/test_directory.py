@@ -379,7 +379,6 @@ def test_a_folder_that_another_process_makes_first_is_used(root: Path, spool: Sp
 
 def test_a_folder_removed_as_soon_as_it_is_made_is_said(root: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "mkdir", lambda *_, **__: None)
-    monkeypatch.setattr(os, "stat", lambda *_, **__: os.stat_result((0o40700, *[0] * 9)))
     with pytest.raises(SpoolError, match=r"something removed it just after it was made\. Choose a spool directory of its own"):
         spool.write([operation(1)])
 
