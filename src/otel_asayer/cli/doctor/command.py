@@ -46,7 +46,7 @@ def doctor(config: Config, *, as_json: bool) -> None:
 
 def _findings(config: Config, *, quiet: bool) -> list[Finding]:
     usable = config.has_destination and not config.closed
-    with closing(Subject.of(config)) if usable else nullcontext() as subject, _waiting(quiet=quiet):
+    with _waiting(quiet=quiet), closing(Subject.of(config)) if usable else nullcontext() as subject:
         return examine(plan(config, Surroundings.of_this_process(), subject), seconds=_CHECK_SECONDS)
 
 

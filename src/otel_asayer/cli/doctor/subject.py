@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_asayer.elasticsearch import Api, Client
+from otel_asayer.elasticsearch import Api, Client, Unreachable
 from otel_asayer.elasticsearch.inventory import stream_of
 from otel_asayer.elasticsearch.template_bodies import LOGS, READERS_ALIAS, REPLAY, TRACES
 
@@ -38,6 +39,8 @@ class Subject(NamedTuple):
     def of(cls, config: Config) -> Subject:
         """Return the Elasticsearch that `config` names. Nothing is asked yet."""
         client, seconds = Client(config), min(config.timeout, REQUEST_SECONDS)
+        with suppress(Unreachable):  # which the checks say, of each endpoint
+            client.connect()  # its imports take seconds on a busy machine: they come before the time of requests runs
         writer = Api(client, timeout=seconds)
         return cls(config, client, writer, Api.of(config.as_viewer(), timeout=seconds) if config.viewer_api_key else writer)
 
