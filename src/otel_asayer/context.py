@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from opentelemetry import baggage, context as otel_context
-from opentelemetry.trace import SpanContext, TraceFlags, get_current_span
+from opentelemetry.trace import INVALID_SPAN, SpanContext, TraceFlags, get_current_span
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID, NOTED_SESSION_ID, SESSION_ID
 from otel_asayer.config import attribute_length_limit, environment_config
@@ -58,7 +58,8 @@ def get_session_id(context: Context | None = None) -> SessionId | None:
         return value
     if isinstance(value, str) and (session_id := parse_session_id(value, opaque=environment_config().opaque_session_ids)):
         return session_id
-    return session_of_span(get_current_span(context))
+    span = get_current_span(context)
+    return None if span is INVALID_SPAN else session_of_span(span)  # none is current where a request begins
 
 
 def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | None:

@@ -35,7 +35,6 @@ from otel_asayer.attributes import BAGGAGE_SESSION_ID
 from otel_asayer.baggage_header import MAX_BYTES, is_too_large, read_baggage, without_session
 from otel_asayer.config import Config, attribute_length_limit, environment_config
 from otel_asayer.context import keep_inside, remove_session_id, session_of_span, set_session_id
-from otel_asayer.notices import unsaid
 from otel_asayer.session_id import SessionId, parse_session_id
 from otel_asayer.targets import host_of
 
@@ -165,6 +164,8 @@ class AsayerPropagator(TextMapPropagator):
             return self._wanted
 
     def _extract(self, found: Mapping[str, Sequence[str]], context: Context) -> Context:
+        if not found:
+            return self._settled(context)
         session_id = self._from_headers(found)
         if _BAGGAGE in found:
             context, values = self._merge_baggage(found[_BAGGAGE], context)
@@ -222,7 +223,8 @@ class AsayerPropagator(TextMapPropagator):
         span = get_current_span(context)
         session_id = (self._valid(entries.get(BAGGAGE_SESSION_ID)) or session_of_span(span, opaque=self._opaque)) if self._enabled else None
         if session_id is None:
-            self._w3c.inject(carrier, remove_session_id(context) if BAGGAGE_SESSION_ID in entries else context, setter)
+            if entries:
+                self._w3c.inject(carrier, remove_session_id(context) if BAGGAGE_SESSION_ID in entries else context, setter)
             return
         host = _destination(span, self._length_limit)
         if not (self._to_unknown or _needs_no_address(span) if host is None else self._targets.allow(host)):
@@ -244,6 +246,8 @@ def _report(action: str, error: Exception) -> None:
 
 def _warn(sentence: str) -> None:
     """Log what is wrong with what strangers send, without a word of theirs, and once: they choose how often they send it."""
+    from otel_asayer.notices import unsaid  # most processes never meet one
+
     for new in unsaid((sentence,)):
         _logger.warning(new)
 
@@ -315,8 +319,9 @@ def _is_grpc_guarded() -> bool:
 
 def _spelling(carrier: Mapping[Any, Any], name: str) -> str | None:
     """The key under which `carrier` already holds a header of this name, which is in lower case."""
+    length = len(name)
     for key in carrier:
-        if isinstance(key, str) and len(key) == len(name) and key.lower() == name:  # aiohttp's keys are of a class below `str`
+        if isinstance(key, str) and len(key) == length and key.lower() == name:  # aiohttp's keys are of a class below `str`
             return key
     return None
 
