@@ -57,12 +57,21 @@ def _setting(default: Any, variable: str, parse: Callable[[str], Any], closes: C
     return field(default=default, metadata={"setting": _Setting(variable, parse, closes, secret)})
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, init=False)
 class Config:
     """All settings. The names of the fields are the keyword arguments of every public class, in code and in declarative configuration.
 
     What each means, its unit and its danger stands with its variable in `otel_asayer.environment_variables`.
     """
+
+    def __init__(self, **values: Any) -> None:
+        """Take values of fields; the others have their defaults.
+
+        Written by hand, for the one that a dataclass of so many fields compiles takes longer than the rest of this module, in every process.
+        """
+        if unknown := values.keys() - self.__dataclass_fields__.keys():
+            raise TypeError(f"Config has no field {', '.join(sorted(unknown))}")
+        self.__dict__.update(values)  # a default is the class's own attribute
 
     enabled: bool = _setting(True, env.OTEL_ASAYER_ENABLED, settings.parse_boolean)
     session_headers: tuple[str, ...] = _setting(

@@ -14,8 +14,6 @@ Nothing of this is ever raised in a request path: there, bad input is ignored an
 
 from __future__ import annotations
 
-from otel_asayer.harmless import harmless_line
-
 __all__ = ["AsayerError", "ConfigurationError", "ElasticsearchError", "InvalidSessionIdError", "NotAllowedError"]
 
 
@@ -41,6 +39,8 @@ class ElasticsearchError(AsayerError):
     """
 
     def __init__(self, message: str = "") -> None:
+        from otel_asayer.harmless import harmless_line  # every process loads this module, and most talk to no Elasticsearch
+
         super().__init__(harmless_line(message))
 
 

@@ -17,6 +17,7 @@ The patterns are applied with `fullmatch`: `$` would admit a trailing newline. P
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final, final
 
 from otel_asayer.errors import InvalidSessionIdError
@@ -33,14 +34,15 @@ _MAX_LENGTH: Final = 512
 """Characters; the longest token is about 100. Anything longer is refused before a pattern sees it."""
 
 _DECIMAL: Final = re.compile(r"[1-9][0-9]{0,19}")
-_TOKEN: Final = re.compile(r"([0-9a-z]{1,13})(?:\.-?[0-9a-z]{1,13})?\.[0-9a-z]{1,13}\.[1-9A-HJ-NP-Za-km-z]{16,96}")
+_TOKEN: Final = r"([0-9a-z]{1,13})(?:\.-?[0-9a-z]{1,13})?\.[0-9a-z]{1,13}\.[1-9A-HJ-NP-Za-km-z]{16,96}"  # noqa: S105 (a pattern)
 _SIGNATURE: Final = re.compile(r"\.[1-9A-HJ-NP-Za-km-z]{16}")
-_TOKEN_IN_TEXT: Final = re.compile(
-    r"(?<![0-9A-Za-z])([0-9a-z]{10,13})((?:\.-?[0-9a-z]{1,13})?\.[0-9a-z]{5,13}\.[1-9A-HJ-NP-Za-km-z]{16,96})(?![0-9A-Za-z])"
-)
+_TOKEN_IN_TEXT: Final = r"(?<![0-9A-Za-z])([0-9a-z]{10,13})((?:\.-?[0-9a-z]{1,13})?\.[0-9a-z]{5,13}\.[1-9A-HJ-NP-Za-km-z]{16,96})(?![0-9A-Za-z])"  # noqa: S105 (a pattern)
 """A token among other text. Names in code have this form, too: those have no digits, and hardly any token has none."""
 _DIGIT: Final = re.compile(r"[0-9]")
-_OPAQUE: Final = re.compile(r"[A-Za-z0-9_~-]{1,128}|(?=.{3,128}\Z)[A-Za-z0-9_~-]*\.[A-Za-z0-9_~-]*")
+_OPAQUE: Final = r"[A-Za-z0-9_~-]{1,128}|(?=.{3,128}\Z)[A-Za-z0-9_~-]*\.[A-Za-z0-9_~-]*"
+
+_compiled = cache(re.compile)
+"""Compiles what most processes never need when it is needed first: this module is loaded in every one."""
 
 
 @final
@@ -93,10 +95,10 @@ def parse_session_id(value: str, *, opaque: bool = False) -> SessionId | None:
     text = value.partition(",")[0].strip(" \t")
     if _is_decimal_id(text):
         return _made(text)
-    if token := _TOKEN.fullmatch(text):
+    if token := _compiled(_TOKEN).fullmatch(text):
         number = int(token[1], 36)
         return _made(str(number)) if 0 < number < _LIMIT else None
-    return _made(text) if opaque and _OPAQUE.fullmatch(text) else None
+    return _made(text) if opaque and _compiled(_OPAQUE).fullmatch(text) else None
 
 
 def require_session_id(value: str | int, *, opaque: bool = False) -> SessionId:
@@ -130,7 +132,7 @@ def without_tokens(text: str) -> str:
     Only whole tokens as trackers' servers make them are found: an id of 10 characters or more, an expiry of 5 or more, a signature. It costs a
     search for a signature, and only where there is a dot.
     """
-    return _TOKEN_IN_TEXT.sub(_reduced, text) if "." in text and _SIGNATURE.search(text) else text
+    return _compiled(_TOKEN_IN_TEXT).sub(_reduced, text) if "." in text and _SIGNATURE.search(text) else text
 
 
 def _reduced(token: re.Match[str]) -> str:

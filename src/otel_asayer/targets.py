@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -24,15 +25,13 @@ __all__ = ["INTERNAL", "Targets", "host_of"]
 INTERNAL: Final = "internal"
 
 _INTERNAL_SUFFIXES: Final = (".internal", ".local", ".svc", ".cluster.local", ".localhost")
-_INTERNAL_NETWORKS: Final = tuple(
-    map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")),
-)
+_INTERNAL_NETWORKS: Final = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
 _METADATA_NAMES: Final = ("metadata.google.internal", "instance-data.ec2.internal", "metadata", "instance-data")
 """Names of metadata services that would count as `internal`; the last two as GCE and EC2 complete them by themselves."""
-_METADATA_NETWORKS: Final = tuple(map(ip_network, ("fd00:ec2::/32", "fd20:ce::/32", "fd00:42::42/128", "fd00:a9fe:a9fe::1/128")))
+_METADATA_NETWORKS: Final = ("fd00:ec2::/32", "fd20:ce::/32", "fd00:42::42/128", "fd00:a9fe:a9fe::1/128")
 """What AWS and Google keep for their own services, and the addresses of Scaleway's and Linode's."""
-_HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
-_NUMERIC_LABEL: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+_HOST: Final = r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*"
+_NUMERIC_LABEL: Final = r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)"
 _SCHEME: Final = r"[a-zA-Z][a-zA-Z0-9+.-]*://"
 _USER: Final = r"(?:[!\"$-.0->@-Z^-~]*@)?"  # visible ASCII without / ? # backslash and brackets, at which parsers differ
 _ADDRESS_OR_NAME: Final = r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})"
@@ -119,7 +118,13 @@ def _within(address: IPv4Address | IPv6Address, networks: Iterable[IPv4Network |
 
 
 def _is_internal_address(address: IPv4Address | IPv6Address) -> bool:
-    return _within(address, _INTERNAL_NETWORKS) and not _within(address, _METADATA_NETWORKS)
+    return _within(address, _networks(_INTERNAL_NETWORKS)) and not _within(address, _networks(_METADATA_NETWORKS))
+
+
+@cache
+def _networks(blocks: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Parsed when an address is asked for first: this module is loaded in every process."""
+    return tuple(map(ip_network, blocks))
 
 
 def _is_internal_name(name: str, *, is_absolute: bool) -> bool:
@@ -129,7 +134,7 @@ def _is_internal_name(name: str, *, is_absolute: bool) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    return _HOST.fullmatch(text) is not None and _NUMERIC_LABEL.fullmatch(text) is None
+    return re.fullmatch(_HOST, text) is not None and re.fullmatch(_NUMERIC_LABEL, text) is None
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

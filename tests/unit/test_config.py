@@ -417,6 +417,15 @@ def test_it_cannot_be_changed() -> None:
         Config().dataset = "shop"  # type: ignore[misc]
 
 
+def test_it_has_no_fields_but_its_own() -> None:
+    with pytest.raises(TypeError, match=r"^Config has no field endpoints$"):
+        Config(endpoints=())
+
+
+def test_a_field_that_is_not_given_has_its_default() -> None:
+    assert Config(timeout=3.0) == Config.from_environment({}, timeout=3.0)
+
+
 def test_it_can_be_a_key() -> None:
     assert {Config(): 1}[Config()] == 1
 

@@ -7,11 +7,12 @@ import sys
 import pytest
 
 HEAVY = ("opentelemetry.sdk", "opentelemetry.instrumentation", "elasticsearch", "elastic_transport", "orjson")
+RARE = tuple(f"otel_asayer.{name}" for name in ("composites", "grpc_calls", "harmless", "log_handlers", "notices", "redirects"))
 
 
-def loaded(code: str) -> list[str]:
-    """Those of the heavy packages that a new process has loaded after `code`."""
-    report = f"import sys; print(*(name for name in {HEAVY!r} if name in sys.modules))"
+def loaded(code: str, names: tuple[str, ...] = HEAVY) -> list[str]:
+    """Those of `names`, by default the heavy packages, that a new process has loaded after `code`."""
+    report = f"import sys; print(*(name for name in {names!r} if name in sys.modules))"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "COV"))}
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{report}"],
@@ -41,6 +42,14 @@ def test_the_names_of_the_session_side_load_the_api_only() -> None:
 def test_opentelemetry_builds_the_propagator_with_the_api_only() -> None:
     built = "import opentelemetry.propagate as p; assert type(p.get_global_textmap()._propagators[1]).__name__ == 'AsayerPropagator'"
     assert loaded(built) == []
+
+
+def test_what_few_processes_need_of_ours_is_not_loaded_at_start_up() -> None:
+    assert loaded("import opentelemetry.propagate", RARE) == []
+
+
+def test_the_rare_modules_are_named_as_they_are_loaded() -> None:
+    assert loaded("".join(f"import {name};" for name in RARE), RARE) == list(RARE)
 
 
 def test_a_request_needs_the_api_only() -> None:
