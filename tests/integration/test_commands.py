@@ -190,8 +190,8 @@ def test_a_session_is_forgotten_and_its_neighbours_are_not(node: Prepared, names
     assert result.exit_code == 0
     assert json.loads(result.output) == (
         [
-            {"place": f"{tmp_path}/local", "found": 1, "deleted": 1, "left": 0},
-            {"place": node.server.url, "found": 1201, "deleted": 1201, "left": 0},
+            {"place": f"{tmp_path}/local", "found": 1, "deleted": 1, "left": 0, "remains": []},
+            {"place": node.server.url, "found": 1201, "deleted": 1201, "left": 0, "remains": []},
         ]
     )
     node.server.refresh()

@@ -202,9 +202,10 @@ class TestRuns:
         assert Gen3Reader(bare, keys["reader"]["encoded"]).accepts_integration()
 
     def test_the_key_for_forget_deletes_a_session(self, bare: Server, namespace: str) -> None:
+        session_id = "2618307011354435599"  # of this test alone: data streams outlive it
         made = result(bare, "--forget-key", "--keys", "viewer")["keys"]
         assert made.keys() == {"viewer", "forget"}
-        span = {"@timestamp": TIME, "name": "GET /cart", "attributes": {"session.id": SESSION}}
+        span = {"@timestamp": TIME, "name": "GET /cart", "attributes": {"session.id": session_id}}
         bare.request("POST", f"/traces-generic.otel-{namespace}/_doc?refresh=true&op_type=create", span)
         environment = {
             "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": bare.url,
@@ -212,7 +213,7 @@ class TestRuns:
             "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": made["forget"]["encoded"],
             "OTEL_EXPORTER_ELASTICSEARCH_TIMEOUT": "60",
         }
-        ran = CliRunner().invoke(otel_asayer, ["forget", SESSION, "--yes"], env=environment)
+        ran = CliRunner().invoke(otel_asayer, ["forget", session_id, "--yes"], env=environment)
         assert ran.output.splitlines()[-1] == "1 document deleted; none is left."
 
     def test_keys_expire_when_asked_to(self, bare: Server) -> None:
