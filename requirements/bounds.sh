@@ -15,5 +15,5 @@ for set in lowest newest; do
     "$bin/python" -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[test]'
   fi
   echo "The $set set:"
-  "$bin/python" -m pytest -q -p no:cacheprovider tests/unit
+  "$bin/python" -m pytest -q -p no:cacheprovider --numprocesses auto --dist loadfile tests/unit
 done
