@@ -25,6 +25,11 @@ Spans, span events and log records have the form that the OpenTelemetry Collecto
 Collector can be put in between later and no dashboard changes. On purpose two things differ: a time's fraction always has six digits, and a span
 event carries the session id of its span. Links keep their trace state, which the OTLP exporter for Python loses on the way to a Collector.
 
+An exception that a server answers as an error of the caller's (HTTP 4xx, or a status of gRPC such as `NOT_FOUND`) is no error: Django's `Http404`,
+gRPC's `abort(NOT_FOUND)`. The span and the exception get the attribute `asayer.exception.handled: true`, their replay records are warnings, and
+`otel-asayer errors` and Kibana's panels leave them out. An error that the application itself sets as the span's status stays one, and so does the
+exception on a span inside the request, or in a log record.
+
 Replay records (`asayer-logs-*`) have the form that every generation of Asayer's and OpenReplay's readers understands.
 """
 

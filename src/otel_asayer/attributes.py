@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BAGGAGE_SESSION_ID", "NOTED_SESSION_ID", "REPLAY_LEVELS", "REPLAY_URL", "SESSION_ID", "UNMAPPED"]
+__all__ = ["BAGGAGE_SESSION_ID", "HANDLED", "NOTED_SESSION_ID", "REPLAY_LEVELS", "REPLAY_URL", "SESSION_ID", "UNMAPPED"]
 
 SESSION_ID: Final = "session.id"
 """Attribute of every span, span event and log record of a session."""
@@ -21,6 +21,9 @@ NOTED_SESSION_ID: Final = "_otel_asayer_session_id"
 
 REPLAY_URL: Final = "asayer.replay.url"
 """Attribute of the documents of local root spans and of exceptions: the link to that moment in the replay."""
+
+HANDLED: Final = "asayer.exception.handled"
+"""Attribute, `true`, of server spans that answered an exception as an error of the caller's (404), and of such exceptions: neither is an error."""
 
 UNMAPPED: Final = "otel_asayer.unmapped"
 """Attribute that holds, as one JSON string, the attributes that Elasticsearch's mapping refused."""

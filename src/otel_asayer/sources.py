@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
+from otel_asayer.attributes import HANDLED
 from otel_asayer.documents import EXCEPTION_TYPE
 from otel_asayer.elasticsearch import Api, spool_of, spool_root
 from otel_asayer.elasticsearch.search import OTEL_STREAMS, Search
@@ -138,7 +139,8 @@ def _time_ns(stored: Stored) -> int:
 
 
 def _is_exception(stored: Stored) -> bool:
-    return EXCEPTION_TYPE in flat(stored.source.get("attributes"))
+    attributes = flat(stored.source.get("attributes"))
+    return EXCEPTION_TYPE in attributes and attributes.get(HANDLED) is not True
 
 
 def _stored(operation: bytes, number: int) -> Stored | None:

@@ -133,6 +133,11 @@ def test_documents_of_the_local_store_tell_the_order_of_their_arrival(tmp_path: 
     assert [stored.sequence for stored in found] == [0, 1, 2]
 
 
+def test_an_exception_that_was_answered_for_the_caller_is_none_of_the_local_store(tmp_path: Path) -> None:
+    Spool(tmp_path, max_bytes=2**30).write([operation(raised("Http404", "no lamp", attributes={"asayer.exception.handled": True}))])
+    assert LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).exceptions(0, 10) == ([], 0)
+
+
 def test_the_latest_exceptions_of_the_local_store_come_first(tmp_path: Path) -> None:
     failed = [raised("E", f"{number}", number) for number in (1, 3, 2)]
     Spool(tmp_path, max_bytes=2**30).write([*map(operation, failed), operation(log("no exception.type"))])

@@ -16,7 +16,7 @@ import re
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_asayer.attributes import REPLAY_LEVELS, REPLAY_URL, SESSION_ID
+from otel_asayer.attributes import HANDLED, REPLAY_LEVELS, REPLAY_URL, SESSION_ID
 from otel_asayer.documents.exceptions import exception_message, exception_text, exception_type_name
 from otel_asayer.documents.replay_indices import day_of
 from otel_asayer.documents.timestamps import iso_timestamp
@@ -84,11 +84,12 @@ class ReplayRecords:
             batch.operations.append(_operation(source, f"{source.document_id}r", time_ns, level, text))
 
     def add_exception(self, batch: Batch, source: Source, time_ns: int, attributes: Mapping[str, Any]) -> None:
-        """Add the record of an exception with these attributes, unless the batch has it."""
+        """Add the record of an exception with these attributes, unless the batch has it: an error, but of one that was answered a warning."""
         record_id = _exception_record_id(source, attributes)
-        if "error" in self._levels and record_id not in batch.exceptions:
+        level = "warning" if attributes.get(HANDLED) is True else "error"
+        if level in self._levels and record_id not in batch.exceptions:
             batch.exceptions.add(record_id)
-            batch.operations.append(_operation(source, record_id, time_ns, "error", exception_text(attributes)))
+            batch.operations.append(_operation(source, record_id, time_ns, level, exception_text(attributes)))
 
 
 def _operation(source: Source, record_id: str, time_ns: int, level: str, text: str) -> bytes:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from opentelemetry.trace import DEFAULT_TRACE_STATE
 
 from otel_asayer._sdk import fields_of
-from otel_asayer.attributes import SESSION_ID
+from otel_asayer.attributes import HANDLED, SESSION_ID
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
-from otel_asayer.documents.entries import entry_of
-from otel_asayer.documents.exceptions import EXCEPTION_EVENT, reduce_exception
+from otel_asayer.documents.entries import blames_the_caller, entry_of
+from otel_asayer.documents.exceptions import EXCEPTION_EVENT, exception_type_name, reduce_exception
 from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
 from otel_asayer.documents.replay_records import Source
 from otel_asayer.documents.timestamps import otel_timestamp
@@ -18,7 +18,7 @@ from otel_asayer.documents.values import one_line
 from otel_asayer.session_id import without_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.trace import Link, Status
@@ -66,6 +66,8 @@ class SpanDocuments:
         session = take_session(attributes)
         if session is not None and is_root:
             self._replay_records.add_link(attributes, session, start)
+        if events and kind == "Server" and _is_handled(attributes, status, events):
+            attributes[HANDLED] = True
 
         document: dict[str, Any] = {
             "@timestamp": otel_timestamp(start),
@@ -118,6 +120,8 @@ class SpanDocuments:
         is_exception = event.name == EXCEPTION_EVENT
         if is_exception:
             reduce_exception(attributes)
+            if written.document["attributes"].get(HANDLED) is True:
+                attributes[HANDLED] = True
         if session is not None and is_exception:
             self._replay_records.add_link(attributes, session, event.timestamp)
         attributes[EVENT_NAME] = event.name
@@ -153,6 +157,18 @@ class _Written(NamedTuple):
     def source(self, document_id: str, session: SessionId, streams: Streams) -> Source:
         document = self.document
         return Source(document_id, session, streams.replay, self.origin, document["trace_id"], document["span_id"])
+
+
+def _is_handled(attributes: Mapping[str, Any], status: Status, events: Sequence[Event]) -> bool:
+    """Whether a server span's exceptions are answers: Django's `Http404`, gRPC's `abort(NOT_FOUND)`.
+
+    Instrumentations record those as exceptions, and some set the span's status by it, with the exception's type and text. An error that the
+    application set otherwise stays one.
+    """
+    if not blames_the_caller(attributes):
+        return False
+    types = {exception_type_name(event.attributes or {}) for event in events if event.name == EXCEPTION_EVENT}
+    return bool(types) and (status.is_ok or (status.description or "").partition(":")[0] in types)
 
 
 def _status(status: Status) -> dict[str, str]:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import orjson
 
+from otel_asayer.attributes import HANDLED
 from otel_asayer.documents import EXCEPTION_TYPE
 from otel_asayer.elasticsearch.api import AnswerTooLongError
 from otel_asayer.elasticsearch.explain import explain_refusal, missing_privileges
@@ -110,7 +111,8 @@ class Search:
         Raises:
             ElasticsearchError: there is no good answer.
         """
-        query = {"bool": {"filter": [{"exists": {"field": f"attributes.{EXCEPTION_TYPE}"}}, *_since(since_ns)]}}
+        raised = {"exists": {"field": f"attributes.{EXCEPTION_TYPE}"}}
+        query = {"bool": {"filter": [raised, *_since(since_ns)], "must_not": [{"term": {f"attributes.{HANDLED}": True}}]}}
         with closing(self._all(query, order="desc")) as latest:
             found, complete = first(latest, limit)
         return found, len(found) if complete else max(self._count(query), len(found))

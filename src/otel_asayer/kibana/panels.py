@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, NamedTuple
 
+from otel_asayer.attributes import HANDLED
 from otel_asayer.kibana.envelope import PREFIX
 from otel_asayer.kibana.views import LOGS, REPLAY_URL_FIELD, SERVICE_FIELD, SESSION_FIELD, TRACES, DataView
 
@@ -81,10 +82,11 @@ _ENTRIES: Final = Chosen(
     "requests and jobs",
     _any_of({"terms": {"kind": ["Server", "Consumer"]}}, {"bool": {"must_not": [{"exists": {"field": "parent_span_id"}}]}}),
 )
-_FAILED: Final = Chosen("failed", {"term": {"status.code": "Error"}})
+_HANDLED: Final = {"must_not": [{"term": {f"attributes.{HANDLED}": True}}]}
+_FAILED: Final = Chosen("failed", {"bool": {"filter": [{"term": {"status.code": "Error"}}], **_HANDLED}})
 _ERRORS: Final = Chosen(
     "exceptions and errors",
-    _any_of({"exists": {"field": "attributes.exception.type"}}, {"range": {"severity_number": {"gte": _ERROR}}}),
+    _any_of({"bool": {"filter": [{"exists": {"field": "attributes.exception.type"}}], **_HANDLED}}, {"range": {"severity_number": {"gte": _ERROR}}}),
 )
 
 _BY_SERVICE: Final = Top(SERVICE_FIELD, "Service", 10)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_asayer.attributes import HANDLED
 from otel_asayer.documents import EXCEPTION_TYPE, exception_message, exception_type_name
 
 if TYPE_CHECKING:
@@ -85,11 +86,14 @@ def group_errors(moments: Iterable[Moment]) -> list[ErrorGroup]:
 
 
 def distinct_exceptions(moments: Iterable[Moment]) -> list[Moment]:
-    """Return the moments at which exceptions were raised, the first one first; those after it of the same trace, type and message only passed."""
+    """Return the moments at which exceptions were raised, the first one first; those after it of the same trace, type and message only passed.
+
+    One that a server span answered as an error of the caller's counts as none.
+    """
     once: dict[tuple[str, ...], Moment] = {}
     for moment in sorted(moments, key=lambda moment: moment.time_ns):
         attributes = moment.attributes
-        if EXCEPTION_TYPE in attributes:
+        if EXCEPTION_TYPE in attributes and attributes.get(HANDLED) is not True:
             once.setdefault((moment.trace_id or moment.document.id, exception_type_name(attributes), exception_message(attributes)), moment)
     return list(once.values())
 

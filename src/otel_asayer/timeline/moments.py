@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import Status, StatusCode
 
-from otel_asayer.attributes import REPLAY_URL, SESSION_ID
+from otel_asayer.attributes import HANDLED, REPLAY_URL, SESSION_ID
 from otel_asayer.documents import EXCEPTION_STACKTRACE, EXCEPTION_TYPE, entry_of, exception_text, level_of, one_line, text_of
 from otel_asayer.timeline.stored import flat, identifier, nanoseconds
 
@@ -121,7 +121,7 @@ def _told(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Kin
     severity = _whole(source.get("severity_number"))
     body = _body(source.get("body"))
     if EXCEPTION_TYPE in attributes and not body:
-        return Kind.EXCEPTION, "error", _first_line(exception_text(attributes))
+        return Kind.EXCEPTION, "warning" if attributes.get(HANDLED) is True else "error", _first_line(exception_text(attributes))
     if severity or body:
         return Kind.LOG, level_of(severity), _first_line(body) or text_of(source.get("event_name") or "(no body)")
     return Kind.EVENT, "info", text_of(source.get("event_name") or "(no name)")

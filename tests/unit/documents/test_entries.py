@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import Status, StatusCode
 
-from otel_asayer.documents.entries import entry_of
+from otel_asayer.documents.entries import blames_the_caller, entry_of
 
 MS = 1_000_000
 UNSET = Status()
@@ -127,3 +127,49 @@ def test_an_ok_span_is_no_error() -> None:
 def test_attributes_of_other_types_do_no_harm(value: object) -> None:
     attributes = dict.fromkeys(("http.request.method", "http.route", "url.path", "http.target"), value)
     assert text(attributes).encode().endswith(b" in 132 ms")
+
+
+ANSWERED = {"http.method": "GET", "http.status_code": 404, "asayer.exception.handled": True}
+
+
+def test_an_exception_that_was_answered_for_the_caller_makes_no_error_of_a_request() -> None:
+    assert level(ANSWERED, FAILED) == "warning"
+
+
+def test_nor_of_a_call() -> None:
+    assert level({"rpc.system": "grpc", "asayer.exception.handled": True}) == "warning"
+
+
+def test_nor_does_its_text_say_so() -> None:
+    assert text({"asayer.exception.handled": True}, FAILED) == "the name in 132 ms"
+
+
+def test_a_server_error_is_one_whatever_is_marked() -> None:
+    assert level({**ANSWERED, "http.status_code": 500}) == "error"
+
+
+@pytest.mark.parametrize("mark", [False, "true", 1])
+def test_another_mark_is_none(mark: object) -> None:
+    assert level({**ANSWERED, "asayer.exception.handled": mark}, FAILED) == "error"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "blames"),
+    [
+        ({"http.status_code": 404}, True),
+        ({"http.response.status_code": 499}, True),
+        ({"http.status_code": 399}, False),
+        ({"http.status_code": 500}, False),
+        ({"rpc.grpc.status_code": 5}, True),
+        ({"rpc.grpc.status_code": 16}, True),
+        ({"rpc.grpc.status_code": 0}, False),
+        ({"rpc.grpc.status_code": 2}, False),
+        ({"rpc.grpc.status_code": 13}, False),
+        ({"rpc.response.status_code": "NOT_FOUND"}, True),
+        ({"rpc.response.status_code": "INTERNAL"}, False),
+        ({}, False),
+    ],
+    ids=repr,
+)
+def test_it_blames_the_caller_with_a_status_that_does(attributes: dict[str, Any], blames: object) -> None:
+    assert blames_the_caller(attributes) is blames

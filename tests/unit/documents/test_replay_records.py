@@ -392,3 +392,12 @@ def test_a_failed_request_describes_itself() -> None:
 def test_a_level_that_does_not_exist_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="warn"):
         encoder(replay_level="warn")
+
+
+def test_an_exception_that_was_answered_for_the_caller_is_a_warning_without_a_tag() -> None:
+    recording = Recording()
+    span = recording.tracer.start_span("GET", caller(), SpanKind.SERVER, {"http.response.status_code": 404, **IN_SESSION}, start_time=START)
+    span.add_event("exception", EXCEPTION, START)
+    span.end(START + MS)
+    assert [(record.source["level"], record.source.get("tags")) for record in records(recording)] == [("warning", None)] * 2
+    assert records(recording, replay_level="error") == []

@@ -191,3 +191,45 @@ def test_a_span_its_events_and_then_its_records() -> None:
     one.add_event("happened", timestamp=START)
     one.end(START)
     assert [document.stream.partition("-")[0] for document in documents(recording)] == ["traces", "logs", "logs", "asayer", "asayer"]
+
+
+NOT_FOUND = {"exception.type": "django.http.response.Http404", "exception.message": "no lamp"}
+
+
+def answered(
+    code: int = 404, *, kind: SpanKind = SpanKind.SERVER, status: Status | None = None, exception: dict[str, str] | None = None
+) -> tuple[Any, list[Any]]:
+    """The marks of a span with an exception and of its events."""
+    recording = Recording()
+    one = recording.tracer.start_span("x", caller(is_remote=True), kind=kind, attributes={"http.status_code": code}, start_time=START)
+    one.add_event("exception", NOT_FOUND if exception is None else exception, START)
+    one.add_event("note", {}, START)
+    if status is not None:
+        one.set_status(status)
+    one.end(START)
+    marks = [document.source["attributes"].get("asayer.exception.handled") for document in documents(recording, replay_records=False)]
+    return marks[0], marks[1:]
+
+
+@pytest.mark.parametrize("status", [None, Status(StatusCode.ERROR, "Http404: no lamp"), Status(StatusCode.OK)], ids=["unset", "set by it", "ok"])
+def test_an_exception_that_a_server_answered_for_the_caller_is_marked_with_its_span(status: Status | None) -> None:
+    assert answered(status=status) == (True, [True, None])
+
+
+@pytest.mark.parametrize("description", ["declined", "Http404 in the shop: x", None])
+def test_an_error_that_the_application_itself_set_stays_one(description: str | None) -> None:
+    assert answered(status=Status(StatusCode.ERROR, description)) == (None, [None, None])
+
+
+@pytest.mark.parametrize("code", [200, 302, 500])
+def test_an_exception_behind_another_answer_is_an_error(code: int) -> None:
+    assert answered(code) == (None, [None, None])
+
+
+@pytest.mark.parametrize("kind", [SpanKind.CLIENT, SpanKind.INTERNAL, SpanKind.CONSUMER])
+def test_an_exception_on_a_span_that_answers_nothing_is_an_error(kind: SpanKind) -> None:
+    assert answered(kind=kind) == (None, [None, None])
+
+
+def test_an_event_without_attributes_is_no_answer_that_a_status_names() -> None:
+    assert answered(exception={}, status=Status(StatusCode.ERROR, "Http404: no lamp")) == (None, [None, None])

@@ -158,18 +158,21 @@ def test_either_a_session_or_a_trace_is_asked_for() -> None:
     assert bodies(double)[0]["query"] == {"bool": {"filter": [{"bool": {"should": terms}}]}}
 
 
+ANSWERED = {"term": {"attributes.asayer.exception.handled": True}}
+
+
 def test_fewer_exceptions_than_the_limit_are_all() -> None:
     found, double = search(OPENED, page(3, 2), CLOSED)
     assert found.exceptions(5_000_000, 10) == ([Stored(".ds-logs", "3", {"n": 3}), Stored(".ds-logs", "2", {"n": 2})], 2)
     time = {"range": {"@timestamp": {"gte": 5, "format": "epoch_millis"}}}
-    assert bodies(double)[0]["query"] == {"bool": {"filter": [{"exists": {"field": "attributes.exception.type"}}, time]}}
+    assert bodies(double)[0]["query"] == {"bool": {"filter": [{"exists": {"field": "attributes.exception.type"}}, time], "must_not": [ANSWERED]}}
     assert bodies(double)[0]["sort"][0]["@timestamp"]["order"] == "desc"
 
 
 def test_a_time_before_1970_is_not_asked_for() -> None:
     found, double = search(OPENED, page(1), CLOSED)
     found.exceptions(-1, 10)
-    assert bodies(double)[0]["query"] == {"bool": {"filter": [{"exists": {"field": "attributes.exception.type"}}]}}
+    assert bodies(double)[0]["query"] == {"bool": {"filter": [{"exists": {"field": "attributes.exception.type"}}], "must_not": [ANSWERED]}}
 
 
 def test_beyond_the_limit_exceptions_are_counted() -> None:

@@ -109,3 +109,7 @@ def test_the_place_is_the_innermost_frame_of_the_applications_own_code(stack: st
 
 def test_a_place_is_shown_by_the_end_of_its_path() -> None:
     assert [str(Place("C:\\a\\b\\c.py", 2, "f")), str(Place("c.py", 1, "g")), str(Place())] == ["b/c.py:2 in f", "c.py:1 in g", ""]
+
+
+def test_an_exception_that_a_server_answered_for_the_caller_is_in_no_group() -> None:
+    assert groups(raised("Http404", "no lamp", attributes={"asayer.exception.handled": True})) == []

@@ -59,6 +59,7 @@ HTTP = {"http.request.method": "GET", "http.route": "/cart/{id}", "http.response
         (log("", severity=17, event_name="payment.failed"), (Kind.LOG, "error", "payment.failed")),
         (log("failed", severity=17, attributes={"exception.type": "KeyError"}), (Kind.LOG, "error", "failed")),
         (raised("KeyError", "'lamp'"), (Kind.EXCEPTION, "error", "KeyError: 'lamp'")),
+        (raised("Http404", "no lamp", attributes={"asayer.exception.handled": True}), (Kind.EXCEPTION, "warning", "Http404: no lamp")),
         (raised("KeyError", "", body=None), (Kind.EXCEPTION, "error", "KeyError: 'lamp'")),
         (Stored("logs-x", "1", {"event_name": "cache.miss", "attributes": {}}), (Kind.EVENT, "info", "cache.miss")),
         (Stored("logs-x", "1", {}), (Kind.EVENT, "info", "(no name)")),
