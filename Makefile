@@ -36,7 +36,7 @@ nodes: $(READY) ## the tests that set up, limit, stop or kill an Elasticsearch o
 	$(PYTEST) $(PARALLEL) -m nodes
 
 processes: $(READY) ## the tests of each kind of server and process, and of its end
-	$(PYTEST) $(PARALLEL) -m processes
+	$(PYTEST) --numprocesses auto -m processes
 
 coverage: $(READY) ## what the targets that ran with COVERAGE=1 have executed
 	$(BIN)/coverage report

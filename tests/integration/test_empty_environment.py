@@ -74,7 +74,7 @@ def run_as_documented(store: Store, binaries: Path, console: Path, **put_in: str
 
 def assert_everything_arrived(store: Store) -> None:
     assert sessions(store.spans()) == {SESSION}
-    assert "all is well" in {record.get("body", {}).get("text") for record in store.logs() if record["attributes"].get("session.id") == SESSION}
+    assert "all is well" in {record.get("body", {}).get("text") for record in store.logs() if sessions([record]) == {SESSION}}
     assert {record["attributes"]["exception.message"] for record in store.exceptions()} == {"the handler failed"}
     assert store.exceptions()[0]["attributes"]["asayer.replay.url"].startswith(f"https://app.openreplay.com/1234/session/{SESSION}?jumpto=")
     assert store.replay_records()
