@@ -14,4 +14,4 @@ mkdir -p "$folder"
 [ -x "$folder/bin/pip" ] || "$python" -m venv "$folder" >"$log" 2>&1 ||
   fail "$python cannot make a virtual environment in $folder: $(tail -n 1 "$log")."
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e ".[$extra]" >"$log" 2>&1 ||
-  fail "pip could not install otel-asayer[$extra] into $folder: $(sed -n 's/^ERROR: //p' "$log" | head -n 1)."
+  fail "pip could not install otel-asayer[$extra] into $folder: $(sed -n 's/^ *\(ERROR\|error\): //p' "$log" | sort | head -n 1)."
