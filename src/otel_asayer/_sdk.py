@@ -211,6 +211,12 @@ def _processors(provider: object) -> Iterable[object]:
     return getattr(multi, "_span_processors", None) or getattr(multi, "_log_record_processors", None) or ()
 
 
+def is_shut_down(provider: object) -> bool:
+    """Whether batch processors of `provider` take nothing more; without the private names, no."""
+    batches = [batch for processor in _processors(provider) if (batch := getattr(processor, "_batch_processor", None)) is not None]
+    return bool(batches) and all(getattr(batch, "_shutdown", False) is True for batch in batches)
+
+
 def replace_id_generator(provider: object, ours: type[RandomIdGenerator]) -> None:
     """Let `provider` draw its ids as `ours` does, where it has the SDK's own generator; one that the application chose stays.
 

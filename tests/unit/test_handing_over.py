@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_asayer import _sdk
@@ -194,3 +194,18 @@ logging.getLogger("shop").warning("careful")
 """
     ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert ran.stderr == "careful\n"
+
+
+@pytest.mark.parametrize(("name", "handed_over"), [("otel_asayer.somewhere", 1), ("otel_asayerish", 2)])
+def test_what_we_say_when_the_provider_is_shut_down_is_not_handed_over(name: str, handed_over: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    mend_handing_over()
+    provider = LoggerProvider(shutdown_on_exit=False)
+    processor = BatchLogRecordProcessor(InMemoryLogRecordExporter())  # type: ignore[no-untyped-call]
+    provider.add_log_record_processor(processor)
+    taken: list[object] = []
+    monkeypatch.setattr(processor._batch_processor, "emit", taken.append)
+    handler, record = LoggingHandler(logger_provider=provider), logging.LogRecord(name, logging.WARNING, __file__, 1, "Telemetry waits", (), None)
+    handler.handle(record)
+    provider.shutdown()
+    handler.handle(record)
+    assert len(taken) == handed_over

@@ -6,6 +6,8 @@
   handler then refuses with another one on stderr, "detected recursive logging". It becomes text before; the SDK would make text of it as well.
 - The handler's `flush` starts a thread, and Python 3.12 starts none once the interpreter ends: it prints a traceback at each exit. Nothing is to
   be flushed by then: the provider's own exit handler has exported everything.
+- What this package says at the end of a process, of telemetry that waits or was lost, comes when the provider is shut down. Handed over, it would
+  be counted as a record that was dropped, and the SDK would log that from inside of the handler.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_context
 from wrapt import register_post_import_hook
 
+from otel_asayer import _sdk
 from otel_asayer.context import context_of_request, get_session_id, session_of_exception, set_session_id, span_of_exception
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ __all__ = ["mend_handing_over"]
 
 _HANDLER: Final = "opentelemetry.instrumentation.logging.handler"
 _MARK: Final = "_otel_asayer_mended"
+_OURS: Final = "otel_asayer."
 _KNOWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
 """What every record has; the rest is `extra`, and becomes attributes."""
 _SCALARS: Final = (str, bool, int, float, bytes, type(None))
@@ -51,6 +55,8 @@ def _mend(module: ModuleType) -> None:
 
     @wraps(emit)
     def emit_in_its_context(self: logging.Handler, record: logging.LogRecord) -> None:
+        if record.name.startswith(_OURS) and _sdk.is_shut_down(getattr(self, "_logger_provider", None)):
+            return
         context = None
         with suppress(Exception):  # what others keep on their exceptions and requests must not cost the record
             context = _context_of(record)
