@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from otel_asayer.timeline import Stored
 
 ASKER = status(200, {"username": "ann", "authentication_type": "api_key"})
+NO_STREAMS = status(200, {"data_streams": []})
 MINE = (span("a"), log("b"))
 OTHERS = (span("c", attributes={"session.id": "7"}), log(f"about {SESSION}", attributes={"session.id": "7"}))
 
@@ -165,7 +166,7 @@ def test_elasticsearch_is_emptied_after_the_spools(tmp_path: Path, double: Elast
     granted = status(200, {"index": {"logs-*": {"read": True, "delete": True}}})
     found = [status(200, {"id": "pit"}), status(200, {"pit_id": "pit", "hits": {"hits": [hit]}}), status(200, {})]
     gone = status(200, {"items": [{"delete": {"status": 200}}]})
-    double.reply_with(IDENTITY, ASKER, granted, refreshed, counted[0], *found, gone, refreshed, counted[1])
+    double.reply_with(IDENTITY, ASKER, granted, NO_STREAMS, refreshed, counted[0], *found, gone, refreshed, counted[1])
     result = run(SESSION, "--yes", "--json", "--endpoint", double.url)
     assert json.loads(result.output) == [report(f"{tmp_path}/local", 2, 2, 0), report(double.url, 1, 1, 0)]
 

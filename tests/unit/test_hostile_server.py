@@ -43,6 +43,9 @@ KNOWN: dict[str, Any] = {
     "GET /_security/api_key": {"api_keys": [{**KEY, "metadata": {"managed_by": "otel-asayer", "role": STEERING}}]},
     "POST /_security/api_key": KEY,
     "GET /_index_template": {"index_templates": [{"name": STEERING, "index_template": TEMPLATE}]},
+    "GET /_data_stream/traces-*.otel-*,logs-*.otel-*": {
+        "data_streams": [{"name": STEERING, "failure_store": {"enabled": True, "indices": [{"index_name": STEERING}]}}]
+    },
     "GET /_resolve/index/logs": {"aliases": [{"name": "logs", "indices": [STEERING]}]},
 }
 UNHEARD: dict[str, Any] = {"index": {STEERING: {"read": False, STEERING: False}}, "cluster": {STEERING: False}}

@@ -12,14 +12,16 @@ import orjson
 
 from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_usable
+from otel_asayer.cli.refused import places_of_refused
 from otel_asayer.cli.subject import SESSION
 from otel_asayer.elasticsearch import Api, spool_root
+from otel_asayer.elasticsearch.failure_stores import may_have_failure_stores
 from otel_asayer.elasticsearch.search import OTEL_STREAMS, REPLAY_STREAMS, Search
 from otel_asayer.spool import Spool, destinations
 from otel_asayer.timeline import harmless_line, parse_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from otel_asayer.config import Config
     from otel_asayer.timeline import Selection
@@ -41,8 +43,8 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
     With - in its place it is read from standard input, where a token does not show.
 
     They are deleted from Elasticsearch, and from the spool of this machine, with what was refused, is damaged or was left half-written there; files
-    in which the id is found even so are named. It needs a key or user with the index
-    privileges read and delete. The recording itself is Asayer's or OpenReplay's, and stays.
+    in which the id is found even so are named. It needs a key or user with the index privileges read and delete. Failure stores of data streams
+    are looked through where it may read them, and named where it may not. The recording itself is Asayer's or OpenReplay's, and stays.
     """
     require_usable(config)
     selection, *_ = parse_subject(session, replay_url=config.replay_url, opaque=config.opaque_session_ids).readings
@@ -53,21 +55,35 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
     with ExitStack() as stack:
         places = _places(config, stack)
         found = _counts(places, selection)
+        said = _troubles(places)
         if not as_json:
-            _show(found, selection)
+            _show(found, selection, said)
         wanted = bool(sum(found.values())) and not dry_run and _agreed(selection, yes=yes)
         deleted = {place.name: place.delete(selection) for place in places} if wanted else {}
         left = _counts(places, selection) if wanted else found
         remains = {place.name: place.remains(selection) if wanted else [] for place in places}
+        troubles = _troubles(places)
     if as_json:
         output.print_json(
-            [{"place": name, "found": found[name], "deleted": deleted.get(name, 0), "left": left[name], "remains": remains[name]} for name in found]
+            [
+                {
+                    "place": name,
+                    "found": found[name],
+                    "deleted": deleted.get(name, 0),
+                    "left": left[name],
+                    "remains": [*remains[name], *troubles[name]],
+                }
+                for name in found
+            ]
         )
     elif wanted:
         for sentence in chain.from_iterable(remains.values()):
             click.echo(f"The id is still found in {harmless_line(sentence)}.")
-        click.echo(_outcome(sum(deleted.values()), sum(left.values())))
-    click.get_current_context().exit(int(wanted and sum(left.values()) > 0))
+        for sentence in _sentences(troubles, without=said):
+            click.echo(harmless_line(sentence))
+        click.echo(_outcome(sum(deleted.values()), left, troubles))
+    incomplete = any(troubles.values()) or any(left.values())
+    click.get_current_context().exit(int(incomplete and (wanted or not (dry_run or any(found.values())))))
 
 
 class _Place(Protocol):
@@ -86,12 +102,18 @@ class _Place(Protocol):
     def remains(self, selection: Selection) -> list[str]:
         """Return the files in which the session's id is still found, each with the reason."""
 
+    @property
+    def troubles(self) -> Sequence[str]:
+        """Why it is not known what is there, or why what is there stays, as sentences."""
+
 
 class _InElasticsearch:
+    troubles: Sequence[str] = ()
+
     def __init__(self, config: Config, api: Api) -> None:
         self.name = config.destination
         self._search = Search(api, (*OTEL_STREAMS, *REPLAY_STREAMS))
-        api.identify()
+        self.identity = api.identify()
         self._search.require(*_PRIVILEGES)
 
     def count(self, selection: Selection) -> int:
@@ -105,6 +127,8 @@ class _InElasticsearch:
 
 
 class _InSpool:
+    troubles: Sequence[str] = ()
+
     def __init__(self, spool: Spool) -> None:
         self.name = str(spool.folder)
         self._spool = spool
@@ -136,7 +160,10 @@ def _places(config: Config, stack: ExitStack) -> list[_Place]:
     root = spool_root(config)
     found: list[_Place] = [_InSpool(Spool(root, destination, max_bytes=config.spool_max_bytes)) for destination in destinations(root)]
     if config.has_destination:
-        found.append(_InElasticsearch(config, stack.enter_context(closing(Api.of(config)))))
+        api = stack.enter_context(closing(Api.of(config)))
+        found.append(elasticsearch := _InElasticsearch(config, api))
+        if may_have_failure_stores(elasticsearch.identity):
+            found.extend(places_of_refused(config, api))
     return found
 
 
@@ -144,9 +171,19 @@ def _counts(places: Sequence[_Place], selection: Selection) -> dict[str, int]:
     return {place.name: place.count(selection) for place in places}
 
 
-def _show(found: dict[str, int], selection: Selection) -> None:
+def _troubles(places: Iterable[_Place]) -> dict[str, list[str]]:
+    return {place.name: list(place.troubles) for place in places}
+
+
+def _sentences(troubles: dict[str, list[str]], *, without: dict[str, list[str]]) -> list[str]:
+    return [sentence for name, sentences in troubles.items() for sentence in sentences if sentence not in without.get(name, ())]
+
+
+def _show(found: dict[str, int], selection: Selection, troubles: dict[str, list[str]]) -> None:
+    for sentence in _sentences(troubles, without={}):
+        click.echo(harmless_line(sentence))
     if not sum(found.values()):
-        click.echo(f"Nothing is stored of {selection.named}.")
+        click.echo(f"Nothing is stored of {selection.named}{', as far as that was seen' if any(troubles.values()) else ''}.")
         return
     table = output.plain_table("documents", f"of {selection.named} in")
     for name, number in found.items():
@@ -159,8 +196,11 @@ def _agreed(selection: Selection, *, yes: bool) -> bool:
     return yes or click.confirm(f"Delete them? What is deleted of {selection.named} cannot be brought back")
 
 
-def _outcome(deleted: int, left: int) -> str:
-    if not left:
-        return f"{output.counted(deleted, 'document')} deleted; none is left."
-    rest = f"{left} still there: they came meanwhile, or another process is sending them. Run it again"
-    return f"{output.counted(deleted, 'document')} deleted, and {rest}."
+def _outcome(deleted: int, left: dict[str, int], troubles: dict[str, list[str]]) -> str:
+    rest = sum(left.values())
+    if not rest:
+        return f"{output.counted(deleted, 'document')} deleted; none is left{', as far as that was seen' if any(troubles.values()) else ''}."
+    if not sum(number for name, number in left.items() if not troubles[name]):
+        return f"{output.counted(deleted, 'document')} deleted, and {rest} still there, for the reason above."
+    why = f"{rest} still there: they came meanwhile, or another process is sending them. Run it again"
+    return f"{output.counted(deleted, 'document')} deleted, and {why}."

@@ -78,8 +78,11 @@ VIEWER: Final = Role(
 
 Of the cluster they see its version, its health and, for the doctor, its clock, its certificates and its index templates.
 """
-FORGETTER: Final = Role("forget", _STREAMS, ("read", "delete", "maintenance"), ("cluster:monitor/main",))
-"""That of people who delete a session with `forget`, which refreshes to see what came just now. It is made on request alone."""
+FORGETTER: Final = Role("forget", _STREAMS, ("read", "delete", "maintenance", "view_index_metadata"), ("cluster:monitor/main",))
+"""That of people who delete a session with `forget`, which refreshes to see what came just now. It is made on request alone.
+
+It sees where failure stores are, and not into them: a privilege that an Elasticsearch does not know makes it refuse the whole key.
+"""
 ROLES: Final = (WRITER, READER, VIEWER)
 
 

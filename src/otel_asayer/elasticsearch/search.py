@@ -50,11 +50,13 @@ class Search:
     Args:
         api: the way there.
         streams: names of data streams, with wildcards.
+        lenient: whether a name that does not exist, or that the key may not see, is nothing rather than an error.
     """
 
-    def __init__(self, api: Api, streams: Sequence[str] = OTEL_STREAMS) -> None:
+    def __init__(self, api: Api, streams: Sequence[str] = OTEL_STREAMS, *, lenient: bool = True) -> None:
         self._api = api
         self._streams = streams
+        self._lenient = lenient
 
     def require(self, *privileges: str) -> None:
         """Check that the key or user has these index privileges on all streams.
@@ -87,8 +89,20 @@ class Search:
         Raises:
             ElasticsearchError: there is no good answer.
         """
-        self._api.ask("POST", self._target("_refresh"))
+        self.refresh()
         return self._count(_query(selection))
+
+    def refresh(self) -> None:
+        """Let what came just now be found, where the key may."""
+        self._api.ask("POST", self._target("_refresh"))
+
+    def scan(self, fields: Sequence[str]) -> Generator[Stored, None, None]:
+        """Yield all documents, with these fields of their `_source` alone.
+
+        Raises:
+            ElasticsearchError: there is no good answer.
+        """
+        yield from self._all({"match_all": {}}, source=fields)
 
     def delete(self, selection: Selection) -> int:
         """Delete the documents of a session or a trace, one by one; return how many there were.
@@ -96,8 +110,15 @@ class Search:
         Raises:
             ElasticsearchError: there is no good answer, or one of them could not be deleted.
         """
+        return self.delete_these(list(self._all(_query(selection), source=False)))
+
+    def delete_these(self, found: Sequence[Stored]) -> int:
+        """Delete documents, one by one; return how many there were.
+
+        Raises:
+            ElasticsearchError: there is no good answer, or one of them could not be deleted.
+        """
         deleted = 0
-        found = list(self._all(_query(selection), source=False))
         for start in range(0, len(found), _PAGE):
             actions = ({"delete": {"_index": stored.index, "_id": stored.id}} for stored in found[start : start + _PAGE])
             body = b"".join(orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE) for action in actions)
@@ -122,7 +143,7 @@ class Search:
         return f"to search {', '.join(self._streams)}"
 
     def _target(self, endpoint: str, query: str = "") -> str:
-        return f"/{quote(','.join(self._streams), safe='*,')}/{endpoint}?ignore_unavailable=true{query}"
+        return f"/{quote(','.join(self._streams), safe='*,')}/{endpoint}?ignore_unavailable={str(self._lenient).lower()}{query}"
 
     def _count(self, query: Mapping[str, Any]) -> int:
         answer = self._api.expect("POST", self._target("_count"), {"query": query}, doing=self._doing)
@@ -130,8 +151,8 @@ class Search:
             raise ElasticsearchError(f"Elasticsearch could not count everything: {failed} shards do not answer. See to its health, and try again.")
         return int(answer["count"])
 
-    def _all(self, query: Mapping[str, Any], *, source: bool = True, order: str = "asc") -> Generator[Stored, None, None]:
-        opened = self._api.expect("POST", self._target("_pit", f"&keep_alive={_KEEP_ALIVE}"), doing=self._doing, or_nothing=True)
+    def _all(self, query: Mapping[str, Any], *, source: bool | Sequence[str] = True, order: str = "asc") -> Generator[Stored, None, None]:
+        opened = self._api.expect("POST", self._target("_pit", f"&keep_alive={_KEEP_ALIVE}"), doing=self._doing, or_nothing=self._lenient)
         if not opened:
             return  # no such stream yet
         try:

@@ -61,6 +61,7 @@ def test_a_server_that_is_down_ends_what_needs_it() -> None:
             "certificates",
             "clock",
             "templates",
+            "failure stores",
             "record",
             "alias logs",
             "mapping",

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from otel_asayer.cli.doctor.findings import Status
-from otel_asayer.cli.doctor.server import check_certificates, check_clock, check_endpoints, check_tls, check_version
+from otel_asayer.cli.doctor.server import check_certificates, check_clock, check_endpoints, check_failure_stores, check_tls, check_version
 from otel_asayer.config import Config
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.testing import ElasticsearchDouble, Fault, status
@@ -194,3 +194,33 @@ def test_the_clock_that_is_off_most_counts(offset: float, direction: str) -> Non
 def test_who_may_not_see_the_clock_is_told_which_privilege_is_missing() -> None:
     with pytest.raises(NotAllowedError, match="'monitor' is missing"):
         list(check_clock(subject({"GET /_nodes/stats/process": FORBIDDEN})))
+
+
+STORES = "GET /_data_stream/traces-*.otel-*,logs-*.otel-*"
+
+
+def stores(*told: dict[str, Any], code: int = 200) -> list[tuple[str, str]]:
+    streams = [{"name": f"logs-{number}.otel-x", **one} for number, one in enumerate(told)]
+    return short(check_failure_stores(subject({STORES: (code, {"data_streams": streams})})))
+
+
+def test_failure_stores_that_are_on_are_named_and_are_no_problem() -> None:
+    ((status, detail),) = stores({"failure_store": {"enabled": True}}, {"failure_store": {"enabled": False}}, {"failure_store": {"enabled": True}})
+    assert status == "ok"
+    assert detail.partition(":")[0] == "on for logs-0.otel-x, logs-2.otel-x"
+
+
+def test_failure_stores_that_are_off_are_well() -> None:
+    assert stores({"failure_store": {"enabled": False}}, {}) == [("ok", "off for the data streams that exist")]
+
+
+@pytest.mark.parametrize(("told", "code"), [([], 200), ([{}], 200), ([], 400), ([], 404), ([], 405)])
+def test_a_server_that_knows_no_failure_stores_is_told_nothing_of_them(told: list[dict[str, Any]], code: int) -> None:
+    assert stores(*told, code=code) == []
+
+
+@pytest.mark.parametrize("code", [403, 500])
+def test_failure_stores_that_may_not_be_listed_are_not_seen_from_here(code: int) -> None:
+    ((status, detail),) = stores(code=code)
+    assert status == "skipped"
+    assert detail.startswith("not seen from here. ")

@@ -20,7 +20,7 @@ from otel_asayer.cli.doctor.packages import (
 from otel_asayer.cli.doctor.privileges import check_expiration, check_viewer, check_writer
 from otel_asayer.cli.doctor.readers import READERS
 from otel_asayer.cli.doctor.records import Record, check_alias, check_mapping, check_reader, check_removal, check_write
-from otel_asayer.cli.doctor.server import check_certificates, check_clock, check_endpoints, check_tls, check_version
+from otel_asayer.cli.doctor.server import check_certificates, check_clock, check_endpoints, check_failure_stores, check_tls, check_version
 from otel_asayer.cli.doctor.settings import check_exporters, check_replay_link, check_variables
 from otel_asayer.cli.doctor.templates import check_templates
 from otel_asayer.elasticsearch import spool_root
@@ -82,6 +82,7 @@ def _server(subject: Subject) -> list[Check]:
         Check(_SERVER, "certificates", partial(check_certificates, subject, now=now), needs=(_VIEWER,)),
         Check(_SERVER, "clock", partial(check_clock, subject), needs=(_VIEWER,)),
         Check(_SERVER, "templates", partial(check_templates, subject), needs=(_VIEWER,)),
+        Check(_SERVER, "failure stores", partial(check_failure_stores, subject), needs=(_VIEWER,)),
     ]
 
 

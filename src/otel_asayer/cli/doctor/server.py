@@ -14,7 +14,9 @@ from otel_asayer.cli.doctor.findings import Status, Verdict, ok, problem, skippe
 from otel_asayer.cli.doctor.settings import is_loopback
 from otel_asayer.elasticsearch import Api
 from otel_asayer.elasticsearch.explain import explain_refusal
+from otel_asayer.elasticsearch.failure_stores import failure_stores
 from otel_asayer.errors import ElasticsearchError
+from otel_asayer.harmless import harmless_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from otel_asayer.cli.doctor.subject import Subject
     from otel_asayer.config import Config
 
-__all__ = ["check_certificates", "check_clock", "check_endpoints", "check_tls", "check_version"]
+__all__ = ["check_certificates", "check_clock", "check_endpoints", "check_failure_stores", "check_tls", "check_version"]
 
 _SKEW_MS: Final = 2000
 _SOON_DAYS: Final = 21
@@ -151,3 +153,19 @@ def check_clock(subject: Subject) -> Iterator[Verdict]:
 def _skew_ms(theirs: float, before: float, after: float) -> float:
     """Milliseconds by which a clock is off, at least: it was read at some moment between two of ours."""
     return theirs - min(max(theirs, before), after)
+
+
+def check_failure_stores(subject: Subject) -> Iterator[Verdict]:
+    """Which of our data streams have one on. No server has to, and older ones know none: nothing is said then."""
+    try:
+        stores = failure_stores(subject.reader)
+    except ElasticsearchError as error:
+        yield skipped(f"not seen from here. {str(error).rstrip('.')}")
+        return
+    if on := [harmless_line(store.stream) for store in stores if store.on]:
+        yield ok(
+            f"on for {', '.join(on)}: a copy of each document that is refused lies there, also where the second try gets it in; no search shows it, "
+            "who has read_failure_store reads it, and `otel-asayer forget` needs that, too"
+        )
+    elif stores:
+        yield ok("off for the data streams that exist")
