@@ -7,6 +7,7 @@ for "there is nothing".
 from __future__ import annotations
 
 import http
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -23,9 +24,9 @@ from otel_asayer.timeline import Stored
 from otel_asayer.timeline.bounds import first
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    from otel_asayer.elasticsearch.api import Api
+    from otel_asayer.elasticsearch.api import Answer, Api
     from otel_asayer.timeline import Selection
 
 __all__ = ["OTEL_STREAMS", "REPLAY_STREAMS", "Search"]
@@ -40,6 +41,8 @@ _PAGE_BYTES: Final = 8 * 1024 * 1024
 """Of an answer: a document may have a megabyte, and a page is held as text and as objects at the same time."""
 _KEEP_ALIVE: Final = "1m"
 _NS_PER_MS: Final = 1_000_000
+_PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+"""Seconds between tries, while Elasticsearch allocates the shards of a new stream."""
 _SEARCH: Final = "/_search?allow_partial_search_results=false"
 """A part of the documents is an error: by default it would look like all of them."""
 
@@ -51,12 +54,16 @@ class Search:
         api: the way there.
         streams: names of data streams, with wildcards.
         lenient: whether a name that does not exist, or that the key may not see, is nothing rather than an error.
+        wait: waits for some seconds.
     """
 
-    def __init__(self, api: Api, streams: Sequence[str] = OTEL_STREAMS, *, lenient: bool = True) -> None:
+    def __init__(
+        self, api: Api, streams: Sequence[str] = OTEL_STREAMS, *, lenient: bool = True, wait: Callable[[float], object] = time.sleep
+    ) -> None:
         self._api = api
         self._streams = streams
         self._lenient = lenient
+        self._wait = wait
 
     def require(self, *privileges: str) -> None:
         """Check that the key or user has these index privileges on all streams.
@@ -146,15 +153,27 @@ class Search:
         return f"/{quote(','.join(self._streams), safe='*,')}/{endpoint}?ignore_unavailable={str(self._lenient).lower()}{query}"
 
     def _count(self, query: Mapping[str, Any]) -> int:
-        answer = self._api.expect("POST", self._target("_count"), {"query": query}, doing=self._doing)
+        answer = self._api.content_of(self._ask_until_ready("_count", "", {"query": query}), self._doing)
         if failed := answer["_shards"]["failed"]:
             raise ElasticsearchError(f"Elasticsearch could not count everything: {failed} shards do not answer. See to its health, and try again.")
         return int(answer["count"])
 
+    def _ask_until_ready(self, endpoint: str, query: str = "", body: object = None) -> Answer:
+        """Ask all streams; again, for some seconds, while shards are missing: those of a stream that is just being created make it fail for all."""
+        for pause in _PAUSES:
+            answer = self._api.ask("POST", self._target(endpoint, query), body)
+            if not _lacks_shards(answer):
+                return answer
+            self._wait(pause)
+        return self._api.ask("POST", self._target(endpoint, query), body)
+
     def _all(self, query: Mapping[str, Any], *, source: bool | Sequence[str] = True, order: str = "asc") -> Generator[Stored, None, None]:
-        opened = self._api.expect("POST", self._target("_pit", f"&keep_alive={_KEEP_ALIVE}"), doing=self._doing, or_nothing=self._lenient)
-        if not opened:
+        answer = self._ask_until_ready("_pit", f"&keep_alive={_KEEP_ALIVE}")
+        if self._lenient and answer.status == http.HTTPStatus.NOT_FOUND:
             return  # no such stream yet
+        opened = self._api.content_of(answer, self._doing)
+        if not opened:
+            return
         try:
             yield from self._pages({"query": query, "_source": source}, opened["id"], order)
         finally:
@@ -182,6 +201,14 @@ class Search:
                 return
             pit, body["search_after"] = answer.content.get("pit_id", pit), hits[-1]["sort"]
             page = max(1, min(_PAGE, page * _PAGE_GROWTH, _PAGE_BYTES // max(size, 1)))
+
+
+def _lacks_shards(answer: Answer) -> bool:
+    if answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        error = answer.content.get("error")
+        return isinstance(error, dict) and error.get("type") == "search_phase_execution_exception"
+    shards = answer.content.get("_shards")
+    return isinstance(shards, dict) and bool(shards.get("failed"))
 
 
 def _query(selection: Selection) -> dict[str, Any]:

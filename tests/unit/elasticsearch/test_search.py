@@ -28,7 +28,7 @@ DENIED = status(403, {"error": {"reason": "no"}})
 def search(*replies: Response | Fault) -> tuple[Search, ElasticsearchDouble]:
     double = ElasticsearchDouble()
     double.reply_with(*replies)
-    return Search(Api(double)), double
+    return Search(Api(double), wait=lambda _seconds: None), double
 
 
 def asked(double: ElasticsearchDouble) -> list[tuple[str, str]]:
@@ -195,7 +195,7 @@ def test_documents_are_counted_after_a_refresh_whether_that_is_allowed_or_not() 
 
 
 def test_a_part_is_no_count() -> None:
-    found, _ = search(CLOSED, counted(3, failed=2))
+    found, _ = search(CLOSED, *[counted(3, failed=2)] * 8)
     with pytest.raises(ElasticsearchError, match="2 shards do not answer"):
         found.count(SESSION)
 
@@ -262,3 +262,33 @@ def test_rights_that_cannot_be_learned_are_none() -> None:
 def test_without_security_everybody_may() -> None:
     found, _ = search(status(400, {"error": "no handler found for uri"}))
     found.require("read")
+
+
+MISSING_SHARDS = status(503, {"error": {"type": "search_phase_execution_exception", "reason": "all shards failed"}})
+
+
+def test_where_shards_of_a_new_stream_are_not_there_yet_it_is_asked_again() -> None:
+    found, double = search(MISSING_SHARDS, MISSING_SHARDS, OPENED, page(1), CLOSED)
+    assert [stored.source["n"] for stored in found.documents(SESSION)] == [1]
+    assert asked(double)[:3] == [("POST", f"{TARGET}/_pit")] * 3
+
+
+def test_a_count_that_lacks_shards_is_asked_for_again() -> None:
+    found, _ = search(status(200, {}), counted(1, failed=1), counted(2))
+    assert found.count(SESSION) == 2
+
+
+def test_shards_that_stay_away_are_an_error_after_some_seconds() -> None:
+    waited: list[float] = []
+    double = ElasticsearchDouble()
+    double.reply_with(*[MISSING_SHARDS] * 8)
+    with pytest.raises(ElasticsearchError, match="Elasticsearch answered 503"):
+        list(Search(Api(double), wait=waited.append).documents(SESSION))
+    assert waited == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4]
+
+
+def test_any_other_503_is_an_error_at_once() -> None:
+    found, double = search(status(503, {"error": {"type": "cluster_block_exception", "reason": "no master"}}))
+    with pytest.raises(ElasticsearchError, match="Elasticsearch answered 503"):
+        list(found.documents(SESSION))
+    assert len(double.exchanges) == 1
