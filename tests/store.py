@@ -12,7 +12,7 @@ from otel_asayer.elasticsearch.drain import Drainer
 from patience import HANG_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from elasticsearch_server import Endpoint
@@ -69,7 +69,7 @@ class Store:
 
     def _documents(self, stream: str) -> list[dict[str, Any]]:
         if self.spool:
-            drain(self.environment())
+            drain(Config.from_environment(self.environment(), timeout=HANG_SECONDS))
         self.server.refresh()
         answer = self.server.request("POST", f"/{stream}/_search?ignore_unavailable=true", {"size": 1000, "sort": [{"@timestamp": "asc"}]})
         return [hit["_source"] for hit in answer.json()["hits"]["hits"]]
@@ -107,12 +107,12 @@ def action(index: str) -> dict[str, Any]:
     return {"create": {"_index": index, **wanted}}
 
 
-def drain(environment: Mapping[str, str]) -> None:
-    """Send what waits in the spool of applications with these variables, as `otel-asayer spool drain` does.
+def drain(config: Config) -> None:
+    """Send what waits in the spool of applications with these settings, as `otel-asayer spool drain` does.
 
     On a busy machine an answer may take longer than a process waits for it at its end.
     """
-    delivery = Delivery.of(Config.from_environment(environment, timeout=HANG_SECONDS))
+    delivery = Delivery.of(config)
     if delivery.spool:
         Drainer(delivery, delivery.spool).drain()
     delivery.close()

@@ -8,12 +8,12 @@ import orjson
 
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch import Client, ensure
-from otel_asayer.elasticsearch.delivery import Delivery
-from otel_asayer.elasticsearch.drain import Drainer
 from otel_asayer.elasticsearch.keys import WRITER
 from otel_asayer.sources import LocalSource, open_source
 from otel_asayer.spool import LOCAL, Spool
 from otel_asayer.timeline import Selection, Stored
+
+from store import drain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -125,15 +125,9 @@ class Cluster:
     def documents(self, session_id: str) -> list[Stored]:
         """The documents of a session. The services have ended: what they had no time to send is sent first."""
         with open_source(self._administrator) as source:
-            self._drain()
+            drain(self._administrator)
             self._server.refresh()
             return list(source.documents(Selection(session_id=session_id)))
-
-    def _drain(self) -> None:
-        delivery = Delivery.of(self._administrator)
-        if delivery.spool:
-            Drainer(delivery, delivery.spool).drain()
-        delivery.close()
 
     def replay_records(self, session_id: str) -> list[dict[str, Any]]:
         """Send the request that OpenReplay itself sends: no sort, one phrase, the index named `logs`."""
