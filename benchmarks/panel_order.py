@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_asayer.config import Config
 from otel_asayer.documents.replay_indices import ReplayIndices, day_of
 from otel_asayer.documents.timestamps import iso_timestamp
-from otel_asayer.elasticsearch import Client, ensure
-from otel_asayer.elasticsearch.template_bodies import REPLAY
+from otel_asayer.elasticsearch.client import Client
+from otel_asayer.setup.template_bodies import REPLAY
+from otel_asayer.setup.templates import ensure
 
 from elasticsearch_server import NodeConfig, running
 

@@ -30,11 +30,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from otel_asayer.compression import gzip_of
 from otel_asayer.config import Config
 from otel_asayer.documents import DocumentSettings, Encoder
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.elasticsearch.client import Client
+from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool import Spool
 
 if TYPE_CHECKING:

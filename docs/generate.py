@@ -9,12 +9,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_asayer import counters, environment_variables
+from otel_asayer import environment_variables
 from otel_asayer.config import SETTINGS, Config
-from otel_asayer.counters import Fate
-from otel_asayer.self_observation import INSTRUMENTS
-from otel_asayer.settings import Closes
-from otel_asayer.targets import INTERNAL, Targets
+from otel_asayer.config.parsers import Closes
+from otel_asayer.config.targets import INTERNAL, Targets
+from otel_asayer.delivery import outcomes
+from otel_asayer.delivery.metrics import INSTRUMENTS
+from otel_asayer.delivery.outcomes import Fate
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,7 +38,7 @@ One message at start-up lists all of them.
 
 _METRICS_HEAD: Final = """# Metrics
 
-Generated from `otel_asayer.self_observation` and `otel_asayer.counters` by `make docs`.
+Generated from `otel_asayer.delivery.metrics` and `otel_asayer.delivery.outcomes` by `make docs`.
 
 What the exporters tell about themselves goes to OpenTelemetry's MeterProvider: the global one, also where it is set later, or the argument
 `meter_provider` of an exporter. Under `opentelemetry-instrument` that is one variable, `OTEL_METRICS_EXPORTER=otlp` for example. Without a
@@ -77,8 +78,8 @@ def metrics() -> str:
     for name, kind, unit, attributes, text in INSTRUMENTS.values():
         listed = ", ".join(f"`{attribute}`" for attribute in attributes)
         rows.append(f"| `{name}` | {kind.replace('_', ' ')} | `{unit}` | {listed} | {_cell(text)} |")
-    outcomes = (f"| `{Fate[name].value}` | {_cell(text)} |\n" for name, text in _documented(_class(counters, Fate)).items())
-    return _METRICS_HEAD + "\n".join(rows) + "\n" + _OUTCOMES_HEAD + "".join(outcomes)
+    meanings = (f"| `{Fate[name].value}` | {_cell(text)} |\n" for name, text in _documented(_class(outcomes, Fate)).items())
+    return _METRICS_HEAD + "\n".join(rows) + "\n" + _OUTCOMES_HEAD + "".join(meanings)
 
 
 def variables() -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from otel_asayer.config import Config
-from otel_asayer.elasticsearch.delivery import Delivery
-from otel_asayer.elasticsearch.drain import Drainer
+from otel_asayer.delivery.delivery import Delivery
+from otel_asayer.delivery.drain import Drainer
 
 from patience import HANG_SECONDS
 

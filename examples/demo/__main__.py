@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from otel_asayer.cli.timeline_view import print_timeline
-from otel_asayer.session_id import SessionId, id_of_session_from
+from otel_asayer.propagation.session_id import SessionId, id_of_session_from
 from otel_asayer.timeline import Kind, Timeline
 
 from examples.demo import screen

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from otel_asayer.config import Config
-from otel_asayer.elasticsearch import Client, ensure
-from otel_asayer.elasticsearch.keys import WRITER
-from otel_asayer.sources import LocalSource, open_source
+from otel_asayer.elasticsearch.client import Client
+from otel_asayer.setup.keys import WRITER
+from otel_asayer.setup.templates import ensure
 from otel_asayer.spool import LOCAL, Spool
 from otel_asayer.timeline import Selection, Stored
+from otel_asayer.timeline.stores import LocalSource, open_source
 
 from store import drain
 

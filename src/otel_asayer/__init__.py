@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
-    from otel_asayer.context import get_session_id, session
     from otel_asayer.errors import AsayerError, ConfigurationError, InvalidSessionIdError
     from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
     from otel_asayer.id_generator import SystemRandomIdGenerator
     from otel_asayer.instrument import configure
     from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
+    from otel_asayer.propagation.context import get_session_id, session
+    from otel_asayer.propagation.session_id import SessionId
     from otel_asayer.propagator import AsayerPropagator
     from otel_asayer.sampler import SessionSampler
-    from otel_asayer.session_id import SessionId
 
 __all__ = [
     "AsayerError",
@@ -45,14 +45,14 @@ _MODULES = {
     "ElasticsearchLogRecordExporter": "exporter",
     "ElasticsearchSpanExporter": "exporter",
     "InvalidSessionIdError": "errors",
-    "SessionId": "session_id",
+    "SessionId": "propagation.session_id",
     "SessionLogRecordProcessor": "processors",
     "SessionSampler": "sampler",
     "SessionSpanProcessor": "processors",
     "SystemRandomIdGenerator": "id_generator",
     "configure": "instrument",
-    "get_session_id": "context",
-    "session": "context",
+    "get_session_id": "propagation.context",
+    "session": "propagation.context",
 }
 
 

@@ -39,9 +39,9 @@ class ElasticsearchError(AsayerError):
     """
 
     def __init__(self, message: str = "") -> None:
-        from otel_asayer.harmless import harmless_line  # every process loads this module, and most talk to no Elasticsearch
+        from otel_asayer.sanitize import sanitize_line  # every process loads this module, and most talk to no Elasticsearch
 
-        super().__init__(harmless_line(message))
+        super().__init__(sanitize_line(message))
 
 
 class NotAllowedError(ElasticsearchError):

@@ -17,13 +17,13 @@ from weakref import WeakSet
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from otel_asayer import _sdk
 from otel_asayer.config import Config
-from otel_asayer.counters import Fate
+from otel_asayer.delivery import delivery
+from otel_asayer.delivery.metrics import ExporterMetrics, meter_of, observe
+from otel_asayer.delivery.outcomes import Fate
 from otel_asayer.documents import DataStreams, DocumentSettings, Encoder
-from otel_asayer.elasticsearch import delivery
-from otel_asayer.notices import make_audible, unsaid
-from otel_asayer.self_observation import ExporterMetrics, meter_of, observe
+from otel_asayer.runtime import sdk
+from otel_asayer.runtime.last_resort import make_audible, unsaid
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from otel_asayer.delivery.metrics import Operation
     from otel_asayer.documents import Encoded
-    from otel_asayer.self_observation import Operation
 
 __all__ = ["ElasticsearchLogRecordExporter", "ElasticsearchSpanExporter", "encoder_of"]
 
@@ -42,7 +42,7 @@ _Record = TypeVar("_Record")
 
 _logger = logging.getLogger(__name__)
 
-_OWN_SCOPES: Final = (__name__, "otel_asayer.elasticsearch", "otel_asayer.self_observation", "otel_asayer.spool")
+_OWN_SCOPES: Final = (__name__, *(f"{__package__}.{room}" for room in ("elasticsearch", "delivery", "setup", "spool")))
 """How the scopes of log records about delivery begin: handlers name a scope after its logger."""
 
 _LONGEST_WAIT: Final = 5.0
@@ -162,7 +162,7 @@ class _Path:
         # Looked up each time: after a fork it is another.
         current = delivery.shared(self._config)
         self._stop_before_provider()
-        _sdk.hear_of_drops(self)
+        sdk.hear_of_drops(self)
         call = _Call(os.getpid(), threading.get_ident(), threading.Event(), threading.Event())
         with self._metrics.operation(len(records)) as lost:
             self._under_way.add(call)

@@ -22,19 +22,24 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otel_asayer import _sdk, composites, findings
 from otel_asayer.config import SETTINGS, Config, environment_config, sdk_disabled
-from otel_asayer.endings import export_at_ends
+from otel_asayer.delivery.delivery import of_this_process
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.id_generator import SystemRandomIdGenerator
-from otel_asayer.notices import make_audible, unsaid
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
+from otel_asayer.propagation import composites
+from otel_asayer.propagation.redirects import guard_redirects
 from otel_asayer.propagator import AsayerPropagator
-from otel_asayer.redirects import guard_redirects
-from otel_asayer.request_logs import keep_request_logs
-from otel_asayer.serving import watch_servers
-from otel_asayer.stdlib import keep_console, mend_handing_over, stamp_stdio, watch_exceptions
-from otel_asayer.task_logs import keep_task_logs
+from otel_asayer.runtime import diagnostics, sdk
+from otel_asayer.runtime.celery_logging import keep_task_logs
+from otel_asayer.runtime.console import keep_console
+from otel_asayer.runtime.django_logging import keep_request_logs
+from otel_asayer.runtime.exit_flush import export_at_ends
+from otel_asayer.runtime.last_resort import make_audible, unsaid
+from otel_asayer.runtime.log_handover import mend_handing_over
+from otel_asayer.runtime.servers import watch_servers
+from otel_asayer.runtime.stdio import stamp_stdio
+from otel_asayer.runtime.uncaught_exceptions import watch_exceptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -58,10 +63,10 @@ def pre_instrument() -> None:
         if sdk_disabled():
             return
         tracer_provider, logger_provider = trace.get_tracer_provider(), get_logger_provider()
-        _sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
+        sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
         _add_session_side(config, tracer_provider, logger_provider)
         _bring_to_our_exporters(tracer_provider, logger_provider)
-        _report([*_findings(config, tracer_provider, logger_provider), *findings.on_packages()])
+        _report([*_findings(config, tracer_provider, logger_provider), *diagnostics.on_packages()])
         if _is_sdk(tracer_provider, "add_span_processor"):
             watch_servers(_tell_of_application)
     except Exception:
@@ -99,7 +104,7 @@ def configure(tracer_provider: object = None, logger_provider: object = None, **
     logger_provider = _global_logger_provider() if logger_provider is None else logger_provider
     if config.has_destination:
         _add_exporters(tracer_provider, logger_provider, options)
-    _sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
+    sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
     _add_session_side(config, tracer_provider, logger_provider)
     _bring_to_our_exporters(tracer_provider, logger_provider)
     _report(_findings(config, tracer_provider, logger_provider))
@@ -110,9 +115,9 @@ def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any
     if not config.enabled:
         return
     if _is_sdk(tracer_provider, "add_span_processor"):
-        _sdk.add_span_processor_first(tracer_provider, SessionSpanProcessor())
+        sdk.add_span_processor_first(tracer_provider, SessionSpanProcessor())
     if _is_sdk(logger_provider, "add_log_record_processor"):
-        _sdk.add_log_record_processor_first(logger_provider, SessionLogRecordProcessor())
+        sdk.add_log_record_processor_first(logger_provider, SessionLogRecordProcessor())
     watch_exceptions(logger_provider)
     keep_request_logs()
     guard_redirects()
@@ -134,7 +139,7 @@ def _require(provider: object, method: str) -> None:
 
 def _global_tracer_provider() -> trace.TracerProvider:
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        trace.set_tracer_provider(TracerProvider(sampler=_sdk.environment_sampler()))
+        trace.set_tracer_provider(TracerProvider(sampler=sdk.environment_sampler()))
     return trace.get_tracer_provider()
 
 
@@ -162,43 +167,45 @@ def _add_exporters(tracer_provider: Any, logger_provider: Any, options: Mapping[
         (logger_provider, "add_log_record_processor", BatchLogRecordProcessor, ElasticsearchLogRecordExporter),
     )
     for provider, method, processor, exporter in signals:
-        if _is_sdk(provider, method) and not any(isinstance(other, exporter) for other in _sdk.exporters(provider)):
+        if _is_sdk(provider, method) and not any(isinstance(other, exporter) for other in sdk.exporters(provider)):
             getattr(provider, method)(processor(exporter(**options)))
 
 
 def _bring_to_our_exporters(tracer_provider: Any, logger_provider: Any) -> None:
     """Bring them what they would miss; for exporters of others, nobody asked us to change how a process ends or where its logs go."""
     for provider in filter(_feeds_ours, (tracer_provider, logger_provider)):
-        export_at_ends(provider)
-        _sdk.hear_of_all_drops(provider, _listener_of)
+        export_at_ends(provider, of_this_process)
+        sdk.hear_of_all_drops(provider, _listener_of)
     if _feeds_ours(logger_provider):
         keep_task_logs()
 
 
 def _feeds_ours(provider: object) -> bool:
-    return any(map(_is_ours, _sdk.exporters(provider)))
+    return any(map(_is_ours, sdk.exporters(provider)))
 
 
 def _is_ours(exporter: object) -> bool:
     return type(exporter).__module__ == "otel_asayer.exporter"
 
 
-def _listener_of(exporter: object) -> _sdk.Listener | None:
+def _listener_of(exporter: object) -> sdk.Listener | None:
     return getattr(exporter, "_path", None) if _is_ours(exporter) else None
 
 
 def _findings(config: Config, tracer_provider: object, logger_provider: object) -> Iterator[object]:
     yield from config.problems
     if not (_is_sdk(tracer_provider, "add_span_processor") or _is_sdk(logger_provider, "add_log_record_processor")):
-        yield findings.NO_SDK if any(entry_points(group="opentelemetry_configurator")) else findings.NO_CONFIGURATOR
+        yield diagnostics.NO_SDK if any(entry_points(group="opentelemetry_configurator")) else diagnostics.NO_CONFIGURATOR
     if config.enabled:
-        yield from findings.on_propagators(trace_response=config.trace_response)
+        yield from diagnostics.on_propagators(trace_response=config.trace_response)
     if _feeds_ours(logger_provider) and not find_spec("opentelemetry.instrumentation.logging"):
-        yield findings.NO_LOGGING
+        yield diagnostics.NO_LOGGING
 
 
 def _tell_of_application(name: str, interface: str, instrumentation: str) -> None:
-    _report([findings.not_instrumented(name, instrumentation) if instrumentation else findings.not_wrapped(f"the application {name}", interface)])
+    _report(
+        [diagnostics.not_instrumented(name, instrumentation) if instrumentation else diagnostics.not_wrapped(f"the application {name}", interface)]
+    )
 
 
 def _report(found: Iterable[object]) -> None:

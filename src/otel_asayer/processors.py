@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk.trace import SpanProcessor
 
-from otel_asayer import _sdk
-from otel_asayer.context import get_session_id, remember_span, session_of_exception, session_of_span, span_of_exception
+from otel_asayer.propagation.context import get_session_id, remember_span, session_of_exception, session_of_span, span_of_exception
+from otel_asayer.runtime import sdk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadWriteLogRecord
     from opentelemetry.sdk.trace import Event, Span
 
-    from otel_asayer.session_id import SessionId
+    from otel_asayer.propagation.session_id import SessionId
 
 __all__ = ["SessionLogRecordProcessor", "SessionSpanProcessor"]
 
@@ -46,7 +46,7 @@ class SessionSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp a span with the session of its parent context; the SDK passes none for the current one."""
-        _stamp(_sdk.stamp_span, span, get_session_id, parent_context)
+        _stamp(sdk.stamp_span, span, get_session_id, parent_context)
 
     def _on_ending(self, span: Span) -> None:
         """Stamp it again: a limit may have dropped or cut the id since, or the application may have overwritten it.
@@ -55,13 +55,13 @@ class SessionSpanProcessor(SpanProcessor):
         span has ended, and noted is where. Where the span has no session, the one counts that `session()` noted inside of it.
         """
         try:
-            in_session = _sdk.restore_session(span)
+            in_session = sdk.restore_session(span)
             leaving = sys.exc_info()[1]
             if leaving is None or not (events := _events_of(span, leaving)):
                 return
             if not in_session and (noted := session_of_exception(leaving)):
                 for event in events:
-                    _sdk.stamp_event(event, noted)
+                    sdk.stamp_event(event, noted)
             remember_span(leaving, span.get_span_context(), session_of_span(span) if in_session else None)
         except Exception as error:
             _say_once(error)
@@ -73,7 +73,7 @@ class SessionLogRecordProcessor(LogRecordProcessor):
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Stamp a log record with the session of its context, and one of an exception without a trace with the span that the exception left."""
         record = log_record.log_record
-        _stamp(_sdk.stamp_log_record, record, _session_of, log_record)
+        _stamp(sdk.stamp_log_record, record, _session_of, log_record)
         error = getattr(record, "exception", None)
         if error is not None and not record.trace_id:
             _set_span(record, error)
@@ -119,7 +119,7 @@ def _session_of(emitted: ReadWriteLogRecord) -> SessionId | None:
     session_id = session_of_exception(error)
     scope = emitted.instrumentation_scope
     if session_id is None and scope is not None and scope.name == _EXCEPTIONS_INSTRUMENTATION:
-        started_in = _sdk.thread_context(current_thread())
+        started_in = sdk.thread_context(current_thread())
         session_id = None if started_in is None else get_session_id(started_in)
     return session_id
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, MutableMapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage
@@ -32,11 +32,11 @@ from opentelemetry.propagators.textmap import TextMapPropagator, default_getter,
 from opentelemetry.trace import SpanKind, get_current_span
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID
-from otel_asayer.baggage_header import MAX_BYTES, is_too_large, read_baggage, without_session
 from otel_asayer.config import Config, attribute_length_limit, environment_config
-from otel_asayer.context import keep_inside, remove_session_id, session_of_span, set_session_id
-from otel_asayer.session_id import SessionId, parse_session_id
-from otel_asayer.targets import host_of
+from otel_asayer.config.targets import host_of
+from otel_asayer.propagation.baggage_header import MAX_BYTES, is_too_large, read_baggage, without_session
+from otel_asayer.propagation.context import keep_inside, remove_session_id, session_of_span, set_session_id
+from otel_asayer.propagation.session_id import SessionId, parse_session_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -244,12 +244,10 @@ def _report(action: str, error: Exception) -> None:
     _logger.debug("Could not %s a carrier: %s", action, type(error).__name__)
 
 
+@cache
 def _warn(sentence: str) -> None:
     """Log what is wrong with what strangers send, without a word of theirs, and once: they choose how often they send it."""
-    from otel_asayer.notices import unsaid  # most processes never meet one
-
-    for new in unsaid((sentence,)):
-        _logger.warning(new)
+    _logger.warning(sentence)
 
 
 @lru_cache(maxsize=64)
@@ -312,7 +310,7 @@ def _needs_no_address(span: Span) -> bool:
 
 
 def _is_grpc_guarded() -> bool:
-    from otel_asayer.grpc_calls import is_guarded  # other processes do without
+    from otel_asayer.propagation.grpc_calls import is_guarded  # other processes do without
 
     return is_guarded()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler, SamplingResult, TraceIdRatioBased
 
-from otel_asayer.context import get_session_id
+from otel_asayer.propagation.context import get_session_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,8 @@ from applications import report
 from applications.catalogue import APPLICATIONS
 from applications.trial import Result, conduct
 from otel_asayer.config import Config
-from otel_asayer.elasticsearch import Client, ensure
+from otel_asayer.elasticsearch.client import Client
+from otel_asayer.setup.templates import ensure
 
 from elasticsearch_server import Endpoint, default_server
 from store import WRITER

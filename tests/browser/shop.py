@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_asayer.cli.demo.shop import Shop
 from otel_asayer.documents import DocumentSettings, Encoder
-from otel_asayer.session_id import SessionId, id_of_session_from
+from otel_asayer.propagation.session_id import SessionId, id_of_session_from
 from otel_asayer.spool import LOCAL, Spool
 
 if TYPE_CHECKING:

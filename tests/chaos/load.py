@@ -31,7 +31,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from chaos.ledger import Ledger
 from chaos.plan import Life, Trial
-from otel_asayer.counters import Counters, Fate
+from otel_asayer.delivery.outcomes import Counters, Fate
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.spool import Lease, Spool, Written, directory
 

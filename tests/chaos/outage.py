@@ -27,8 +27,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from chaos.fleet import SETTINGS
 from chaos.plan import BATCH, MIB
 from otel_asayer.config import Config
-from otel_asayer.counters import Fate
-from otel_asayer.elasticsearch.delivery import shared
+from otel_asayer.delivery.delivery import shared
+from otel_asayer.delivery.outcomes import Fate
 from otel_asayer.exporter import ElasticsearchSpanExporter
 
 from instrumented import clean_environment

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_asayer.elasticsearch.keys import FORGETTER, READER, ROLES, VIEWER, WRITER, Role
+from otel_asayer.setup.keys import FORGETTER, READER, ROLES, VIEWER, WRITER, Role
 
 from documentation import EXECUTED, HOW_TO, PAGES, ROOT, SHOWN_ONLY, blocks, fences, page_name
 

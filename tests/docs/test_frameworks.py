@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_asayer.config import Config
-from otel_asayer.sources import LocalSource
 from otel_asayer.timeline import Kind, Selection, Timeline
+from otel_asayer.timeline.stores import LocalSource
 
 from documentation import HOW_TO, blocks
 from instrumented import application, free_port

@@ -26,7 +26,7 @@ from otel_asayer import environment_variables
 from otel_asayer.config import Config
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.kibana import ndjson
-from otel_asayer.session_id import EPOCH_MS
+from otel_asayer.propagation.session_id import EPOCH_MS
 from otel_asayer.testing import ElasticsearchDouble, status
 
 from documentation import HOW_TO, PAGES, ROOT, blocks, commands, exported, lines, page_name, typed, typed_until

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_asayer.config import Config
-from otel_asayer.elasticsearch import Client, ensure
+from otel_asayer.elasticsearch.client import Client
+from otel_asayer.setup.templates import ensure
 
 from instrumented import BINARIES, application, clean_environment, free_port
 from patience import HANG_SECONDS

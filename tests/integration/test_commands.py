@@ -16,8 +16,9 @@ from click.testing import CliRunner, Result
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.config import Config
 from otel_asayer.documents.timestamps import iso_timestamp, otel_timestamp
-from otel_asayer.elasticsearch import Client, Response, ensure
-from otel_asayer.elasticsearch.keys import VIEWER as VIEWER_ROLE
+from otel_asayer.elasticsearch.client import Client, Response
+from otel_asayer.setup.keys import VIEWER as VIEWER_ROLE
+from otel_asayer.setup.templates import ensure
 from otel_asayer.spool import Spool
 from otel_asayer.testing import ElasticsearchDouble, status
 

@@ -18,9 +18,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_asayer.config import Config
-from otel_asayer.counters import Count, Fate
-from otel_asayer.elasticsearch import Delivery, shared
-from otel_asayer.elasticsearch.drain import Drainer
+from otel_asayer.delivery.delivery import Delivery, shared
+from otel_asayer.delivery.drain import Drainer
+from otel_asayer.delivery.outcomes import Count, Fate
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.spool import LOCAL, Spool
 

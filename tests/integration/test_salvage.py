@@ -12,8 +12,9 @@ import pytest
 from otel_asayer.attributes import UNMAPPED
 from otel_asayer.config import Config
 from otel_asayer.documents import salvage
-from otel_asayer.elasticsearch import Client, ensure
 from otel_asayer.elasticsearch.bulk import parse_answer, target
+from otel_asayer.elasticsearch.client import Client
+from otel_asayer.setup.templates import ensure
 
 from patience import HANG_SECONDS
 

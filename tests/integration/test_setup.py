@@ -18,9 +18,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from otel_asayer.cli.commands import otel_asayer
-from otel_asayer.elasticsearch.template_bodies import REPLAY
 from otel_asayer.exporter import ElasticsearchSpanExporter
 from otel_asayer.processors import SessionSpanProcessor
+from otel_asayer.setup.template_bodies import REPLAY
 
 from elasticsearch_server import NodeConfig, running
 from readers import Gen1Reader, Gen2Reader, Gen3Reader

@@ -17,8 +17,8 @@ import pytest
 
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.client import Client
-from otel_asayer.elasticsearch.template_bodies import LOGS, REPLAY, TRACES
-from otel_asayer.elasticsearch.templates import SetupReport, ensure
+from otel_asayer.setup.template_bodies import LOGS, REPLAY, TRACES
+from otel_asayer.setup.templates import SetupReport, ensure
 
 from elasticsearch_server import NodeConfig, running
 from patience import HANG_SECONDS

@@ -14,10 +14,10 @@ from click.testing import CliRunner
 
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.config import Config
+from otel_asayer.delivery.delivery import Delivery
 from otel_asayer.elasticsearch.client import Client
-from otel_asayer.elasticsearch.delivery import Delivery
-from otel_asayer.elasticsearch.template_bodies import REPLAY
-from otel_asayer.elasticsearch.templates import ensure
+from otel_asayer.setup.template_bodies import REPLAY
+from otel_asayer.setup.templates import ensure
 
 from elasticsearch_server import NodeConfig, running
 from readers import Gen3Reader

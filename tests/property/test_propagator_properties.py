@@ -11,10 +11,10 @@ from opentelemetry.instrumentation.asgi import asgi_getter
 from opentelemetry.instrumentation.wsgi import wsgi_getter
 from opentelemetry.trace import SpanKind
 
-from otel_asayer.context import get_session_id
+from otel_asayer.config.targets import Targets, host_of
+from otel_asayer.propagation.context import get_session_id
+from otel_asayer.propagation.session_id import SessionId
 from otel_asayer.propagator import AsayerPropagator
-from otel_asayer.session_id import SessionId
-from otel_asayer.targets import Targets, host_of
 from property.strategies import HEADERS, any_text, carriers, names, objects, session_ids, texts, tokens
 
 PLAIN = AsayerPropagator(enabled=True)

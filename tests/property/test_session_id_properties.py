@@ -3,7 +3,7 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from otel_asayer.session_id import SessionId, parse_session_id, require_session_id
+from otel_asayer.propagation.session_id import SessionId, parse_session_id, require_session_id
 from property.strategies import base36, numbers, session_ids, signatures, texts, tokens
 
 DECIMAL = re.compile(r"[1-9][0-9]{0,19}")

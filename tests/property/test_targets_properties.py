@@ -3,7 +3,7 @@ from urllib.parse import urlsplit
 
 from hypothesis import assume, given, strategies as st
 
-from otel_asayer.targets import Targets, host_of
+from otel_asayer.config.targets import Targets, host_of
 from property.strategies import addresses, any_text, labels, names
 
 INTERNAL = Targets.parse("internal")

@@ -11,7 +11,8 @@ from hypothesis import given, settings, strategies as st
 from otel_asayer.cli.timeline_view import as_json, line
 from otel_asayer.documents.timestamps import iso_timestamp, otel_timestamp
 from otel_asayer.errors import InvalidSessionIdError
-from otel_asayer.timeline import Stored, Timeline, flat, group_errors, harmless_line, moment_of, nanoseconds, parse_subject
+from otel_asayer.sanitize import sanitize_line
+from otel_asayer.timeline import Stored, Timeline, flat, group_errors, moment_of, nanoseconds, parse_subject
 from property.strategies import any_text, texts
 
 LAST_NS = (1 << 63) - 1
@@ -120,8 +121,8 @@ def test_any_text_is_one_subject_or_none_but_for_what_can_be_a_trace_too(text: s
 
 
 @given(any_text)
-def test_nothing_that_steers_a_terminal_is_left_in_a_harmless_text(text: str) -> None:
-    shown = harmless_line(text)
+def test_nothing_that_steers_a_terminal_is_left_in_a_sanitize_text(text: str) -> None:
+    shown = sanitize_line(text)
     assert controls(shown) == ""
     assert shown.encode().decode() == shown
     assert not set(shown) & set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

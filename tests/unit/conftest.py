@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_asayer import notices
-from otel_asayer.stdlib import release_console
+from otel_asayer import propagator
+from otel_asayer.runtime import last_resort
+from otel_asayer.runtime.console import release_console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _as_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process says each finding once, and keeps the console from the first set-up on; each test is a process of its own in that."""
-    monkeypatch.setattr(notices, "_said", set())
+    monkeypatch.setattr(last_resort, "_said", set())
+    propagator._warn.cache_clear()
     yield
     release_console()

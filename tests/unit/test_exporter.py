@@ -29,9 +29,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from otel_asayer import exporter as exporter_module, instrument
 from otel_asayer.config import Config
-from otel_asayer.counters import Count, Fate
+from otel_asayer.delivery.delivery import Delivery, shared
+from otel_asayer.delivery.outcomes import Count, Fate
 from otel_asayer.elasticsearch.client import Unreachable
-from otel_asayer.elasticsearch.delivery import Delivery, shared
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
@@ -405,7 +405,7 @@ class TestQueues:
             raise RuntimeError
 
         with monkeypatch.context() as patched:
-            patched.setattr("otel_asayer.elasticsearch.delivery.shared", fail)
+            patched.setattr("otel_asayer.delivery.delivery.shared", fail)
             span_exporter._path.drop_items(1)
 
 
@@ -512,8 +512,8 @@ import threading
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel_asayer import ElasticsearchSpanExporter
-from otel_asayer.counters import Fate
-from otel_asayer.elasticsearch import shared
+from otel_asayer.delivery.outcomes import Fate
+from otel_asayer.delivery.delivery import shared
 
 url, delay, order = sys.argv[1:]
 exporter = ElasticsearchSpanExporter(endpoint=url, setup="off", timeout=300) if order == "exporter first" else None

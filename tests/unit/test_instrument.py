@@ -30,13 +30,16 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util._once import Once
 
-from otel_asayer import AsayerPropagator, ConfigurationError, SystemRandomIdGenerator, _sdk, composites, configure, findings, instrument
+from otel_asayer import AsayerPropagator, ConfigurationError, SystemRandomIdGenerator, configure, instrument
 from otel_asayer.config import environment_config
-from otel_asayer.context import session
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.instrument import pre_instrument
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
-from otel_asayer.stdlib import StampedStream, unstamp_stdio, unwatch_exceptions
+from otel_asayer.propagation import composites
+from otel_asayer.propagation.context import session
+from otel_asayer.runtime import diagnostics, sdk as sdk_names
+from otel_asayer.runtime.stdio import StampedStream, unstamp_stdio
+from otel_asayer.runtime.uncaught_exceptions import unwatch_exceptions
 
 from patience import HANG_SECONDS
 
@@ -177,23 +180,23 @@ def test_all_findings_are_one_warning(sdk: SDK, warnings: Callable[[], list[str]
     pre_instrument()
     problems = [f"\n- {problem}" for problem in environment_config().problems]
     assert len(problems) == 2
-    assert warnings() == ["".join([HEAD, *problems, f"\n- {findings.NO_PROPAGATOR}"])]
+    assert warnings() == ["".join([HEAD, *problems, f"\n- {diagnostics.NO_PROPAGATOR}"])]
 
 
 def test_findings_are_said_once_in_a_process(sdk: SDK, warnings: Callable[[], list[str]]) -> None:
     use(TRACE_CONTEXT)
     pre_instrument()
     pre_instrument()
-    assert warnings() == [f"{HEAD}\n- {findings.NO_PROPAGATOR}"]
+    assert warnings() == [f"{HEAD}\n- {diagnostics.NO_PROPAGATOR}"]
 
 
 @pytest.mark.parametrize(
     ("kinds", "finding"),
     [
-        ([], findings.NO_PROPAGATOR),
-        ([TRACE_CONTEXT, BAGGAGE], findings.NO_PROPAGATOR),
-        ([TRACE_CONTEXT, BAGGAGE, ASAYER], findings.LEAK),
-        ([TRACE_CONTEXT, ASAYER, BAGGAGE], findings.LEAK),
+        ([], diagnostics.NO_PROPAGATOR),
+        ([TRACE_CONTEXT, BAGGAGE], diagnostics.NO_PROPAGATOR),
+        ([TRACE_CONTEXT, BAGGAGE, ASAYER], diagnostics.LEAK),
+        ([TRACE_CONTEXT, ASAYER, BAGGAGE], diagnostics.LEAK),
     ],
 )
 def test_the_propagators_at_work_are_looked_at_and_not_the_variable(
@@ -208,26 +211,26 @@ def test_the_propagators_at_work_are_looked_at_and_not_the_variable(
 def test_without_a_configurator_one_sentence_names_the_missing_package(warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instrument, "entry_points", installed())
     pre_instrument()
-    assert warnings() == [f"{HEAD}\n- {findings.NO_CONFIGURATOR}"]
-    assert "pip install opentelemetry-distro" in findings.NO_CONFIGURATOR.remedy
+    assert warnings() == [f"{HEAD}\n- {diagnostics.NO_CONFIGURATOR}"]
+    assert "pip install opentelemetry-distro" in diagnostics.NO_CONFIGURATOR.remedy
 
 
 def test_where_a_configurator_has_set_up_nothing_that_is_said(warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instrument, "entry_points", installed(opentelemetry_configurator=["configurator=distro:C"]))
     pre_instrument()
-    assert warnings() == [f"{HEAD}\n- {findings.NO_SDK}"]
+    assert warnings() == [f"{HEAD}\n- {diagnostics.NO_SDK}"]
 
 
 def test_two_packages_of_one_name_are_said(sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     both = ["distro=opentelemetry.distro:Distro", "distro=elasticotel.distro:Distro"]
-    monkeypatch.setattr(findings, "entry_points", installed(opentelemetry_distro=both))
+    monkeypatch.setattr(diagnostics, "entry_points", installed(opentelemetry_distro=both))
     pre_instrument()
-    assert warnings() == [f"{HEAD}\n- {findings.two_distros('elasticotel.distro, opentelemetry.distro')}"]
+    assert warnings() == [f"{HEAD}\n- {diagnostics.two_distros('elasticotel.distro, opentelemetry.distro')}"]
 
 
 def test_two_packages_of_different_names_are_the_users_choice(sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     both = ["distro=opentelemetry.distro:Distro", "other=other.distro:Distro"]
-    monkeypatch.setattr(findings, "entry_points", installed(opentelemetry_distro=both))
+    monkeypatch.setattr(diagnostics, "entry_points", installed(opentelemetry_distro=both))
     pre_instrument()
     assert warnings() == []
 
@@ -244,7 +247,7 @@ def test_logs_that_nothing_hands_to_the_exporter_are_said(
 ) -> None:
     monkeypatch.setattr(instrument, "find_spec", lambda _: None)
     pre_instrument()
-    assert warnings() == [f"{HEAD}\n- {findings.NO_LOGGING}"]
+    assert warnings() == [f"{HEAD}\n- {diagnostics.NO_LOGGING}"]
 
 
 def test_with_the_logging_instrumentation_installed_nothing_is_said(elasticsearch_logs: None, warnings: Callable[[], list[str]]) -> None:
@@ -342,7 +345,7 @@ def test_another_response_propagator_stays_and_is_said(sdk: SDK, warnings: Calla
     response_propagators.set_global_response_propagator(other := object())  # type: ignore[no-untyped-call]
     pre_instrument()
     assert response_propagator() == other
-    assert warnings() == [f"{HEAD}\n- {findings.NO_TRACE_RESPONSE}"]
+    assert warnings() == [f"{HEAD}\n- {diagnostics.NO_TRACE_RESPONSE}"]
 
 
 def test_the_hook_never_raises(sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,7 +380,7 @@ def test_calling_it_again_adds_nothing_twice(sdk: SDK) -> None:
     for _ in range(2):
         configure(endpoint=ENDPOINT)
     spans, logs = sdk.processors()
-    exporters: list[type] = [type(exporter) for provider in (sdk.tracer_provider, sdk.logger_provider) for exporter in _sdk.exporters(provider)]
+    exporters: list[type] = [type(exporter) for provider in (sdk.tracer_provider, sdk.logger_provider) for exporter in sdk_names.exporters(provider)]
     shut_down(sdk.tracer_provider, sdk.logger_provider)
     assert len(spans) == 3
     assert len(logs) == 3
@@ -426,7 +429,7 @@ def test_a_destination_in_variables_counts(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT", ENDPOINT)
     sdk = SDK()
     configure(sdk.tracer_provider, sdk.logger_provider)
-    exporters: list[type] = [type(exporter) for exporter in _sdk.exporters(sdk.tracer_provider)]
+    exporters: list[type] = [type(exporter) for exporter in sdk_names.exporters(sdk.tracer_provider)]
     shut_down(sdk.tracer_provider, sdk.logger_provider)
     assert tuple(exporters) == (InMemorySpanExporter, ElasticsearchSpanExporter)
 
@@ -577,7 +580,7 @@ def test_under_opentelemetry_instrument_spans_logs_and_the_last_exception_are_st
 def test_under_opentelemetry_instrument_one_warning_is_on_stderr(tmp_path: Path) -> None:
     done = run(tmp_path, "", OTEL_ASAYER_REPLAY_LEVEL="loud")
     problem = "OTEL_ASAYER_REPLAY_LEVEL: expected one of debug, info, warning, error; its default is used"
-    assert done.stderr.startswith(f"{HEAD}\n- {problem}\n- {findings.NO_PROPAGATOR}\n")
+    assert done.stderr.startswith(f"{HEAD}\n- {problem}\n- {diagnostics.NO_PROPAGATOR}\n")
     assert done.stderr.count(HEAD) == 1
 
 

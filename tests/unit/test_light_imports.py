@@ -7,7 +7,9 @@ import sys
 import pytest
 
 HEAVY = ("opentelemetry.sdk", "opentelemetry.instrumentation", "elasticsearch", "elastic_transport", "orjson")
-RARE = tuple(f"otel_asayer.{name}" for name in ("composites", "grpc_calls", "harmless", "log_handlers", "notices", "redirects"))
+RARE = tuple(
+    f"otel_asayer.{name}" for name in ("propagation.composites", "propagation.grpc_calls", "sanitize", "runtime.sdk", "propagation.redirects")
+)
 
 
 def loaded(code: str, names: tuple[str, ...] = HEAVY) -> list[str]:
@@ -25,7 +27,7 @@ def loaded(code: str, names: tuple[str, ...] = HEAVY) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["", ".version", ".errors", ".attributes", ".environment_variables", ".settings", ".targets", ".config", ".session_id", ".context"]
+    "module", ["", ".version", ".errors", ".attributes", ".environment_variables", ".config", ".propagation.session_id", ".propagation.context"]
 )
 def test_a_module_of_the_session_side_loads_the_api_at_most(module: str) -> None:
     assert loaded(f"import otel_asayer{module}") == []

@@ -7,7 +7,7 @@ from importlib.metadata import requires
 import pytest
 from packaging.requirements import Requirement
 
-from otel_asayer.elasticsearch import Api
+from otel_asayer.elasticsearch.api import Api
 from otel_asayer.elasticsearch.bulk import Malformed, judge_request, parse_answer
 from otel_asayer.elasticsearch.client import Response
 from otel_asayer.errors import ElasticsearchError

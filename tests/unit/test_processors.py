@@ -20,10 +20,11 @@ from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanLimits, Tr
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_asayer import _sdk, processors
-from otel_asayer.context import remember_exception, session, set_session_id
+from otel_asayer import processors
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
-from otel_asayer.session_id import SessionId, require_session_id
+from otel_asayer.propagation.context import remember_exception, session, set_session_id
+from otel_asayer.propagation.session_id import SessionId, require_session_id
+from otel_asayer.runtime import sdk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,7 +42,7 @@ class Spans:
     def __init__(self, provider: TracerProvider) -> None:
         self._exporter = InMemorySpanExporter()
         provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        _sdk.add_span_processor_first(provider, SessionSpanProcessor())
+        sdk.add_span_processor_first(provider, SessionSpanProcessor())
         self.tracer = provider.get_tracer("test")
 
     def attributes(self) -> list[dict[str, Any]]:
@@ -60,7 +61,7 @@ class Logs:
     def __init__(self, provider: LoggerProvider) -> None:
         self._exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
         provider.add_log_record_processor(SimpleLogRecordProcessor(self._exporter))
-        _sdk.add_log_record_processor_first(provider, SessionLogRecordProcessor())
+        sdk.add_log_record_processor_first(provider, SessionLogRecordProcessor())
         self.provider = provider
         self.logger: Logger = provider.get_logger("test")
 

@@ -22,10 +22,10 @@ from requests.structures import CaseInsensitiveDict
 
 from otel_asayer import propagator as module
 from otel_asayer.config import environment_config
-from otel_asayer.context import get_session_id, set_session_id
 from otel_asayer.errors import ConfigurationError
+from otel_asayer.propagation.context import get_session_id, set_session_id
+from otel_asayer.propagation.session_id import SessionId
 from otel_asayer.propagator import AsayerPropagator
-from otel_asayer.session_id import SessionId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,9 +11,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
 
-from otel_asayer.context import session, set_session_id
+from otel_asayer.propagation.context import session, set_session_id
+from otel_asayer.propagation.session_id import require_session_id
 from otel_asayer.sampler import ParentBasedSessionSampler, SessionSampler
-from otel_asayer.session_id import require_session_id
 
 SESSION = "2618307011354435587"
 IN_SESSION = set_session_id(require_session_id(SESSION), Context())

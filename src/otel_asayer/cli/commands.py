@@ -17,7 +17,7 @@ from otel_asayer.cli.setup import setup
 from otel_asayer.cli.spool import spool
 from otel_asayer.cli.timeline import timeline
 from otel_asayer.errors import AsayerError, ConfigurationError, InvalidSessionIdError
-from otel_asayer.timeline import harmless_line
+from otel_asayer.sanitize import sanitize_line
 from otel_asayer.version import __version__
 
 __all__ = ["otel_asayer"]
@@ -31,9 +31,9 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (ConfigurationError, InvalidSessionIdError) as error:
-            raise click.UsageError(harmless_line(str(error)), ctx) from None
+            raise click.UsageError(sanitize_line(str(error)), ctx) from None
         except AsayerError as error:
-            raise click.ClickException(harmless_line(str(error))) from None
+            raise click.ClickException(sanitize_line(str(error))) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,8 +11,8 @@ from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_usable
 from otel_asayer.cli.timeline_view import link_text
 from otel_asayer.cli.times import parse_span
-from otel_asayer.sources import open_source
 from otel_asayer.timeline import Timeline, ago, group_errors, iso
+from otel_asayer.timeline.stores import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,11 +14,13 @@ from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_usable
 from otel_asayer.cli.refused import places_of_refused
 from otel_asayer.cli.subject import SESSION
-from otel_asayer.elasticsearch import Api, spool_root
-from otel_asayer.elasticsearch.failure_stores import may_have_failure_stores
-from otel_asayer.elasticsearch.search import OTEL_STREAMS, REPLAY_STREAMS, Search
+from otel_asayer.delivery.delivery import spool_root
+from otel_asayer.elasticsearch.api import Api
+from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import Spool, destinations
-from otel_asayer.timeline import harmless_line, parse_subject
+from otel_asayer.timeline import parse_subject
+from otel_asayer.timeline.failure_stores import may_have_failure_stores
+from otel_asayer.timeline.search import OTEL_STREAMS, REPLAY_STREAMS, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -78,9 +80,9 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
         )
     elif wanted:
         for sentence in chain.from_iterable(remains.values()):
-            click.echo(f"The id is still found in {harmless_line(sentence)}.")
+            click.echo(f"The id is still found in {sanitize_line(sentence)}.")
         for sentence in _sentences(troubles, without=said):
-            click.echo(harmless_line(sentence))
+            click.echo(sanitize_line(sentence))
         click.echo(_outcome(sum(deleted.values()), left, troubles))
     incomplete = any(troubles.values()) or any(left.values())
     click.get_current_context().exit(int(incomplete and (wanted or not (dry_run or any(found.values())))))
@@ -181,7 +183,7 @@ def _sentences(troubles: dict[str, list[str]], *, without: dict[str, list[str]])
 
 def _show(found: dict[str, int], selection: Selection, troubles: dict[str, list[str]]) -> None:
     for sentence in _sentences(troubles, without={}):
-        click.echo(harmless_line(sentence))
+        click.echo(sanitize_line(sentence))
     if not sum(found.values()):
         click.echo(f"Nothing is stored of {selection.named}{', as far as that was seen' if any(troubles.values()) else ''}.")
         return

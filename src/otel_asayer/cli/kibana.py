@@ -8,9 +8,9 @@ from typing import IO, Final
 import click
 
 from otel_asayer.config import Config
+from otel_asayer.config.parsers import BadValue, parse_namespace
 from otel_asayer.environment_variables import OTEL_ASAYER_REPLAY_URL
 from otel_asayer.kibana import ndjson
-from otel_asayer.settings import BadValue, parse_namespace
 
 __all__ = ["kibana"]
 

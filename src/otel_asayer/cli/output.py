@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from otel_asayer.timeline import DIRECTIONS, harmless_line
+from otel_asayer.sanitize import DIRECTIONS, sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ def plain_table(*columns: str) -> Table:
 
 def as_text(value: object, style: str = "") -> Text:
     """Return what an application wrote as one line of text: never markup, and harmless."""
-    return Text(harmless_line(str(value)), style=style)
+    return Text(sanitize_line(str(value)), style=style)
 
 
 def counted(number: int, noun: str) -> str:

@@ -12,13 +12,13 @@ import click
 from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_destination
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.elasticsearch.pruning import days_before, delete
+from otel_asayer.setup.pruning import days_before, delete
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.elasticsearch.pruning import Day
+    from otel_asayer.setup.pruning import Day
 
 __all__ = ["prune"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.cli import output
-from otel_asayer.elasticsearch.failure_stores import FailureStore, failure_stores
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
-from otel_asayer.timeline import harmless_line
+from otel_asayer.sanitize import sanitize_line
+from otel_asayer.timeline.failure_stores import FailureStore, failure_stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.elasticsearch import Api
+    from otel_asayer.elasticsearch.api import Api
     from otel_asayer.timeline import Selection, Stored
 
 __all__ = ["places_of_refused"]
@@ -50,7 +50,7 @@ class _InFailureStore:
     """What Elasticsearch refused. Whatever is wrong there keeps nothing elsewhere from being deleted."""
 
     def __init__(self, config: Config, api: Api, store: FailureStore) -> None:
-        self._stream = harmless_line(store.stream)
+        self._stream = sanitize_line(store.stream)
         self.name = f"{config.destination}, failure store of {self._stream}"
         self._api = api
         self._store = store

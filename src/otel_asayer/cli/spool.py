@@ -18,11 +18,13 @@ from rich.text import Text
 from otel_asayer.cli import output
 from otel_asayer.cli.connection import SPOOL_DIRECTORY, connection, require_destination
 from otel_asayer.config import Config
-from otel_asayer.counters import Fate
-from otel_asayer.elasticsearch import Api, Delivery, spool_root
-from otel_asayer.elasticsearch.drain import Drainer
+from otel_asayer.delivery.delivery import Delivery, spool_root
+from otel_asayer.delivery.drain import Drainer
+from otel_asayer.delivery.outcomes import Fate
+from otel_asayer.elasticsearch.api import Api
+from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import LOCAL, Spool, destinations
-from otel_asayer.timeline import NS_PER_S, duration, harmless_line
+from otel_asayer.timeline import NS_PER_S, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,7 +163,7 @@ def _text(body: Any) -> Any:
 def _sentence(drained: int, left: int, trouble: str | None) -> str:
     done = f"{output.counted(drained, 'document')} {'was' if drained == 1 else 'were'} delivered."
     rest = f" {left} still {'waits' if left == 1 else 'wait'}." if left else ""
-    return f"{done}{rest}" + (f" Elasticsearch takes no more now: {harmless_line(trouble)}." if left and trouble else "")
+    return f"{done}{rest}" + (f" Elasticsearch takes no more now: {sanitize_line(trouble)}." if left and trouble else "")
 
 
 def _lost(refused: int, damaged: int, root: Path) -> Iterator[str]:

@@ -16,16 +16,17 @@ from otel_asayer.cli.subject import SESSION
 from otel_asayer.cli.timeline_view import as_json, line, print_heading, print_line, print_link, print_timeline, service_width
 from otel_asayer.cli.times import parse_offset
 from otel_asayer.errors import ElasticsearchError
-from otel_asayer.sources import first_documents, nothing_stored, open_source
+from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import SpoolError
-from otel_asayer.timeline import MOST_MOMENTS, Timeline, harmless_line, iso, parse_subject
+from otel_asayer.timeline import MOST_MOMENTS, Timeline, iso, parse_subject
+from otel_asayer.timeline.stores import first_documents, nothing_stored, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from otel_asayer.config import Config
-    from otel_asayer.sources import Source
     from otel_asayer.timeline import Moment, Selection, Stored
+    from otel_asayer.timeline.stores import Source
 
 __all__ = ["timeline"]
 
@@ -140,7 +141,7 @@ class View:
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:
-            click.echo(f"{harmless_line(complaint)} Trying on.", err=True)
+            click.echo(f"{sanitize_line(complaint)} Trying on.", err=True)
         self._complaint = complaint
 
     def _new(self, found: Timeline, seen: set[str]) -> Iterator[Moment]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from otel_asayer.attributes import SESSION_ID
-from otel_asayer.session_id import SessionId, parse_session_id
+from otel_asayer.propagation.session_id import SessionId, parse_session_id
 
 __all__ = ["EVENT_NAME", "copied", "is_part_of_point", "join_points", "take_session"]
 

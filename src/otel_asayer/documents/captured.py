@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID
-from otel_asayer.baggage_header import read_baggage, without_session
-from otel_asayer.session_id import parse_session_id, without_tokens
+from otel_asayer.propagation.baggage_header import read_baggage, without_session
+from otel_asayer.propagation.session_id import parse_session_id, without_tokens
 
 __all__ = ["REDACTED", "Credentials", "is_captured", "reduce_captured"]
 

@@ -9,11 +9,11 @@ from otel_asayer.documents.batch import Batch
 from otel_asayer.documents.captured import Credentials
 from otel_asayer.documents.log_records import LogRecordDocuments
 from otel_asayer.documents.origins import Origins
+from otel_asayer.documents.replay_links import ReplayLink
 from otel_asayer.documents.replay_records import ReplayRecords
 from otel_asayer.documents.spans import SpanDocuments
 from otel_asayer.documents.streams import DataStreams
 from otel_asayer.documents.values import text_of
-from otel_asayer.replay import ReplayLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

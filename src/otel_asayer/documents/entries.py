@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.attributes import HANDLED
 from otel_asayer.documents.values import text_of
-from otel_asayer.session_id import without_tokens
+from otel_asayer.propagation.session_id import without_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.documents.values import text_of
-from otel_asayer.session_id import without_tokens
+from otel_asayer.propagation.session_id import without_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
 from otel_asayer.documents.replay_records import Source
 from otel_asayer.documents.timestamps import otel_timestamp
 from otel_asayer.documents.values import text_of
-from otel_asayer.session_id import without_tokens
+from otel_asayer.propagation.session_id import without_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable

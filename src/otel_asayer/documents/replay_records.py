@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from otel_asayer.documents.batch import Batch
     from otel_asayer.documents.origins import Origin
     from otel_asayer.documents.replay_indices import ReplayIndices
-    from otel_asayer.replay import ReplayLink
-    from otel_asayer.session_id import SessionId
+    from otel_asayer.documents.replay_links import ReplayLink
+    from otel_asayer.propagation.session_id import SessionId
 
 __all__ = ["ReplayRecords", "Source"]
 

@@ -22,7 +22,7 @@ import orjson
 
 from otel_asayer.attributes import SESSION_ID, UNMAPPED
 from otel_asayer.documents.values import json_line
-from otel_asayer.harmless import harmless_line
+from otel_asayer.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,7 +54,7 @@ def salvage(operation: bytes, reason: str) -> bytes | None:
 
     Args:
         operation: the two lines of a document in a bulk request, as `Encoder` makes them. The first one stays as it is, so the `_id` does, too.
-        reason: Elasticsearch's reason for refusing the document; it may be cut, and has gone through `harmless_line`.
+        reason: Elasticsearch's reason for refusing the document; it may be cut, and has gone through `sanitize_line`.
     """
     header, line_break, line = operation.partition(b"\n")
     document = _parsed(line)
@@ -103,7 +103,7 @@ def _within(holder: Any, prefix: str) -> Iterator[_Field]:
 
 
 def _field(holder: dict[str, Any], prefix: str, name: str, key: str) -> _Field:
-    return _Field(holder, name, harmless_line(prefix + name), key)
+    return _Field(holder, name, sanitize_line(prefix + name), key)
 
 
 def _map(value: Any) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _is_cut(field: _Field, reason: str) -> bool:
 
 
 def _is_named_without_path(field: _Field, reason: str) -> bool:
-    name = harmless_line(field.name)
+    name = sanitize_line(field.name)
     return reason.endswith((f": ['{name}']", f": [{name}]", f" value for {name}", f"] for {name}")) or f" introduction of [{name}] within [" in reason
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.trace import DEFAULT_TRACE_STATE
 
-from otel_asayer._sdk import fields_of
 from otel_asayer.attributes import HANDLED, SESSION_ID
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
 from otel_asayer.documents.entries import blames_the_caller, entry_of
@@ -15,7 +14,8 @@ from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
 from otel_asayer.documents.replay_records import Source
 from otel_asayer.documents.timestamps import otel_timestamp
 from otel_asayer.documents.values import one_line
-from otel_asayer.session_id import without_tokens
+from otel_asayer.propagation.session_id import without_tokens
+from otel_asayer.runtime.sdk import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from otel_asayer.documents.origins import Origin, Origins
     from otel_asayer.documents.replay_records import ReplayRecords
     from otel_asayer.documents.streams import Streams
-    from otel_asayer.session_id import SessionId
+    from otel_asayer.propagation.session_id import SessionId
 
 __all__ = ["SpanDocuments"]
 

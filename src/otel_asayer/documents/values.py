@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import orjson
 from orjson import Fragment
 
-from otel_asayer.harmless import encodable, one_line
+from otel_asayer.sanitize import encodable, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

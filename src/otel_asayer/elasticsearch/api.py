@@ -12,7 +12,7 @@ import orjson
 from otel_asayer.elasticsearch.client import Client, Requester, Unreachable
 from otel_asayer.elasticsearch.explain import explain_refusal, explain_unreachable
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
-from otel_asayer.harmless import harmless_line
+from otel_asayer.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from otel_asayer.config import Config
@@ -160,7 +160,7 @@ class Api:
 
 
 def _name(told: object) -> str:
-    return harmless_line(str(told)[:_LONGEST_NAME])
+    return sanitize_line(str(told)[:_LONGEST_NAME])
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:

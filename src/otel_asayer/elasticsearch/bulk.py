@@ -20,7 +20,7 @@ from urllib.parse import quote
 import orjson
 
 from otel_asayer.documents import REPLAY_PIPELINE
-from otel_asayer.harmless import harmless_line
+from otel_asayer.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -240,9 +240,9 @@ def _error_of(body: bytes) -> tuple[str, str]:
 
 def _kind(told: object) -> str:
     """The name of a type of errors: it is counted by, and shown."""
-    return harmless_line(str(told)[:_MAX_KIND])
+    return sanitize_line(str(told)[:_MAX_KIND])
 
 
 def _clean(reason: str) -> str:
     kept = _QUOTED.split(_POSITION.sub("", reason), maxsplit=1)[0]
-    return harmless_line(kept[:_MAX_REASON]).rstrip()
+    return sanitize_line(kept[:_MAX_REASON]).rstrip()

@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from otel_asayer.compression import gzip_of
-from otel_asayer.elasticsearch.background import Calls, GivenUp, patched_late, silence_loggers
-from otel_asayer.harmless import harmless_line
-from otel_asayer.settings import parse_api_key
-from otel_asayer.unforked import unforked
+from otel_asayer.config.parsers import parse_api_key
+from otel_asayer.elasticsearch.compression import gzip_of
+from otel_asayer.elasticsearch.request_pool import Calls, GivenUp, patched_late, silence_loggers
+from otel_asayer.runtime.fork_safety import unforked
+from otel_asayer.sanitize import sanitize_line
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Unreachable(Exception):  # noqa: N818 (the contract's name: a state of the
 
     def __init__(self, reason: str, *, too_long: bool = False) -> None:
         self.too_long = too_long  # a smaller request may be answered
-        self.reason = harmless_line(reason[:_LONGEST_REASON])
+        self.reason = sanitize_line(reason[:_LONGEST_REASON])
         super().__init__(self.reason)
 
 

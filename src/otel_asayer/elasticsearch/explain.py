@@ -6,7 +6,7 @@ import http
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_asayer.harmless import harmless_line
+from otel_asayer.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,7 +112,7 @@ def reason_of(content: Mapping[str, Any]) -> str:
     while isinstance(error, dict) and (inner := _inner(error)):
         error = inner
     reason = error.get("reason") if isinstance(error, dict) else error
-    return harmless_line(str(reason or "without a reason")[:_MAX_REASON])
+    return sanitize_line(str(reason or "without a reason")[:_MAX_REASON])
 
 
 def _inner(error: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -11,8 +11,8 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.attributes import REPLAY_URL, SESSION_ID
+from otel_asayer.config.parsers import BadValue, parse_replay_url
 from otel_asayer.kibana.envelope import PREFIX, compact, saved_object
-from otel_asayer.settings import BadValue, parse_replay_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_asayer.compression import gzip_of
+from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool.bodies import DamagedBodyError, open_body, salvage
 from otel_asayer.spool.names import new_body, parse, reasons_name, temporary_name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from otel_asayer.compression import gzip_of
+from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool.directory import SpoolError
 from otel_asayer.spool.names import new_body, reasons_name, temporary_name
 from otel_asayer.spool.space import Written, evict, footprint

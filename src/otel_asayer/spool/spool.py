@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.compression import gzip_of
+from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool import erasing, reading, recovery, rejected, remains
 from otel_asayer.spool.directory import Folder, SpoolError
 from otel_asayer.spool.lease import Lease

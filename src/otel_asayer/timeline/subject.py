@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.errors import InvalidSessionIdError
-from otel_asayer.session_id import parse_session_id
+from otel_asayer.propagation.session_id import parse_session_id
 from otel_asayer.timeline.stored import Selection
 
 if TYPE_CHECKING:
-    from otel_asayer.session_id import SessionId
+    from otel_asayer.propagation.session_id import SessionId
 
 __all__ = ["parse_subject"]
 

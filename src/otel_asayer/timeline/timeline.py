@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.attributes import REPLAY_LEVELS
-from otel_asayer.replay import ReplayLink
-from otel_asayer.session_id import SessionId, parse_session_id
-from otel_asayer.targets import host_of
+from otel_asayer.config.targets import host_of
+from otel_asayer.documents.replay_links import ReplayLink
+from otel_asayer.propagation.session_id import SessionId, parse_session_id
 from otel_asayer.timeline.errors import distinct_exceptions
 from otel_asayer.timeline.moments import Kind, moment_of
 from otel_asayer.timeline.stored import nanoseconds

@@ -25,9 +25,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from otel_asayer.errors import AsayerError, ElasticsearchError, InvalidSessionIdError, NotAllowedError
-from otel_asayer.sources import nothing_stored
 from otel_asayer.spool import SpoolError
 from otel_asayer.timeline import parse_subject
+from otel_asayer.timeline.stores import nothing_stored
 from otel_asayer.version import __version__
 from otel_asayer.web.guard import Guard
 from otel_asayer.web.query import Query, path_of

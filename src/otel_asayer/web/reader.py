@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.sources import first_documents, open_source
 from otel_asayer.timeline import NS_PER_S, Timeline, group_errors
+from otel_asayer.timeline.stores import first_documents, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from otel_asayer.config import Config
-    from otel_asayer.sources import Source
     from otel_asayer.timeline import ErrorGroup, Selection
+    from otel_asayer.timeline.stores import Source
 
 __all__ = ["Errors", "Reader", "Story"]
 

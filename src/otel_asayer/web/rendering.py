@@ -9,7 +9,8 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from otel_asayer.timeline import ago, date, duration, harmless_text, iso, offset
+from otel_asayer.sanitize import sanitize_text
+from otel_asayer.timeline import ago, date, duration, iso, offset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ def harmless(value: Any) -> Any:
     """Return a value as text that shows what it is: the last step before it is escaped. Markup, which only templates make, stays."""
     if isinstance(value, Markup):
         return value
-    return harmless_text(str(value))
+    return sanitize_text(str(value))
 
 
 def web_url(url: str | None) -> str | None:

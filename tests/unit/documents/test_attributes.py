@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.attributes import BoundedAttributes
 
 from otel_asayer.documents.attributes import copied, join_points, take_session
-from otel_asayer.session_id import SessionId
+from otel_asayer.propagation.session_id import SessionId
 
 SESSION = "2618307011354435587"
 TOKEN = "jw4wdfpgqhoj.3az.lrraavgc.ovJ2jwk7BEAZr3hB1GgCdXkXTF3W4c4sndRrpZevt3q"

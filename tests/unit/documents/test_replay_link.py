@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from otel_asayer.replay import ReplayLink
-from otel_asayer.session_id import SessionId
+from otel_asayer.documents.replay_links import ReplayLink
+from otel_asayer.propagation.session_id import SessionId
 
 SESSION = SessionId("2618307011354435587")
 STARTED_NS = 1_706_063_259_324_000_000

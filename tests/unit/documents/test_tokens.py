@@ -9,7 +9,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from golden.recording import START, Recording, documents, encode
-from otel_asayer.session_id import without_tokens
+from otel_asayer.propagation.session_id import without_tokens
 
 SESSION = "2618307011354435587"
 TOKEN = "jw4wdfpgqhoj.3az.lrraavgc.ovJ2jwk7BEAZr3hB1GgCdXkXTF3W4c4sndRrpZevt3q"

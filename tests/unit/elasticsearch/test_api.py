@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from otel_asayer.config import Config
-from otel_asayer.elasticsearch import Answer, Api, Identity
+from otel_asayer.elasticsearch.api import Answer, Api, Identity
 from otel_asayer.elasticsearch.client import Response
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.testing import ElasticsearchDouble, Fault, status

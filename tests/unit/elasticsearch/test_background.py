@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from otel_asayer.elasticsearch.background import SILENCED, Calls, GivenUp, silence_loggers
+from otel_asayer.elasticsearch.request_pool import SILENCED, Calls, GivenUp, silence_loggers
 
 from instrumented import clean_environment
 from patience import HANG_SECONDS
@@ -122,12 +122,14 @@ def test_an_interpreter_that_starts_no_thread_runs_the_call_itself(calls: Calls,
 
 
 def test_a_call_made_at_the_interpreters_end_works() -> None:
-    code = "import atexit; from otel_asayer.elasticsearch.background import Calls as C; atexit.register(lambda: print(C().run(lambda: 42, 10)))"
+    code = "import atexit; from otel_asayer.elasticsearch.request_pool import Calls as C; atexit.register(lambda: print(C().run(lambda: 42, 10)))"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "42\n"
 
 
 def test_where_gevent_patches_late_a_call_works() -> None:
-    code = "from otel_asayer.elasticsearch.background import Calls; from gevent import monkey; monkey.patch_all(); print(Calls().run(lambda: 42, 10))"
+    code = (
+        "from otel_asayer.elasticsearch.request_pool import Calls; from gevent import monkey; monkey.patch_all(); print(Calls().run(lambda: 42, 10))"
+    )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.stdout == "42\n"
 
@@ -172,7 +174,7 @@ def test_no_other_logger_is_on_the_way() -> None:
 
 
 def test_a_propagator_that_cannot_be_loaded_stops_no_request() -> None:
-    code = "from otel_asayer.elasticsearch.background import Calls; print(Calls().run(lambda: 'answered', 10))"
+    code = "from otel_asayer.elasticsearch.request_pool import Calls; print(Calls().run(lambda: 'answered', 10))"
     environment = {**clean_environment(), "OTEL_PROPAGATORS": "misspelt"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.stdout == "answered\n"

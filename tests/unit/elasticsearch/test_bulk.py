@@ -7,18 +7,7 @@ from typing import Any
 
 import pytest
 
-from otel_asayer.elasticsearch.bulk import (
-    ITEMS,
-    REQUESTS,
-    Answer,
-    Finding,
-    Malformed,
-    Outcome,
-    bodies,
-    judge_request,
-    parse_answer,
-    target,
-)
+from otel_asayer.elasticsearch.bulk import ITEMS, REQUESTS, Answer, Finding, Malformed, Outcome, bodies, judge_request, parse_answer, target
 
 OPERATIONS = [b"a" * 10, b"b" * 20, b"c" * 30, b"d" * 40]
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_asayer import compression
-from otel_asayer.compression import gzip_of
+from otel_asayer.elasticsearch import compression
+from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool import bodies
 from otel_asayer.spool.bodies import DamagedBodyError, operations_of, salvage
 from unit.spool.support import operations

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
     from otel_asayer.documents import Encoded, Encoder
-    from otel_asayer.session_id import SessionId
+    from otel_asayer.propagation.session_id import SessionId
 
 __all__ = ["Shop"]
 

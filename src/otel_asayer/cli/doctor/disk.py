@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
 from otel_asayer.cli.output import counted
-from otel_asayer.elasticsearch import spool_of, spool_root
+from otel_asayer.delivery.delivery import spool_of, spool_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

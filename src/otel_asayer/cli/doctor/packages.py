@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
-from otel_asayer.frameworks import BY_HAND, INSTRUMENTED, SERVERS, WORKERS
+from otel_asayer.runtime.frameworks import BY_HAND, INSTRUMENTED, SERVERS, WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from otel_asayer.cli.doctor.findings import Verdict
     from otel_asayer.cli.doctor.surroundings import Surroundings
     from otel_asayer.config import Config
-    from otel_asayer.findings import Finding
+    from otel_asayer.runtime.diagnostics import Finding
 
 __all__ = ["check_distros", "check_django", "check_gevent", "check_instrumentations", "check_logging", "check_opentelemetry", "check_propagators"]
 
@@ -28,7 +28,7 @@ _LATE: Final = frozenset({"locust"})
 def check_opentelemetry(around: Surroundings) -> Iterator[Verdict]:
     """Whether OpenTelemetry can be imported at all: a propagator that is not installed makes that fail, and our own requests with it."""
     try:
-        for module in ("opentelemetry.propagate", "otel_asayer.findings"):  # the second is what the checks after this one look into
+        for module in ("opentelemetry.propagate", "otel_asayer.runtime.diagnostics"):  # the second is what the checks after this one look into
             importlib.import_module(module)
     except Exception as error:
         names = around.value("OTEL_PROPAGATORS")
@@ -45,33 +45,33 @@ def check_propagators(config: Config, around: Surroundings) -> Iterator[Verdict]
     if around.configuration_file:
         yield skipped("OTEL_CONFIG_FILE names the propagators; the application says at its start when 'asayer' is not among them")
         return
-    from otel_asayer import findings
+    from otel_asayer.runtime import diagnostics
 
     # Whether a response header is set shows in the application only.
-    found = list(findings.on_propagators(trace_response=False))
+    found = list(diagnostics.on_propagators(trace_response=False))
     yield from map(_problem, found) if found else [ok(f"{around.value('OTEL_PROPAGATORS')} are at work")]
 
 
 def check_distros(around: Surroundings) -> Iterator[Verdict]:
     """Whether one package sets up the SDK, and not several in competition."""
-    from otel_asayer import findings
+    from otel_asayer.runtime import diagnostics
 
     if not around.has_distro:
         # Who names exporters in variables counts on somebody that reads them; who calls configure() does not.
         reads_variables = around.value("OTEL_TRACES_EXPORTER") or around.value("OTEL_LOGS_EXPORTER")
-        verdict = _problem(findings.NO_CONFIGURATOR)
+        verdict = _problem(diagnostics.NO_CONFIGURATOR)
         yield verdict if reads_variables else warning(f"{verdict.detail}. With otel_asayer.configure() in code none is needed", verdict.remedy)
         return
-    found = dict.fromkeys(findings.on_packages())
+    found = dict.fromkeys(diagnostics.on_packages())
     yield from map(_problem, found) if found else [ok("one package sets up OpenTelemetry's SDK")]
 
 
 def check_logging(around: Surroundings) -> Iterator[Verdict]:
     """Whether anything hands the records of Python's logging to OpenTelemetry."""
-    from otel_asayer import findings
+    from otel_asayer.runtime import diagnostics
 
     if f"{_INSTRUMENTATION}-logging" not in around.packages:
-        yield _problem(findings.NO_LOGGING)
+        yield _problem(diagnostics.NO_LOGGING)
     else:
         yield ok(f"{_INSTRUMENTATION}-logging is installed")
 
@@ -95,7 +95,7 @@ def check_instrumentations(around: Surroundings) -> Iterator[Verdict]:
 
 def _to_wrap(by_hand: list[str], servers: list[str]) -> Iterator[Verdict]:
     """What no package instruments: frameworks, or where there is none of those that one does, whatever a server serves."""
-    from otel_asayer import findings
+    from otel_asayer.runtime import diagnostics
 
     if by_hand:
         interface = BY_HAND[by_hand[0]]
@@ -104,7 +104,7 @@ def _to_wrap(by_hand: list[str], servers: list[str]) -> Iterator[Verdict]:
     else:
         return
     what = ", ".join(by_hand) or f"what {' or '.join(servers)} serves"
-    fault, remedy = findings.not_wrapped(what, interface)
+    fault, remedy = diagnostics.not_wrapped(what, interface)
     yield warning(f"{fault}. Nothing is wrong where its application is wrapped already", remedy[:1].upper() + remedy[1:])
 
 

@@ -23,8 +23,8 @@ from otel_asayer.cli.doctor.records import Record, check_alias, check_mapping, c
 from otel_asayer.cli.doctor.server import check_certificates, check_clock, check_endpoints, check_failure_stores, check_tls, check_version
 from otel_asayer.cli.doctor.settings import check_exporters, check_replay_link, check_variables
 from otel_asayer.cli.doctor.templates import check_templates
-from otel_asayer.elasticsearch import spool_root
-from otel_asayer.elasticsearch.template_bodies import READERS_ALIAS
+from otel_asayer.delivery.delivery import spool_root
+from otel_asayer.setup.template_bodies import READERS_ALIAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
 from otel_asayer.cli.output import counted
-from otel_asayer.elasticsearch.keys import VIEWER, expiration_of
-from otel_asayer.elasticsearch.privileges import asker_of
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
+from otel_asayer.setup.keys import VIEWER, expiration_of
+from otel_asayer.setup.privileges import asker_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.cli.doctor.findings import Verdict
     from otel_asayer.cli.doctor.subject import Subject
-    from otel_asayer.elasticsearch import Api
+    from otel_asayer.elasticsearch.api import Api
 
 __all__ = ["check_expiration", "check_viewer", "check_writer"]
 

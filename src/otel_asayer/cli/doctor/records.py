@@ -20,11 +20,11 @@ from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
 from otel_asayer.cli.doctor.readers import FORM
 from otel_asayer.documents import DocumentSettings, Encoder, day_of_index
 from otel_asayer.documents.replay_indices import ReplayIndices
-from otel_asayer.elasticsearch.inventory import BEARERS, REPLAY_INDICES, clash_of, former_sentence, former_streams
-from otel_asayer.elasticsearch.refusals import OUT_OF_ORDER
-from otel_asayer.elasticsearch.template_bodies import READERS_ALIAS
 from otel_asayer.elasticsearch.writing import write
-from otel_asayer.session_id import EPOCH_MS
+from otel_asayer.propagation.session_id import EPOCH_MS
+from otel_asayer.setup.inventory import BEARERS, REPLAY_INDICES, clash_of, former_sentence, former_streams
+from otel_asayer.setup.refusals import OUT_OF_ORDER
+from otel_asayer.setup.template_bodies import READERS_ALIAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

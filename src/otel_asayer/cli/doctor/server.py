@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.cli.doctor.findings import Status, Verdict, ok, problem, skipped, warning
 from otel_asayer.cli.doctor.settings import is_loopback
-from otel_asayer.elasticsearch import Api
+from otel_asayer.elasticsearch.api import Api
 from otel_asayer.elasticsearch.explain import explain_refusal
-from otel_asayer.elasticsearch.failure_stores import failure_stores
 from otel_asayer.errors import ElasticsearchError
-from otel_asayer.harmless import harmless_line
+from otel_asayer.sanitize import sanitize_line
+from otel_asayer.timeline.failure_stores import failure_stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -162,7 +162,7 @@ def check_failure_stores(subject: Subject) -> Iterator[Verdict]:
     except ElasticsearchError as error:
         yield skipped(f"not seen from here. {str(error).rstrip('.')}")
         return
-    if on := [harmless_line(store.stream) for store in stores if store.on]:
+    if on := [sanitize_line(store.stream) for store in stores if store.on]:
         yield ok(
             f"on for {', '.join(on)}: a copy of each document that is refused lies there, also where the second try gets it in; no search shows it, "
             "who has read_failure_store reads it, and `otel-asayer forget` needs that, too"

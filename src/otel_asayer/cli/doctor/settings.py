@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
 from otel_asayer.cli.doctor.surroundings import SIGNALS
 from otel_asayer.config import SETTINGS, sdk_disabled
-from otel_asayer.replay import ReplayLink
-from otel_asayer.session_id import SessionId
+from otel_asayer.documents.replay_links import ReplayLink
+from otel_asayer.propagation.session_id import SessionId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

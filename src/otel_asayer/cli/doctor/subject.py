@@ -5,14 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_asayer.elasticsearch import Api, Client, Unreachable
-from otel_asayer.elasticsearch.inventory import stream_of
-from otel_asayer.elasticsearch.template_bodies import LOGS, READERS_ALIAS, REPLAY, TRACES
+from otel_asayer.elasticsearch.api import Api
+from otel_asayer.elasticsearch.client import Client, Unreachable
+from otel_asayer.setup.inventory import stream_of
+from otel_asayer.setup.template_bodies import LOGS, READERS_ALIAS, REPLAY, TRACES
 
 if TYPE_CHECKING:
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.client import Requester
-    from otel_asayer.elasticsearch.template_bodies import IndexTemplate
+    from otel_asayer.setup.template_bodies import IndexTemplate
 
 __all__ = ["REQUEST_SECONDS", "Subject"]
 

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_asayer.config import opentelemetry_variables
-from otel_asayer.frameworks import Installed
+from otel_asayer.runtime.frameworks import Installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

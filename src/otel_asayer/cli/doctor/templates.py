@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.cli.doctor.findings import ok, problem, warning
-from otel_asayer.elasticsearch.inventory import hidden_sentence, stream_of, templates_in
-from otel_asayer.elasticsearch.template_bodies import REPLAY
+from otel_asayer.setup.inventory import hidden_sentence, stream_of, templates_in
+from otel_asayer.setup.template_bodies import REPLAY
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from otel_asayer.cli.doctor.findings import Verdict
     from otel_asayer.cli.doctor.subject import Subject
     from otel_asayer.config import Config
-    from otel_asayer.elasticsearch.inventory import Template
-    from otel_asayer.elasticsearch.template_bodies import IndexTemplate
+    from otel_asayer.setup.inventory import Template
+    from otel_asayer.setup.template_bodies import IndexTemplate
 
 __all__ = ["check_templates", "drift", "judge"]
 

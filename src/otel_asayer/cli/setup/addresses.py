@@ -6,7 +6,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from otel_asayer.targets import Targets
+from otel_asayer.config.targets import Targets
 
 if TYPE_CHECKING:
     from otel_asayer.config import Config

@@ -13,22 +13,22 @@ import click
 from otel_asayer.cli.connection import connection, require_destination
 from otel_asayer.cli.output import AS_JSON
 from otel_asayer.cli.setup.report import show_plan, show_question, show_removal, show_result
+from otel_asayer.config.parsers import BadValue, parse_namespace
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.elasticsearch.installation import Wishes, plan_installation
-from otel_asayer.elasticsearch.keys import FORGETTER, ROLES, KeyWishes, plan_keys
-from otel_asayer.elasticsearch.privileges import asker_of, require
-from otel_asayer.elasticsearch.removal import plan_removal
-from otel_asayer.elasticsearch.steps import Step, carry_out
 from otel_asayer.errors import NotAllowedError
-from otel_asayer.settings import BadValue, parse_namespace
+from otel_asayer.setup.installation import Wishes, plan_installation
+from otel_asayer.setup.keys import FORGETTER, ROLES, KeyWishes, plan_keys
+from otel_asayer.setup.privileges import asker_of, require
+from otel_asayer.setup.removal import plan_removal
+from otel_asayer.setup.steps import Step, carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.api import Identity
-    from otel_asayer.elasticsearch.keys import Role
-    from otel_asayer.elasticsearch.privileges import Asker
+    from otel_asayer.setup.keys import Role
+    from otel_asayer.setup.privileges import Asker
 
 __all__ = ["setup"]
 

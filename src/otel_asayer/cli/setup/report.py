@@ -11,16 +11,16 @@ from rich.text import Text
 from otel_asayer.cli.output import as_text, console, counted, plain_table, print_json
 from otel_asayer.cli.setup import paste
 from otel_asayer.cli.setup.requests import as_object, console_text, curl_notes, curl_text
-from otel_asayer.elasticsearch.keys import FORGETTER, ROLES
-from otel_asayer.elasticsearch.steps import Outcome
-from otel_asayer.timeline import harmless_line, harmless_text
+from otel_asayer.sanitize import sanitize_line, sanitize_text
+from otel_asayer.setup.keys import FORGETTER, ROLES
+from otel_asayer.setup.steps import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.api import Identity
-    from otel_asayer.elasticsearch.steps import Step
+    from otel_asayer.setup.steps import Step
 
 __all__ = ["show_plan", "show_question", "show_removal", "show_result"]
 
@@ -92,7 +92,7 @@ def _show_table(outcomes: Sequence[Outcome], server: Identity | None, *, planned
         word = f"to be {outcome.word}" if planned and outcome.step.requests else outcome.word
         note = "See below." if outcome.problem else outcome.step.note
         table.add_row(
-            Text(word, style=_style(outcome)), Text.assemble(as_text(outcome.step.subject), (harmless_text(f"\n{note}") if note else "", "dim"))
+            Text(word, style=_style(outcome)), Text.assemble(as_text(outcome.step.subject), (sanitize_text(f"\n{note}") if note else "", "dim"))
         )
     console(stderr=stderr).print(table)
 
@@ -107,11 +107,11 @@ def _show_ways_out(outcomes: Sequence[Outcome]) -> None:
     """Print what each problem is, and the requests that its owner may send; also those of steps that are none."""
     for outcome in outcomes:
         if outcome.problem:
-            click.secho(harmless_line(f"{outcome.step.subject}: {outcome.word}"), bold=True)
-            console().print(Text(harmless_text(outcome.failure or outcome.step.note)))
+            click.secho(sanitize_line(f"{outcome.step.subject}: {outcome.word}"), bold=True)
+            console().print(Text(sanitize_text(outcome.failure or outcome.step.note)))
         if outcome.step.advised:
-            click.echo("" if outcome.problem else harmless_line(f"Left to you, for the {outcome.step.subject}:"))
-            click.echo(harmless_text("\n\n".join(map(console_text, outcome.step.advised))))
+            click.echo("" if outcome.problem else sanitize_line(f"Left to you, for the {outcome.step.subject}:"))
+            click.echo(sanitize_text("\n\n".join(map(console_text, outcome.step.advised))))
         if outcome.problem or outcome.step.advised:
             click.echo()
 
@@ -128,7 +128,7 @@ def _show_pastes(config: Config, keys: Mapping[str, Mapping[str, Any]], *, secur
         _show_notes([note] if (note := paste.file_note(config)) else [])
     if "reader" in keys or not secured:
         fields = paste.form(config, keys.get("reader"))
-        _section("The form of Asayer or OpenReplay", "\n".join(f"{name:<18}{harmless_line(value)}" for name, value in fields))
+        _section("The form of Asayer or OpenReplay", "\n".join(f"{name:<18}{sanitize_line(value)}" for name, value in fields))
         _show_notes(paste.form_notes(config))
     if "viewer" in keys:
         _section("Whoever looks with otel-asayer timeline, errors, serve or doctor", paste.viewer(keys["viewer"]["encoded"]))
@@ -154,7 +154,7 @@ def _show_end(outcomes: Sequence[Outcome]) -> None:
 def _section(title: str, text: str) -> None:
     """Print text to copy: never wrapped."""
     click.secho(title, bold=True)
-    click.echo(f"{harmless_text(text)}\n")
+    click.echo(f"{sanitize_text(text)}\n")
 
 
 def _created_keys(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:

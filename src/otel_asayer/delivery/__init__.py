@@ -1,0 +1,1 @@
+"""Where documents go: one attempt, retries, the circuit breaker, the background drain, outcomes and metrics."""

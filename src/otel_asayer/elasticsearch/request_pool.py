@@ -1,0 +1,193 @@
+"""Requests run on daemon threads of their own, for two reasons.
+
+- *They can be given up.* Name look-up, connecting, the TLS handshake and a server that sends one byte a second cannot be interrupted in Python.
+  Whoever waits for a request waits here, for a number of seconds that holds, and less when the process ends.
+- *They are invisible to telemetry.* The client logs each request, and an instrumented urllib3 makes a span of it; exported, each of those would
+  cause the next request, for ever. On these threads instrumentation is suppressed and the loggers below them are silent, while the
+  application's own use of the same libraries is recorded as ever.
+
+The threads are kept: a new one for each request would double what a request costs.
+
+gevent makes greenlets of the threads that start once it has patched this process, and a greenlet stands still while the thread it belongs to
+does. Where it patches after this module was imported, as in a worker of gunicorn's, the SDK's own threads are real and mostly stand still. So
+what is started here is a real thread then, too.
+"""
+
+from __future__ import annotations
+
+import _thread
+import logging
+import threading
+from _thread import start_new_thread
+from concurrent.futures import Future, InvalidStateError, TimeoutError as FutureTimeoutError, wait
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from otel_asayer.runtime.fork_safety import unforked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    _Jobs = SimpleQueue[Callable[[], None] | None]
+
+__all__ = ["SILENCED", "Calls", "GivenUp", "patched_late", "silence_loggers", "start_thread"]
+
+SILENCED: Final = (
+    "elastic_transport",
+    "elastic_transport.node",
+    "elastic_transport.node_pool",
+    "elastic_transport.transport",
+    "elasticsearch",
+    "elasticsearch.helpers",
+    "py.warnings",
+    "urllib3",
+    "urllib3.connection",
+    "urllib3.connectionpool",
+    "urllib3.poolmanager",
+    "urllib3.response",
+    "urllib3.util.retry",
+)
+"""Every logger that is used on the way of a request. A filter works on the very logger it is put on, never on those below it."""
+
+_MOST: Final = 8
+"""Calls under way at a time, so that a server that hangs costs no more than as many threads; below the ten connections that the client keeps."""
+
+_Result = TypeVar("_Result")
+_here: Final = threading.local()
+
+
+class GivenUp(Exception):  # noqa: N818 (nothing failed yet: nobody waits any more)
+    """A call was not over in time; the message says in which."""
+
+
+class _Silence(logging.Filter):
+    """Drops what is logged on a thread that carries a request of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 (the place counts, not the record)
+        return not getattr(_here, "quiet", False)
+
+
+_SILENCE: Final = _Silence()
+
+
+def silence_loggers() -> None:
+    """Put the filter on all loggers of `SILENCED`; a second time changes nothing."""
+    for name in SILENCED:
+        logging.getLogger(name).addFilter(_SILENCE)
+
+
+def patched_late() -> bool:
+    """Whether gevent, or its like, has patched this process since this module was imported."""
+    return _thread.start_new_thread is not start_new_thread
+
+
+def start_thread(function: Callable[[], None], name: str) -> None:
+    """Run `function` on a daemon thread, which gevent makes no greenlet of.
+
+    Raises:
+        RuntimeError: no thread can be started: the process has too many, or the interpreter ends.
+    """
+    if patched_late():
+        start_new_thread(function, ())
+    else:
+        threading.Thread(target=function, name=name, daemon=True).start()
+
+
+class Calls:
+    """Calls under way, and the threads that wait for the next."""
+
+    def __init__(self) -> None:
+        self._under_way: set[Future[Any]] = set()
+        self._idle: list[_Jobs] = []
+
+    def run(self, function: Callable[[], _Result], timeout: float) -> _Result:
+        """Return what `function` returns, or raise what it raises.
+
+        Raises:
+            GivenUp: it was not over after `timeout` seconds, or was given up before, or too many others hang.
+        """
+        if len(self._under_way) >= _MOST:
+            raise GivenUp(f"{_MOST} earlier requests still hang")
+        future: Future[_Result] = Future()
+        self._under_way.add(future)
+        self._start(partial(self._perform, future, function))
+        try:
+            return future.result(timeout)
+        except FutureTimeoutError:
+            raise GivenUp(f"no answer within {timeout:.3g} s") from None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way."""
+        return bool(self._under_way)
+
+    def give_up(self, within: float) -> None:
+        """Wait until what is under way is over, but no longer than `within` seconds; then whoever waits for it learns that it is given up."""
+        for future in wait(tuple(self._under_way), within).not_done:
+            _settle(future.set_exception, GivenUp("given up, as the process ends"))
+
+    def close(self) -> None:
+        """End the threads that wait; those with a call under way wait for another one after it."""
+        while self._idle:
+            self._idle.pop().put(None)
+
+    def _start(self, job: Callable[[], None]) -> None:
+        """Run `job` on a thread that waits, on a new one, or on this one: from 3.12 on, an interpreter that ends starts no thread any more."""
+        try:
+            jobs = self._idle.pop()
+        except IndexError:
+            jobs = SimpleQueue()
+            try:
+                start_thread(partial(_serve, jobs, self._idle), "otel-asayer-request")
+            except RuntimeError:
+                with _quiet():
+                    job()
+                return
+        jobs.put(job)
+
+    def _perform(self, future: Future[_Result], function: Callable[[], _Result]) -> None:
+        try:
+            result = function()
+        except BaseException as error:
+            _settle(future.set_exception, error)
+        else:
+            _settle(future.set_result, result)
+        finally:
+            self._under_way.discard(future)
+
+
+def _serve(jobs: _Jobs, idle: list[_Jobs]) -> None:
+    """Run jobs until there comes None."""
+    with _quiet():
+        while job := jobs.get():
+            job()
+            idle.append(jobs)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide what this thread does from telemetry."""
+    before, _here.quiet = getattr(_here, "quiet", False), True
+    try:
+        with _suppressed():
+            yield
+    finally:
+        _here.quiet = before
+
+
+def _suppressed() -> AbstractContextManager[None]:
+    try:
+        with unforked():
+            from opentelemetry.instrumentation.utils import suppress_instrumentation
+    except Exception:
+        # It imports the propagators that OTEL_PROPAGATORS names. Where one of them cannot be loaded, nothing in this process is instrumented.
+        return nullcontext()
+    return suppress_instrumentation()
+
+
+def _settle(settle: Callable[[Any], None], outcome: Any) -> None:
+    with suppress(InvalidStateError):  # given up meanwhile: nobody waits
+        settle(outcome)

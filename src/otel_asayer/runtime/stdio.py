@@ -1,0 +1,137 @@
+"""Stamps console output: `[asayer_session_id=…] ` at the head of each line that stdout and stderr write inside a session.
+
+For output that Filebeat or Logstash ships: Asayer's first reader finds a session's lines by this very text. The rules:
+
+- A line belongs to the session in which its first character is written. A line that was begun outside is not stamped in its middle, and one
+  that another thread or task continues stays with the one that began it. Whether a stream stands at the head of a line is known once for each
+  stream, under a lock, so that no stamp lands inside of a line; what threads write piecemeal mixes as it always does.
+- A newline ends a line, a carriage return does not: a progress bar is one line. What `write` returns counts the text given, not the stamp.
+- Outside of sessions the text passes as it is, and so do bytes written to `sys.stdout.buffer`, and what writes to the file descriptors.
+
+Why a delegate and no subclass of `TextIOWrapper`: a second text layer over the same buffer would have a buffer of its own, so that output of those
+who hold the original stream (`sys.__stdout__`, logging handlers, C code) would change places with ours, and whichever of the two is collected
+first closes the file of both. The delegate passes every other attribute through to the original, whatever kind of stream that is, and is
+registered as an `io.TextIOBase` for those who ask.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+
+from otel_asayer.propagation.context import get_session_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["StampedStream", "stamp_stdio", "unstamp_stdio"]
+
+_STREAMS: Final = ("stdout", "stderr")
+_installed: Final[dict[str, StampedStream]] = {}
+
+
+@io.TextIOBase.register
+class StampedStream:
+    """A text stream that stamps lines and is otherwise the stream it was made from."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._at_line_start = True
+        self._stamps = True
+        # Reentrant, for signal handlers and destructors print while their own thread is printing.
+        self._lock, self._process = RLock(), os.getpid()
+
+    def write(self, text: str) -> int:
+        """Write `text`, its lines stamped when there is a session; return how many characters of `text` were written.
+
+        Whatever the stream raises is raised; this class adds nothing to it.
+        """
+        if not self._stamps or not text or not isinstance(text, str):
+            return self._stream.write(text)
+        stamp = _stamp()
+        with self._own_lock():
+            self._stream.write(_stamped(text, stamp, at_line_start=self._at_line_start) if stamp else text)
+            self._at_line_start = text.endswith("\n")
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each of `lines`."""
+        for line in lines:
+            self.write(line)
+
+    def _own_lock(self) -> RLock:
+        # A fork may copy a lock that a thread of the parent held. uWSGI runs no at-fork hooks, so the process id tells.
+        process = os.getpid()
+        if process != self._process:
+            self._lock, self._process = RLock(), process
+        return self._lock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, "_stream"), name)
+
+    def __enter__(self) -> StampedStream:  # noqa: PYI034 (`Self` is of Python 3.11)
+        self._stream.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stream.__exit__(*error)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stream)
+
+    def __next__(self) -> str:
+        return next(self._stream)
+
+    def __repr__(self) -> str:
+        return f"<StampedStream of {self._stream!r}>"
+
+
+def _stamp() -> str:
+    try:
+        session_id = get_session_id()
+    except Exception:  # destructors print while the interpreter takes its modules apart; the text counts more than its stamp
+        return ""
+    return f"[asayer_session_id={session_id}] " if session_id is not None else ""
+
+
+def _stamped(text: str, stamp: str, *, at_line_start: bool) -> str:
+    head = stamp if at_line_start else ""
+    if text.endswith("\n"):
+        return f"{head}{text[:-1].replace(chr(10), chr(10) + stamp)}\n"
+    return head + text.replace("\n", "\n" + stamp)
+
+
+def stamp_stdio() -> None:
+    """Put a `StampedStream` in the place of `sys.stdout` and `sys.stderr`, and under logging handlers that hold those; once.
+
+    Who replaces the streams later (pytest, `contextlib.redirect_stdout`) replaces ours as he would the original.
+    """
+    for name in _STREAMS:
+        stream = getattr(sys, name)
+        if name in _installed or stream is None:  # there is none under pythonw, and in some services
+            continue
+        known = {id(stamped._stream): stamped for stamped in _installed.values()}  # noqa: SLF001 (stderr may be stdout)
+        stamped = _installed[name] = known.get(id(stream)) or StampedStream(stream)
+        setattr(sys, name, stamped)
+        _move_handlers(stream, cast("TextIO", stamped))
+
+
+def unstamp_stdio() -> None:
+    """Undo `stamp_stdio`. Who holds one of its streams writes through it, unstamped."""
+    while _installed:
+        name, stamped = _installed.popitem()
+        stamped._stamps = False  # noqa: SLF001 (this module's own)
+        if getattr(sys, name) is stamped:
+            setattr(sys, name, stamped._stream)  # noqa: SLF001
+        _move_handlers(cast("TextIO", stamped), stamped._stream)  # noqa: SLF001
+
+
+def _move_handlers(old: TextIO, new: TextIO) -> None:
+    loggers = (logging.root, *(logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)))
+    for handler in (handler for logger in loggers for handler in logger.handlers):
+        if isinstance(handler, logging.StreamHandler) and vars(handler).get("stream") is old:
+            handler.setStream(new)

@@ -1,0 +1,1 @@
+"""What has to be in Elasticsearch: index templates, aliases, pipelines, keys, privileges, retention."""

@@ -1,0 +1,237 @@
+"""Reading from an Elasticsearch what the exporter wrote: spans, span events and log records of a session, a trace, or all that failed.
+
+A search over a wildcard that a key may not see answers 200 with nothing. So what the key may is asked first, and "not allowed" is never taken
+for "there is nothing".
+"""
+
+from __future__ import annotations
+
+import http
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from otel_asayer.attributes import HANDLED
+from otel_asayer.documents import EXCEPTION_TYPE
+from otel_asayer.elasticsearch.api import AnswerTooLongError
+from otel_asayer.elasticsearch.explain import explain_refusal, missing_privileges
+from otel_asayer.errors import ElasticsearchError, NotAllowedError
+from otel_asayer.setup.privileges import asker_of
+from otel_asayer.timeline import Stored
+from otel_asayer.timeline.bounds import first
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    from otel_asayer.elasticsearch.api import Answer, Api
+    from otel_asayer.timeline import Selection
+
+__all__ = ["OTEL_STREAMS", "REPLAY_STREAMS", "Search"]
+
+OTEL_STREAMS: Final = ("traces-*.otel-*", "logs-*.otel-*")
+REPLAY_STREAMS: Final = ("asayer-logs-*",)
+
+_PAGE: Final = 1000
+_FIRST_PAGE: Final = 20
+_PAGE_GROWTH: Final = 10
+_PAGE_BYTES: Final = 8 * 1024 * 1024
+"""Of an answer: a document may have a megabyte, and a page is held as text and as objects at the same time."""
+_KEEP_ALIVE: Final = "1m"
+_NS_PER_MS: Final = 1_000_000
+_PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+"""Seconds between tries, while Elasticsearch allocates the shards of a new stream."""
+_SEARCH: Final = "/_search?allow_partial_search_results=false"
+"""A part of the documents is an error: by default it would look like all of them."""
+
+
+class Search:
+    """What an Elasticsearch holds of sessions.
+
+    Args:
+        api: the way there.
+        streams: names of data streams, with wildcards.
+        lenient: whether a name that does not exist, or that the key may not see, is nothing rather than an error.
+        wait: waits for some seconds.
+    """
+
+    def __init__(
+        self, api: Api, streams: Sequence[str] = OTEL_STREAMS, *, lenient: bool = True, wait: Callable[[float], object] = time.sleep
+    ) -> None:
+        self._api = api
+        self._streams = streams
+        self._lenient = lenient
+        self._wait = wait
+
+    def require(self, *privileges: str) -> None:
+        """Check that the key or user has these index privileges on all streams.
+
+        Raises:
+            NotAllowedError: it has not; the message names what is missing.
+            ElasticsearchError: Elasticsearch does not answer, or not this.
+        """
+        if not asker_of(self._api).secured:
+            return  # everybody may do everything
+        asked = {"index": [{"names": list(self._streams), "privileges": list(privileges)}]}
+        granted = self._api.expect("POST", "/_security/user/_has_privileges", asked, doing="which privileges there are")
+        if missing := missing_privileges(granted):
+            raise NotAllowedError(
+                f"Not allowed to use what is stored: it takes {missing}. To look, use the viewer's key, which `otel-asayer setup` creates "
+                "(OTEL_ASAYER_VIEWER_API_KEY); to delete, one of `otel-asayer setup --forget-key`."
+            )
+
+    def documents(self, selection: Selection) -> Iterator[Stored]:
+        """Yield the documents of a session or a trace in the order of their time, to the millisecond, read at one moment however many they are.
+
+        Raises:
+            ElasticsearchError: there is no good answer.
+        """
+        yield from self._all(_query(selection))
+
+    def count(self, selection: Selection) -> int:
+        """Return how many documents there are of a session or a trace, those that came just now included where the key may refresh.
+
+        Raises:
+            ElasticsearchError: there is no good answer.
+        """
+        self.refresh()
+        return self._count(_query(selection))
+
+    def refresh(self) -> None:
+        """Let what came just now be found, where the key may."""
+        self._api.ask("POST", self._target("_refresh"))
+
+    def scan(self, fields: Sequence[str]) -> Generator[Stored, None, None]:
+        """Yield all documents, with these fields of their `_source` alone.
+
+        Raises:
+            ElasticsearchError: there is no good answer.
+        """
+        yield from self._all({"match_all": {}}, source=fields)
+
+    def delete(self, selection: Selection) -> int:
+        """Delete the documents of a session or a trace, one by one; return how many there were.
+
+        Raises:
+            ElasticsearchError: there is no good answer, or one of them could not be deleted.
+        """
+        return self.delete_these(list(self._all(_query(selection), source=False)))
+
+    def delete_these(self, found: Sequence[Stored]) -> int:
+        """Delete documents, one by one; return how many there were.
+
+        Raises:
+            ElasticsearchError: there is no good answer, or one of them could not be deleted.
+        """
+        deleted = 0
+        for start in range(0, len(found), _PAGE):
+            actions = ({"delete": {"_index": stored.index, "_id": stored.id}} for stored in found[start : start + _PAGE])
+            body = b"".join(orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE) for action in actions)
+            answer = self._api.expect("POST", "/_bulk?refresh=true", body, doing="to delete documents")
+            deleted += _deleted(answer["items"])
+        return deleted
+
+    def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
+        """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit` of them, and how many there are in all.
+
+        Raises:
+            ElasticsearchError: there is no good answer.
+        """
+        raised = {"exists": {"field": f"attributes.{EXCEPTION_TYPE}"}}
+        query = {"bool": {"filter": [raised, *_since(since_ns)], "must_not": [{"term": {f"attributes.{HANDLED}": True}}]}}
+        with closing(self._all(query, order="desc")) as latest:
+            found, complete = first(latest, limit)
+        return found, len(found) if complete else max(self._count(query), len(found))
+
+    @property
+    def _doing(self) -> str:
+        return f"to search {', '.join(self._streams)}"
+
+    def _target(self, endpoint: str, query: str = "") -> str:
+        return f"/{quote(','.join(self._streams), safe='*,')}/{endpoint}?ignore_unavailable={str(self._lenient).lower()}{query}"
+
+    def _count(self, query: Mapping[str, Any]) -> int:
+        answer = self._api.content_of(self._ask_until_ready("_count", "", {"query": query}), self._doing)
+        if failed := answer["_shards"]["failed"]:
+            raise ElasticsearchError(f"Elasticsearch could not count everything: {failed} shards do not answer. See to its health, and try again.")
+        return int(answer["count"])
+
+    def _ask_until_ready(self, endpoint: str, query: str = "", body: object = None) -> Answer:
+        """Ask all streams; again, for some seconds, while shards are missing: those of a stream that is just being created make it fail for all."""
+        for pause in _PAUSES:
+            answer = self._api.ask("POST", self._target(endpoint, query), body)
+            if not _lacks_shards(answer):
+                return answer
+            self._wait(pause)
+        return self._api.ask("POST", self._target(endpoint, query), body)
+
+    def _all(self, query: Mapping[str, Any], *, source: bool | Sequence[str] = True, order: str = "asc") -> Generator[Stored, None, None]:
+        answer = self._ask_until_ready("_pit", f"&keep_alive={_KEEP_ALIVE}")
+        if self._lenient and answer.status == http.HTTPStatus.NOT_FOUND:
+            return  # no such stream yet
+        opened = self._api.content_of(answer, self._doing)
+        if not opened:
+            return
+        try:
+            yield from self._pages({"query": query, "_source": source}, opened["id"], order)
+        finally:
+            self._api.ask("DELETE", "/_pit", {"id": opened["id"]})
+
+    def _pages(self, asked: Mapping[str, Any], pit: str, order: str) -> Iterator[Stored]:
+        # In milliseconds everywhere: indices of two mappings would else continue at different numbers, and nanoseconds end in the year 2262,
+        # where one document of another writer, with a later time, would make the whole search fail.
+        time = {"@timestamp": {"order": order, "unmapped_type": "date", "numeric_type": "date"}}
+        body: dict[str, Any] = {**asked, "sort": [time, "_shard_doc"], "track_total_hits": False, "seq_no_primary_term": True}
+        page = _FIRST_PAGE if asked["_source"] else _PAGE
+        while True:
+            request = {**body, "size": page, "pit": {"id": pit, "keep_alive": _KEEP_ALIVE}}
+            try:
+                answer, length = self._api.measured("POST", _SEARCH, request)
+            except AnswerTooLongError:
+                if page == 1:
+                    raise
+                page = max(1, page // _PAGE_GROWTH)
+                continue
+            hits = self._api.content_of(answer, self._doing)["hits"]["hits"]
+            size = length // len(hits) if hits else 0
+            yield from (_stored(hit, size) for hit in hits)
+            if len(hits) < page:
+                return
+            pit, body["search_after"] = answer.content.get("pit_id", pit), hits[-1]["sort"]
+            page = max(1, min(_PAGE, page * _PAGE_GROWTH, _PAGE_BYTES // max(size, 1)))
+
+
+def _lacks_shards(answer: Answer) -> bool:
+    if answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        error = answer.content.get("error")
+        return isinstance(error, dict) and error.get("type") == "search_phase_execution_exception"
+    shards = answer.content.get("_shards")
+    return isinstance(shards, dict) and bool(shards.get("failed"))
+
+
+def _query(selection: Selection) -> dict[str, Any]:
+    terms = [{"term": {field: value}} for field, value in selection.fields.items()]
+    selected = terms[0] if len(terms) == 1 else {"bool": {"should": terms}}
+    known = {"must_not": [{"ids": {"values": sorted(selection.known)}}]} if selection.known else {}
+    return {"bool": {"filter": [selected, *_since(selection.since_ns)], **known}}
+
+
+def _since(since_ns: int) -> list[dict[str, Any]]:
+    return [{"range": {"@timestamp": {"gte": since_ns // _NS_PER_MS, "format": "epoch_millis"}}}] if since_ns > 0 else []
+
+
+def _stored(hit: Mapping[str, Any], size: int) -> Stored:
+    number = hit.get("_seq_no")
+    return Stored(hit["_index"], hit["_id"], hit.get("_source", {}), number if isinstance(number, int) else 0, size)
+
+
+def _deleted(items: Sequence[Mapping[str, Any]]) -> int:
+    """Count what was deleted; what was gone already is as good."""
+    results = [item["delete"] for item in items]
+    for result in results:
+        if result["status"] not in (http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND):
+            kind = NotAllowedError if result["status"] == http.HTTPStatus.FORBIDDEN else ElasticsearchError
+            raise kind(explain_refusal(result["status"], result, "to delete documents"))
+    return sum(result["status"] == http.HTTPStatus.OK for result in results)

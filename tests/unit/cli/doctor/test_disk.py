@@ -1,0 +1,94 @@
+"""What the doctor says about the spool."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from otel_asayer.cli.doctor.disk import check_disk, check_spool
+from otel_asayer.cli.doctor.findings import Status
+from otel_asayer.delivery.delivery import spool_of
+from unit.cli.doctor.support import config, short, statuses
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_asayer.config import Config
+
+OPERATION = b'{"create":{"_index":"traces-generic.otel-default","_id":"a"}}\n{"name":"GET /a"}\n'
+
+
+class Usage(NamedTuple):
+    free: int
+
+
+def settings(folder: Path, **more: Any) -> Config:
+    return config(spool="on_failure", spool_directory=str(folder), **more)
+
+
+def test_an_empty_spool_is_well(tmp_path: Path) -> None:
+    assert short(check_spool(settings(tmp_path))) == [("ok", f"0 documents waiting in {tmp_path} (0.0 of 268 MB)")]
+
+
+def test_without_an_endpoint_it_is_the_store(tmp_path: Path) -> None:
+    local = settings(tmp_path, endpoint="")
+    spool = spool_of(local)
+    assert spool
+    spool.write([OPERATION])
+    assert short(check_spool(local))[0][1].startswith(f"1 document kept in {tmp_path}")
+
+
+def test_what_was_refused_or_damaged_is_a_problem(tmp_path: Path) -> None:
+    spool = spool_of(settings(tmp_path))
+    assert spool
+    spool.reject([(OPERATION, "because")])
+    (verdict,) = check_spool(settings(tmp_path))
+    assert verdict.status == Status.PROBLEM
+    assert verdict.detail == "Elasticsearch refused 1 document for good"
+
+
+def status(monkeypatch: pytest.MonkeyPatch, folder: Path, **changed: Any) -> list[tuple[str, str]]:
+    real = spool_of(settings(folder))
+    assert real
+    found = real.status()._replace(**changed)
+    monkeypatch.setattr(type(real), "status", lambda _: found)
+    return short(check_spool(settings(folder)))
+
+
+def test_damaged_files_are_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert status(monkeypatch, tmp_path, damaged_files=2) == [("problem", "2 files cannot be read any more")]
+
+
+def test_what_waits_for_long_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert status(monkeypatch, tmp_path, documents=7, oldest_seconds=3600.0) == [("warning", "7 documents waiting, the oldest for 60 min")]
+
+
+def test_a_spool_that_is_nearly_full_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert status(monkeypatch, tmp_path, bytes=250_000_000) == [("warning", "It is nearly full (250 of 268 MB); then the oldest are evicted")]
+
+
+@pytest.mark.parametrize(("endpoint", "verdict"), [("http://127.0.0.1:9", Status.SKIPPED), ("", Status.PROBLEM)])
+def test_without_a_spool_there_has_to_be_an_endpoint(endpoint: str, verdict: Status) -> None:
+    assert statuses(check_spool(config(spool="off", endpoint=endpoint))) == [verdict]
+
+
+def test_a_disk_with_room_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12))
+    assert short(check_disk(settings(tmp_path / "not" / "yet"))) == [("ok", "1000000 MB are free")]
+
+
+def test_a_disk_that_is_smaller_than_the_spool_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**6))
+    assert short(check_disk(settings(tmp_path))) == [("warning", "1 MB are free, and the spool may take 268")]
+
+
+def test_a_folder_of_somebody_else_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert short(check_disk(settings(tmp_path))) == [("problem", f"{tmp_path} cannot be written by this user")]
+
+
+def test_without_a_spool_the_disk_does_not_matter() -> None:
+    assert statuses(check_disk(config(spool="off"))) == [Status.SKIPPED]

@@ -1,0 +1,217 @@
+"""What the doctor says about installed packages and the propagators at work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry import propagate
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.propagators.composite import CompositePropagator
+
+from otel_asayer import AsayerPropagator
+from otel_asayer.cli.doctor.findings import Status, Verdict
+from otel_asayer.cli.doctor.packages import (
+    check_distros,
+    check_django,
+    check_gevent,
+    check_instrumentations,
+    check_logging,
+    check_opentelemetry,
+    check_propagators,
+)
+from otel_asayer.cli.doctor.plan import plan
+from otel_asayer.cli.doctor.surroundings import Surroundings
+from otel_asayer.runtime import diagnostics
+from unit.cli.doctor.support import GOOD, around, config, short, statuses
+
+from instrumented import clean_environment
+from patience import HANG_SECONDS
+
+if TYPE_CHECKING:
+    from opentelemetry.propagators.textmap import TextMapPropagator
+
+GEVENT = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
+
+
+def propagators(monkeypatch: pytest.MonkeyPatch, *members: TextMapPropagator) -> list[Verdict]:
+    monkeypatch.setattr(propagate, "_HTTP_TEXT_FORMAT", CompositePropagator(list(members)))
+    return list(check_propagators(config(trace_response=True), around(**GOOD)))
+
+
+def test_our_propagator_alone_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert short(propagators(monkeypatch, AsayerPropagator())) == [("ok", "tracecontext,asayer are at work")]
+
+
+def test_baggage_beside_ours_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    (verdict,) = propagators(monkeypatch, W3CBaggagePropagator(), AsayerPropagator())
+    assert verdict.status == Status.PROBLEM
+    assert verdict.detail.partition(",")[0] == "The session id leaves for every host"
+    assert verdict.remedy.startswith("Set OTEL_PROPAGATORS=tracecontext,asayer")
+
+
+def test_without_ours_no_session_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert statuses(propagators(monkeypatch)) == [Status.PROBLEM]
+
+
+def test_what_a_configuration_file_says_is_not_looked_at() -> None:
+    assert statuses(check_propagators(config(), around(OTEL_CONFIG_FILE="otel.yaml"))) == [Status.SKIPPED]
+
+
+def test_without_sessions_propagators_do_not_matter() -> None:
+    assert statuses(check_propagators(config(enabled=False), around())) == [Status.SKIPPED]
+
+
+def test_opentelemetry_starts() -> None:
+    assert statuses(check_opentelemetry(around())) == [Status.OK]
+
+
+def test_an_opentelemetry_that_does_not_start_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.propagate", None)
+    assert statuses(check_opentelemetry(around())) == [Status.PROBLEM]
+
+
+def test_a_propagator_that_is_not_installed_is_said_and_everything_else_goes_on() -> None:
+    environment = {
+        **clean_environment(),
+        **GOOD,
+        "OTEL_PROPAGATORS": "tracecontext,asayre",
+        "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "http://127.0.0.1:9",
+    }
+    command = [sys.executable, "-c", "from otel_asayer.cli import main; main()", "doctor"]
+    result = subprocess.run(command, env={**environment, "COLUMNS": "300"}, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
+    assert result.returncode == 1
+    assert result.stderr == ""
+    assert "OpenTelemetry does not start with OTEL_PROPAGATORS=tracecontext,asayre" in result.stdout
+    assert "→ Set OTEL_PROPAGATORS=tracecontext,asayer" in result.stdout
+
+
+def test_one_distro_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnostics, "on_packages", lambda: iter(()))
+    monkeypatch.setattr(Surroundings, "has_distro", True)
+    assert short(check_distros(around())) == [("ok", "one package sets up OpenTelemetry's SDK")]
+
+
+def test_two_distros_displace_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = diagnostics.two_distros("elasticotel.distro, opentelemetry.distro")
+    monkeypatch.setattr(diagnostics, "on_packages", lambda: iter((sentence, sentence)))
+    monkeypatch.setattr(Surroundings, "has_distro", True)
+    (verdict,) = check_distros(around())
+    assert verdict.status == Status.PROBLEM
+    assert verdict.remedy == "Uninstall all but one of elasticotel.distro, opentelemetry.distro"
+
+
+@pytest.mark.parametrize(("variables", "status"), [(GOOD, Status.PROBLEM), ({}, Status.WARNING)])
+def test_without_a_distro_nothing_is_recorded_unless_code_does_it(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], status: Status) -> None:
+    monkeypatch.setattr(Surroundings, "has_distro", False)
+    (verdict,) = check_distros(around(**variables))
+    assert verdict.status == status
+    assert verdict.remedy == "pip install opentelemetry-distro, or 'otel-asayer[distro]'"
+
+
+def test_without_its_instrumentation_logging_is_not_sent() -> None:
+    (verdict,) = check_logging(around())
+    assert verdict.status == Status.PROBLEM
+    assert verdict.remedy == "pip install opentelemetry-instrumentation-logging"
+
+
+def test_with_its_instrumentation_logging_is_sent() -> None:
+    assert statuses(check_logging(around("opentelemetry-instrumentation-logging"))) == [Status.OK]
+
+
+def test_a_framework_without_instrumentation_is_named() -> None:
+    (verdict,) = check_instrumentations(around("flask", "celery", "requests", "opentelemetry-instrumentation-celery"))
+    assert verdict == Verdict(
+        Status.WARNING,
+        "Installed and not instrumented: flask. What they take in has no session and no spans",
+        "opentelemetry-bootstrap -a install, or pip install opentelemetry-instrumentation-flask",
+    )
+
+
+def test_starlette_below_fastapi_is_instrumented_with_it() -> None:
+    assert short(check_instrumentations(around("starlette", "fastapi", "opentelemetry-instrumentation-fastapi"))) == [("ok", "fastapi, starlette")]
+
+
+def test_a_server_of_aiohttp_needs_more_than_the_instrumentation_of_its_client() -> None:
+    (verdict,) = check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-client"))
+    assert verdict.remedy == "opentelemetry-bootstrap -a install, or pip install opentelemetry-instrumentation-aiohttp-server"
+
+
+def test_a_script_needs_no_instrumentation() -> None:
+    assert short(check_instrumentations(around())) == [("ok", "no web framework or worker that needs one is installed")]
+
+
+DJANGO = ("django", "opentelemetry-instrumentation-django")
+
+
+def test_a_site_of_django_that_would_not_start_is_told_by_the_text_that_django_prints() -> None:
+    (verdict,) = check_django(around(*DJANGO))
+    assert verdict.status == Status.WARNING
+    assert "You must set settings.ALLOWED_HOSTS if DEBUG is False." in verdict.detail
+    assert verdict.remedy.startswith("Set DJANGO_SETTINGS_MODULE")
+
+
+def test_a_site_of_django_with_settings_is_well() -> None:
+    assert short(check_django(around(*DJANGO, DJANGO_SETTINGS_MODULE="shop.settings"))) == [("ok", "DJANGO_SETTINGS_MODULE is shop.settings")]
+
+
+@pytest.mark.parametrize("packages", [(), DJANGO[:1], DJANGO[1:]])
+def test_without_an_instrumented_django_its_settings_do_not_matter(packages: tuple[str, ...]) -> None:
+    assert statuses(check_django(around(*packages))) == [Status.SKIPPED]
+
+
+def test_what_only_our_extra_brought_is_not_reported() -> None:
+    ours = around("starlette", "uvicorn", "opentelemetry-instrumentation-starlette")._replace(only_ours=frozenset({"starlette", "uvicorn"}))
+    detail = "no web framework or worker that needs one is installed (starlette, uvicorn came with otel-asayer[cli])"
+    assert short(check_instrumentations(ours)) == [("ok", detail)]
+
+
+def test_aiohttp_is_instrumented_as_a_server() -> None:
+    assert statuses(check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-client"))) == [Status.WARNING]
+    assert short(check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-server"))) == [("ok", "aiohttp")]
+
+
+@pytest.mark.parametrize(("package", "interface"), [("bottle", "wsgi"), ("datasette", "asgi")])
+def test_a_framework_that_no_package_instruments_has_to_be_wrapped(package: str, interface: str) -> None:
+    (verdict,) = check_instrumentations(around(package, "flask", "opentelemetry-instrumentation-flask"))
+    assert (verdict.status, verdict.detail.partition(",")[0]) == (Status.WARNING, f"Requests to {package} have no session and no spans")
+    assert f"from opentelemetry.instrumentation.{interface} import OpenTelemetryMiddleware" in verdict.remedy
+
+
+@pytest.mark.parametrize("worker", [(), ("celery", "opentelemetry-instrumentation-celery")])
+def test_a_server_without_an_instrumented_framework_is_named(worker: tuple[str, ...]) -> None:
+    (verdict,) = check_instrumentations(around("gunicorn", *worker))
+    assert (verdict.status, verdict.detail.partition(",")[0]) == (Status.WARNING, "Requests to what gunicorn serves have no session and no spans")
+
+
+def test_a_server_of_an_instrumented_framework_is_well() -> None:
+    assert short(check_instrumentations(around("gunicorn", "flask", "opentelemetry-instrumentation-flask"))) == [("ok", "flask")]
+
+
+def test_a_package_that_patches_late_hangs() -> None:
+    (verdict,) = check_gevent(around("gevent", "locust"))
+    assert (verdict.status, verdict.remedy) == (Status.PROBLEM, f"Set {GEVENT}=patch_all")
+
+
+def test_gevent_alone_may_be_patched_late() -> None:
+    assert statuses(check_gevent(around("gevent"))) == [Status.WARNING]
+
+
+def test_gevent_that_patches_first_is_well() -> None:
+    assert statuses(check_gevent(around("gevent", "locust", **{GEVENT: "patch_all"}))) == [Status.OK]
+
+
+@pytest.mark.parametrize(("packages", "looked_at"), [((), 0), (("gevent",), 1)])
+def test_gevent_is_looked_at_where_it_is_installed(packages: tuple[str, ...], looked_at: int) -> None:
+    assert [check.name for check in plan(config(), around(*packages), None)].count("gevent") == looked_at
+
+
+def test_surroundings_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_CONFIG_FILE", " otel.yaml ")
+    here = Surroundings.of_this_process()
+    assert here.configuration_file == "otel.yaml"
+    assert "elasticsearch" in here.exporters["traces"]
+    assert "opentelemetry-sdk" in here.packages
+    assert all(name.startswith("OTEL_") for name in here.variables)
