@@ -1,10 +1,13 @@
-"""What it costs to make documents, beside what it costs to make the OTLP message for the same spans and log records.
+"""What it costs to make documents, beside what it costs to make the OTLP message for the same spans
+and log records.
 
     python benchmarks/encode.py [--profile]
 
-Measured is processor time, from the SDK's objects to the bytes of a request's body, without compression and network. Rounds alternate, so that
-whatever else the machine does meets both; the medians count. Ours writes a replay record besides for each request and log record of a session.
-Goal: at most a quarter of OTLP's time for a span, and at most 6 µs for a plain one on the machine where this was written.
+Measured is processor time, from the SDK's objects to the bytes of a request's body, without
+compression and network. Rounds alternate, so that whatever else the machine does meets both; the
+medians count. Ours writes a replay record besides for each request and log record of a session.
+Goal: at most a quarter of OTLP's time for a span, and at most 6 µs for a plain one on the machine
+    where this was written.
 """
 
 from __future__ import annotations
@@ -45,14 +48,22 @@ BATCH = 512
 """Records of one export: the batch processor's default."""
 ROUNDS = 25
 SESSION = "2618307011354435587"
-RESOURCE = Resource.create({"service.name": "shop", "service.version": "4.2.0", "deployment.environment.name": "production", "host.name": "web-7"})
+RESOURCE = Resource.create(
+    {
+        "service.name": "shop",
+        "service.version": "4.2.0",
+        "deployment.environment.name": "production",
+        "host.name": "web-7",
+    }
+)
 ATTRIBUTES: dict[str, AttributeValue] = {
     "http.request.method": "GET",
     "url.scheme": "https",
     "server.address": "shop.example",
     "server.port": 443,
     "url.path": "/cart/42",
-    "user_agent.original": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+    "user_agent.original": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/131.0.0.0 Safari/537.36",
     "network.protocol.version": "1.1",
     "client.address": "203.0.113.7",
     "client.port": 54321,
@@ -76,7 +87,11 @@ def spans(kind: SpanKind, attributes: dict[str, AttributeValue]) -> list[Readabl
     memory = InMemorySpanExporter()
     provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(memory))
-    tracer = provider.get_tracer("opentelemetry.instrumentation.flask", "0.66b1", schema_url="https://opentelemetry.io/schemas/1.37.0")
+    tracer = provider.get_tracer(
+        "opentelemetry.instrumentation.flask",
+        "0.66b1",
+        schema_url="https://opentelemetry.io/schemas/1.37.0",
+    )
     with tracer.start_as_current_span("outer"):
         for _ in range(BATCH):
             tracer.start_span("GET /cart/{id}", kind=kind, attributes=attributes).end()
@@ -89,12 +104,20 @@ def log_records(attributes: dict[str, AttributeValue]) -> list[ReadableLogRecord
     provider = LoggerProvider(resource=RESOURCE, shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(memory))
     logger = provider.get_logger("shop.cart")
-    place: dict[str, AttributeValue] = {"code.file.path": "/srv/shop/cart.py", "code.function.name": "add", "code.line.number": 42}
+    place: dict[str, AttributeValue] = {
+        "code.file.path": "/srv/shop/cart.py",
+        "code.function.name": "add",
+        "code.line.number": 42,
+    }
     for number in range(BATCH):
         body = f"item {number} added to the cart"
         logger.emit(
             LogRecord(
-                timestamp=time.time_ns(), severity_number=SeverityNumber.INFO, severity_text="INFO", body=body, attributes={**place, **attributes}
+                timestamp=time.time_ns(),
+                severity_number=SeverityNumber.INFO,
+                severity_text="INFO",
+                body=body,
+                attributes={**place, **attributes},
             )
         )
     return list(memory.get_finished_logs())
@@ -104,7 +127,10 @@ def contests() -> list[Contest]:
     """What is measured."""
     numbers = count()
     encoder = Encoder(
-        DocumentSettings(replay_url="https://app.openreplay.com/7/session/{session_id}?jumpto={time_ms}"), lambda: f"{next(numbers):020}"
+        DocumentSettings(
+            replay_url="https://app.openreplay.com/7/session/{session_id}?jumpto={time_ms}"
+        ),
+        lambda: f"{next(numbers):020}",
     )
     session: dict[str, AttributeValue] = {"session.id": SESSION}
     batches = {
@@ -114,8 +140,24 @@ def contests() -> list[Contest]:
     }
     logs = {"plain log record": log_records({}), "log record in a session": log_records(session)}
     return [
-        *(Contest(name, BATCH, partial(_ours, encoder.spans, batch), partial(_otlp, encode_spans, batch)) for name, batch in batches.items()),
-        *(Contest(name, BATCH, partial(_ours, encoder.log_records, batch), partial(_otlp, encode_logs, batch)) for name, batch in logs.items()),
+        *(
+            Contest(
+                name,
+                BATCH,
+                partial(_ours, encoder.spans, batch),
+                partial(_otlp, encode_spans, batch),
+            )
+            for name, batch in batches.items()
+        ),
+        *(
+            Contest(
+                name,
+                BATCH,
+                partial(_ours, encoder.log_records, batch),
+                partial(_otlp, encode_logs, batch),
+            )
+            for name, batch in logs.items()
+        ),
     ]
 
 
@@ -139,17 +181,26 @@ def microseconds(work: Callable[[], object], records: int) -> float:
 
 def measure(contest: Contest) -> tuple[float, float]:
     """Medians of alternating rounds: ours and OTLP's."""
-    rounds = [(microseconds(contest.ours, contest.records), microseconds(contest.otlp, contest.records)) for _ in range(ROUNDS)]
+    rounds = [
+        (microseconds(contest.ours, contest.records), microseconds(contest.otlp, contest.records))
+        for _ in range(ROUNDS)
+    ]
     ours, otlp = zip(*rounds, strict=True)
     return statistics.median(ours), statistics.median(otlp)
 
 
 def main() -> None:
     """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", action="store_true", help="show where the time of a plain span goes, instead")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--profile", action="store_true", help="show where the time of a plain span goes, instead"
+    )
     if parser.parse_args().profile:
-        cProfile.runctx("for _ in range(40): work()", {"work": contests()[0].ours}, {}, sort="tottime")
+        cProfile.runctx(
+            "for _ in range(40): work()", {"work": contests()[0].ours}, {}, sort="tottime"
+        )
         return
     print(f"{'µs per record':<26}{'ours':>8}{'OTLP':>8}{'ratio':>8}")
     for contest in contests():

@@ -1,16 +1,21 @@
-"""What one span costs the exporting process, from ReadableSpan to the acknowledged request, beside OTLP/HTTP.
+"""What one span costs the exporting process, from ReadableSpan to the acknowledged request, beside
+OTLP/HTTP.
 
     python benchmarks/export.py [--json FILE]
 
-Measured is processor time of the exporting process, user and system, all its threads. Each exporter has a process of its own, for isal leaves
-the processor in a state that slows zlib down, and so has the server. All send the same spans over loopback, on kept connections, with gzip:
-OTLP with its own compressor, ours with zlib at level 1, with isal at level 1 (extra `fast`), and, for what compression costs, with none. Rounds
-alternate, so that whatever else the machine does meets all of them; the medians count. Goal: at most a fifth of OTLP's
-time, which isal meets; of what zlib takes, its compression alone is a quarter.
+Measured is processor time of the exporting process, user and system, all its threads. Each exporter
+has a process of its own, for isal leaves the processor in a state that slows zlib down, and so has
+the server. All send the same spans over loopback, on kept connections, with gzip: OTLP with its own
+compressor, ours with zlib at level 1, with isal at level 1 (extra `fast`), and, for what
+compression costs, with none. Rounds alternate, so that whatever else the machine does meets all of
+them; the medians count. Goal: at most a fifth of OTLP's time, which isal meets; of what zlib takes,
+its compression alone is a quarter.
 
-The spans are those of a web application: a third are requests, the others its calls to a database and to another service, with 12 to 15 attributes.
-One in ten recorded an exception with its stack. Half of the requests belong to a session, and ours writes a replay record for each of those and for
-each exception of a session besides the documents of spans and events: documents that OTLP does not send.
+The spans are those of a web application: a third are requests, the others its calls to a database
+and to another service, with 12 to 15 attributes. One in ten recorded an exception with its stack.
+Half of the requests belong to a session, and ours writes a replay record for each of those and for
+each exception of a session besides the documents of spans and events: documents that OTLP does not
+send.
 """
 
 from __future__ import annotations
@@ -52,18 +57,28 @@ BATCH = 512
 """Spans of one export: the batch processor's default."""
 BATCHES = 8
 ROUNDS = 15
-SERVICE = {"service.name": "shop", "service.version": "4.2.0", "deployment.environment.name": "production", "host.name": "web-7"}
+SERVICE = {
+    "service.name": "shop",
+    "service.version": "4.2.0",
+    "deployment.environment.name": "production",
+    "host.name": "web-7",
+}
 SESSIONS = [str(2618307011354435587 + (number << 24)) for number in range(50)]
 
 
 def _ours(url: str, *, isal: bool = True, compression: str = "gzip") -> SpanExporter:
     if not isal:
-        sys.modules["isal"] = None  # type: ignore[assignment] # the import system's own way to say: not installed
-    return ElasticsearchSpanExporter(endpoint=url, api_key="a2V5OnNlY3JldA==", setup="off", compression=compression)
+        # The import system's own way to say: not installed
+        sys.modules["isal"] = None  # type: ignore[assignment]
+    return ElasticsearchSpanExporter(
+        endpoint=url, api_key="a2V5OnNlY3JldA==", setup="off", compression=compression
+    )
 
 
 VARIANTS: dict[str, Callable[[str], SpanExporter]] = {
-    "OTLP/HTTP, gzip": lambda url: OTLPSpanExporter(endpoint=f"{url}/v1/traces", compression=Compression.Gzip),
+    "OTLP/HTTP, gzip": lambda url: OTLPSpanExporter(
+        endpoint=f"{url}/v1/traces", compression=Compression.Gzip
+    ),
     "Elasticsearch, gzip by zlib": lambda url: _ours(url, isal=False),
     "Elasticsearch, gzip by isal": _ours,
     "Elasticsearch, not compressed": lambda url: _ours(url, compression="none"),
@@ -74,11 +89,20 @@ def recorded_spans(number: int) -> list[ReadableSpan]:
     """Return that many ended spans."""
     memory = InMemorySpanExporter()
     resource = Resource.create(
-        {"service.name": "shop", "service.version": "4.2.0", "deployment.environment.name": "production", "host.name": "web-7"}
+        {
+            "service.name": "shop",
+            "service.version": "4.2.0",
+            "deployment.environment.name": "production",
+            "host.name": "web-7",
+        }
     )
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(memory))
-    tracer = provider.get_tracer("opentelemetry.instrumentation.flask", "0.66b1", schema_url="https://opentelemetry.io/schemas/1.37.0")
+    tracer = provider.get_tracer(
+        "opentelemetry.instrumentation.flask",
+        "0.66b1",
+        schema_url="https://opentelemetry.io/schemas/1.37.0",
+    )
     numbers = random.Random(7)
     for request in range(-(-number // 3)):
         _request(tracer, numbers, SESSIONS[request % len(SESSIONS)] if request % 2 else None)
@@ -91,7 +115,9 @@ def _request(tracer: Tracer, numbers: random.Random, session_id: str | None) -> 
     with tracer.start_as_current_span("GET /cart/{cart_id}/items", kind=SpanKind.SERVER) as span:
         span.set_attributes(_server_attributes(numbers, failed=failed) | session)
         for kind in (_database_attributes, _client_attributes):
-            with tracer.start_as_current_span("SELECT shop" if kind is _database_attributes else "GET", kind=SpanKind.CLIENT) as call:
+            with tracer.start_as_current_span(
+                "SELECT shop" if kind is _database_attributes else "GET", kind=SpanKind.CLIENT
+            ) as call:
                 call.set_attributes(kind(numbers) | session)
         if failed:
             _fail(span, numbers)
@@ -120,7 +146,8 @@ def _server_attributes(numbers: random.Random, *, failed: bool) -> dict[str, Att
         "network.protocol.version": "1.1",
         "network.peer.address": "10.2.7.31",
         "network.peer.port": 40000 + cart % 20000,
-        "user_agent.original": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+        "user_agent.original": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like "
+        "Gecko) Chrome/140.0.0.0 Safari/537.36",
     }
 
 
@@ -132,7 +159,8 @@ def _database_attributes(numbers: random.Random) -> dict[str, AttributeValue]:
         "db.operation.name": "SELECT",
         "db.collection.name": "cart_items",
         "db.query.summary": "SELECT cart_items",
-        "db.query.text": f"SELECT id, product_id, quantity, price FROM cart_items WHERE cart_id = {cart} ORDER BY price LIMIT 50",  # noqa: S608 (text of a span)
+        "db.query.text": f"SELECT id, product_id, quantity, price FROM cart_items WHERE cart_id = "  # noqa: S608
+        f"{cart} ORDER BY price LIMIT 50",
         "db.response.returned_rows": cart % 50,
         "server.address": "db-1.internal",
         "server.port": 5432,
@@ -164,9 +192,18 @@ def _client_attributes(numbers: random.Random) -> dict[str, AttributeValue]:
 
 
 @contextmanager
-def process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[tuple[IO[str], IO[str]]]:
+def process(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[IO[str], IO[str]]]:
     """Run a program until the end of the block; give its standard input and output."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment) as running:
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        env=environment,
+    ) as running:
         assert running.stdin is not None  # noqa: S101 (for the type)
         assert running.stdout is not None  # noqa: S101 (for the type)
         yield running.stdin, running.stdout
@@ -180,7 +217,12 @@ def work(variant: str, url: str, *, profile: bool) -> None:
     exporter = VARIANTS[variant](url)
     microseconds(exporter, batches)
     if profile:
-        cProfile.runctx("microseconds(exporter, batches)", globals(), {"exporter": exporter, "batches": batches}, sort="tottime")
+        cProfile.runctx(
+            "microseconds(exporter, batches)",
+            globals(),
+            {"exporter": exporter, "batches": batches},
+            sort="tottime",
+        )
     for _ in sys.stdin:
         print(microseconds(exporter, batches), flush=True)
     exporter.shutdown()
@@ -199,9 +241,16 @@ def microseconds(exporter: SpanExporter, batches: Sequence[Sequence[ReadableSpan
 def measure() -> dict[str, list[float]]:
     """Return the microseconds per span of each variant in each round."""
     with ExitStack() as stack:
-        _, port = stack.enter_context(process([sys.executable, str(Path(__file__).with_name("sink.py"))]))
+        _, port = stack.enter_context(
+            process([sys.executable, str(Path(__file__).with_name("sink.py"))])
+        )
         url = f"http://127.0.0.1:{int(port.readline())}"
-        workers = {variant: stack.enter_context(process([sys.executable, __file__, "--worker", variant, url])) for variant in VARIANTS}
+        workers = {
+            variant: stack.enter_context(
+                process([sys.executable, __file__, "--worker", variant, url])
+            )
+            for variant in VARIANTS
+        }
         times: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
         for _ in range(ROUNDS):
             for variant, (commands, answers) in workers.items():
@@ -226,14 +275,19 @@ def report(times: Mapping[str, Sequence[float]], file: Path | None) -> None:
         print(f"{row['exporter']:32}{row['us_per_span']:12.2f}{row['ratio']:10.3f}")
     print(f"Goal: at most {GOAL}")
     if file:
-        file.write_text(json.dumps({"python": platform.python_version(), "goal": GOAL, "rows": rows}, indent=2) + "\n")
+        file.write_text(
+            json.dumps({"python": platform.python_version(), "goal": GOAL, "rows": rows}, indent=2)
+            + "\n"
+        )
 
 
 def main() -> None:
     """Measure and report; with `--worker`, be one of the processes that are measured."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", type=Path, help="write the numbers to this file as well")
-    parser.add_argument("--profile", action="store_true", help="with --worker: print where the time goes")
+    parser.add_argument(
+        "--profile", action="store_true", help="with --worker: print where the time goes"
+    )
     parser.add_argument("--worker", nargs=2, metavar=("EXPORTER", "URL"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:

@@ -1,9 +1,11 @@
-"""What the session page costs with ten thousand documents: the time on the server, and the size of what is sent.
+"""What the session page costs with ten thousand documents: the time on the server, and the size of
+what is sent.
 
     PYTHONPATH=tests python benchmarks/page.py [--documents 10000]
 
-The session is that of the tests, in the local store: requests over forty minutes, through three services. "Read" is from the store to the timeline,
-once for many clicks; each page is then rendered several times, and the median counts. Goal: a page in 0.3 s, and in 1 MB.
+The session is that of the tests, in the local store: requests over forty minutes, through three
+services. "Read" is from the store to the timeline, once for many clicks; each page is then rendered
+several times, and the median counts. Goal: a page in 0.3 s, and in 1 MB.
 """
 
 from __future__ import annotations
@@ -48,11 +50,17 @@ def measured(story: Story, selection: Selection, asked: str) -> tuple[float, int
         view = SessionView(selection, story, Query.of(QueryParams(asked)))
         page = template.render(view=view, source=story.source, version="")
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds), len(page.encode()), view.waterfall.shapes if view.waterfall else 0
+    return (
+        statistics.median(seconds),
+        len(page.encode()),
+        view.waterfall.shapes if view.waterfall else 0,
+    )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--documents", type=int, default=10_000)
     recorded = shop.large(time.time_ns() // 1_000_000 - 3_600_000, parser.parse_args().documents)
     selection = Selection(session_id=recorded.session_id)
@@ -60,7 +68,9 @@ def main() -> int:
         shop.write(Path(folder), recorded.operations)
         start = time.perf_counter()
         story = Reader(Config.from_environment({}, spool_directory=folder)).story(selection)
-        print(f"{len(story.timeline.moments):,} moments read in {time.perf_counter() - start:.2f} s\n")
+        print(
+            f"{len(story.timeline.moments):,} moments read in {time.perf_counter() - start:.2f} s\n"
+        )
     print(f"{'page':28}{'seconds':>9}{'kB':>7}{'shapes':>9}")
     good = True
     for name, asked in PAGES.items():

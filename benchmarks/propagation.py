@@ -1,15 +1,18 @@
-"""What the session side costs a request, and the start of a process, beside packages of the same kind.
+"""What the session side costs a request, and the start of a process, beside packages of the same
+kind.
 
     python benchmarks/propagation.py
 
-A request is `extract`, `on_start` of its span, and `inject` for one call to another service. Compared are AsayerPropagator with
-SessionSpanProcessor, and B3SingleFormat with BaggageSpanProcessor, on the same carriers. The rounds of the two alternate, so that whatever else
+A request is `extract`, `on_start` of its span, and `inject` for one call to another service.
+Compared are AsayerPropagator with SessionSpanProcessor, and B3SingleFormat with
+BaggageSpanProcessor, on the same carriers. The rounds of the two alternate, so that whatever else
 the machine does meets both; the median of the rounds' ratios counts. Goal: at most 1.
 
-B3 carries no session: for a BaggageSpanProcessor that has an entry to write, the context it starts from already holds one, free of charge.
+B3 carries no session: for a BaggageSpanProcessor that has an entry to write, the context it starts
+from already holds one, free of charge.
 
-Start-up is `import opentelemetry.propagate` in a new process, with byte code cached as an installation has it, against the propagators that
-ours replaces. Goal: at most 10 ms more.
+Start-up is `import opentelemetry.propagate` in a new process, with byte code cached as an
+installation has it, against the propagators that ours replaces. Goal: at most 10 ms more.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ BROWSER = {
     "sec-ch-ua": '"Chromium";v="140", "Not=A?Brand";v="24"',
     "sec-ch-ua-mobile": "?0",
     "sec-ch-ua-platform": '"Linux"',
-    "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+    "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/140.0.0.0 Safari/537.36",
     "accept": "application/json",
     "content-type": "application/json",
     "origin": "https://shop.example",
@@ -66,7 +70,12 @@ BROWSER = {
 }
 TRACED = {"b3": "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1"}
 SESSION = {"x-session-id": SESSION_ID}
-OUTGOING = {"User-Agent": "python-requests/2.34", "Accept-Encoding": "gzip, deflate", "Accept": "*/*", "Connection": "keep-alive"}
+OUTGOING = {
+    "User-Agent": "python-requests/2.34",
+    "Accept-Encoding": "gzip, deflate",
+    "Accept": "*/*",
+    "Connection": "keep-alive",
+}
 
 
 class Carrier(NamedTuple):
@@ -86,15 +95,43 @@ class Contender(NamedTuple):
 
 
 def wsgi(name: str, headers: Mapping[str, str]) -> Carrier:
-    server = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "REMOTE_ADDR")
-    gateway = ("version", "url_scheme", "input", "errors", "multithread", "multiprocess", "run_once", "file_wrapper", "input_terminated")
+    server = (
+        "REQUEST_METHOD",
+        "SCRIPT_NAME",
+        "PATH_INFO",
+        "QUERY_STRING",
+        "SERVER_NAME",
+        "SERVER_PORT",
+        "SERVER_PROTOCOL",
+        "REMOTE_ADDR",
+    )
+    gateway = (
+        "version",
+        "url_scheme",
+        "input",
+        "errors",
+        "multithread",
+        "multiprocess",
+        "run_once",
+        "file_wrapper",
+        "input_terminated",
+    )
     environ = dict.fromkeys((*server, *(f"wsgi.{key}" for key in gateway)), "")
-    return Carrier(f"WSGI, {name}", environ | {f"HTTP_{key.upper().replace('-', '_')}": value for key, value in headers.items()}, wsgi_getter)
+    return Carrier(
+        f"WSGI, {name}",
+        environ
+        | {f"HTTP_{key.upper().replace('-', '_')}": value for key, value in headers.items()},
+        wsgi_getter,
+    )
 
 
 def asgi(name: str, headers: Mapping[str, str]) -> Carrier:
     raw = [(key.encode(), value.encode()) for key, value in headers.items()]
-    return Carrier(f"ASGI, {name}", {"type": "http", "method": "POST", "path": "/cart", "headers": raw}, asgi_getter)
+    return Carrier(
+        f"ASGI, {name}",
+        {"type": "http", "method": "POST", "path": "/cart", "headers": raw},
+        asgi_getter,
+    )
 
 
 def request(contender: Contender, carrier: Carrier, server_span: Span, client_span: Span) -> None:
@@ -106,7 +143,10 @@ def request(contender: Contender, carrier: Carrier, server_span: Span, client_sp
 def seconds(contender: Contender, carrier: Carrier) -> float:
     tracer = TracerProvider().get_tracer("benchmark")
     server_span = tracer.start_span("POST /cart", kind=SpanKind.SERVER)
-    url = {"http.method": "GET", "http.url": "http://stock.shop.svc.cluster.local:8080/items/17?warehouse=3"}
+    url = {
+        "http.method": "GET",
+        "http.url": "http://stock.shop.svc.cluster.local:8080/items/17?warehouse=3",
+    }
     client_span = tracer.start_span("GET", kind=SpanKind.CLIENT, attributes=url)
     started = time.process_time()
     for _ in range(REQUESTS_PER_ROUND):
@@ -116,16 +156,26 @@ def seconds(contender: Contender, carrier: Carrier) -> float:
 
 def compare(carrier: Carrier) -> None:
     ours = Contender(AsayerPropagator(), SessionSpanProcessor(), Context())
-    theirs = Contender(B3SingleFormat(), BaggageSpanProcessor(ALLOW_ALL_BAGGAGE_KEYS), baggage.set_baggage("session.id", SESSION_ID, Context()))
+    theirs = Contender(
+        B3SingleFormat(),
+        BaggageSpanProcessor(ALLOW_ALL_BAGGAGE_KEYS),
+        baggage.set_baggage("session.id", SESSION_ID, Context()),
+    )
     pairs = [(seconds(ours, carrier), seconds(theirs, carrier)) for _ in range(ROUNDS)]
     ratio = statistics.median(mine / peer for mine, peer in pairs)
-    mine, peer = (statistics.median(column) / REQUESTS_PER_ROUND * 1e6 for column in zip(*pairs, strict=True))
+    mine, peer = (
+        statistics.median(column) / REQUESTS_PER_ROUND * 1e6 for column in zip(*pairs, strict=True)
+    )
     print(f"{carrier.name:34} {mine:6.2f} us against {peer:6.2f} us: ratio {ratio:.2f}")
 
 
 def start_milliseconds(propagators: str, environ: Mapping[str, str]) -> float:
     """Processor time of one process: what else the machine does would count in the time of day."""
-    process = os.posix_spawn(sys.executable, [sys.executable, "-c", "import opentelemetry.propagate"], {**environ, "OTEL_PROPAGATORS": propagators})
+    process = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-c", "import opentelemetry.propagate"],
+        {**environ, "OTEL_PROPAGATORS": propagators},
+    )
     _, status, used = os.wait4(process, 0)
     if status:
         raise SystemExit(f"a process with OTEL_PROPAGATORS={propagators} could not start")
@@ -135,8 +185,12 @@ def start_milliseconds(propagators: str, environ: Mapping[str, str]) -> float:
 def compare_starts() -> None:
     names = ("tracecontext,asayer", "tracecontext,baggage")
     with tempfile.TemporaryDirectory() as byte_code:
-        environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPYCACHEPREFIX": byte_code}
-        rounds = [[start_milliseconds(name, environ) for name in names] for _ in range(1 + STARTS)][1:]  # the first one compiles
+        environ = {
+            key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"
+        } | {"PYTHONPYCACHEPREFIX": byte_code}
+        rounds = [[start_milliseconds(name, environ) for name in names] for _ in range(1 + STARTS)][
+            1:
+        ]  # the first one compiles
     mine, peer = map(statistics.median, zip(*rounds, strict=True))
     print(f"{'start-up':34} {mine:6.1f} ms against {peer:6.1f} ms: {mine - peer:.1f} ms more")
 

@@ -1,14 +1,18 @@
-"""What one request of a Flask application costs its process with each kind of telemetry, from the request to what is sent of it.
+"""What one request of a Flask application costs its process with each kind of telemetry, from the
+request to what is sent of it.
 
     python benchmarks/request.py [--peers PYTHON] [--json FILE]
 
-Each kind is set up as its users do, in a process of its own: OpenTelemetry by `opentelemetry-instrument` with variables alone, exporting by
-OTLP/HTTP or by otel-asayer; Sentry and Datadog, as libraries, by a Python (`--peers`) that has them. The application logs a line in each request
-and fails in one of fifty. Requests go through its WSGI entry, without a server, with the headers that a browser and the replay's tracker send.
-Everything recorded is sent over loopback to a server that takes it all, and all of it is sent before the clock stops.
+Each kind is set up as its users do, in a process of its own: OpenTelemetry by
+`opentelemetry-instrument` with variables alone, exporting by OTLP/HTTP or by otel-asayer; Sentry
+and Datadog, as libraries, by a Python (`--peers`) that has them. The application logs a line in
+each request and fails in one of fifty. Requests go through its WSGI entry, without a server, with
+the headers that a browser and the replay's tracker send. Everything recorded is sent over loopback
+to a server that takes it all, and all of it is sent before the clock stops.
 
-Measured is processor time, user and system, of all threads. Rounds alternate, so that whatever else the machine does meets all kinds; medians
-count, and what the bare application takes is subtracted. Datadog's library hands over to an agent on the same machine, whose work is not counted.
+Measured is processor time, user and system, of all threads. Rounds alternate, so that whatever else
+the machine does meets all kinds; medians count, and what the bare application takes is subtracted.
+Datadog's library hands over to an agent on the same machine, whose work is not counted.
 """
 
 from __future__ import annotations
@@ -46,7 +50,8 @@ DATADOG = "Datadog"
 
 HEADERS = {
     "HTTP_HOST": "shop.example",
-    "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+    "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/140.0.0.0 Safari/537.36",
     "HTTP_ACCEPT": "application/json",
     "HTTP_ORIGIN": "https://shop.example",
     "HTTP_REFERER": "https://shop.example/cart",
@@ -57,7 +62,10 @@ HEADERS = {
     "HTTP_SEC_FETCH_MODE": "cors",
 }
 TRACKERS = {
-    OTLP: {"HTTP_TRACEPARENT": f"00-{TRACE}-b7ad6b7169203331-01", "HTTP_BAGGAGE": f"session.id={SESSION_ID}"},
+    OTLP: {
+        "HTTP_TRACEPARENT": f"00-{TRACE}-b7ad6b7169203331-01",
+        "HTTP_BAGGAGE": f"session.id={SESSION_ID}",
+    },
     OURS: {"HTTP_TRACEPARENT": f"00-{TRACE}-b7ad6b7169203331-01", "HTTP_X_SESSION_ID": SESSION_ID},
     SENTRY: {
         "HTTP_SENTRY_TRACE": f"{TRACE}-b7ad6b7169203331-1",
@@ -90,7 +98,10 @@ def shop() -> Flask:
 
 
 def work(kind: str, url: str) -> None:
-    """Be one of the processes: answer each line of standard input with the microseconds of processor time that a request took."""
+    """Be one of the processes:
+
+    answer each line of standard input with the microseconds of processor time that a request took.
+    """
     flush = SETUPS.get(kind, _flush_opentelemetry)(url)
     if not logging.getLogger().handlers:  # or the standard library would print errors
         logging.getLogger().addHandler(logging.NullHandler())
@@ -98,16 +109,38 @@ def work(kind: str, url: str) -> None:
     environ = _environ(kind)
     _microseconds(app, environ, flush)
     gc.collect()
-    gc.freeze()  # what is there after the first requests stays: to look through all of it now and then costs more than what is compared
+    # What is there after the first requests stays: to look through all of it now and then costs
+    # more than what is compared
+    gc.freeze()
     for _ in sys.stdin:
         print(_microseconds(app, environ, flush), flush=True)
 
 
 def _environ(kind: str) -> dict[str, Any]:
-    address = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "QUERY_STRING": "", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000"}
+    address = {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": "",
+        "QUERY_STRING": "",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "8000",
+    }
     client = {"SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "203.0.113.7", "REMOTE_PORT": "40000"}
-    gateway = {"wsgi.url_scheme": "https", "wsgi.errors": sys.stderr, "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False}
-    return {**address, **client, **gateway, "wsgi.version": (1, 0), "wsgi.input": None, **HEADERS, **TRACKERS.get(kind, {})}
+    gateway = {
+        "wsgi.url_scheme": "https",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    return {
+        **address,
+        **client,
+        **gateway,
+        "wsgi.version": (1, 0),
+        "wsgi.input": None,
+        **HEADERS,
+        **TRACKERS.get(kind, {}),
+    }
 
 
 def _microseconds(app: Flask, environ: Mapping[str, Any], flush: Callable[[], object]) -> float:
@@ -121,7 +154,9 @@ def _microseconds(app: Flask, environ: Mapping[str, Any], flush: Callable[[], ob
 def _request(app: Flask, environ: dict[str, Any], expected: int) -> None:
     statuses: list[str] = []
 
-    def start_response(status: str, _headers: list[tuple[str, str]], _failure: Any = None) -> Callable[[bytes], object]:
+    def start_response(
+        status: str, _headers: list[tuple[str, str]], _failure: Any = None
+    ) -> Callable[[bytes], object]:
         statuses.append(status)
         return lambda _: None
 
@@ -137,14 +172,20 @@ def _flush_opentelemetry(_: str) -> Callable[[], object]:
     from opentelemetry.trace import get_tracer_provider
 
     traces, logs = get_tracer_provider(), get_logger_provider()
-    return lambda: (traces.force_flush(), logs.force_flush())  # type: ignore[attr-defined] # they are the SDK's
+    # They are the SDK's
+    return lambda: (traces.force_flush(), logs.force_flush())  # type: ignore[attr-defined]
 
 
 def _start_sentry(url: str) -> Callable[[], object]:
     import sentry_sdk
 
     address = url.replace("http://", "http://0123456789abcdef0123456789abcdef@")
-    sentry_sdk.init(dsn=f"{address}/1", traces_sample_rate=1.0, enable_logs=True, transport_queue_size=10 * REQUESTS)
+    sentry_sdk.init(
+        dsn=f"{address}/1",
+        traces_sample_rate=1.0,
+        enable_logs=True,
+        transport_queue_size=10 * REQUESTS,
+    )
     flush: Callable[[], object] = sentry_sdk.flush
     return flush
 
@@ -168,14 +209,25 @@ def commands(peers: Path | None) -> dict[str, list[str]]:
     instrumented = [str(BINARIES / "opentelemetry-instrument"), sys.executable, str(HERE)]
     kinds = {BARE: [sys.executable, str(HERE)], OTLP: instrumented, OURS: instrumented}
     if peers:
-        kinds |= {SENTRY: [str(peers), str(HERE)], DATADOG: [str(peers.parent / "ddtrace-run"), str(peers), str(HERE)]}
+        kinds |= {
+            SENTRY: [str(peers), str(HERE)],
+            DATADOG: [str(peers.parent / "ddtrace-run"), str(peers), str(HERE)],
+        }
     return kinds
 
 
 def variables(kind: str, url: str) -> dict[str, str]:
     """What each kind is told by its variables."""
-    base = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "DD_", "SENTRY_"))}
-    common = {"OTEL_SERVICE_NAME": "shop", "OTEL_METRICS_EXPORTER": "none", "OTEL_SEMCONV_STABILITY_OPT_IN": "http"}
+    base = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OTEL_", "DD_", "SENTRY_"))
+    }
+    common = {
+        "OTEL_SERVICE_NAME": "shop",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
+    }
     exporters = {"OTEL_TRACES_EXPORTER": "elasticsearch", "OTEL_LOGS_EXPORTER": "elasticsearch"}
     return (
         base
@@ -220,7 +272,10 @@ def measure(peers: Path | None) -> dict[str, list[float]]:
         _, port = stack.enter_context(process([sys.executable, str(HERE.with_name("sink.py"))]))
         url = f"http://127.0.0.1:{int(port.readline())}"
         workers: dict[str, tuple[IO[str], IO[str]]] = {
-            kind: stack.enter_context(process([*command, "--worker", kind, url], variables(kind, url))) for kind, command in commands(peers).items()
+            kind: stack.enter_context(
+                process([*command, "--worker", kind, url], variables(kind, url))
+            )
+            for kind, command in commands(peers).items()
         }
         times: dict[str, list[float]] = {kind: [] for kind in workers}
         for _ in range(ROUNDS):
@@ -236,8 +291,18 @@ def report(times: Mapping[str, Sequence[float]], file: Path | None) -> None:
     rows = []
     for kind, values in times.items():
         added = [value - least for value, least in zip(values, bare, strict=True)]
-        ratios = [value / (reference - least) for value, reference, least in zip(added, times[OTLP], bare, strict=True)]
-        rows.append({"telemetry": kind, "us": statistics.median(values), "added_us": statistics.median(added), "ratio": statistics.median(ratios)})
+        ratios = [
+            value / (reference - least)
+            for value, reference, least in zip(added, times[OTLP], bare, strict=True)
+        ]
+        rows.append(
+            {
+                "telemetry": kind,
+                "us": statistics.median(values),
+                "added_us": statistics.median(added),
+                "ratio": statistics.median(ratios),
+            }
+        )
     print(f"{'telemetry':30}{'µs a request':>14}{'added':>10}{'of OTLP':>10}")
     for row in rows:
         print(f"{row['telemetry']:30}{row['us']:14.1f}{row['added_us']:10.1f}{row['ratio']:10.2f}")

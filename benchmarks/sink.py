@@ -1,7 +1,8 @@
-"""The server of `export.py` and `request.py`, in a process of its own: takes bulk requests, OTLP/HTTP and all else, and answers as the real ones.
+"""The server of `export.py` and `request.py`, in a process of its own: takes bulk requests,
+OTLP/HTTP and all else, and answers as the real ones.
 
-A bulk answer names as many items as the request has documents, with the fields that the exporter's `filter_path` asks for.
-Prints its port on one line; ends when its standard input is closed.
+A bulk answer names as many items as the request has documents, with the fields that the exporter's
+`filter_path` asks for. Prints its port on one line; ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("content-encoding") == "gzip":
             body = decompressobj(_GZIP).decompress(body)
         if self.path.startswith("/_bulk"):
-            self._answer(b'{"errors":false,"items":[' + b",".join([_ITEM] * (body.count(b"\n") // 2)) + b"]}", "application/json")
+            self._answer(
+                b'{"errors":false,"items":['
+                + b",".join([_ITEM] * (body.count(b"\n") // 2))
+                + b"]}",
+                "application/json",
+            )
         elif self.path.startswith("/v1/"):
             self._answer(b"", "application/x-protobuf")
         else:
@@ -40,7 +46,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the standard library's name)
+    # The standard library's name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing is logged: the terminal belongs to the benchmark."""
 
 

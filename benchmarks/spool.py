@@ -2,11 +2,13 @@
 
     python benchmarks/spool.py [--directory FOLDER]
 
-A body holds 512 documents, as one export does. Measured are the time that passes, fsync included, and the processor time of this process. The
-rounds of all ways alternate, so that whatever else the machine does meets all of them; the medians count. "Deliver" is one request over loopback
-to `sink.py`, on a kept connection, compressed as a body of the spool is.
+A body holds 512 documents, as one export does. Measured are the time that passes, fsync included,
+and the processor time of this process. The rounds of all ways alternate, so that whatever else the
+machine does meets all of them; the medians count. "Deliver" is one request over loopback to
+`sink.py`, on a kept connection, compressed as a body of the spool is.
 
-The spool is written to FOLDER; by default to the folder of this file, for the one of temporary files may be memory, where fsync is free.
+The spool is written to FOLDER; by default to the folder of this file, for the one of temporary
+files may be memory, where fsync is free.
 """
 
 from __future__ import annotations
@@ -63,12 +65,17 @@ class Cost(NamedTuple):
 def documents() -> list[bytes]:
     """Return the operations of one export of a web application."""
     memory, numbers = InMemorySpanExporter(), random.Random(7)
-    provider = TracerProvider(resource=Resource.create({"service.name": "shop", "service.version": "4.2.0"}), shutdown_on_exit=False)
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": "shop", "service.version": "4.2.0"}),
+        shutdown_on_exit=False,
+    )
     provider.add_span_processor(SimpleSpanProcessor(memory))
     tracer = provider.get_tracer("opentelemetry.instrumentation.flask", "0.66b1")
     for _ in range(DOCUMENTS):
         cart = numbers.randint(1, 99999)
-        with tracer.start_as_current_span("GET /cart/{cart_id}/items", kind=SpanKind.CLIENT) as span:
+        with tracer.start_as_current_span(
+            "GET /cart/{cart_id}/items", kind=SpanKind.CLIENT
+        ) as span:
             span.set_attributes(
                 {
                     "http.request.method": "GET",
@@ -78,19 +85,28 @@ def documents() -> list[bytes]:
                     "server.port": 443,
                     "network.peer.address": f"10.2.{cart % 256}.31",
                     "network.peer.port": 40000 + cart % 20000,
-                    "user_agent.original": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+                    "user_agent.original": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 "
+                    "(KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
                     "session.id": str(2618307011354435587 + (cart << 24)),
-                    "db.query.text": f"SELECT id, product_id, quantity, price FROM cart_items WHERE cart_id = {cart} ORDER BY price",  # noqa: S608 (only text)
+                    "db.query.text": f"SELECT id, product_id, quantity, price FROM cart_items "  # noqa: S608
+                    # Only text
+                    f"WHERE cart_id = {cart} ORDER BY price",
                 }
             )
-    return Encoder(DocumentSettings(), lambda: os.urandom(12).hex()).spans(memory.get_finished_spans()).operations
+    return (
+        Encoder(DocumentSettings(), lambda: os.urandom(12).hex())
+        .spans(memory.get_finished_spans())
+        .operations
+    )
 
 
 @contextmanager
 def sink() -> Iterator[str]:
     """Run the server in a process of its own; give its URL."""
     command = [sys.executable, str(Path(__file__).with_name("sink.py"))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
         assert server.stdin is not None  # noqa: S101 (for the type)
         assert server.stdout is not None  # noqa: S101 (for the type)
         yield f"http://127.0.0.1:{int(server.stdout.readline())}"
@@ -114,8 +130,13 @@ def ways(operations: Sequence[bytes], url: str, spool: Spool, unsynced: Spool) -
     spool.write(operations)
     return [
         Way("compress", lambda: gzip_of(operations)),
-        Way("deliver", lambda: client.request("POST", bulk.target(), b"".join(operations), timeout=10)),
-        Way("write to the spool, delivered from memory", lambda: write_and_remove(spool, operations)),
+        Way(
+            "deliver",
+            lambda: client.request("POST", bulk.target(), b"".join(operations), timeout=10),
+        ),
+        Way(
+            "write to the spool, delivered from memory", lambda: write_and_remove(spool, operations)
+        ),
         Way("the same without fsync", without_sync),
         Way("lease, read and give back", read_back),
     ]
@@ -129,7 +150,10 @@ def write_and_remove(spool: Spool, operations: Sequence[bytes]) -> None:
 def cost(way: Way) -> Cost:
     elapsed, processor = time.perf_counter(), time.process_time()
     way.run()
-    return Cost((time.perf_counter() - elapsed) * 1e6 / DOCUMENTS, (time.process_time() - processor) * 1e6 / DOCUMENTS)
+    return Cost(
+        (time.perf_counter() - elapsed) * 1e6 / DOCUMENTS,
+        (time.process_time() - processor) * 1e6 / DOCUMENTS,
+    )
 
 
 def compare(contenders: Sequence[Way]) -> None:
@@ -150,23 +174,36 @@ def crowd(spool: Spool, number: int) -> None:
 
 
 def compare_crowds(root: Path, operations: Sequence[bytes]) -> None:
-    print(f"\n{'a body of ' + str(DOCUMENTS) + ' documents, of which wait already':54}{'ms that pass, median':>22}{'slowest':>10}")
+    print(
+        f"\n{'a body of ' + str(DOCUMENTS) + ' documents, of which wait already':54}{'ms that pass, median':>22}{'slowest':>10}"
+    )
     for number in WAITING:
         spool = Spool(root / str(number), max_bytes=1 << 40)
         crowd(spool, number)
-        times = [cost(Way("", lambda spool=spool: spool.write(operations))).elapsed * DOCUMENTS / 1e3 for _ in range(ROUNDS)]  # type: ignore[misc]
+        times = [
+            cost(Way("", lambda spool=spool: spool.write(operations))).elapsed * DOCUMENTS / 1e3  # type: ignore[misc]
+            for _ in range(ROUNDS)
+        ]
         print(f"{number:54}{statistics.median(times):22.2f}{max(times):10.2f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--directory", type=Path, default=Path(__file__).parent, help="the spool is written here")
+    parser.add_argument(
+        "--directory", type=Path, default=Path(__file__).parent, help="the spool is written here"
+    )
     operations = documents()
     size = sum(map(len, operations)) / DOCUMENTS
     with tempfile.TemporaryDirectory(dir=parser.parse_args().directory) as name, sink() as url:
         root = Path(name)
-        spools = Spool(root / "synced", max_bytes=1 << 30), Spool(root / "unsynced", max_bytes=1 << 30)
-        print(f"{DOCUMENTS} documents of {size:.0f} bytes, {len(gzip_of(operations)) / DOCUMENTS:.0f} compressed\n")
+        spools = (
+            Spool(root / "synced", max_bytes=1 << 30),
+            Spool(root / "unsynced", max_bytes=1 << 30),
+        )
+        print(
+            f"{DOCUMENTS} documents of {size:.0f} bytes, "
+            f"{len(gzip_of(operations)) / DOCUMENTS:.0f} compressed\n"
+        )
         compare(ways(operations, url, *spools))
         compare_crowds(root, operations)
 

@@ -1,4 +1,7 @@
-"""The documentation as a site (Sphinx): `make site`. A warning is an error, so a broken link, anchor or a page that nothing leads to fails."""
+"""The documentation as a site (Sphinx): `make site`.
+
+A warning is an error, so a broken link, anchor or a page that nothing leads to fails.
+"""
 
 from __future__ import annotations
 

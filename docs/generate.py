@@ -1,4 +1,7 @@
-"""Write the generated parts of the documentation: `make docs`. A test asserts that what is committed is what this would write."""
+"""Write the generated parts of the documentation: `make docs`.
+
+A test asserts that what is committed is what this would write.
+"""
 
 from __future__ import annotations
 
@@ -77,8 +80,13 @@ def metrics() -> str:
     rows = ["", "| metric | instrument | unit | attributes | meaning |", "|---|---|---|---|---|"]
     for name, kind, unit, attributes, text in INSTRUMENTS.values():
         listed = ", ".join(f"`{attribute}`" for attribute in attributes)
-        rows.append(f"| `{name}` | {kind.replace('_', ' ')} | `{unit}` | {listed} | {_cell(text)} |")
-    meanings = (f"| `{Fate[name].value}` | {_cell(text)} |\n" for name, text in _documented(_class(outcomes, Fate)).items())
+        rows.append(
+            f"| `{name}` | {kind.replace('_', ' ')} | `{unit}` | {listed} | {_cell(text)} |"
+        )
+    meanings = (
+        f"| `{Fate[name].value}` | {_cell(text)} |\n"
+        for name, text in _documented(_class(outcomes, Fate)).items()
+    )
     return _METRICS_HEAD + "\n".join(rows) + "\n" + _OUTCOMES_HEAD + "".join(meanings)
 
 
@@ -96,8 +104,13 @@ def _table(prefix: str) -> str:
         if variable.startswith(prefix):
             name = names[variable]
             closes = SETTINGS[name].closes
-            consequence = "counts as unset" if closes is Closes.NOTHING else f"closes: {closes.value}"
-            rows.append(f"| `{variable}` | `{name}` | {_shown(defaults[name])} | {_cell(text)} | {consequence} |")
+            consequence = (
+                "counts as unset" if closes is Closes.NOTHING else f"closes: {closes.value}"
+            )
+            rows.append(
+                f"| `{variable}` | `{name}` | {_shown(defaults[name])} | {_cell(text)} | "
+                f"{consequence} |"
+            )
     return "\n".join(rows) + "\n"
 
 
@@ -111,7 +124,11 @@ def _body(module: ModuleType) -> list[ast.stmt]:
 
 
 def _class(module: ModuleType, wanted: type) -> list[ast.stmt]:
-    return next(statement.body for statement in _body(module) if isinstance(statement, ast.ClassDef) and statement.name == wanted.__name__)
+    return next(
+        statement.body
+        for statement in _body(module)
+        if isinstance(statement, ast.ClassDef) and statement.name == wanted.__name__
+    )
 
 
 def _documented(body: list[ast.stmt]) -> dict[str, str]:

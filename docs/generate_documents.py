@@ -1,6 +1,8 @@
-"""Write `docs/reference/documents.md` out of the golden files: `python docs/generate_documents.py`. A test asserts that it is current.
+"""Write `docs/reference/documents.md` out of the golden files: `python docs/generate_documents.py`.
+A test asserts that it is current.
 
-What is shown there is what the tests compare byte by byte; what is said about it stands at the recordings that they are made of.
+What is shown there is what the tests compare byte by byte; what is said about it stands at the
+recordings that they are made of.
 """
 
 from __future__ import annotations
@@ -42,13 +44,19 @@ def documents() -> str:
 def _cases() -> Iterator[tuple[str, str]]:
     """Each recording's name and description, in their order."""
     for statement in ast.parse((GOLDEN / "cases.py").read_text(encoding="utf-8")).body:
-        if isinstance(statement, ast.FunctionDef) and isinstance(statement.returns, ast.Name) and statement.returns.id == "Recording":
+        if (
+            isinstance(statement, ast.FunctionDef)
+            and isinstance(statement.returns, ast.Name)
+            and statement.returns.id == "Recording"
+        ):
             yield statement.name, ast.get_docstring(statement) or ""
 
 
 def _section(name: str, text: str) -> str:
     lines = (GOLDEN / f"{name.replace('_', '-')}.ndjson").read_text(encoding="utf-8").splitlines()
-    shown = "\n".join(_document(head, source) for head, source in zip(lines[::2], lines[1::2], strict=True))
+    shown = "\n".join(
+        _document(head, source) for head, source in zip(lines[::2], lines[1::2], strict=True)
+    )
     return f"\n## {name.replace('_', ' ').capitalize()}\n\n{text}\n\n{shown}"
 
 

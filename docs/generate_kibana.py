@@ -1,4 +1,7 @@
-"""Write the saved objects for Kibana, into the package and here: `python docs/generate_kibana.py`. A test asserts that both are current."""
+"""Write the saved objects for Kibana, into the package and here: `python docs/generate_kibana.py`.
+
+A test asserts that both are current.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Prints constraints that hold every requirement of a user's installation at its lower bound, as `pyproject.toml` states it.
+"""Prints constraints that hold every requirement of a user's installation at its lower bound, as
+`pyproject.toml` states it.
 
-A user's installation is the dependencies and the extras that are no tool of ours. `make bounds` runs the unit tests on it, and on the newest set.
+A user's installation is the dependencies and the extras that are no tool of ours. `make bounds`
+runs the unit tests on it, and on the newest set.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ _LOWER = (">=", "~=", "==")
 
 def lowest(requirement: Requirement) -> str:
     """Return the requirement's lower bound as a constraint."""
-    bounds = [Version(specifier.version) for specifier in requirement.specifier if specifier.operator in _LOWER]
+    bounds = [
+        Version(specifier.version)
+        for specifier in requirement.specifier
+        if specifier.operator in _LOWER
+    ]
     if not bounds:
         raise SystemExit(f"{requirement} has no lower bound: give it one in pyproject.toml.")
     return f"{requirement.name}=={max(bounds)}"
@@ -30,8 +36,13 @@ def lowest(requirement: Requirement) -> str:
 
 def main() -> None:
     """Print one constraint a line."""
-    project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    stated = [*project["dependencies"], *(text for extra in EXTRAS for text in project["optional-dependencies"][extra])]
+    project = tomllib.loads(
+        Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8")
+    )["project"]
+    stated = [
+        *project["dependencies"],
+        *(text for extra in EXTRAS for text in project["optional-dependencies"][extra]),
+    ]
     for text in stated:
         print(lowest(Requirement(text)))
 

@@ -1,6 +1,8 @@
-"""What all tests share: which of them a run picks, and a real Elasticsearch for those that need one.
+"""What all tests share: which of them a run picks, and a real Elasticsearch for those that need
+one.
 
-It is started when the first test asks for it. The processes of a run in parallel share one secured node, which the main process keeps.
+It is started when the first test asks for it. The processes of a run in parallel share one secured
+node, which the main process keeps.
 """
 
 import os
@@ -14,7 +16,20 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from elasticsearch_server import MODES, SECURED, SMALL_LIMITS, VERSIONS, Endpoint, External, Keeper, NodeConfig, Server, Shared, missing, running
+from elasticsearch_server import (
+    MODES,
+    SECURED,
+    SMALL_LIMITS,
+    VERSIONS,
+    Endpoint,
+    External,
+    Keeper,
+    NodeConfig,
+    Server,
+    Shared,
+    missing,
+    running,
+)
 
 _ELASTICSEARCH_FIXTURES = {"secured", "small_limits", "elasticsearch_node", "matrix_server"}
 _MATRIX = [NodeConfig(version, mode) for version in VERSIONS for mode in MODES]
@@ -24,7 +39,9 @@ _SHARED = "shared_elasticsearch"
 _EVERYTHING = "OTEL_ASAYER_TEST_EVERYTHING"
 """Set, tests whose tools are missing fail in place of being left out."""
 
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("any machine")
 
 _keeper = pytest.StashKey[Keeper]()
@@ -43,7 +60,10 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker, before it starts, where the node is that all workers share. Called in the main process of a run in parallel."""
+    """Tell a worker, before it starts, where the node is that all workers share.
+
+    Called in the main process of a run in parallel.
+    """
     stash = node.config.stash
     if _keeper not in stash:
         stash[_keeper] = Keeper()
@@ -57,7 +77,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True, wrapper=True)  # before pytest selects by -m and -k, and after
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
     """Mark what needs an Elasticsearch, and leave out what runs apart unless -m speaks of it, and what cannot run here."""
     for item in items:
         _mark(item, set(getattr(item, "fixturenames", ())))
@@ -66,8 +88,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     yield
     if _EVERYTHING in os.environ or not (reason := missing()):
         return
-    if number := _leave_out(config, items, lambda item: item.get_closest_marker("elasticsearch") is not None):
-        who = "1 test needs a real Elasticsearch and was" if number == 1 else f"{number} tests need a real Elasticsearch and were"
+    if number := _leave_out(
+        config, items, lambda item: item.get_closest_marker("elasticsearch") is not None
+    ):
+        who = (
+            "1 test needs a real Elasticsearch and was"
+            if number == 1
+            else f"{number} tests need a real Elasticsearch and were"
+        )
         config.stash[_left_out] = f"{who} left out. {reason}"
 
 
@@ -80,7 +108,9 @@ def _mark(item: pytest.Item, fixtures: set[str]) -> None:
         item.add_marker(pytest.mark.elasticsearch)
 
 
-def _leave_out(config: pytest.Config, items: list[pytest.Item], which: Callable[[pytest.Item], bool]) -> int:
+def _leave_out(
+    config: pytest.Config, items: list[pytest.Item], which: Callable[[pytest.Item], bool]
+) -> int:
     left_out = [item for item in items if which(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if not which(item)]
@@ -89,7 +119,9 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item], which: Callable[
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Let the shared node start while tests run that need none."""
-    if (shared := _shared(session.config)) and any("secured" in getattr(item, "fixturenames", ()) for item in session.items):
+    if (shared := _shared(session.config)) and any(
+        "secured" in getattr(item, "fixturenames", ()) for item in session.items
+    ):
         shared.want()
 
 
@@ -106,7 +138,9 @@ def pytest_testnodedown(node: Any, error: object) -> None:
         node.config.stash[_left_out] = said
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     """Say in one line what was left out, and how to get it."""
     if said := config.stash.get(_left_out, None):
         terminalreporter.write_line(said, yellow=True)
@@ -119,7 +153,10 @@ def _shared(config: pytest.Config) -> Shared | None:
 
 @pytest.fixture(scope="session")
 def elasticsearch_node() -> Iterator[Callable[[NodeConfig], Server]]:
-    """Gives the node with a configuration. Whatever a test did to it, it answers again for the next one that asks here."""
+    """Gives the node with a configuration.
+
+    Whatever a test did to it, it answers again for the next one that asks here.
+    """
     nodes: dict[NodeConfig, Server] = {}
     with ExitStack() as stack:
 
@@ -133,8 +170,13 @@ def elasticsearch_node() -> Iterator[Callable[[NodeConfig], Server]]:
 
 
 @pytest.fixture(scope="session")
-def secured(request: pytest.FixtureRequest, elasticsearch_node: Callable[[NodeConfig], Server]) -> Endpoint:
-    """A secured node of the default version, or the Elasticsearch that the environment names. A test of faults asks `elasticsearch_node`."""
+def secured(
+    request: pytest.FixtureRequest, elasticsearch_node: Callable[[NodeConfig], Server]
+) -> Endpoint:
+    """A secured node of the default version, or the Elasticsearch that the environment names.
+
+    A test of faults asks `elasticsearch_node`.
+    """
     if external := External.from_environment():
         return external
     shared = _shared(request.config)
@@ -147,7 +189,9 @@ def small_limits(elasticsearch_node: Callable[[NodeConfig], Server]) -> Server:
     return elasticsearch_node(SMALL_LIMITS)
 
 
-@pytest.fixture(scope="session", params=_MATRIX, ids=lambda config: f"{config.version}-{config.mode}")
+@pytest.fixture(
+    scope="session", params=_MATRIX, ids=lambda config: f"{config.version}-{config.mode}"
+)
 def matrix_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """One node after the other: every supported version in every mode."""
     with running(request.param) as server:
@@ -156,7 +200,10 @@ def matrix_server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 @pytest.fixture
 def namespace() -> str:
-    """A data stream namespace of the test's own: data streams cannot be deleted in the test distribution, so none is shared."""
+    """A data stream namespace of the test's own:
+
+    data streams cannot be deleted in the test distribution, so none is shared.
+    """
     return f"test{secrets.token_hex(8)}"
 
 

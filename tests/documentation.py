@@ -22,14 +22,23 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 HOW_TO = ROOT / "docs" / "how-to"
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    [
+        ROOT / "README.md",
+        ROOT / "ARCHITECTURE.md",
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+    ]
 )
 SHELL = "docs/test_shell.py"
 DATA = "docs/test_data.py"
 EXECUTED: dict[str, dict[str, str]] = {
     "python": {"*": "docs/test_documentation.py"},
     "json": {"*": DATA},
-    "yaml": {"docs/how-to/containers.md": SHELL, "docs/how-to/declarative.md": "integration/test_declarative.py"},
+    "yaml": {
+        "docs/how-to/containers.md": SHELL,
+        "docs/how-to/declarative.md": "integration/test_declarative.py",
+    },
     "ini": {"docs/reliability.md": "integration/test_processes.py"},
     "py": {"docs/how-to/wsgi-asgi.md": "harness/test_applications_accounts.py"},
     "js": {"docs/how-to/browser.md": "browser/test_browser_page.py"},
@@ -85,12 +94,19 @@ def page_name(page: Path) -> str:
 
 def lines(page: Path) -> list[str]:
     """All that a page lets one type."""
-    return [line for block in blocks(page.read_text(encoding="utf-8"), "sh") for line in block.splitlines() if line]
+    return [
+        line
+        for block in blocks(page.read_text(encoding="utf-8"), "sh")
+        for line in block.splitlines()
+        if line
+    ]
 
 
 def commands(page: Path) -> list[str]:
     """What a page lets one type, but for the preparations; without comments at the end."""
-    return [re.split(r"\s+# ", line)[0] for line in lines(page) if not line.startswith(PREPARATIONS)]
+    return [
+        re.split(r"\s+# ", line)[0] for line in lines(page) if not line.startswith(PREPARATIONS)
+    ]
 
 
 def exported(line: str) -> dict[str, str]:
@@ -99,8 +115,13 @@ def exported(line: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def typed(command: str, folder: Path, variables: Mapping[str, str], *, answer: str = "", status: int = 0) -> str:
-    """Type a command in a folder, and answer what it asks; return what it said. There is no terminal: it asks and reads by the standard streams."""
+def typed(
+    command: str, folder: Path, variables: Mapping[str, str], *, answer: str = "", status: int = 0
+) -> str:
+    """Type a command in a folder, and answer what it asks; return what it said.
+
+    There is no terminal: it asks and reads by the standard streams.
+    """
     done = subprocess.run(
         ["/bin/sh", "-c", command],
         env=_environment(variables),
@@ -117,8 +138,11 @@ def typed(command: str, folder: Path, variables: Mapping[str, str], *, answer: s
 
 
 @contextmanager
-def typed_until(said: str, command: str, folder: Path, variables: Mapping[str, str], *, kill: bool = False) -> Iterator[str]:
-    """Type a command that goes on until Ctrl-C; gives what it has printed as soon as it `said` this.
+def typed_until(
+    said: str, command: str, folder: Path, variables: Mapping[str, str], *, kill: bool = False
+) -> Iterator[str]:
+    """Type a command that goes on until Ctrl-C; gives what it has printed as soon as it `said`
+    this.
 
     Ctrl-C comes at the end of the block, or the end by force, for what takes its time.
     """
@@ -152,4 +176,9 @@ def typed_until(said: str, command: str, folder: Path, variables: Mapping[str, s
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    return {**clean_environment(), "PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200", **variables}
+    return {
+        **clean_environment(),
+        "PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "200",
+        **variables,
+    }

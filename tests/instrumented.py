@@ -39,19 +39,31 @@ class Application:
     port: int
     console: Path
 
-    def request(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Answer:
+    def request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
         """Send one request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_SECONDS)
         try:
             connection.request(method, path, body=body, headers=dict(headers or {}))
             answer = connection.getresponse()
-            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+            return Answer(
+                answer.status,
+                {name.lower(): value for name, value in answer.getheaders()},
+                answer.read(),
+            )
         finally:
             connection.close()
 
     def get(self, path: str, **headers: str) -> Answer:
         """GET with headers whose names are given with `_` for `-`."""
-        return self.request("GET", path, {name.replace("_", "-"): value for name, value in headers.items()})
+        return self.request(
+            "GET", path, {name.replace("_", "-"): value for name, value in headers.items()}
+        )
 
     def output(self) -> str:
         """What the application wrote to stdout and stderr."""
@@ -65,7 +77,9 @@ class Application:
             return self.process.wait(HANG_SECONDS)
         except subprocess.TimeoutExpired:
             self._kill()
-            raise AssertionError(f"The application did not end within {HANG_SECONDS} s:\n{self.output()}") from None
+            raise AssertionError(
+                f"The application did not end within {HANG_SECONDS} s:\n{self.output()}"
+            ) from None
 
     def _kill(self) -> None:
         try:
@@ -89,7 +103,13 @@ def clean_environment() -> dict[str, str]:
 
 @contextmanager
 def application(
-    command: Sequence[str], port: int, console: Path, environment: Mapping[str, str], *, binaries: Path = BINARIES, bare: bool = False
+    command: Sequence[str],
+    port: int,
+    console: Path,
+    environment: Mapping[str, str],
+    *,
+    binaries: Path = BINARIES,
+    bare: bool = False,
 ) -> Iterator[Application]:
     """Run `opentelemetry-instrument <command>`, or `bare` the command alone, until the block ends; it must listen on `port`."""
     with console.open("wb") as output:

@@ -1,4 +1,7 @@
-"""How long tests wait: until what they wait for has happened. Only what hangs meets an end, which no busy machine comes near."""
+"""How long tests wait: until what they wait for has happened.
+
+Only what hangs meets an end, which no busy machine comes near.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The three generations of Asayer's and OpenReplay's readers: their own requests, and their own rules for what comes back.
+"""The three generations of Asayer's and OpenReplay's readers: their own requests, and their own
+rules for what comes back.
 
-Each raises `PanelBroken` or `PollerCrashed` exactly where the real one fails, so a test that reads through them sees what a user would see.
+Each raises `PanelBroken` or `PollerCrashed` exactly where the real one fails, so a test that reads
+through them sees what a user would see.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 
 LEVELS = ("error", "warning", "info", "debug")
 PAGE = 1000
-_RFC3339_UTC = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z")
+_RFC3339_UTC = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z"
+)
 
 
 class PanelBroken(Exception):  # noqa: N818 (what the user sees, not an error of the tests)
@@ -47,7 +51,11 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Gen3Reader:
-    """OpenReplay from 1.21 on. It reads the index `logs`, and no other; `api_key` is in its encoded form, None for a server without security."""
+    """OpenReplay from 1.21 on.
+
+    It reads the index `logs`, and no other; `api_key` is in its encoded form, None for a server
+    without security.
+    """
 
     server: Endpoint
     api_key: str | None = None
@@ -66,11 +74,16 @@ class Gen3Reader:
         sources = [hit["_source"] for hit in response.json()["hits"]["hits"]]
         if sources and not sources[0].get("message"):
             raise PanelBroken("Unknown log format")
-        return [Row(_panel_time(source), _panel_level(source), _panel_message(source)) for source in sources]
+        return [
+            Row(_panel_time(source), _panel_level(source), _panel_message(source))
+            for source in sources
+        ]
 
     def _search(self, body: dict[str, Any]) -> Response:
         headers = {"authorization": f"APIKey {self.api_key}"} if self.api_key else {}
-        response = self.server.request("POST", "/logs/_search?track_total_hits=true", body, headers=headers, auth=None)
+        response = self.server.request(
+            "POST", "/logs/_search?track_total_hits=true", body, headers=headers, auth=None
+        )
         if response.status == 200 and response.headers.get("x-elastic-product") != "Elasticsearch":
             raise PanelBroken("the server is no Elasticsearch")
         return response
@@ -84,7 +97,10 @@ def _panel_time(source: dict[str, Any]) -> datetime:
 
 
 def _panel_level(source: dict[str, Any]) -> str:
-    """The first level that is *in* the value: a part of a string, or an element of an array. Upper case is in neither."""
+    """The first level that is *in* the value: a part of a string, or an element of an array.
+
+    Upper case is in neither.
+    """
     value = source.get("level")
     if not isinstance(value, str | list):
         raise PanelBroken(f"level.includes is not a function: {value!r}")
@@ -116,17 +132,26 @@ class _Poller:
     sort = "utc_time"
 
     def events(self, last: datetime, now: datetime) -> list[Event]:
-        """What it stores when the last error it saw is of `last`. Errors within a second after that are skipped; lines of no session too."""
+        """What it stores when the last error it saw is of `last`.
+
+        Errors within a second after that are skipped; lines of no session too.
+        """
         hits = self._hits({"gte": _milliseconds(last) + 1000, "lte": _milliseconds(now)})
         return [event for hit in hits if (event := self._event(hit["_source"]))]
 
     def _hits(self, times: dict[str, int]) -> Iterator[dict[str, Any]]:
-        conditions = [{"match": {"message": {"query": self.marker}}}, {"term": {"tags": "error"}}, {"range": {"utc_time": times}}]
+        conditions = [
+            {"match": {"message": {"query": self.marker}}},
+            {"term": {"tags": "error"}},
+            {"range": {"utc_time": times}},
+        ]
         path = f"/{quote(self.indexes, safe='*,')}/_search?scroll=120000ms&size={PAGE}&sort={self.sort}:asc"
         answer = self._ask(path, {"query": {"bool": {"must": conditions}}})
         while hits := answer["hits"]["hits"]:
             yield from hits
-            answer = self._ask(f"/_search/scroll?scroll=120000ms&scroll_id={quote(answer['_scroll_id'])}", None)
+            answer = self._ask(
+                f"/_search/scroll?scroll=120000ms&scroll_id={quote(answer['_scroll_id'])}", None
+            )
 
     def _ask(self, path: str, body: object) -> dict[str, Any]:
         headers = {"authorization": f"ApiKey {self.api_key}"} if self.api_key else {}
@@ -138,7 +163,11 @@ class _Poller:
 
     def _event(self, source: dict[str, Any]) -> Event | None:
         time, message = source.get("utc_time"), source.get("message")
-        if not isinstance(time, str) or not isinstance(message, str) or not _RFC3339_UTC.fullmatch(time):
+        if (
+            not isinstance(time, str)
+            or not isinstance(message, str)
+            or not _RFC3339_UTC.fullmatch(time)
+        ):
             raise PollerCrashed(f"utc_time {time!r}, message {message!r}")
         session_id = self._session_id(message)
         return Event(session_id, _utc(time), message) if session_id else None

@@ -38,7 +38,10 @@ def main(runs: int = RUNS, burners: int = BURNERS) -> int:
         for number in range(1, runs + 1):
             began = time.monotonic()
             green = subprocess.run(["make", "test"], check=False).returncode == 0
-            results.append(f"run {number}: {'green' if green else 'RED'} after {time.monotonic() - began:.0f} s")
+            results.append(
+                f"run {number}: {'green' if green else 'RED'} after {time.monotonic() - began:.0f} "
+                f"s"
+            )
             print(results[-1], flush=True)
     red = sum("RED" in result for result in results)
     print(f"beside {burners} burners:", *results, f"{runs - red} passed, {red} failed", sep="\n")

@@ -1,6 +1,7 @@
 """Servers with two workers: which one answers, and work that each of them is known to have done.
 
-A worker that has answered has installed its signal handlers. Until then gunicorn loses the signal that should end it, and waits for 30 s.
+A worker that has answered has installed its signal handlers. Until then gunicorn loses the signal
+that should end it, and waits for 30 s.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ def ask(app: Application, *numbers: int, path: str = "jobs") -> Work:
 
 
 def ask_two_workers(app: Application) -> Work:
-    """Let each of two workers do five pieces of work: what one does while the other one is stopped is done by nobody else."""
+    """Let each of two workers do five pieces of work:
+
+    what one does while the other one is stopped is done by nobody else.
+    """
     first = ask(app, 1)
     with stopped(first[0][1]):
         second = ask(app, 2, 3, 4, 5, 6)
@@ -53,5 +57,6 @@ def ask_two_workers(app: Application) -> Work:
     asked = sorted(first + second)
     assert list(Counter(worker for _, worker in asked).values()) == [5, 5]
     for _, worker in asked[:2]:  # uWSGI is busy for a moment after it has answered
-        wait_for(lambda: is_in_state("S", worker), "The worker does not become idle.")  # noqa: B023 (called in this turn)
+        # Called in this turn
+        wait_for(lambda: is_in_state("S", worker), "The worker does not become idle.")  # noqa: B023
     return asked

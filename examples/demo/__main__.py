@@ -1,8 +1,10 @@
-"""The whole path, shown: two services, five requests as a browser sends them, and what is stored of the session afterwards.
+"""The whole path, shown: two services, five requests as a browser sends them, and what is stored of
+the session afterwards.
 
-`make demo` runs it, with the local store, which needs nothing but Python. `make demo ELASTICSEARCH=1` starts a real Elasticsearch on loopback, or
-uses the one that `OTEL_ASAYER_TEST_ELASTICSEARCH_URL` names. Both clean up after themselves. The exit status is 1 when something of what it shows
-is missing.
+`make demo` runs it, with the local store, which needs nothing but Python. `make demo
+ELASTICSEARCH=1` starts a real Elasticsearch on loopback, or uses the one that
+`OTEL_ASAYER_TEST_ELASTICSEARCH_URL` names. Both clean up after themselves. The exit status is 1
+when something of what it shows is missing.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ SIGNATURE = "ovJ2jwk7BEAZr3hB1GgCdXkXTF3W4c4sndRrpZevt3q"
 
 
 def as_token(session_id: SessionId, now_ms: int) -> str:
-    """The form in which OpenReplay's tracker sends the same id: a bearer token, which must never be stored."""
+    """The form in which OpenReplay's tracker sends the same id:
+
+    a bearer token, which must never be stored.
+    """
     return f"{base36(int(session_id))}.{base36(25)}.{base36(now_ms + 3_600_000)}.{SIGNATURE}"
 
 
@@ -81,26 +86,48 @@ def service_environment(store: Store, name: str) -> dict[str, str]:
     }
 
 
-def run_shop(store: Store, requests: tuple[Request, ...], folder: Path) -> Iterator[tuple[Request, int]]:
+def run_shop(
+    store: Store, requests: tuple[Request, ...], folder: Path
+) -> Iterator[tuple[Request, int]]:
     """Run both services, send the requests, and stop the services, which flushes what they hold."""
-    with service("pricing.py", folder / "pricing.log", service_environment(store, "pricing")) as pricing:
-        environment = {**service_environment(store, "storefront"), "PRICING_URL": f"http://127.0.0.1:{pricing.port}"}
+    with service(
+        "pricing.py", folder / "pricing.log", service_environment(store, "pricing")
+    ) as pricing:
+        environment = {
+            **service_environment(store, "storefront"),
+            "PRICING_URL": f"http://127.0.0.1:{pricing.port}",
+        }
         with service("storefront.py", folder / "storefront.log", environment) as storefront:
             for request in requests:
                 yield request, send(request, storefront)
 
 
-def checks(store: Store, found: Timeline, records: list[dict[str, Any]], stamped: list[str]) -> list[tuple[str, bool]]:
+def checks(
+    store: Store, found: Timeline, records: list[dict[str, Any]], stamped: list[str]
+) -> list[tuple[str, bool]]:
     spans = found.counts[Kind.REQUEST] + found.counts[Kind.SPAN]
     times = [record["@timestamp"] for record in records]
-    # The query has no sort. What one service sends comes oldest first; two that end one after the other leave a seam where their batches overlap.
+    # The query has no sort. What one service sends comes oldest first; two that end one after the
+    # other leave a seam where their batches overlap.
     misplaced = sum(later < earlier for earlier, later in pairwise(times))
     return [
-        (f"{spans} spans of {len(found.services)} services under one session.id", (spans, len(found.services)) == (SPANS, 2)),
-        (f"{found.counts[Kind.LOG]} log records, and the exception with its stack", any(moment.stack for moment in found.errors)),
-        (f"{len(records)} replay records for OpenReplay's panel, {misplaced} out of place", len(records) == REPLAY_RECORDS),
+        (
+            f"{spans} spans of {len(found.services)} services under one session.id",
+            (spans, len(found.services)) == (SPANS, 2),
+        ),
+        (
+            f"{found.counts[Kind.LOG]} log records, and the exception with its stack",
+            any(moment.stack for moment in found.errors),
+        ),
+        (
+            f"{len(records)} replay records for OpenReplay's panel, {misplaced} out of place",
+            len(records) == REPLAY_RECORDS,
+        ),
         (f"{len(stamped)} console lines stamped with the session", len(stamped) >= 2),
-        ("the request without a session carries no session.id", store.spans_without_session("/health") > 0),
+        (
+            "the request without a session carries no session.id",
+            store.spans_without_session("/health") > 0,
+        ),
         ("the bearer token is in no document", not store.holds(SIGNATURE)),
     ]
 
@@ -108,19 +135,32 @@ def checks(store: Store, found: Timeline, records: list[dict[str, Any]], stamped
 def demo(console: Console, store: Store, folder: Path) -> bool:
     now_ms = time.time_ns() // 1_000_000
     session_id = id_of_session_from(now_ms - 10_000)
-    console.print(screen.title("Five requests", f"to two Flask services under opentelemetry-instrument, session {session_id}"))
+    console.print(
+        screen.title(
+            "Five requests",
+            f"to two Flask services under opentelemetry-instrument, session {session_id}",
+        )
+    )
     sent = list(run_shop(store, browser_requests(session_id, as_token(session_id, now_ms)), folder))
     console.print(screen.requests_table(sent))
 
     found = Timeline.of(store.documents(session_id), replay_url=REPLAY_URL)
     records = store.replay_records(session_id)
-    stamped = [line for line in (folder / "storefront.log").read_text().splitlines() if line.startswith("[asayer_session_id=")]
+    stamped = [
+        line
+        for line in (folder / "storefront.log").read_text().splitlines()
+        if line.startswith("[asayer_session_id=")
+    ]
     console.print(screen.title("The session", f"from {store.name}"))
     print_timeline(console, found, f"Session {session_id}")
     for exception in [moment for moment in found.errors if moment.kind is Kind.EXCEPTION][:1]:
         console.print()
         console.print(screen.stack(exception))
-    console.print(screen.title("In OpenReplay, beside the replay", "replay records, as its own query finds them"))
+    console.print(
+        screen.title(
+            "In OpenReplay, beside the replay", "replay records, as its own query finds them"
+        )
+    )
     console.print(screen.replay_panel(records))
     console.print(screen.title("On the console", "stamped for Filebeat or Logstash"))
     for line in stamped:
@@ -142,17 +182,29 @@ def opened_store(console: Console, folder: Path, *, elasticsearch: bool) -> Iter
         return
     from elasticsearch_server import default_server
 
-    console.print("[dim]Starting a real Elasticsearch on loopback (the first time, it is downloaded) …[/]")
+    console.print(
+        "[dim]Starting a real Elasticsearch on loopback (the first time, it is downloaded) …[/]"
+    )
     with default_server() as server:
         yield Cluster(server, folder / "spool")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--elasticsearch", action="store_true", help="store in a real Elasticsearch instead of the local store")
-    parser.add_argument("--svg", type=Path, help="also write what is shown to this file, as a picture")
+    parser.add_argument(
+        "--elasticsearch",
+        action="store_true",
+        help="store in a real Elasticsearch instead of the local store",
+    )
+    parser.add_argument(
+        "--svg", type=Path, help="also write what is shown to this file, as a picture"
+    )
     arguments = parser.parse_args()
-    console = Console(width=120 if arguments.svg else max(shutil.get_terminal_size().columns, 120), highlight=False, record=arguments.svg is not None)
+    console = Console(
+        width=120 if arguments.svg else max(shutil.get_terminal_size().columns, 120),
+        highlight=False,
+        record=arguments.svg is not None,
+    )
     with tempfile.TemporaryDirectory(prefix="otel-asayer-demo-") as name:
         folder = Path(name)
         with opened_store(console, folder, elasticsearch=arguments.elasticsearch) as store:

@@ -34,7 +34,9 @@ def requests_table(sent: Iterable[tuple[Request, int]]) -> RenderableType:
     table.add_column("status", justify="right")
     table.add_column("", style="dim")
     for request, status in sent:
-        header = next(iter(f"{name}: {value}" for name, value in request.headers.items()), "no session header")
+        header = next(
+            iter(f"{name}: {value}" for name, value in request.headers.items()), "no session header"
+        )
         table.add_row(f"{request.method} {request.path}", header, _status(status), request.what)
     return table
 
@@ -45,11 +47,19 @@ def _status(status: int) -> Text:
 
 def stack(exception: Moment) -> RenderableType:
     heading = Text(exception.title, style="bold red")
-    return Panel(Text(own_frames(exception.stack.strip())), title=heading, title_align="left", border_style="red")
+    return Panel(
+        Text(own_frames(exception.stack.strip())),
+        title=heading,
+        title_align="left",
+        border_style="red",
+    )
 
 
 def own_frames(stacktrace: str) -> str:
-    """The stack as it is stored, folded for the screen: libraries' frames are counted, and paths begin at this folder."""
+    """The stack as it is stored, folded for the screen:
+
+    libraries' frames are counted, and paths begin at this folder.
+    """
     frames = re.split(r"\n(?=  File |\S)", stacktrace)
     folded = [frame for frame in frames if "site-packages" not in frame]
     if hidden := len(frames) - len(folded):
@@ -63,10 +73,22 @@ def replay_panel(records: Iterable[dict[str, Any]]) -> RenderableType:
         table.add_column(column, no_wrap=column != "message")
     for record in records:
         message = record["message"].partition("] ")[2].splitlines()[0]
-        table.add_row(Text(record["@timestamp"][11:-1], style="dim"), Text(record["level"], style=LEVEL_STYLES[record["level"]]), Text(message))
+        table.add_row(
+            Text(record["@timestamp"][11:-1], style="dim"),
+            Text(record["level"], style=LEVEL_STYLES[record["level"]]),
+            Text(message),
+        )
     return table
 
 
 def summary(checks: Sequence[tuple[str, bool]]) -> RenderableType:
-    lines = Text("\n").join(Text.assemble((" ✔ " if good else " ✘ ", "bold green" if good else "bold red"), what) for what, good in checks)
-    return Panel(lines, border_style="green" if all(good for _, good in checks) else "red", title="seen", title_align="left")
+    lines = Text("\n").join(
+        Text.assemble((" ✔ " if good else " ✘ ", "bold green" if good else "bold red"), what)
+        for what, good in checks
+    )
+    return Panel(
+        lines,
+        border_style="green" if all(good for _, good in checks) else "red",
+        title="seen",
+        title_align="left",
+    )

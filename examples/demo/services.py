@@ -26,12 +26,18 @@ class Request:
     headers: Mapping[str, str]
 
 
-def service(script: str, console: Path, environment: Mapping[str, str]) -> AbstractContextManager[Application]:
+def service(
+    script: str, console: Path, environment: Mapping[str, str]
+) -> AbstractContextManager[Application]:
     """Run a service of the shop under `opentelemetry-instrument`; its console goes to a file."""
     port = free_port()
-    return application([sys.executable, str(SHOP / script)], port, console, {**environment, "PORT": str(port)})
+    return application(
+        [sys.executable, str(SHOP / script)], port, console, {**environment, "PORT": str(port)}
+    )
 
 
 def send(request: Request, to: Application) -> int:
     """Send a request as a browser's script would, and return the status."""
-    return to.request(request.method, request.path, {"sec-fetch-mode": "cors", **request.headers}).status
+    return to.request(
+        request.method, request.path, {"sec-fetch-mode": "cors", **request.headers}
+    ).status

@@ -1,4 +1,7 @@
-"""Where the demo's telemetry goes and is read from: the local store, which needs nothing but Python, or a real Elasticsearch."""
+"""Where the demo's telemetry goes and is read from:
+
+the local store, which needs nothing but Python, or a real Elasticsearch.
+"""
 
 from __future__ import annotations
 
@@ -65,12 +68,18 @@ class LocalStore:
     def replay_records(self, session_id: str) -> list[dict[str, Any]]:
         """The records with the session's tag, in the order of their time."""
         phrase = f"[openReplaySession.id={session_id}]"
-        found = (source for index, source in self._all() if index.startswith("asayer-logs-") and phrase in source["message"])
+        found = (
+            source
+            for index, source in self._all()
+            if index.startswith("asayer-logs-") and phrase in source["message"]
+        )
         return sorted(found, key=lambda record: str(record["@timestamp"]))
 
     def spans_without_session(self, path: str) -> int:
         """How many spans of requests to `path` carry no session."""
-        spans = (source["attributes"] for index, source in self._all() if index.startswith("traces-"))
+        spans = (
+            source["attributes"] for index, source in self._all() if index.startswith("traces-")
+        )
         return sum(span.get("http.target") == path and "session.id" not in span for span in spans)
 
     def holds(self, secret: str) -> bool:
@@ -116,35 +125,59 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """The address, and a key with the least rights of a writer; none where security is off."""
         server = self._server
-        variables = {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": server.url, "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(self._spool)}
+        variables = {
+            "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": server.url,
+            "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(self._spool),
+        }
         if server.ca_certificate:
             variables["OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE"] = str(server.ca_certificate)
         if server.username:
-            variables["OTEL_EXPORTER_ELASTICSEARCH_API_KEY"] = server.create_api_key("otel-asayer-demo", {WRITER.name: WRITER.descriptor})
+            variables["OTEL_EXPORTER_ELASTICSEARCH_API_KEY"] = server.create_api_key(
+                "otel-asayer-demo", {WRITER.name: WRITER.descriptor}
+            )
         return variables
 
     def documents(self, session_id: str) -> list[Stored]:
-        """The documents of a session. The services have ended: what they had no time to send is sent first."""
+        """The documents of a session. The services have ended:
+
+        what they had no time to send is sent first.
+        """
         with open_source(self._administrator) as source:
             drain(self._administrator)
             self._server.refresh()
             return list(source.documents(Selection(session_id=session_id)))
 
     def replay_records(self, session_id: str) -> list[dict[str, Any]]:
-        """Send the request that OpenReplay itself sends: no sort, one phrase, the index named `logs`."""
-        return self._search("logs", {"match_phrase": {"message": f"openReplaySession.id={session_id}"}})
+        """Send the request that OpenReplay itself sends:
+
+        no sort, one phrase, the index named `logs`.
+        """
+        return self._search(
+            "logs", {"match_phrase": {"message": f"openReplaySession.id={session_id}"}}
+        )
 
     def spans_without_session(self, path: str) -> int:
         """How many spans of requests to `path` carry no session."""
-        query = {"bool": {"must_not": {"exists": {"field": "session.id"}}, "must": {"match": {"http.target": path}}}}
+        query = {
+            "bool": {
+                "must_not": {"exists": {"field": "session.id"}},
+                "must": {"match": {"http.target": path}},
+            }
+        }
         return len(self._search("traces-*.otel-*", query))
 
     def holds(self, secret: str) -> bool:
         """Whether any document holds `secret`."""
-        return bool(self._search("traces-*,logs-*,asayer-logs-*", {"query_string": {"query": f'"{secret}"'}}))
+        return bool(
+            self._search(
+                "traces-*,logs-*,asayer-logs-*", {"query_string": {"query": f'"{secret}"'}}
+            )
+        )
 
     def _search(self, index: str, query: dict[str, Any]) -> list[dict[str, Any]]:
-        answer = self._server.request("POST", f"/{index}/_search?ignore_unavailable=true", {"size": 1000, "query": query}).json()
+        answer = self._server.request(
+            "POST", f"/{index}/_search?ignore_unavailable=true", {"size": 1000, "query": query}
+        ).json()
         return [hit["_source"] for hit in answer.get("hits", {}).get("hits", [])]
 
     def _install_templates(self) -> None:

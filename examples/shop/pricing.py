@@ -1,4 +1,7 @@
-"""The shop's second service: it knows the prices. The session reaches it through the storefront's call, not from a browser."""
+"""The shop's second service: it knows the prices.
+
+The session reaches it through the storefront's call, not from a browser.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The shop's front service: plain Flask, without a line of OpenTelemetry or otel-asayer.
 
-Run it with `opentelemetry-instrument python storefront.py`. `PRICING_URL` is where the other service listens, `PORT` where this one does.
+Run it with `opentelemetry-instrument python storefront.py`. `PRICING_URL` is where the other
+service listens, `PORT` where this one does.
 """
 
 from __future__ import annotations

@@ -1,14 +1,24 @@
-"""Names of attributes, baggage entries and fields that this package writes, and the levels of replay records.
+"""Names of attributes, baggage entries and fields that this package writes, and the levels of
+replay records.
 
-`session.id` is the semantic conventions' own (https://opentelemetry.io/docs/specs/semconv/general/session/).
-The names under `asayer.` and `otel_asayer.` are this package's.
+`session.id` is the semantic conventions' own
+(https://opentelemetry.io/docs/specs/semconv/general/session/). The names under `asayer.` and
+`otel_asayer.` are this package's.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BAGGAGE_SESSION_ID", "HANDLED", "NOTED_SESSION_ID", "REPLAY_LEVELS", "REPLAY_URL", "SESSION_ID", "UNMAPPED"]
+__all__ = [
+    "BAGGAGE_SESSION_ID",
+    "HANDLED",
+    "NOTED_SESSION_ID",
+    "REPLAY_LEVELS",
+    "REPLAY_URL",
+    "SESSION_ID",
+    "UNMAPPED",
+]
 
 SESSION_ID: Final = "session.id"
 """Attribute of every span, span event and log record of a session."""
@@ -17,10 +27,16 @@ BAGGAGE_SESSION_ID: Final = SESSION_ID
 """Key of the baggage entry that carries the session id between services."""
 
 NOTED_SESSION_ID: Final = "_otel_asayer_session_id"
-"""Name under which a span *object* remembers the session it was started in: no limit of OpenTelemetry reaches it there."""
+"""Name under which a span *object* remembers the session it was started in:
+
+no limit of OpenTelemetry reaches it there.
+"""
 
 REPLAY_URL: Final = "asayer.replay.url"
-"""Attribute of the documents of local root spans and of exceptions: the link to that moment in the replay."""
+"""Attribute of the documents of local root spans and of exceptions:
+
+the link to that moment in the replay.
+"""
 
 HANDLED: Final = "asayer.exception.handled"
 """Attribute, `true`, of server spans that answered an exception as an error of the caller's (404), and of such exceptions: neither is an error."""

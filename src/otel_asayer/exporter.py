@@ -1,7 +1,8 @@
-"""The exporters: what the SDK hands over is encoded and delivered; nothing raises, and what is lost is counted.
+"""The exporters: what the SDK hands over is encoded and delivered; nothing raises, and what is lost
+is counted.
 
-What this package logs about delivery is not exported itself: a failing delivery would feed on what is said about it. It reaches every other
-handler and exporter.
+What this package logs about delivery is not exported itself: a failing delivery would feed on what
+is said about it. It reaches every other handler and exporter.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ _Record = TypeVar("_Record")
 
 _logger = logging.getLogger(__name__)
 
-_OWN_SCOPES: Final = (__name__, *(f"{__package__}.{room}" for room in ("elasticsearch", "delivery", "setup", "spool")))
+_OWN_SCOPES: Final = (
+    __name__,
+    *(f"{__package__}.{room}" for room in ("elasticsearch", "delivery", "setup", "spool")),
+)
 """How the scopes of log records about delivery begin: handlers name a scope after its logger."""
 
 _LONGEST_WAIT: Final = 5.0
@@ -50,7 +54,8 @@ _LONGEST_WAIT: Final = 5.0
 
 
 _DIVERTED: Final = (
-    "Attributes data_stream.dataset and data_stream.namespace ask for more than {} data streams: what goes beyond is written to the configured ones. "
+    "Attributes data_stream.dataset and data_stream.namespace ask for more than {} data streams: "
+    "what goes beyond is written to the configured ones. "
     "Find out who sets these attributes, or raise OTEL_EXPORTER_ELASTICSEARCH_MAX_DATA_STREAMS."
 )
 
@@ -75,10 +80,12 @@ class ElasticsearchSpanExporter(SpanExporter):
 
     Args:
         meter_provider: Takes the metrics; default, the global one.
-        **options: Settings, by the names of `otel_asayer.config.Config`'s fields; they go before the environment variables.
+        **options: Settings, by the names of `otel_asayer.config.Config`'s fields; they go before
+            the environment variables.
 
     Raises:
-        ConfigurationError: an option has no such name, or a value that cannot be used. Variables never raise.
+        ConfigurationError: an option has no such name, or a value that cannot be used. Variables
+            never raise.
     """
 
     def __init__(self, *, meter_provider: MeterProvider | None = None, **options: Any) -> None:
@@ -86,9 +93,14 @@ class ElasticsearchSpanExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Encode and deliver `spans`; SUCCESS when Elasticsearch has every document, or the disk."""
-        return SpanExportResult.SUCCESS if self._path.export(self._path.encoder.spans, spans) else SpanExportResult.FAILURE
+        return (
+            SpanExportResult.SUCCESS
+            if self._path.export(self._path.encoder.spans, spans)
+            else SpanExportResult.FAILURE
+        )
 
-    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 (nothing is ever left between exports)
+    # Nothing is ever left between exports
+    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002
         """Return True: an export is over when it returns."""
         return True
 
@@ -102,21 +114,30 @@ class ElasticsearchLogRecordExporter(LogRecordExporter):
 
     Args:
         meter_provider: Takes the metrics; default, the global one.
-        **options: Settings, by the names of `otel_asayer.config.Config`'s fields; they go before the environment variables.
+        **options: Settings, by the names of `otel_asayer.config.Config`'s fields; they go before
+            the environment variables.
 
     Raises:
-        ConfigurationError: an option has no such name, or a value that cannot be used. Variables never raise.
+        ConfigurationError: an option has no such name, or a value that cannot be used. Variables
+            never raise.
     """
 
     def __init__(self, *, meter_provider: MeterProvider | None = None, **options: Any) -> None:
-        self._path = _Path(_LOG_RECORDS, type(self), Config.from_environment(**options), meter_provider)
+        self._path = _Path(
+            _LOG_RECORDS, type(self), Config.from_environment(**options), meter_provider
+        )
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Encode and deliver `batch`; SUCCESS when Elasticsearch has every document, or the disk."""
         records = [record for record in batch if not _is_own(record)]
-        return LogRecordExportResult.SUCCESS if self._path.export(self._path.encoder.log_records, records) else LogRecordExportResult.FAILURE
+        return (
+            LogRecordExportResult.SUCCESS
+            if self._path.export(self._path.encoder.log_records, records)
+            else LogRecordExportResult.FAILURE
+        )
 
-    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 (nothing is ever left between exports)
+    # Nothing is ever left between exports
+    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002
         """Return True: an export is over when it returns."""
         return True
 
@@ -138,16 +159,22 @@ class _Call(NamedTuple):
 class _Path:
     """What both signals share: from records of the SDK to a delivered, or counted, batch."""
 
-    def __init__(self, signal: _Signal, exporter: type, config: Config, meter_provider: MeterProvider | None) -> None:
+    def __init__(
+        self, signal: _Signal, exporter: type, config: Config, meter_provider: MeterProvider | None
+    ) -> None:
         self._signal = signal
         self._config = config
         self._exported = False
         self._closed = False
         self._under_way: set[_Call] = set()
-        self._stop = partial(_stop, config)  # no method: the exit handlers must not keep an exporter alive that nobody uses
+        self._stop = partial(
+            _stop, config
+        )  # no method: the exit handlers must not keep an exporter alive that nobody uses
         self.encoder = encoder_of(config)
         make_audible()
-        if not config.closed:  # what closes it is listed by the start-up message, which comes after this
+        if (
+            not config.closed
+        ):  # what closes it is listed by the start-up message, which comes after this
             delivery.shared(config).announce()
         meter = meter_of(meter_provider)
         self._metrics = ExporterMetrics(meter, exporter, signal.name, config)
@@ -157,8 +184,13 @@ class _Path:
         _open.setdefault(config, WeakSet()).add(self)
         atexit.register(self._stop)
 
-    def export(self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record]) -> bool:
-        """Encode and deliver; return whether Elasticsearch has every document, or the disk. Never raises."""
+    def export(
+        self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record]
+    ) -> bool:
+        """Encode and deliver; return whether Elasticsearch has every document, or the disk.
+
+        Never raises.
+        """
         # Looked up each time: after a fork it is another.
         current = delivery.shared(self._config)
         self._stop_before_provider()
@@ -180,8 +212,14 @@ class _Path:
     def drop_items(self, count: int, error_type: str = "queue_full") -> None:
         """Count what the queue of the batch processor drops; called by it, in the thread that ended a span or emitted a log record."""
         try:
-            reason = f"they came faster than they could be sent; {self._signal.queue_size} sets its size" if error_type == "queue_full" else ""
-            delivery.shared(self._config).counters.add(Fate.DROPPED, count, error_type.replace("_", " "), reason)
+            reason = (
+                f"they came faster than they could be sent; {self._signal.queue_size} sets its size"
+                if error_type == "queue_full"
+                else ""
+            )
+            delivery.shared(self._config).counters.add(
+                Fate.DROPPED, count, error_type.replace("_", " "), reason
+            )
         except Exception:
             _logger.debug("What the queue dropped could not be counted.", exc_info=True)
 
@@ -193,14 +231,23 @@ class _Path:
         _open[self._config].discard(self)
         current = delivery.shared(self._config)
         self._interrupt(current)
-        if not _open[self._config]:  # the last one writes the line about losses: each would write one of its own
+        if not _open[
+            self._config
+        ]:  # the last one writes the line about losses: each would write one of its own
             current.stop()
             current.finish()
             current.close()
 
     def _interrupt(self, current: delivery.Delivery) -> None:
-        """End the exports under way: what they have in hand goes to the disk. One on this very thread, as a signal's handler finds it, ends later."""
-        calls = [call for call in list(self._under_way) if call.pid == os.getpid() and call.thread != threading.get_ident()]
+        """End the exports under way: what they have in hand goes to the disk.
+
+        One on this very thread, as a signal's handler finds it, ends later.
+        """
+        calls = [
+            call
+            for call in list(self._under_way)
+            if call.pid == os.getpid() and call.thread != threading.get_ident()
+        ]
         for call in calls:
             call.interrupted.set()
         if calls:
@@ -209,7 +256,12 @@ class _Path:
             call.done.wait(_LONGEST_WAIT)
 
     def _export(
-        self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record], current: delivery.Delivery, lost: Operation, call: _Call
+        self,
+        encode: Callable[[Sequence[_Record]], Encoded],
+        records: Sequence[_Record],
+        current: delivery.Delivery,
+        lost: Operation,
+        call: _Call,
     ) -> bool:
         if current.obstacle:
             current.announce()
@@ -217,8 +269,20 @@ class _Path:
             return self._lose(current, lost, len(records), "exporter shut down")
         operations, failures = encode(records)
         self._count_diverted(current)
-        encoded = self._lose(current, lost, len(failures), "not encoded", failures[-1]) if failures else True
-        return current.deliver(operations, partial(self._note, lost), interrupted=call.interrupted, on_answer=lost.answered) and encoded
+        encoded = (
+            self._lose(current, lost, len(failures), "not encoded", failures[-1])
+            if failures
+            else True
+        )
+        return (
+            current.deliver(
+                operations,
+                partial(self._note, lost),
+                interrupted=call.interrupted,
+                on_answer=lost.answered,
+            )
+            and encoded
+        )
 
     def _count_diverted(self, current: delivery.Delivery) -> None:
         if diverted := self.encoder.take_diverted():
@@ -226,7 +290,14 @@ class _Path:
             for sentence in unsaid([_DIVERTED.format(self._config.max_data_streams)]):
                 _logger.warning(sentence)
 
-    def _lose(self, current: delivery.Delivery, lost: Counter[str], number: int, cause: str, reason: str = "") -> bool:
+    def _lose(
+        self,
+        current: delivery.Delivery,
+        lost: Counter[str],
+        number: int,
+        cause: str,
+        reason: str = "",
+    ) -> bool:
         """Count spans or log records that never became operations; return whether there are none."""
         if number:
             lost[cause] += number
@@ -237,10 +308,12 @@ class _Path:
         lost[cause] += sum(operation.startswith(self._signal.head) for operation in operations)
 
     def _stop_before_provider(self) -> None:
-        """Register the exit handler once more, where the provider was built after the exporter: the last registered runs first.
+        """Register the exit handler once more, where the provider was built after the exporter: the
+        last registered runs first.
 
-        Only so does a failing export learn that the process ends before the provider begins to wait for it. Where exit handlers run already,
-        as the first export of a short script is its last one, none can be registered any more.
+        Only so does a failing export learn that the process ends before the provider begins to wait
+        for it. Where exit handlers run already, as the first export of a short script is its last
+        one, none can be registered any more.
         """
         if not self._exported:
             self._exported = True
@@ -252,7 +325,10 @@ class _Path:
 
 
 _open: Final[dict[Config, WeakSet[_Path]]] = {}
-"""The exporters that are not shut down, by their settings: they share one delivery, and a forked process has all of them."""
+"""The exporters that are not shut down, by their settings:
+
+they share one delivery, and a forked process has all of them.
+"""
 
 
 def _stop(config: Config) -> None:
@@ -281,7 +357,11 @@ def encoder_of(config: Config) -> Encoder:
         config.session_cookie,
         config.max_data_streams,
     )
-    return Encoder(settings, delivery.random_id, _data_streams(config.dataset, config.namespace, config.max_data_streams))
+    return Encoder(
+        settings,
+        delivery.random_id,
+        _data_streams(config.dataset, config.namespace, config.max_data_streams),
+    )
 
 
 @cache

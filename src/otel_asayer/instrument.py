@@ -1,7 +1,9 @@
-"""The two doors: `pre_instrument`, which `opentelemetry-instrument` opens, and `configure`, for SDK setup in code.
+"""The two doors: `pre_instrument`, which `opentelemetry-instrument` opens, and `configure`, for SDK
+setup in code.
 
-Both do the same to the providers, once, however often they are called. Neither leaves anything bound to a thread or to a process: workers that
-fork afterwards (gunicorn, uWSGI, Celery) have all of it, and what they hold when they end is exported (`endings`).
+Both do the same to the providers, once, however often they are called. Neither leaves anything
+bound to a thread or to a process: workers that fork afterwards (gunicorn, uWSGI, Celery) have all
+of it, and what they hold when they end is exported (`endings`).
 """
 
 from __future__ import annotations
@@ -50,15 +52,19 @@ _logger = logging.getLogger("otel_asayer")
 
 
 def pre_instrument() -> None:
-    """Stamp spans and log records, record uncaught exceptions, and do what else the environment asks for.
+    """Stamp spans and log records, record uncaught exceptions, and do what else the environment
+    asks for.
 
-    The entry point in the group `opentelemetry_pre_instrument`: the providers exist by then, and no library is instrumented yet. One warning
-    lists all that stands in the way. It never raises, for that would switch all instrumentation off.
+    The entry point in the group `opentelemetry_pre_instrument`: the providers exist by then, and no
+    library is instrumented yet. One warning lists all that stands in the way. It never raises, for
+    that would switch all instrumentation off.
     """
     try:
         make_audible()
         config = environment_config()
-        if config.keep_console:  # first: the logging instrumentation adds its handler even where the SDK is disabled
+        if (
+            config.keep_console
+        ):  # first: the logging instrumentation adds its handler even where the SDK is disabled
             keep_console()
         if sdk_disabled():
             return
@@ -70,25 +76,32 @@ def pre_instrument() -> None:
         if _is_sdk(tracer_provider, "add_span_processor"):
             watch_servers(_tell_of_application)
     except Exception:
-        _logger.exception("otel-asayer could not be set up; OpenTelemetry goes on without sessions.")
+        _logger.exception(
+            "otel-asayer could not be set up; OpenTelemetry goes on without sessions."
+        )
 
 
-def configure(tracer_provider: object = None, logger_provider: object = None, **options: Any) -> None:
+def configure(
+    tracer_provider: object = None, logger_provider: object = None, **options: Any
+) -> None:
     """Connect OpenTelemetry's SDK with the session replay; calling it again adds nothing twice.
 
-    The providers get the processors that stamp sessions, ids from the system's randomness in place of the global `random`, and, where an
-    Elasticsearch is configured, exporters to it. The propagator `asayer`
-    takes the place of `baggage` among the global ones. Records of Python's `logging` are not handed over: `LoggingInstrumentor().instrument()` of
-    opentelemetry-instrumentation-logging, called before or afterwards, does that, and the console shows what it showed without it.
+    The providers get the processors that stamp sessions, ids from the system's randomness in place
+    of the global `random`, and, where an Elasticsearch is configured, exporters to it. The
+    propagator `asayer` takes the place of `baggage` among the global ones. Records of Python's
+    `logging` are not handed over: `LoggingInstrumentor().instrument()` of
+    opentelemetry-instrumentation-logging, called before or afterwards, does that, and the console
+    shows what it showed without it.
 
     Args:
-        tracer_provider: one of the SDK's; default: the global one, which is made where there is none.
+        tracer_provider: one of the SDK's; default: the global one, which is made where there is
+            none.
         logger_provider: likewise.
         options: fields of `otel_asayer.config.Config`; they go before the environment's variables.
 
     Raises:
-        ConfigurationError: a provider is not the SDK's, an option does not exist, or its value cannot be used. What is wrong with variables
-            is logged instead.
+        ConfigurationError: a provider is not the SDK's, an option does not exist, or its value
+            cannot be used. What is wrong with variables is logged instead.
     """
     make_audible()
     config = Config.from_environment(**options)
@@ -97,7 +110,13 @@ def configure(tracer_provider: object = None, logger_provider: object = None, **
     _require(tracer_provider, "add_span_processor")
     _require(logger_provider, "add_log_record_processor")
     if config.enabled:
-        _set_propagator({name: value for name, value in options.items() if SETTINGS[name].variable.startswith("OTEL_ASAYER_")})
+        _set_propagator(
+            {
+                name: value
+                for name, value in options.items()
+                if SETTINGS[name].variable.startswith("OTEL_ASAYER_")
+            }
+        )
     if sdk_disabled():
         return
     tracer_provider = _global_tracer_provider() if tracer_provider is None else tracer_provider
@@ -128,13 +147,19 @@ def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any
 
 
 def _is_sdk(provider: object, method: str) -> bool:
-    """Whether processors can be added: to the SDK's providers and to those that wrap one, and not to the API's placeholders."""
+    """Whether processors can be added:
+
+    to the SDK's providers and to those that wrap one, and not to the API's placeholders.
+    """
     return hasattr(provider, method)
 
 
 def _require(provider: object, method: str) -> None:
     if provider is not None and not _is_sdk(provider, method):
-        raise ConfigurationError(f"{type(provider).__name__} is no provider of OpenTelemetry's SDK: it has no {method}().")
+        raise ConfigurationError(
+            f"{type(provider).__name__} is no provider of OpenTelemetry's SDK: it has no "
+            f"{method}()."
+        )
 
 
 def _global_tracer_provider() -> trace.TracerProvider:
@@ -152,8 +177,14 @@ def _global_logger_provider() -> object:
 def _set_propagator(options: Mapping[str, Any]) -> None:
     """Put `asayer` among the global propagators in place of `baggage`; one that is there already stays, unless there are options for it."""
     present = composites.propagators(get_global_textmap())
-    ours = next((propagator for propagator in present if isinstance(propagator, AsayerPropagator)), None)
-    others = [propagator for propagator in present if not isinstance(propagator, (AsayerPropagator, W3CBaggagePropagator))]
+    ours = next(
+        (propagator for propagator in present if isinstance(propagator, AsayerPropagator)), None
+    )
+    others = [
+        propagator
+        for propagator in present
+        if not isinstance(propagator, (AsayerPropagator, W3CBaggagePropagator))
+    ]
     if ours is None or options:
         ours = AsayerPropagator(**options)
     set_global_textmap(CompositePropagator([*others, ours]))
@@ -164,10 +195,17 @@ def _add_exporters(tracer_provider: Any, logger_provider: Any, options: Mapping[
 
     signals: tuple[tuple[Any, str, Any, Any], ...] = (
         (tracer_provider, "add_span_processor", BatchSpanProcessor, ElasticsearchSpanExporter),
-        (logger_provider, "add_log_record_processor", BatchLogRecordProcessor, ElasticsearchLogRecordExporter),
+        (
+            logger_provider,
+            "add_log_record_processor",
+            BatchLogRecordProcessor,
+            ElasticsearchLogRecordExporter,
+        ),
     )
     for provider, method, processor, exporter in signals:
-        if _is_sdk(provider, method) and not any(isinstance(other, exporter) for other in sdk.exporters(provider)):
+        if _is_sdk(provider, method) and not any(
+            isinstance(other, exporter) for other in sdk.exporters(provider)
+        ):
             getattr(provider, method)(processor(exporter(**options)))
 
 
@@ -194,8 +232,15 @@ def _listener_of(exporter: object) -> sdk.Listener | None:
 
 def _findings(config: Config, tracer_provider: object, logger_provider: object) -> Iterator[object]:
     yield from config.problems
-    if not (_is_sdk(tracer_provider, "add_span_processor") or _is_sdk(logger_provider, "add_log_record_processor")):
-        yield diagnostics.NO_SDK if any(entry_points(group="opentelemetry_configurator")) else diagnostics.NO_CONFIGURATOR
+    if not (
+        _is_sdk(tracer_provider, "add_span_processor")
+        or _is_sdk(logger_provider, "add_log_record_processor")
+    ):
+        yield (
+            diagnostics.NO_SDK
+            if any(entry_points(group="opentelemetry_configurator"))
+            else diagnostics.NO_CONFIGURATOR
+        )
     if config.enabled:
         yield from diagnostics.on_propagators(trace_response=config.trace_response)
     if _feeds_ours(logger_provider) and not find_spec("opentelemetry.instrumentation.logging"):
@@ -204,11 +249,17 @@ def _findings(config: Config, tracer_provider: object, logger_provider: object) 
 
 def _tell_of_application(name: str, interface: str, instrumentation: str) -> None:
     _report(
-        [diagnostics.not_instrumented(name, instrumentation) if instrumentation else diagnostics.not_wrapped(f"the application {name}", interface)]
+        [
+            diagnostics.not_instrumented(name, instrumentation)
+            if instrumentation
+            else diagnostics.not_wrapped(f"the application {name}", interface)
+        ]
     )
 
 
 def _report(found: Iterable[object]) -> None:
     """Log what has not been said yet in this process, as one warning."""
     if new := unsaid(map(str, found)):
-        _logger.warning("otel-asayer needs your attention:%s", "".join(f"\n- {sentence}" for sentence in new))
+        _logger.warning(
+            "otel-asayer needs your attention:%s", "".join(f"\n- {sentence}" for sentence in new)
+        )

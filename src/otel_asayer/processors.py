@@ -1,14 +1,17 @@
-"""Stamps the session id on spans and log records: the SDK's two processors over one stamping function.
+"""Stamps the session id on spans and log records: the SDK's two processors over one stamping
+function.
 
-One policy for both: the session of the request wins, over what the application itself wrote under `session.id` and over the SDK's limits.
-Without a session nothing is touched.
+One policy for both: the session of the request wins, over what the application itself wrote under
+`session.id` and over the SDK's limits. Without a session nothing is touched.
 
-A span belongs to the session of the context it is started in: that of the baggage, else that of the parent span, if it is one of this process
-(`context.get_session_id`). Where the session becomes known later, inside a span (a WebSocket's first message,
-a login: `with session(id):`), the spans and log records of the block carry it, an exception that leaves the block does, and the enclosing span
-does not.
+A span belongs to the session of the context it is started in: that of the baggage, else that of the
+parent span, if it is one of this process (`context.get_session_id`). Where the session becomes
+known later, inside a span (a WebSocket's first message, a login: `with session(id):`), the spans
+and log records of the block carry it, an exception that leaves the block does, and the enclosing
+span does not.
 
-`on_start` and `on_emit` are called unguarded by the SDK: what they raise would come out of the application's own call.
+`on_start` and `on_emit` are called unguarded by the SDK: what they raise would come out of the
+application's own call.
 """
 
 from __future__ import annotations
@@ -21,7 +24,13 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk.trace import SpanProcessor
 
-from otel_asayer.propagation.context import get_session_id, remember_span, session_of_exception, session_of_span, span_of_exception
+from otel_asayer.propagation.context import (
+    get_session_id,
+    remember_span,
+    session_of_exception,
+    session_of_span,
+    span_of_exception,
+)
 from otel_asayer.runtime import sdk
 
 if TYPE_CHECKING:
@@ -42,17 +51,22 @@ _failures: Final[set[type[BaseException]]] = set()
 
 
 class SessionSpanProcessor(SpanProcessor):
-    """Gives every span of a session its `session.id`. Its place among the processors does not matter."""
+    """Gives every span of a session its `session.id`.
+
+    Its place among the processors does not matter.
+    """
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp a span with the session of its parent context; the SDK passes none for the current one."""
         _stamp(sdk.stamp_span, span, get_session_id, parent_context)
 
     def _on_ending(self, span: Span) -> None:
-        """Stamp it again: a limit may have dropped or cut the id since, or the application may have overwritten it.
+        """Stamp it again: a limit may have dropped or cut the id since, or the application may have
+        overwritten it.
 
-        An exception on its way out of the span at this moment, and recorded by it, belongs to it: it may be recorded or logged once more, when the
-        span has ended, and noted is where. Where the span has no session, the one counts that `session()` noted inside of it.
+        An exception on its way out of the span at this moment, and recorded by it, belongs to it:
+        it may be recorded or logged once more, when the span has ended, and noted is where. Where
+        the span has no session, the one counts that `session()` noted inside of it.
         """
         try:
             in_session = sdk.restore_session(span)
@@ -62,13 +76,18 @@ class SessionSpanProcessor(SpanProcessor):
             if not in_session and (noted := session_of_exception(leaving)):
                 for event in events:
                     sdk.stamp_event(event, noted)
-            remember_span(leaving, span.get_span_context(), session_of_span(span) if in_session else None)
+            remember_span(
+                leaving, span.get_span_context(), session_of_span(span) if in_session else None
+            )
         except Exception as error:
             _say_once(error)
 
 
 class SessionLogRecordProcessor(LogRecordProcessor):
-    """Gives every log record of a session its `session.id`. It must stand before the processors that export."""
+    """Gives every log record of a session its `session.id`.
+
+    It must stand before the processors that export.
+    """
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Stamp a log record with the session of its context, and one of an exception without a trace with the span that the exception left."""
@@ -79,23 +98,37 @@ class SessionLogRecordProcessor(LogRecordProcessor):
             _set_span(record, error)
 
     def enabled(self, **_: Any) -> bool:
-        """Never, for nothing is exported here: a logger whose records nobody wants must be able to say so."""
+        """Never, for nothing is exported here:
+
+        a logger whose records nobody wants must be able to say so.
+        """
         return False
 
     def shutdown(self) -> None:
         """Nothing is held."""
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 (the SDK's signature; milliseconds)
+    # The SDK's signature; milliseconds
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002
         """Nothing is held."""
         return True
 
 
 def _events_of(span: Span, error: BaseException) -> list[Event]:
     """Return what `span` recorded of an exception of this type; one that is only being handled somewhere around the span left nothing on it."""
-    return [event for event in span.events if str((event.attributes or {}).get("exception.type")).rpartition(".")[2] == type(error).__name__]
+    return [
+        event
+        for event in span.events
+        if str((event.attributes or {}).get("exception.type")).rpartition(".")[2]
+        == type(error).__name__
+    ]
 
 
-def _stamp(write: Callable[[Any, str], None], target: Any, find: Callable[[Any], SessionId | None], place: Any) -> None:
+def _stamp(
+    write: Callable[[Any, str], None],
+    target: Any,
+    find: Callable[[Any], SessionId | None],
+    place: Any,
+) -> None:
     """Write the session that `find` finds in `place` on `target`, if there is one; never raise."""
     try:
         session_id = find(place)
@@ -108,8 +141,9 @@ def _stamp(write: Callable[[Any, str], None], target: Any, find: Callable[[Any],
 def _session_of(emitted: ReadWriteLogRecord) -> SessionId | None:
     """Return the session of a log record: its context's, else the one its exception arose in.
 
-    An exception that nothing catches is recorded when its context is gone: what `session()` noted on it helps, and in a thread the context
-    that the thread was started in. That one is asked for this case alone, for threads of a pool outlive the request that made them start.
+    An exception that nothing catches is recorded when its context is gone: what `session()` noted
+    on it helps, and in a thread the context that the thread was started in. That one is asked for
+    this case alone, for threads of a pool outlive the request that made them start.
     """
     record = emitted.log_record
     session_id = get_session_id(record.context)
@@ -125,17 +159,30 @@ def _session_of(emitted: ReadWriteLogRecord) -> SessionId | None:
 
 
 def _set_span(record: LogRecord, error: BaseException) -> None:
-    """Let a record of an exception belong to the span that recorded it before: two of one trace are one in the replay. Never raise."""
+    """Let a record of an exception belong to the span that recorded it before:
+
+    two of one trace are one in the replay. Never raise.
+    """
     try:
         span = span_of_exception(error)
         if span is not None:
-            record.trace_id, record.span_id, record.trace_flags = span.trace_id, span.span_id, span.trace_flags
+            record.trace_id, record.span_id, record.trace_flags = (
+                span.trace_id,
+                span.span_id,
+                span.trace_flags,
+            )
     except Exception as failure:
         _say_once(failure)
 
 
 def _say_once(error: Exception) -> None:
-    """Log a failure, once for each type: it may come with every span, and from inside of logging itself."""
+    """Log a failure, once for each type:
+
+    it may come with every span, and from inside of logging itself.
+    """
     if type(error) not in _failures:
         _failures.add(type(error))
-        _logger.warning("The session id could not be written on a span or log record; this is said once.", exc_info=error)
+        _logger.warning(
+            "The session id could not be written on a span or log record; this is said once.",
+            exc_info=error,
+        )

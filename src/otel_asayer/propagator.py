@@ -1,21 +1,29 @@
-"""The propagator `asayer`: session id and W3C baggage, from incoming requests into the context, and from the context to those who may know.
+"""The propagator `asayer`: session id and W3C baggage, from incoming requests into the context, and
+from the context to those who may know.
 
-It replaces the propagator `baggage` and needs the OpenTelemetry API only, for `opentelemetry.propagate` loads it in every process.
+It replaces the propagator `baggage` and needs the OpenTelemetry API only, for
+`opentelemetry.propagate` loads it in every process.
 
-Incoming, the first of these that holds a session id counts; one that holds something else is passed over:
+Incoming, the first of these that holds a session id counts; one that holds something else is passed
+over:
 
-1. the configured headers, in their order. A token is reduced to its id, and no opaque id is read from a header for tokens;
+1. the configured headers, in their order. A token is reduced to its id, and no opaque id is read
+   from a header for tokens;
 2. the baggage entry `session.id`, which never reaches the context in any other form;
-3. the cookie, when `Sec-Fetch-Mode` is `navigate` or absent: page navigations and form posts, to which no tracker can add a header.
+3. the cookie, when `Sec-Fetch-Mode` is `navigate` or absent: page navigations and form posts, to
+   which no tracker can add a header.
 
 A carrier without a session leaves the context's own.
 
-Outgoing, the session id goes to hosts that are targets, as `x-session-id` and in baggage; from everybody else's baggage it is taken out.
-Only a span of kind CLIENT or PRODUCER tells where a call goes. The address on a SERVER or CONSUMER span is this process's own or its
-caller's, and `rpc.system` there says how it was called; an INTERNAL span's attributes are the application's own. Under those, as under a
-span that is not recorded, the destination is unknown. Messaging and RPC need no known one, but only CLIENT and PRODUCER spans say so.
+Outgoing, the session id goes to hosts that are targets, as `x-session-id` and in baggage; from
+everybody else's baggage it is taken out. Only a span of kind CLIENT or PRODUCER tells where a call
+goes. The address on a SERVER or CONSUMER span is this process's own or its caller's, and
+`rpc.system` there says how it was called; an INTERNAL span's attributes are the application's own.
+Under those, as under a span that is not recorded, the destination is unknown. Messaging and RPC
+need no known one, but only CLIENT and PRODUCER spans say so.
 
-With `OTEL_ASAYER_ENABLED=false` all of baggage but `session.id` is still carried, and nothing else is done.
+With `OTEL_ASAYER_ENABLED=false` all of baggage but `session.id` is still carried, and nothing else
+is done.
 """
 
 from __future__ import annotations
@@ -34,8 +42,18 @@ from opentelemetry.trace import SpanKind, get_current_span
 from otel_asayer.attributes import BAGGAGE_SESSION_ID
 from otel_asayer.config import Config, attribute_length_limit, environment_config
 from otel_asayer.config.targets import host_of
-from otel_asayer.propagation.baggage_header import MAX_BYTES, is_too_large, read_baggage, without_session
-from otel_asayer.propagation.context import keep_inside, remove_session_id, session_of_span, set_session_id
+from otel_asayer.propagation.baggage_header import (
+    MAX_BYTES,
+    is_too_large,
+    read_baggage,
+    without_session,
+)
+from otel_asayer.propagation.context import (
+    keep_inside,
+    remove_session_id,
+    session_of_span,
+    set_session_id,
+)
 from otel_asayer.propagation.session_id import SessionId, parse_session_id
 
 if TYPE_CHECKING:
@@ -58,7 +76,10 @@ _TOO_LARGE: Final = f"A request's baggage was ignored, for it has more than the 
 _REFUSED: Final = "Entries of a request's baggage were ignored, for W3C Baggage does not admit them; this is said once."
 
 _CALLS: Final = (SpanKind.CLIENT, SpanKind.PRODUCER)
-_URLS: Final = ("http.url", "url.full")  # the first is what instrumentations write unless told otherwise; where both are, they are equal
+_URLS: Final = (
+    "http.url",
+    "url.full",
+)  # the first is what instrumentations write unless told otherwise; where both are, they are equal
 _HOSTS: Final = ("server.address", "net.peer.name", "http.host", "net.peer.ip")
 _WITHOUT_ADDRESS: Final = ("messaging.system", "rpc.system", "rpc.system.name")
 _ASGI_GETTER: Final = "opentelemetry.instrumentation.asgi.ASGIGetter"
@@ -88,9 +109,17 @@ class AsayerPropagator(TextMapPropagator):
         self._targets = config.propagation_targets
         self._length_limit = attribute_length_limit()
         self._w3c = W3CBaggagePropagator()
-        self._headers = tuple((name, self._opaque and "token" not in name) for name in config.session_headers) if self._enabled else ()
+        self._headers = (
+            tuple((name, self._opaque and "token" not in name) for name in config.session_headers)
+            if self._enabled
+            else ()
+        )
         self._cookie = config.session_cookie if self._enabled else ""
-        wanted = (_BAGGAGE, *(name for name, _ in self._headers), *((_COOKIE, _SEC_FETCH_MODE) if self._cookie else ()))
+        wanted = (
+            _BAGGAGE,
+            *(name for name, _ in self._headers),
+            *((_COOKIE, _SEC_FETCH_MODE) if self._cookie else ()),
+        )
         self._wanted = {name: name for name in wanted}
         self._wanted_bytes = {name.encode(): name for name in wanted}
         self._wanted_keys = {f"HTTP_{name.upper().replace('-', '_')}": name for name in wanted}
@@ -100,8 +129,17 @@ class AsayerPropagator(TextMapPropagator):
         """Names of the fields that `inject` may set."""
         return {SESSION_HEADER, _BAGGAGE} if self._enabled else {_BAGGAGE}
 
-    def extract(self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter) -> Context:
-        """Return `context` (default: the current one) with the session and the baggage of `carrier`; unchanged if `carrier` cannot be read."""
+    def extract(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        getter: Getter[CarrierT] = default_getter,
+    ) -> Context:
+        """Return `context` (default:
+
+        the current one) with the session and the baggage of `carrier`; unchanged if `carrier`
+        cannot be read.
+        """
         context = get_current() if context is None else context
         try:
             return self._extract(self._find(carrier, getter), context)
@@ -109,20 +147,32 @@ class AsayerPropagator(TextMapPropagator):
             _report("extract from", error)
             return context
 
-    def inject(self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter) -> None:
-        """Write the baggage of `context` (default: the current one) to `carrier`, and its session if the destination may know it."""
+    def inject(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        setter: Setter[CarrierT] = default_setter,
+    ) -> None:
+        """Write the baggage of `context` (default:
+
+        the current one) to `carrier`, and its session if the destination may know it.
+        """
         try:
             self._inject(carrier, get_current() if context is None else context, setter)
         except Exception as error:
             _report("inject into", error)
 
     def withdraw(self, headers: MutableMapping[str, Any], url: str | None) -> None:
-        """Take the session out of `headers` that are about to go to `url`, unless its host may know it; None: nobody knows where. Never raises.
+        """Take the session out of `headers` that are about to go to `url`, unless its host may know
+        it; None: nobody knows where. Never raises.
 
-        For clients that follow a redirect below their instrumentation: what was injected for the first host is sent to the next.
+        For clients that follow a redirect below their instrumentation: what was injected for the
+        first host is sent to the next.
         """
         try:
-            if not (self._to_unknown if url is None else self._targets.allow(host_of(url) or _DOUBTFUL)):
+            if not (
+                self._to_unknown if url is None else self._targets.allow(host_of(url) or _DOUBTFUL)
+            ):
                 key = _spelling(headers, SESSION_HEADER)
                 _withdraw(headers, None if key is None else self._valid(headers[key]))
         except Exception as error:
@@ -131,21 +181,34 @@ class AsayerPropagator(TextMapPropagator):
     def _find(self, carrier: Any, getter: Getter[Any]) -> Mapping[str, Sequence[str]]:
         """The wanted headers that `carrier` has, each with its values, in one pass.
 
-        What WSGI and ASGI hand over is laid down by their specifications, and their getters are slow: WSGI's rewrites the whole environment to
-        list names, ASGI's walks all headers at each `get` (and raises at some bytes). That of aiohttp's server lists no headers, but what the
-        application keeps on the request. Those three are read directly. Any other getter lists the names, as the carrier spells them; those of
-        queues list nothing, or raise, and are asked for each name.
+        What WSGI and ASGI hand over is laid down by their specifications, and their getters are
+        slow: WSGI's rewrites the whole environment to list names, ASGI's walks all headers at each
+        `get` (and raises at some bytes). That of aiohttp's server lists no headers, but what the
+        application keeps on the request. Those three are read directly. Any other getter lists the
+        names, as the carrier spells them; those of queues list nothing, or raise, and are asked for
+        each name.
         """
         kind = _class_name(type(getter))
         if kind == _WSGI_GETTER:
-            return {name: (carrier[key],) for key, name in self._wanted_keys.items() if key in carrier}
+            return {
+                name: (carrier[key],) for key, name in self._wanted_keys.items() if key in carrier
+            }
         if kind == _ASGI_GETTER:
             return self._in_scope(carrier)
         if kind == _AIOHTTP_GETTER:
-            return {name: carrier.headers.getall(name) for name in self._wanted if name in carrier.headers}
-        return {name: _texts(getter.get(carrier, spelling)) for name, spelling in self._spellings(carrier, getter).items()}
+            return {
+                name: carrier.headers.getall(name)
+                for name in self._wanted
+                if name in carrier.headers
+            }
+        return {
+            name: _texts(getter.get(carrier, spelling))
+            for name, spelling in self._spellings(carrier, getter).items()
+        }
 
-    def _in_scope(self, scope: Mapping[str, Iterable[tuple[bytes, bytes]]]) -> Mapping[str, Sequence[str]]:
+    def _in_scope(
+        self, scope: Mapping[str, Iterable[tuple[bytes, bytes]]]
+    ) -> Mapping[str, Sequence[str]]:
         found: dict[str, list[str]] = {}
         for name, value in scope.get("headers") or ():
             if (wanted := self._wanted_bytes.get(name.lower())) is not None:
@@ -172,7 +235,11 @@ class AsayerPropagator(TextMapPropagator):
             session_id = session_id or self._first_valid(values)
         if session_id is None and _COOKIE in found:
             session_id = self._from_cookie(found)
-        return set_session_id(session_id, context) if session_id is not None and self._enabled else self._settled(context)
+        return (
+            set_session_id(session_id, context)
+            if session_id is not None and self._enabled
+            else self._settled(context)
+        )
 
     def _from_headers(self, found: Mapping[str, Sequence[str]]) -> SessionId | None:
         for name, opaque in self._headers:
@@ -183,22 +250,34 @@ class AsayerPropagator(TextMapPropagator):
 
     def _from_cookie(self, found: Mapping[str, Sequence[str]]) -> SessionId | None:
         headers = [header for header in found[_COOKIE] if self._cookie in header]
-        if not headers or any(mode.strip().lower() != "navigate" for mode in found.get(_SEC_FETCH_MODE, ())):
+        if not headers or any(
+            mode.strip().lower() != "navigate" for mode in found.get(_SEC_FETCH_MODE, ())
+        ):
             return None
-        cookies = (cookie.strip().partition("=") for header in headers for cookie in header.split(";"))
+        cookies = (
+            cookie.strip().partition("=") for header in headers for cookie in header.split(";")
+        )
         return self._first_valid(value for name, _, value in cookies if name == self._cookie)
 
     def _first_valid(self, values: Iterable[str]) -> SessionId | None:
         return next(filter(None, map(self._valid, values)), None)
 
     def _valid(self, value: object) -> SessionId | None:
-        """The session id that `value` is: anybody may have put anything into baggage, but a `SessionId` has been parsed."""
+        """The session id that `value` is:
+
+        anybody may have put anything into baggage, but a `SessionId` has been parsed.
+        """
         if type(value) is SessionId:
             return value
         return parse_session_id(value, opaque=self._opaque) if isinstance(value, str) else None
 
-    def _merge_baggage(self, headers: Sequence[str], context: Context) -> tuple[Context, Sequence[str]]:
-        """Return `context` with all of the baggage but the session, and what stood for the session. As in the W3C propagator, one header counts."""
+    def _merge_baggage(
+        self, headers: Sequence[str], context: Context
+    ) -> tuple[Context, Sequence[str]]:
+        """Return `context` with all of the baggage but the session, and what stood for the session.
+
+        As in the W3C propagator, one header counts.
+        """
         header = next(iter(headers), "")
         if is_too_large(header):
             _warn(_TOO_LARGE)
@@ -211,7 +290,10 @@ class AsayerPropagator(TextMapPropagator):
         return context, incoming.sessions
 
     def _settled(self, context: Context) -> Context:
-        """`context` with a session id or none: a propagator `baggage` before this one, or the application, may have put anything there."""
+        """`context` with a session id or none:
+
+        a propagator `baggage` before this one, or the application, may have put anything there.
+        """
         value = baggage.get_baggage(BAGGAGE_SESSION_ID, context)
         if value is None or type(value) is SessionId or not self._enabled:
             return context
@@ -221,19 +303,36 @@ class AsayerPropagator(TextMapPropagator):
     def _inject(self, carrier: CarrierT, context: Context, setter: Setter[CarrierT]) -> None:
         entries = baggage.get_all(context)
         span = get_current_span(context)
-        session_id = (self._valid(entries.get(BAGGAGE_SESSION_ID)) or session_of_span(span, opaque=self._opaque)) if self._enabled else None
+        session_id = (
+            (
+                self._valid(entries.get(BAGGAGE_SESSION_ID))
+                or session_of_span(span, opaque=self._opaque)
+            )
+            if self._enabled
+            else None
+        )
         if session_id is None:
             if entries:
-                self._w3c.inject(carrier, remove_session_id(context) if BAGGAGE_SESSION_ID in entries else context, setter)
+                self._w3c.inject(
+                    carrier,
+                    remove_session_id(context) if BAGGAGE_SESSION_ID in entries else context,
+                    setter,
+                )
             return
         host = _destination(span, self._length_limit)
-        if not (self._to_unknown or _needs_no_address(span) if host is None else self._targets.allow(host)):
+        if not (
+            self._to_unknown or _needs_no_address(span)
+            if host is None
+            else self._targets.allow(host)
+        ):
             _withdraw(carrier, session_id)
             self._w3c.inject(carrier, remove_session_id(context), setter)
             return
         keep_inside()
         _set_header(carrier, setter, session_id)
-        if len(entries) == (BAGGAGE_SESSION_ID in entries):  # no others: as the W3C propagator writes it, in a tenth of the time
+        if len(entries) == (
+            BAGGAGE_SESSION_ID in entries
+        ):  # no others: as the W3C propagator writes it, in a tenth of the time
             setter.set(carrier, _BAGGAGE, _SESSION_ENTRY + session_id)
         else:
             self._w3c.inject(carrier, set_session_id(session_id, context), setter)
@@ -246,7 +345,10 @@ def _report(action: str, error: Exception) -> None:
 
 @cache
 def _warn(sentence: str) -> None:
-    """Log what is wrong with what strangers send, without a word of theirs, and once: they choose how often they send it."""
+    """Log what is wrong with what strangers send, without a word of theirs, and once:
+
+    they choose how often they send it.
+    """
     _logger.warning(sentence)
 
 
@@ -256,14 +358,21 @@ def _class_name(kind: type) -> str:
 
 
 def _texts(values: Any) -> Sequence[str]:
-    """What a getter returned, as texts: a list of one, as a rule; but Kafka's values are bytes, and some getters return a bare string."""
+    """What a getter returned, as texts:
+
+    a list of one, as a rule; but Kafka's values are bytes, and some getters return a bare string.
+    """
     if values is None:
         return ()
     if type(values) is list and len(values) == 1 and type(values[0]) is str:
         return values
     if isinstance(values, (str, bytes)):
         values = (values,)
-    return [value.decode("latin-1") if isinstance(value, bytes) else value for value in values if isinstance(value, (str, bytes))]
+    return [
+        value.decode("latin-1") if isinstance(value, bytes) else value
+        for value in values
+        if isinstance(value, (str, bytes))
+    ]
 
 
 def _destination(span: Span, length_limit: int) -> str | None:
@@ -288,7 +397,8 @@ def _host_of_url(url: object, length_limit: int) -> str:
     host = host_of(url)
     if host is None or len(url) < length_limit:
         return host or _DOUBTFUL
-    # The SDK may have cut it. What follows the host proves that whole: where it touches the end, one more character makes it another.
+    # The SDK may have cut it. What follows the host proves that whole: where it touches the end,
+    # one more character makes it another.
     return host if host_of(f"{url}0") == host else _DOUBTFUL
 
 
@@ -304,7 +414,10 @@ def _needs_no_address(span: Span) -> bool:
     if kind not in _CALLS or not span.is_recording():
         return False
     attributes = getattr(span, "attributes", None) or {}
-    if "grpc" in (attributes.get("rpc.system"), attributes.get("rpc.system.name")) and not _is_grpc_guarded():
+    if (
+        "grpc" in (attributes.get("rpc.system"), attributes.get("rpc.system.name"))
+        and not _is_grpc_guarded()
+    ):
         return False
     return kind is SpanKind.PRODUCER or any(name in attributes for name in _WITHOUT_ADDRESS)
 
@@ -319,14 +432,21 @@ def _spelling(carrier: Mapping[Any, Any], name: str) -> str | None:
     """The key under which `carrier` already holds a header of this name, which is in lower case."""
     length = len(name)
     for key in carrier:
-        if isinstance(key, str) and len(key) == length and key.lower() == name:  # aiohttp's keys are of a class below `str`
+        if (
+            isinstance(key, str) and len(key) == length and key.lower() == name
+        ):  # aiohttp's keys are of a class below `str`
             return key
     return None
 
 
 def _set_header(carrier: CarrierT, setter: Setter[CarrierT], session_id: SessionId) -> None:
-    """Set our header, unless the application has one of that name that holds no session id: that is its own, such as a login to the host."""
-    key = _spelling(carrier, SESSION_HEADER) if isinstance(carrier, (dict, Mapping)) else None  # dict apart, for it is known at once
+    """Set our header, unless the application has one of that name that holds no session id:
+
+    that is its own, such as a login to the host.
+    """
+    key = (
+        _spelling(carrier, SESSION_HEADER) if isinstance(carrier, (dict, Mapping)) else None
+    )  # dict apart, for it is known at once
     if key is None or _is_session(carrier[key], opaque=session_id.is_opaque):  # type: ignore[index]
         setter.set(carrier, key or SESSION_HEADER, str(session_id))
 
@@ -336,7 +456,10 @@ def _is_session(value: object, *, opaque: bool) -> bool:
 
 
 def _withdraw(carrier: CarrierT, session_id: SessionId | None) -> None:
-    """Take the session id out of `carrier`: a redirect is sent with the headers of the request before it, which may have gone to a target."""
+    """Take the session id out of `carrier`:
+
+    a redirect is sent with the headers of the request before it, which may have gone to a target.
+    """
     if not isinstance(carrier, MutableMapping):
         return
     key = _spelling(carrier, SESSION_HEADER)

@@ -1,7 +1,9 @@
-"""Samplers that keep whole sessions: whoever watches a replay must not find nine in ten requests missing.
+"""Samplers that keep whole sessions: whoever watches a replay must not find nine in ten requests
+missing.
 
-Named by `OTEL_TRACES_SAMPLER=asayer_session` or `parentbased_asayer_session`, with `OTEL_TRACES_SAMPLER_ARG` as the ratio of all other traces,
-and by the same names in declarative configuration, which passes no ratio.
+Named by `OTEL_TRACES_SAMPLER=asayer_session` or `parentbased_asayer_session`, with
+`OTEL_TRACES_SAMPLER_ARG` as the ratio of all other traces, and by the same names in declarative
+configuration, which passes no ratio.
 """
 
 from __future__ import annotations
@@ -9,7 +11,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler, SamplingResult, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_ON,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
 
 from otel_asayer.propagation.context import get_session_id
 
@@ -28,12 +36,14 @@ _logger = logging.getLogger(__name__)
 class SessionSampler(Sampler):
     """Records and samples every span of a session, and of all other traces a share.
 
-    The parent's decision is not asked: a span of a session is kept even where the caller dropped the trace, and then begins a trace without its
-    beginning. `otel_asayer.sampler.ParentBasedSessionSampler` asks it.
+    The parent's decision is not asked: a span of a session is kept even where the caller dropped
+    the trace, and then begins a trace without its beginning.
+    `otel_asayer.sampler.ParentBasedSessionSampler` asks it.
 
     Args:
-        arg: the share of traces without a session that is kept, from 0 to 1, as a number or as text. None or nothing means 1; what is no such
-            number also means 1, with a warning, for a sampler that raises is replaced by the SDK's default one.
+        arg: the share of traces without a session that is kept, from 0 to 1, as a number or as
+            text. None or nothing means 1; what is no such number also means 1, with a warning, for
+            a sampler that raises is replaced by the SDK's default one.
     """
 
     def __init__(self, arg: float | str | None = None) -> None:
@@ -51,7 +61,9 @@ class SessionSampler(Sampler):
     ) -> SamplingResult:
         """Decide on a span that is about to start, from the session of its parent context."""
         sampler = self._others if get_session_id(parent_context) is None else ALWAYS_ON
-        return sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        return sampler.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
 
     def get_description(self) -> str:
         """Name and ratio, as the SDK's samplers show them."""
@@ -61,10 +73,12 @@ class SessionSampler(Sampler):
 class ParentBasedSessionSampler(ParentBased):
     """`SessionSampler` for the first span of a trace; every other span follows its parent.
 
-    A request that arrives with a session *and* with an unsampled parent from another service stays unsampled: the caller has decided.
+    A request that arrives with a session *and* with an unsampled parent from another service stays
+    unsampled: the caller has decided.
 
     Args:
-        arg: the share of traces that begin without a session that is kept, as that of `SessionSampler`.
+        arg: the share of traces that begin without a session that is kept, as that of
+            `SessionSampler`.
     """
 
     def __init__(self, arg: float | str | None = None) -> None:
@@ -80,5 +94,8 @@ def _ratio(arg: float | str | None) -> float:
         ratio = -1.0
     if 0.0 <= ratio <= 1.0:  # NaN is not
         return ratio
-    _logger.warning("OTEL_TRACES_SAMPLER_ARG, or the sampler's argument: expected a number from 0 to 1; 1 is used, and every trace is kept.")
+    _logger.warning(
+        "OTEL_TRACES_SAMPLER_ARG, or the sampler's argument: expected a number from 0 to 1; 1 is "
+        "used, and every trace is kept."
+    )
     return 1.0

@@ -1,7 +1,9 @@
-"""The one filter for text of strangers: what servers answer, what applications and those who call them write.
+"""The one filter for text of strangers: what servers answer, what applications and those who call
+them write.
 
-Whoever reads it on a terminal, on a page or in a log is neither steered by it (control characters, those of C1 included, which a terminal obeys
-as it obeys ESC) nor misled (characters that turn the direction of writing, with which a line can read as another one).
+Whoever reads it on a terminal, on a page or in a log is neither steered by it (control characters,
+those of C1 included, which a terminal obeys as it obeys ESC) nor misled (characters that turn the
+direction of writing, with which a line can read as another one).
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 def encodable(text: str) -> str:
     """Return `text` with each lone surrogate replaced by U+FFFD, and each pair of them by its character."""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return (
+        text
+        if text.isascii()
+        else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    )
 
 
 def one_line(text: str) -> str:
@@ -32,7 +38,11 @@ def one_line(text: str) -> str:
 
 def sanitize_text(text: str) -> str:
     """Return `text`, its lines kept, without anything that steers a terminal or a reader's eye."""
-    return text if text.isascii() and text.isprintable() else _STEERING.sub(_REPLACEMENT, encodable(text))
+    return (
+        text
+        if text.isascii() and text.isprintable()
+        else _STEERING.sub(_REPLACEMENT, encodable(text))
+    )
 
 
 def sanitize_line(text: str) -> str:

@@ -1,4 +1,5 @@
-"""A double of Elasticsearch, for the faults that a real one does not make on request, and for tests of what an application sends.
+"""A double of Elasticsearch, for the faults that a real one does not make on request, and for tests
+of what an application sends.
 
 ::
 
@@ -8,8 +9,9 @@
         ...
         assert elasticsearch.documents == [...]
 
-It listens on loopback inside a `with` block; without one its `request` can take the place of a `Client`. Once its script is used up it takes bulk
-requests as Elasticsearch does, each `_id` once, and says who it is. It knows nothing of mappings, templates or keys: tests of those need the real
+It listens on loopback inside a `with` block; without one its `request` can take the place of a
+`Client`. Once its script is used up it takes bulk requests as Elasticsearch does, each `_id` once,
+and says who it is. It knows nothing of mappings, templates or keys: tests of those need the real
 thing.
 """
 
@@ -40,7 +42,10 @@ __all__ = ["IDENTITY", "ElasticsearchDouble", "Exchange", "Fault", "items", "sta
 
 _PRODUCT: Final = {"x-elastic-product": "Elasticsearch", "content-type": "application/json"}
 _CREATED: Final = 201
-_CONFLICT: Final = {"type": "version_conflict_engine_exception", "reason": "version conflict, document already exists"}
+_CONFLICT: Final = {
+    "type": "version_conflict_engine_exception",
+    "reason": "version conflict, document already exists",
+}
 
 
 class Fault(Enum):
@@ -68,7 +73,11 @@ class Exchange:
     @property
     def content(self) -> bytes:
         """The body, decompressed."""
-        return gzip.decompress(self.body) if self.headers.get("content-encoding") == "gzip" else self.body
+        return (
+            gzip.decompress(self.body)
+            if self.headers.get("content-encoding") == "gzip"
+            else self.body
+        )
 
     @property
     def operations(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -84,9 +93,18 @@ def status(code: int, body: object = None, **headers: object) -> Response:
 
 
 def items(*outcomes: int | tuple[int, str] | tuple[int, str, str]) -> Response:
-    """Return the answer to a bulk request, an outcome for each document: a status, or status and error type, or those and a reason."""
-    entries = [{"create": _item(*((outcome,) if isinstance(outcome, int) else outcome))} for outcome in outcomes]
-    return status(200, {"errors": any(entry["create"]["status"] >= 300 for entry in entries), "items": entries})  # noqa: PLR2004 (no success)
+    """Return the answer to a bulk request, an outcome for each document:
+
+    a status, or status and error type, or those and a reason.
+    """
+    entries = [
+        {"create": _item(*((outcome,) if isinstance(outcome, int) else outcome))}
+        for outcome in outcomes
+    ]
+    return status(
+        200,
+        {"errors": any(entry["create"]["status"] >= 300 for entry in entries), "items": entries},  # noqa: PLR2004
+    )
 
 
 IDENTITY: Final = status(200, {"cluster_name": "double", "version": {"number": "9.4.3"}})
@@ -131,7 +149,15 @@ class ElasticsearchDouble:
         """Answer the next requests as Elasticsearch does, whatever the script has left."""
         self._script.clear()
 
-    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
+    ) -> Response:
         """Answer as a `Client` would, without network; of time, nothing passes.
 
         Raises:
@@ -139,7 +165,11 @@ class ElasticsearchDouble:
         """
         reply = self.answer(Exchange(method, target, dict(headers or {}), body or b""))
         if isinstance(reply, Fault):
-            raise Unreachable(f"no answer within {timeout:.3g} s" if reply is Fault.HANG else "Connection reset by peer")
+            raise Unreachable(
+                f"no answer within {timeout:.3g} s"
+                if reply is Fault.HANG
+                else "Connection reset by peer"
+            )
         return reply
 
     def connect(self) -> None:
@@ -159,11 +189,16 @@ class ElasticsearchDouble:
     def answer(self, exchange: Exchange) -> Response | Fault:
         """Note a request, and return what becomes of it.
 
-        `HEAD /`, by which an ending process asks whether anybody is there, is neither noted nor answered by the script: but where that goes on with
-        a connection that is reset, or hangs, this one does, too.
+        `HEAD /`, by which an ending process asks whether anybody is there, is neither noted nor
+        answered by the script: but where that goes on with a connection that is reset, or hangs,
+        this one does, too.
         """
         if (exchange.method, exchange.target) == ("HEAD", "/"):
-            return self._script[0] if self._script and self._script[0] in (Fault.RESET, Fault.HANG) else status(200)
+            return (
+                self._script[0]
+                if self._script and self._script[0] in (Fault.RESET, Fault.HANG)
+                else status(200)
+            )
         self.exchanges.append(exchange)
         self.arrived.set()
         reply = self._script.popleft() if self._script else None
@@ -178,9 +213,13 @@ class ElasticsearchDouble:
         return IDENTITY if (exchange.method, exchange.target) == ("GET", "/") else status(404, {})
 
     def _take(self, exchange: Exchange) -> Response:
-        return items(*(self._store(action["create"], document) for action, document in exchange.operations))
+        return items(
+            *(self._store(action["create"], document) for action, document in exchange.operations)
+        )
 
-    def _store(self, action: Mapping[str, str], document: dict[str, Any]) -> int | tuple[int, str, str]:
+    def _store(
+        self, action: Mapping[str, str], document: dict[str, Any]
+    ) -> int | tuple[int, str, str]:
         key = action["_index"], action["_id"]
         if self.stored.setdefault(key, document) is not document:
             return 409, _CONFLICT["type"], _CONFLICT["reason"]
@@ -190,12 +229,22 @@ class ElasticsearchDouble:
         self._server = _Server(("127.0.0.1", 0), partial(_Handler, self))
         self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self._server.server_port}"
         if self.tls:
-            # The handshake belongs to the connection's own thread: one that a client breaks off must not stop the server.
-            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+            # The handshake belongs to the connection's own thread: one that a client breaks off
+            # must not stop the server.
+            self._server.socket = self.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._closing.set()
         if self._server:
             self._server.shutdown()
@@ -208,7 +257,10 @@ class ElasticsearchDouble:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a connection that the other side broke off, as by a handshake that failed: its own message tells."""
+        """Say nothing of a connection that the other side broke off, as by a handshake that failed:
+
+        its own message tells.
+        """
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -223,7 +275,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        reply = self._double.answer(Exchange(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+        reply = self._double.answer(
+            Exchange(
+                self.command,
+                self.path,
+                {name.lower(): value for name, value in self.headers.items()},
+                body,
+            )
+        )
         if isinstance(reply, Fault):
             if reply is Fault.HANG:
                 self._double.wait_until_closed()
@@ -231,7 +290,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(reply)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 (the standard library's names)
+    # The standard library's names
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815
 
     def _send(self, response: Response) -> None:
         self.send_response(response.status)
@@ -240,5 +300,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(response.body)
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 (the standard library's name)
+    # The standard library's name
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
         """Log nothing: the application's log belongs to the application."""

@@ -1,4 +1,7 @@
-"""`PYTHONPATH=tests python -m applications`: all applications, a table, and exit status 1 where something is missing or in a wrong session."""
+"""`PYTHONPATH=tests python -m applications`:
+
+all applications, a table, and exit status 1 where something is missing or in a wrong session.
+"""
 
 from __future__ import annotations
 
@@ -32,22 +35,43 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="applications-"))
 
     def say(sentence: str) -> None:
-        console.print(f"{time.monotonic() - began:6.1f} s  {sentence}", style="dim", markup=False, highlight=False)
+        console.print(
+            f"{time.monotonic() - began:6.1f} s  {sentence}",
+            style="dim",
+            markup=False,
+            highlight=False,
+        )
 
     results: list[Result] = []
-    chosen = [application for application in APPLICATIONS if not arguments.names or application.name in arguments.names]
+    chosen = [
+        application
+        for application in APPLICATIONS
+        if not arguments.names or application.name in arguments.names
+    ]
     with default_server() as server:
         say("Elasticsearch is ready")
         key = _prepared(server)
         for application in chosen:
             try:
-                results.append(conduct(application, server, key, folder / application.name.replace(" ", "-"), say))
+                results.append(
+                    conduct(
+                        application, server, key, folder / application.name.replace(" ", "-"), say
+                    )
+                )
             except Exception as error:  # the others are looked at all the same
-                console.print(f"{application.name}: {error}", style="bold red", markup=False, highlight=False)
+                console.print(
+                    f"{application.name}: {error}", style="bold red", markup=False, highlight=False
+                )
                 continue
             say(f"{application.name}: {results[-1].seconds:.0f} s")
             for problem in results[-1].problems:
-                console.print(f"{application.name}: {problem}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+                console.print(
+                    f"{application.name}: {problem}",
+                    style="bold red",
+                    markup=False,
+                    highlight=False,
+                    soft_wrap=True,
+                )
     console.print(report.table(results))
     failed = len(chosen) - len(results)
     bad = failed or any(result.problems for result in results)
@@ -61,7 +85,9 @@ def main() -> int:
 
 def _prepared(server: Endpoint) -> str:
     """Install the templates, as somebody with the right to do so, and return a key that may write and nothing else."""
-    config = Config.from_environment({}, endpoint=server.url, username=server.username, password=server.password)
+    config = Config.from_environment(
+        {}, endpoint=server.url, username=server.username, password=server.password
+    )
     client = Client(config)
     try:
         if problems := ensure(client, config, timeout=60).problems:
@@ -74,7 +100,12 @@ def _prepared(server: Endpoint) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="applications", description=__doc__)
     names = [application.name for application in APPLICATIONS]
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which applications; default: all of {', '.join(names)}")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"which applications; default: all of {', '.join(names)}",
+    )
     parser.add_argument("--keep", action="store_true", help="keep what the processes printed")
     arguments = parser.parse_args()
     if strange := set(arguments.names) - set(names):

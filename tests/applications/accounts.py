@@ -32,7 +32,8 @@ class Document(NamedTuple):
         session: Session id, None without one.
         has_stack: Whether it is an exception with a stack.
         is_database: Whether it is a call to a database.
-        marker: Number of the request that its attributes or its body name, None where they name none.
+        marker: Number of the request that its attributes or its body name, None where they name
+            none.
         text: What it is, for a sentence.
     """
 
@@ -106,8 +107,15 @@ def balance(requests: Sequence[Request], documents: Sequence[Document]) -> Accou
     parts: dict[int, list[Document]] = defaultdict(list)
     mixed: dict[str, list[str]] = defaultdict(list)
     for document in documents:
-        # What is logged when a span has ended belongs to its request only if it is in its session: an access log need not be.
-        number = of_trace.get(document.trace) if document.trace else document.marker if document.session else None
+        # What is logged when a span has ended belongs to its request only if it is in its session:
+        # an access log need not be.
+        number = (
+            of_trace.get(document.trace)
+            if document.trace
+            else document.marker
+            if document.session
+            else None
+        )
         request = by_number.get(-1 if number is None else number)
         if request is None:
             account.outside += 1
@@ -116,9 +124,14 @@ def balance(requests: Sequence[Request], documents: Sequence[Document]) -> Accou
         if document.session != (request.session if request else None):
             account.mixed += 1
             where = f"{request.route.method} {request.route.path}" if request else "no request"
-            mixed[f"{document.kind} of {where}"].append(f"{document.text!r} has session {document.session}")
+            mixed[f"{document.kind} of {where}"].append(
+                f"{document.text!r} has session {document.session}"
+            )
     for what, texts in mixed.items():
-        account.problems.append(f"{len(texts)} documents are not in the session of their request: {what}, like {texts[0]}")
+        account.problems.append(
+            f"{len(texts)} documents are not in the session of their request: {what}, like "
+            f"{texts[0]}"
+        )
     _compare(requests, parts, account)
     _look_for_parents(documents, account)
     return account
@@ -138,7 +151,9 @@ def _requests_of_traces(documents: Sequence[Document], account: Account) -> dict
     return found
 
 
-def _compare(requests: Sequence[Request], parts: Mapping[int, Sequence[Document]], account: Account) -> None:
+def _compare(
+    requests: Sequence[Request], parts: Mapping[int, Sequence[Document]], account: Account
+) -> None:
     differing: Counter[str] = Counter()
     for request in requests:
         seen, expected = _counts(parts.get(request.number, ())), request.route.leaves
@@ -147,8 +162,12 @@ def _compare(requests: Sequence[Request], parts: Mapping[int, Sequence[Document]
             account.missing += max(0, due - there)
             account.surplus += max(0, there - due)
             if there != due:
-                differing[f"{request.route.method} {request.route.path}: {there} {name} in place of {due}"] += 1
-    account.problems += [f"{sentence}, in {number} requests" for sentence, number in differing.items()]
+                differing[
+                    f"{request.route.method} {request.route.path}: {there} {name} in place of {due}"
+                ] += 1
+    account.problems += [
+        f"{sentence}, in {number} requests" for sentence, number in differing.items()
+    ]
 
 
 def _counts(documents: Iterable[Document]) -> Counts:
@@ -160,16 +179,25 @@ def _counts(documents: Iterable[Document]) -> Counts:
 
 def _look_for_parents(documents: Sequence[Document], account: Account) -> None:
     """Count spans that must have been there, as others name them."""
-    spans = {(document.trace, document.span) for document in documents if document.kind not in ("log", "event")}
+    spans = {
+        (document.trace, document.span)
+        for document in documents
+        if document.kind not in ("log", "event")
+    }
     named = {(one.trace, one.parent): one for one in documents if one.parent}
     named |= {(one.trace, one.span): one for one in documents if one.span}
     if lost := [one for key, one in named.items() if key not in spans]:
         account.missing += len(lost)
-        account.problems.append(f"{len(lost)} spans are missing that others name, like the one around {lost[0].text!r}")
+        account.problems.append(
+            f"{len(lost)} spans are missing that others name, like the one around {lost[0].text!r}"
+        )
 
 
 _VARYING = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|\d+")
-"""What two runs of an application never have in common: addresses in memory, identifiers, numbers."""
+"""What two runs of an application never have in common:
+
+addresses in memory, identifiers, numbers.
+"""
 
 
 @dataclass
@@ -179,7 +207,8 @@ class Lines:
     Attributes:
         bare: Lines of the bare run.
         seen: Those of them that the instrumented run printed as well.
-        more: Lines that only the instrumented run printed, but for what a stack gains and what is foreseen.
+        more: Lines that only the instrumented run printed, but for what a stack gains and what is
+            foreseen.
         problems: Sentences.
     """
 
@@ -189,7 +218,9 @@ class Lines:
     problems: list[str] = field(default_factory=list)
 
 
-def compare_consoles(bare: str, instrumented: str, *, says: Sequence[str] = (), hides: Sequence[str] = ()) -> Lines:
+def compare_consoles(
+    bare: str, instrumented: str, *, says: Sequence[str] = (), hides: Sequence[str] = ()
+) -> Lines:
     """Compare line by line, whatever their order, with all numbers taken out.
 
     Args:
@@ -201,17 +232,33 @@ def compare_consoles(bare: str, instrumented: str, *, says: Sequence[str] = (), 
     before, after = Counter(_lines(bare)), Counter(_lines(instrumented))
     missing = _without(before - after, hides)
     # A stack has frames of the instrumentation in it: they are indented.
-    more = _without(Counter({line: number for line, number in (after - before).items() if not line.startswith((" ", "|"))}), says)
+    more = _without(
+        Counter(
+            {
+                line: number
+                for line, number in (after - before).items()
+                if not line.startswith((" ", "|"))
+            }
+        ),
+        says,
+    )
     lines = Lines(before.total(), before.total() - missing.total(), more.total())
-    for lot, what in ((missing, "lines of the bare run are not printed"), (more, "lines are printed besides")):
+    for lot, what in (
+        (missing, "lines of the bare run are not printed"),
+        (more, "lines are printed besides"),
+    ):
         if lot:
-            examples = "; ".join(f"{number} times {line!r}" for line, number in lot.most_common(_SHOWN))
+            examples = "; ".join(
+                f"{number} times {line!r}" for line, number in lot.most_common(_SHOWN)
+            )
             lines.problems.append(f"{lot.total()} {what}: {examples}")
     return lines
 
 
 def _without(lines: Counter[str], texts: Sequence[str]) -> Counter[str]:
-    return Counter({line: number for line, number in lines.items() if not any(text in line for text in texts)})
+    return Counter(
+        {line: number for line, number in lines.items() if not any(text in line for text in texts)}
+    )
 
 
 def _lines(console: str) -> list[str]:

@@ -21,31 +21,70 @@ _HTTPBIN = (
 )
 
 
-_PATCHED_LATE = ("Exception ignored in thread started by", "Traceback (most recent call last):", "KeyError: #")
-"""What a worker of gevent's prints at its end, as docs/how-to/gevent.md says: threads from before it was patched are not found."""
+_PATCHED_LATE = (
+    "Exception ignored in thread started by",
+    "Traceback (most recent call last):",
+    "KeyError: #",
+)
+"""What a worker of gevent's prints at its end, as docs/how-to/gevent.md says:
+
+threads from before it was patched are not found.
+"""
 
 
-def _httpbin(name: str, *command: str, ends_by: signal.Signals = signal.SIGTERM, says: tuple[str, ...] = ()) -> Application:
-    return Application(f"httpbin, {name}", "httpbin", (Process("web", command, ends_by=ends_by),), _HTTPBIN, says=says)
+def _httpbin(
+    name: str, *command: str, ends_by: signal.Signals = signal.SIGTERM, says: tuple[str, ...] = ()
+) -> Application:
+    return Application(
+        f"httpbin, {name}",
+        "httpbin",
+        (Process("web", command, ends_by=ends_by),),
+        _HTTPBIN,
+        says=says,
+    )
 
 
 _JUPYTER = (
-    "jupyter-server --ip 127.0.0.1 --port {web} --no-browser --IdentityProvider.token= --ServerApp.allow_root=True"
+    "jupyter-server --ip 127.0.0.1 --port {web} --no-browser --IdentityProvider.token= "
+    "--ServerApp.allow_root=True"
     " --ServerApp.disable_check_xsrf=True --ServerApp.root_dir={folder}"
 )
-_CELERY = ("celery", "--app", "jobs:celery", "worker", "--loglevel", "info", "--concurrency", "2", "--without-gossip", "--without-mingle")
-_REDIS = Process("redis", ("redis-server", "--port", "{redis}", "--bind", "127.0.0.1", "--save", "", "--dir", "{folder}"), plain=True)
+_CELERY = (
+    "celery",
+    "--app",
+    "jobs:celery",
+    "worker",
+    "--loglevel",
+    "info",
+    "--concurrency",
+    "2",
+    "--without-gossip",
+    "--without-mingle",
+)
+_REDIS = Process(
+    "redis",
+    ("redis-server", "--port", "{redis}", "--bind", "127.0.0.1", "--save", "", "--dir", "{folder}"),
+    plain=True,
+)
 _OF_JOBS = {"REDIS_PORT": "{redis}"}
 
 APPLICATIONS = (
     _httpbin("sync", *_GUNICORN, "httpbin:app"),
     _httpbin("gthread", *_GUNICORN, "--worker-class", "gthread", "--threads", "4", "httpbin:app"),
     _httpbin("gevent", *_GUNICORN, "--worker-class", "gevent", "httpbin:app", says=_PATCHED_LATE),
-    _httpbin("flask run", "flask", "--app", "httpbin", "run", "--port", "{web}", ends_by=signal.SIGINT),
+    _httpbin(
+        "flask run", "flask", "--app", "httpbin", "run", "--port", "{web}", ends_by=signal.SIGINT
+    ),
     Application(
         "wagtail",
         "wagtail",
-        (Process("web", (*_GUNICORN, "--threads", "4", "shop.wsgi:application"), {"DJANGO_SETTINGS_MODULE": "shop.settings.dev"}),),
+        (
+            Process(
+                "web",
+                (*_GUNICORN, "--threads", "4", "shop.wsgi:application"),
+                {"DJANGO_SETTINGS_MODULE": "shop.settings.dev"},
+            ),
+        ),
         (
             Route("/?word={request}"),
             Route("/search/?query={request}"),
@@ -66,7 +105,11 @@ APPLICATIONS = (
             Route("/healthz?word={request}"),
             Route("/cog/info?url=image.tif"),
             Route("/cog/preview.png?url=image.tif&max_size=32", leaves=Counts(spans=1, logs=1)),
-            Route("/cog/info?url={request}.tif", status=500, leaves=Counts(spans=1, logs=2, exceptions=1)),
+            Route(
+                "/cog/info?url={request}.tif",
+                status=500,
+                leaves=Counts(spans=1, logs=2, exceptions=1),
+            ),
             Route("/cog/nothing/{request}", status=404),
             Route("/cog/preview.png?url=image.tif&rescale=a,b", status=422),
         ),
@@ -83,7 +126,14 @@ APPLICATIONS = (
             # Its logger hands nothing to the root logger: its records are on the console alone.
             Route("/api/sessions/{request}", status=404),
             Route("/missing/{request}", status=404),
-            Route("/api/kernels", "POST", b'{"name":"none"}', "application/json", 500, Counts(spans=1, exceptions=1)),
+            Route(
+                "/api/kernels",
+                "POST",
+                b'{"name":"none"}',
+                "application/json",
+                500,
+                Counts(spans=1, exceptions=1),
+            ),
             Route("/api/contents", "POST", b"{", "application/json", 400),
             Route("/api/config/shop"),
         ),
@@ -107,7 +157,11 @@ APPLICATIONS = (
         (
             Route("/?word={request}"),
             Route("/_memory.json?sql=select+1"),
-            Route("/_memory.json?sql=select+*+from+nothing", status=400, leaves=Counts(spans=1, exceptions=1)),
+            Route(
+                "/_memory.json?sql=select+*+from+nothing",
+                status=400,
+                leaves=Counts(spans=1, exceptions=1),
+            ),
             Route("/-/versions.json"),
             Route("/missing/{request}", status=404),
         ),
@@ -150,7 +204,8 @@ APPLICATIONS = (
         ),
         (
             Route("/health/shop?word={request}", leaves=Counts(spans=2, calls=1)),
-            # The instrumentations make an event of the error that a call is answered with, and of `abort`.
+            # The instrumentations make an event of the error that a call is answered with, and of
+            # `abort`.
             Route("/health/{request}", status=404, leaves=Counts(spans=2, calls=1, exceptions=1)),
             Route("/shop/warn", leaves=Counts(spans=2, calls=1, logs=1)),
             Route("/shop/fail", status=502, leaves=Counts(spans=2, calls=1, logs=1, exceptions=1)),

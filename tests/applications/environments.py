@@ -1,4 +1,7 @@
-"""Environments of published packages: made once under `.cache/applications`, and used again as long as their pins stay the same."""
+"""Environments of published packages:
+
+made once under `.cache/applications`, and used again as long as their pins stay the same.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,12 @@ def environment_of(application: Application) -> Path:
 
 def _state(pins: Path, prepare: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for part in (sys.version, pins.read_text(encoding="utf-8"), (ROOT / "pyproject.toml").read_text(encoding="utf-8"), *prepare):
+    for part in (
+        sys.version,
+        pins.read_text(encoding="utf-8"),
+        (ROOT / "pyproject.toml").read_text(encoding="utf-8"),
+        *prepare,
+    ):
         digest.update(part.encode())
     for program in sorted(PROGRAMS.glob("prepare_*.py")):
         digest.update(program.read_bytes())

@@ -85,16 +85,19 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Process:
-    """One process of an application. In `command` and `variables`, `{NAME}` is the port of the process of that name.
+    """One process of an application. In `command` and `variables`, `{NAME}` is the port of the
+    process of that name.
 
-    `{folder}` is the folder of the run, `{programs}` that of our own programs, and `{environment}` that of the packages.
+    `{folder}` is the folder of the run, `{programs}` that of our own programs, and `{environment}`
+    that of the packages.
 
     Attributes:
         name: Of its port.
         command: What to run.
         variables: Its environment, besides that of the run.
         ready: A text on its console that says that it is ready; without one it is when it listens.
-        plain: Whether it is no application in Python: it is never instrumented, and its console is not looked at.
+        plain: Whether it is no application in Python: it is never instrumented, and its console is
+            not looked at.
         ends_by: The signal that ends it.
     """
 
@@ -133,4 +136,7 @@ class Application:
     def requests(self, number: int = REQUESTS) -> list[Request]:
         """Return the traffic: each kind of request meets each kind of header."""
         kinds, headers = len(self.routes), len(HEADERS)
-        return [Request(index, self.routes[index % kinds], *HEADERS[(index + index // kinds) % headers]) for index in range(number)]
+        return [
+            Request(index, self.routes[index % kinds], *HEADERS[(index + index // kinds) % headers])
+            for index in range(number)
+        ]

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from applications.trial import Result
 
 _TITLES = {"spans": "spans", "calls": "outgoing calls", "logs": "logs", "exceptions": "exceptions"}
-COLUMNS = ("application", *_TITLES.values(), "console lines", "more lines", "mixed", "missing", "ends in s", "bare", "")
+COLUMNS = (
+    "application",
+    *_TITLES.values(),
+    "console lines",
+    "more lines",
+    "mixed",
+    "missing",
+    "ends in s",
+    "bare",
+    "",
+)
 
 
 def table(results: Sequence[Result]) -> Table:
@@ -25,7 +35,10 @@ def table(results: Sequence[Result]) -> Table:
         account, lines = result.account, result.lines
         shown.add_row(
             result.application.name,
-            *(f"{getattr(account.seen, name)} / {getattr(account.expected, name)}" for name in _TITLES),
+            *(
+                f"{getattr(account.seen, name)} / {getattr(account.expected, name)}"
+                for name in _TITLES
+            ),
             f"{lines.seen} / {lines.bare}",
             str(lines.more),
             str(account.mixed),

@@ -31,7 +31,8 @@ POLL_SECONDS = 0.02
 
 @dataclass
 class Run:
-    """An application that runs inside of a `with` block; whatever happens there, its processes have ended behind it.
+    """An application that runs inside of a `with` block; whatever happens there, its processes have
+    ended behind it.
 
     Attributes:
         application: What runs.
@@ -69,7 +70,12 @@ class Run:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
             for process, running in reversed(self._started):
                 began = time.monotonic()
@@ -81,21 +87,33 @@ class Run:
 
     def console(self) -> str:
         """What its processes printed so far, without the name of the run's folder."""
-        consoles = (self._console(process).read_text(errors="replace") for process in self.application.processes if not process.plain)
+        consoles = (
+            self._console(process).read_text(errors="replace")
+            for process in self.application.processes
+            if not process.plain
+        )
         return "".join(consoles).replace(str(self.folder), "FOLDER")
 
     def _console(self, process: Process) -> Path:
         return self.folder / f"{process.name}.console"
 
     def _start(self, process: Process) -> None:
-        places = {**{name: str(port) for name, port in self._ports.items()}, "folder": str(self.folder), "programs": str(PROGRAMS)}
+        places = {
+            **{name: str(port) for name, port in self._ports.items()},
+            "folder": str(self.folder),
+            "programs": str(PROGRAMS),
+        }
         places["environment"] = str(self.environment)
         command = [word.format(**places) for word in process.command]
         variables = {name: value.format(**places) for name, value in process.variables.items()}
         if self.variables is not None and not process.plain:
             command = [str(self.environment / "bin" / "opentelemetry-instrument"), *command]
             variables = {**variables, **self.variables}
-        paths = {"PATH": f"{self.environment / 'bin'}{os.pathsep}{os.environ['PATH']}", "HOME": str(self.folder), "PYTHONPATH": str(PROGRAMS)}
+        paths = {
+            "PATH": f"{self.environment / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "PYTHONPATH": str(PROGRAMS),
+        }
         with self._console(process).open("wb") as console:
             running = subprocess.Popen(
                 command,
@@ -113,13 +131,19 @@ class Run:
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready(process):
             if running.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{process.name} of {self.application.name} did not start:\n{self._console(process).read_text(errors='replace')}")
+                raise RuntimeError(
+                    f"{process.name} of {self.application.name} did not "
+                    f"start:\n{self._console(process).read_text(errors='replace')}"
+                )
             time.sleep(POLL_SECONDS)
 
     def _is_ready(self, process: Process) -> bool:
         if process.ready:
             return process.ready in self._console(process).read_text(errors="replace")
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self._ports[process.name]), timeout=1):
+        with (
+            suppress(OSError),
+            socket.create_connection(("127.0.0.1", self._ports[process.name]), timeout=1),
+        ):
             return True
         return False
 

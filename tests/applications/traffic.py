@@ -22,7 +22,8 @@ def send(requests: Sequence[Request], port: int) -> list[str]:
     with ThreadPoolExecutor(THREADS) as pool:
         answers = list(pool.map(lambda request: _answer(request, port), requests))
     wrong = Counter(
-        f"{request.route.method} {request.route.path} answers {answer} in place of {request.route.status}"
+        f"{request.route.method} {request.route.path} answers {answer} in place of "
+        f"{request.route.status}"
         for request, answer in zip(requests, answers, strict=True)
         if answer != str(request.route.status)
     )
@@ -37,7 +38,12 @@ def _answer(request: Request, port: int) -> str:
         headers["Content-Type"] = request.route.content_type
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
-        connection.request(request.route.method, request.route.path.format(request=request.marker), request.route.body, headers)
+        connection.request(
+            request.route.method,
+            request.route.path.format(request=request.marker),
+            request.route.body,
+            headers,
+        )
         answer = connection.getresponse()
         answer.read()
     except (OSError, http.client.HTTPException) as error:

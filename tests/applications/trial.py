@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from elasticsearch_server import Endpoint
 
 _WAITS = "Telemetry waits for Elasticsearch in "
-"""What a process says that ends before Elasticsearch has answered, as it may on a busy machine: the documents are counted all the same."""
+"""What a process says that ends before Elasticsearch has answered, as it may on a busy machine:
+
+the documents are counted all the same.
+"""
 
 
 @dataclass
@@ -50,20 +53,49 @@ class Result:
     problems: list[str] = field(default_factory=list)
 
 
-def conduct(application: Application, server: Endpoint, writer_key: str, folder: Path, say: Callable[[str], None]) -> Result:
+def conduct(
+    application: Application,
+    server: Endpoint,
+    writer_key: str,
+    folder: Path,
+    say: Callable[[str], None],
+) -> Result:
     """Run an application both ways, and return what became of its requests."""
     environment = environment_of(application)
     began, requests = time.monotonic(), application.requests()
     store = Store(server, f"applications{secrets.token_hex(8)}", writer_key)
     spool = folder / "spool"
-    variables = store.environment(OTEL_SERVICE_NAME=application.environment, OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY=str(spool))
+    variables = store.environment(
+        OTEL_SERVICE_NAME=application.environment,
+        OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY=str(spool),
+    )
     bare = _meet(Run(application, environment, folder / "bare"), requests)
-    instrumented = _meet(Run(application, environment, folder / "instrumented", variables), requests)
+    instrumented = _meet(
+        Run(application, environment, folder / "instrumented", variables), requests
+    )
     drain(server.url, spool, say, api_key=writer_key)
     account = balance(requests, _documents(store))
-    lines = compare_consoles(bare.console(), instrumented.console(), says=(_WAITS, *application.says), hides=application.hides)
-    problems = [*(f"bare: {problem}" for problem in bare.problems), *instrumented.problems, *account.problems, *lines.problems]
-    return Result(application, account, lines, bare.stop_seconds, instrumented.stop_seconds, time.monotonic() - began, problems)
+    lines = compare_consoles(
+        bare.console(),
+        instrumented.console(),
+        says=(_WAITS, *application.says),
+        hides=application.hides,
+    )
+    problems = [
+        *(f"bare: {problem}" for problem in bare.problems),
+        *instrumented.problems,
+        *account.problems,
+        *lines.problems,
+    ]
+    return Result(
+        application,
+        account,
+        lines,
+        bare.stop_seconds,
+        instrumented.stop_seconds,
+        time.monotonic() - began,
+        problems,
+    )
 
 
 def _meet(run: Run, requests: list[Request]) -> Run:

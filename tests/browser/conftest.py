@@ -43,8 +43,19 @@ def pytest_configure(config: pytest.Config) -> None:
 @contextmanager
 def serving(root: Path) -> Iterator[str]:
     """Run `otel-asayer serve` for a local store; gives its address."""
-    command = [sys.executable, "-c", "from otel_asayer.cli import main; main()", "serve", "--port", "0", "--spool-directory", str(root)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    command = [
+        sys.executable,
+        "-c",
+        "from otel_asayer.cli import main; main()",
+        "serve",
+        "--port",
+        "0",
+        "--spool-directory",
+        str(root),
+    ]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("OTEL_")
+    }
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         found = re.search(r"http://\S+(?=/ )", process.stdout.readline())
@@ -105,4 +116,6 @@ def page(chromium: Browser) -> Iterator[Page]:
     yield window
     context.close()
     assert seen.complaints == []
-    assert {re.match(r"http://127\.0\.0\.1:[0-9]+/|data:", url) is not None for url in seen.requests} == {True}
+    assert {
+        re.match(r"http://127\.0\.0\.1:[0-9]+/|data:", url) is not None for url in seen.requests
+    } == {True}

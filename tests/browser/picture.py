@@ -1,4 +1,7 @@
-"""Write the documentation's picture of the session page anew: `PYTHONPATH=tests python -m browser.picture`."""
+"""Write the documentation's picture of the session page anew:
+
+`PYTHONPATH=tests python -m browser.picture`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ PICTURE = Path(__file__).parents[2] / "docs" / "images" / "session-page.png"
 
 def main() -> None:
     recorded = shop.small(time.time_ns() // 1_000_000 - HOUR_MS)
-    with tempfile.TemporaryDirectory(prefix="otel-asayer-page-") as folder, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory(prefix="otel-asayer-page-") as folder,
+        sync_playwright() as playwright,
+    ):
         shop.write(Path(folder), recorded.operations)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
         with serving(Path(folder)) as address:

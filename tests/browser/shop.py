@@ -1,4 +1,7 @@
-"""A session of the demo's shop, the same each time, in the local store: bursts of requests, pauses, a failed payment."""
+"""A session of the demo's shop, the same each time, in the local store:
+
+bursts of requests, pauses, a failed payment.
+"""
 
 from __future__ import annotations
 

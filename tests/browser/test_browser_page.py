@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-OWN_REQUESTS, TRACKERS_OPTION, COOKIE = blocks((HOW_TO / "browser.md").read_text(encoding="utf-8"), "js")
+OWN_REQUESTS, TRACKERS_OPTION, COOKIE = blocks(
+    (HOW_TO / "browser.md").read_text(encoding="utf-8"), "js"
+)
 TOKEN = "jw4wdfpgqhoj.0.t8d4pz.3mQ7Zt9sGbkPjWxH"
 """A token of that session."""
 TRACKER = f"""
@@ -37,8 +39,15 @@ class Tracker {{
   }}
 }}
 """
-"""A tracker that adds the header as OpenReplay's does: its option says which, and its matcher to what."""
-PAGE = Response(200, {"content-type": "text/html"}, b'<!doctype html><link rel="icon" href="data:,"><title>Shop</title><a href="/cart">Cart</a>')
+"""A tracker that adds the header as OpenReplay's does:
+
+its option says which, and its matcher to what.
+"""
+PAGE = Response(
+    200,
+    {"content-type": "text/html"},
+    b'<!doctype html><link rel="icon" href="data:,"><title>Shop</title><a href="/cart">Cart</a>',
+)
 ANSWER = Response(200, {"content-type": "application/json"}, b"{}")
 
 
@@ -71,31 +80,50 @@ def headers(shop: ElasticsearchDouble, target: str) -> Mapping[str, str]:
 
 def session(shop: ElasticsearchDouble, target: str) -> str | None:
     """The session that the backend takes from that request."""
-    return otel_asayer.get_session_id(otel_asayer.AsayerPropagator().extract(dict(headers(shop, target))))
+    return otel_asayer.get_session_id(
+        otel_asayer.AsayerPropagator().extract(dict(headers(shop, target)))
+    )
 
 
-def test_an_applications_own_request_carries_the_session_beside_its_own_headers(opened: Page, shop: ElasticsearchDouble) -> None:
-    run(opened, TRACKER, "await tracker.start();", OWN_REQUESTS, 'await api("/api/cart", {headers: {"X-Shop": "lamps"}});')
+def test_an_applications_own_request_carries_the_session_beside_its_own_headers(
+    opened: Page, shop: ElasticsearchDouble
+) -> None:
+    run(
+        opened,
+        TRACKER,
+        "await tracker.start();",
+        OWN_REQUESTS,
+        'await api("/api/cart", {headers: {"X-Shop": "lamps"}});',
+    )
     sent = headers(shop, "/api/cart")
     assert sent["x-session-id"] == SESSION
     assert sent["x-shop"] == "lamps"
     assert session(shop, "/api/cart") == SESSION
 
 
-def test_before_the_tracker_has_started_a_request_goes_without_the_header(opened: Page, shop: ElasticsearchDouble) -> None:
+def test_before_the_tracker_has_started_a_request_goes_without_the_header(
+    opened: Page, shop: ElasticsearchDouble
+) -> None:
     run(opened, TRACKER, OWN_REQUESTS, 'await api("/api/cart");')
     assert "x-session-id" not in headers(shop, "/api/cart")
 
 
-def test_the_trackers_option_sends_the_token_to_the_backends_that_it_names_alone(opened: Page, shop: ElasticsearchDouble) -> None:
+def test_the_trackers_option_sends_the_token_to_the_backends_that_it_names_alone(
+    opened: Page, shop: ElasticsearchDouble
+) -> None:
     run(opened, TRACKER_CLASS, TRACKERS_OPTION, 'await fetch("/api/cart"); await fetch("/fonts");')
-    token = [headers(shop, target).get("x-openreplay-session-token") for target in ("/api/cart", "/fonts")]
+    token = [
+        headers(shop, target).get("x-openreplay-session-token")
+        for target in ("/api/cart", "/fonts")
+    ]
     assert token == [TOKEN, None]
     assert session(shop, "/api/cart") == SESSION
     assert session(shop, "/fonts") is None
 
 
-def test_a_navigation_carries_the_session_in_the_cookie(opened: Page, shop: ElasticsearchDouble) -> None:
+def test_a_navigation_carries_the_session_in_the_cookie(
+    opened: Page, shop: ElasticsearchDouble
+) -> None:
     run(opened, TRACKER, COOKIE)
     opened.get_by_role("link", name="Cart").click()
     opened.wait_for_url("**/cart")
@@ -103,7 +131,9 @@ def test_a_navigation_carries_the_session_in_the_cookie(opened: Page, shop: Elas
     assert session(shop, "/cart") == SESSION
 
 
-def test_a_request_of_a_script_is_not_put_into_the_session_of_the_cookie(opened: Page, shop: ElasticsearchDouble) -> None:
+def test_a_request_of_a_script_is_not_put_into_the_session_of_the_cookie(
+    opened: Page, shop: ElasticsearchDouble
+) -> None:
     run(opened, TRACKER, COOKIE, 'await fetch("/api/cart");')
     assert headers(shop, "/api/cart")["cookie"] == f"asayer_session_id={SESSION}"
     assert session(shop, "/api/cart") is None

@@ -1,4 +1,7 @@
-"""The session page in a real browser: with the mouse, with keys alone, without its script, in both themes, and on a phone."""
+"""The session page in a real browser:
+
+with the mouse, with keys alone, without its script, in both themes, and on a phone.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ def luminance(page: Page, selector: str, of: str) -> float:
 
 @contextmanager
 def the_next_page(page: Page) -> Iterator[None]:
-    """Wait for the whole of the page that the block leads to: keys and places are its script's, which runs after its text is there."""
+    """Wait for the whole of the page that the block leads to:
+
+    keys and places are its script's, which runs after its text is there.
+    """
     with page.expect_navigation(wait_until="load"):
         yield
 
@@ -58,13 +64,17 @@ def the_next_page(page: Page) -> Iterator[None]:
 def test_a_pasted_replay_address_leads_to_the_timeline(page: Page, served: tuple[str, str]) -> None:
     address, session_id = served
     page.goto(address)
-    page.keyboard.insert_text(f"https://app.openreplay.com/1234/session/{session_id}?jumpto=1706063260000")
+    page.keyboard.insert_text(
+        f"https://app.openreplay.com/1234/session/{session_id}?jumpto=1706063260000"
+    )
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Session {session_id}")
     assert page.url == f"{address}/session/{session_id}"
 
 
-def test_what_failed_of_late_leads_to_the_error_in_its_session(page: Page, served: tuple[str, str]) -> None:
+def test_what_failed_of_late_leads_to_the_error_in_its_session(
+    page: Page, served: tuple[str, str]
+) -> None:
     page.goto(served[0])
     page.get_by_role("link", name="PaymentDeclinedError").click()
     expect(page.locator("#moment")).to_have_text(DECLINED)
@@ -82,21 +92,31 @@ def test_bars_and_marks_are_where_they_can_be_seen(session: Page) -> None:
     for box in boxes:
         assert box is not None
         assert box["width"] > 1
-        assert picture["x"] <= box["x"] <= box["x"] + box["width"] <= picture["x"] + picture["width"]
+        assert (
+            picture["x"] <= box["x"] <= box["x"] + box["width"] <= picture["x"] + picture["width"]
+        )
 
 
 def test_an_error_is_red_and_a_click_on_it_shows_its_stack(session: Page) -> None:
     cross = session.locator(".lane a.error:has(use[href='#cross'])")
-    assert cross.locator("use").evaluate("element => getComputedStyle(element).fill") == "rgb(196, 39, 29)"
+    assert (
+        cross.locator("use").evaluate("element => getComputedStyle(element).fill")
+        == "rgb(196, 39, 29)"
+    )
     cross.click()
-    expect(session.locator(".detail pre.stack")).to_contain_text('File "/srv/shop/storefront/payment.py", line 31, in charge')
+    expect(session.locator(".detail pre.stack")).to_contain_text(
+        'File "/srv/shop/storefront/payment.py", line 31, in charge'
+    )
     expect(session.locator(".detail")).to_contain_text("storefront/payment.py:31 in charge")
     expect(session.locator(CHOSEN)).to_have_text(DECLINED)
 
 
 def test_what_is_bad_has_a_sign_beside_its_colour(session: Page) -> None:
     rows = {"error": "The bank declines", "warning": "left"}
-    signs = {level: session.locator(f"tr.{level}.log a", has_text=text).first.evaluate(SIGN) for level, text in rows.items()}
+    signs = {
+        level: session.locator(f"tr.{level}.log a", has_text=text).first.evaluate(SIGN)
+        for level, text in rows.items()
+    }
     assert signs == {"error": '"✕" / "error: "', "warning": '"!" / "warning: "'}
 
 
@@ -143,7 +163,10 @@ def test_e_goes_to_an_error_on_a_later_page_of_the_list(page: Page, large: tuple
 
 
 def test_o_opens_the_replay_of_the_row(session: Page) -> None:
-    session.evaluate("document.addEventListener('click', event => { window.went = event.target.href; event.preventDefault(); })")
+    session.evaluate(
+        "document.addEventListener('click', event => { window.went = event.target.href; "
+        "event.preventDefault(); })"
+    )
     session.keyboard.press("j")
     session.keyboard.press("o")
     assert session.evaluate("window.went") == session.locator("#m1 .replay a").get_attribute("href")
@@ -159,7 +182,10 @@ def test_everything_can_be_reached_with_the_tabulator_and_is_seen_there(session:
     for selector in (".skip", ".brand", "#q"):
         session.keyboard.press("Tab")
         expect(session.locator(selector).first).to_be_focused()
-    assert session.locator("#q").evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+    assert (
+        session.locator("#q").evaluate("element => getComputedStyle(element).outlineStyle")
+        == "solid"
+    )
 
 
 def test_a_filter_narrows_at_once(session: Page) -> None:
@@ -208,11 +234,19 @@ def test_on_paper_the_detail_is_whole_and_covers_nothing(session: Page) -> None:
     session.get_by_role("link", name="First error").click()
     session.set_viewport_size({"width": 718, "height": 1000})  # of A4
     session.emulate_media(media="print")
-    detail, picture = session.locator(".detail").bounding_box(), session.locator(".waterfall").bounding_box()
+    detail, picture = (
+        session.locator(".detail").bounding_box(),
+        session.locator(".waterfall").bounding_box(),
+    )
     assert detail is not None
     assert picture is not None
     assert detail["y"] + detail["height"] <= picture["y"]
-    assert session.locator(".detail, .detail pre, .lanes, td.what").evaluate_all(f"found => found.filter({IS_CUT}).length") == 0
+    assert (
+        session.locator(".detail, .detail pre, .lanes, td.what").evaluate_all(
+            f"found => found.filter({IS_CUT}).length"
+        )
+        == 0
+    )
 
 
 def test_a_dark_system_has_a_dark_page(session: Page) -> None:
@@ -227,7 +261,8 @@ def test_a_dark_system_has_a_dark_page(session: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast_in_both_themes(session: Page, scheme: str) -> None:
-    session.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of the two that it takes
+    # One of the two that it takes
+    session.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     session.get_by_role("link", name="First error").click()
     expect(session.locator(CHOSEN)).to_be_visible()
     session.wait_for_load_state()
@@ -235,10 +270,14 @@ def test_text_has_contrast_in_both_themes(session: Page, scheme: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_bars_and_marks_have_contrast_in_both_themes(page: Page, large: tuple[str, str], scheme: str) -> None:
+def test_bars_and_marks_have_contrast_in_both_themes(
+    page: Page, large: tuple[str, str], scheme: str
+) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of the two that it takes
     page.goto(f"{large[0]}/session/{large[1]}")
-    kinds = page.locator(".lane a").evaluate_all("found => [...new Set(found.map(one => one.classList[0]))].sort()")
+    kinds = page.locator(".lane a").evaluate_all(
+        "found => [...new Set(found.map(one => one.classList[0]))].sort()"
+    )
     assert kinds == ["many", "mark", "request", "span"]
     assert page.evaluate(SHAPES) == []
 
@@ -250,7 +289,9 @@ def test_nothing_at_the_axis_is_written_or_drawn_over(session: Page, width: int)
     lines = session.locator(".axis line[y1='4']").evaluate_all(SHOWN)
     assert len(labels) == len(lines) > 1
     assert all(before["right"] <= after["left"] for before, after in pairwise(labels))
-    assert not any(label["left"] < line["left"] < label["right"] for label in labels for line in lines)
+    assert not any(
+        label["left"] < line["left"] < label["right"] for label in labels for line in lines
+    )
 
 
 def test_a_phone_shows_everything_without_scrolling_sideways(session: Page) -> None:

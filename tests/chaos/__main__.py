@@ -1,4 +1,7 @@
-"""`PYTHONPATH=tests python -m chaos`: all trials and the outage, a table of each, and exit status 1 where a document is not accounted for."""
+"""`PYTHONPATH=tests python -m chaos`:
+
+all trials and the outage, a table of each, and exit status 1 where a document is not accounted for.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,18 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
 
     def say(sentence: str) -> None:
-        console.print(f"{time.monotonic() - began:6.1f} s  {sentence}", style="dim", markup=False, highlight=False)
+        console.print(
+            f"{time.monotonic() - began:6.1f} s  {sentence}",
+            style="dim",
+            markup=False,
+            highlight=False,
+        )
 
-    trials = [replace(trial, documents=arguments.documents) for trial in TRIALS if trial.seed in arguments.seeds]
+    trials = [
+        replace(trial, documents=arguments.documents)
+        for trial in TRIALS
+        if trial.seed in arguments.seeds
+    ]
     results = _trials(trials, folder, console, say) if trials else []
     outage = measure(arguments.spans) if arguments.spans else None
     text = report.markdown(results, outage)
@@ -69,9 +81,26 @@ def _trials(trials: list[Trial], folder: Path, console: Console, say: Say) -> li
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     seeds = [trial.seed for trial in TRIALS]
-    parser.add_argument("--seeds", type=int, nargs="*", default=seeds, choices=seeds, help="which trials; default: all")
-    parser.add_argument("--documents", type=int, default=TRIALS[0].documents, help="documents of each trial; default: %(default)s")
-    parser.add_argument("--spans", type=int, default=SPANS, help="spans of the outage, 0 for none; default: %(default)s")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="*",
+        default=seeds,
+        choices=seeds,
+        help="which trials; default: all",
+    )
+    parser.add_argument(
+        "--documents",
+        type=int,
+        default=TRIALS[0].documents,
+        help="documents of each trial; default: %(default)s",
+    )
+    parser.add_argument(
+        "--spans",
+        type=int,
+        default=SPANS,
+        help="spans of the outage, 0 for none; default: %(default)s",
+    )
     parser.add_argument("--markdown", type=Path, help="a file to write the results to")
     return parser.parse_args()
 

@@ -1,12 +1,17 @@
-"""What became of each document, by rules that explain a missing one only with something that was written down.
+"""What became of each document, by rules that explain a missing one only with something that was
+written down.
 
 In this order, a document that was emitted and did not arrive
 
 1. is in the spool's `rejected/`, with the reason;
-2. had not left the batch processor: its process was killed, or the processor's queue was full and the SDK counted that;
-3. was in an export that had not returned when its process was killed; with what the spool had acknowledged, that is no explanation;
-4. was in an export that returned FAILURE, and counters of the exporter were raised by at least as many;
-5. was in an export that returned SUCCESS and gave it to the spool, which evicted and counted at least as many.
+2. had not left the batch processor: its process was killed, or the processor's queue was full and
+   the SDK counted that;
+3. was in an export that had not returned when its process was killed; with what the spool had
+   acknowledged, that is no explanation;
+4. was in an export that returned FAILURE, and counters of the exporter were raised by at least as
+   many;
+5. was in an export that returned SUCCESS and gave it to the spool, which evicted and counted at
+   least as many.
 
 All others are lost silently.
 """
@@ -50,7 +55,8 @@ class Account:
         once: Those that arrived once.
         more: Those that arrived more than once.
         lost: Those that are missing, by reason.
-        rescued: Those that were in flight in a killed process, and arrived because they had been written ahead.
+        rescued: Those that were in flight in a killed process, and arrived because they had been
+            written ahead.
         problems: Sentences; without any, everything is accounted for.
     """
 
@@ -75,7 +81,12 @@ class Account:
     @property
     def counted(self) -> int:
         """Documents that are lost, and that somebody has counted or named."""
-        return self.lost[Loss.QUEUE_FULL] + self.lost[Loss.REFUSED] + self.lost[Loss.FAILED] + self.lost[Loss.EVICTED]
+        return (
+            self.lost[Loss.QUEUE_FULL]
+            + self.lost[Loss.REFUSED]
+            + self.lost[Loss.FAILED]
+            + self.lost[Loss.EVICTED]
+        )
 
     @property
     def with_process(self) -> int:
@@ -83,7 +94,13 @@ class Account:
         return self.lost[Loss.IN_QUEUE] + self.lost[Loss.IN_FLIGHT]
 
 
-def balance(records: Mapping[Life, Record], arrived: Mapping[int, int], rejected: Collection[int] = (), *, counts: bool = True) -> Account:
+def balance(
+    records: Mapping[Life, Record],
+    arrived: Mapping[int, int],
+    rejected: Collection[int] = (),
+    *,
+    counts: bool = True,
+) -> Account:
     """Return what became of all documents.
 
     Args:
@@ -99,7 +116,10 @@ def balance(records: Mapping[Life, Record], arrived: Mapping[int, int], rejected
     for life, record in records.items():
         missing = [number for number in record.emitted if number not in arrived]
         lost = Counter(_loss(life, record, number, rejected) for number in missing)
-        account.rescued += sum(batch.written_ahead and not batch.result and number in arrived for number, batch in record.batch_of.items())
+        account.rescued += sum(
+            batch.written_ahead and not batch.result and number in arrived
+            for number, batch in record.batch_of.items()
+        )
         account.lost += _with_queue(life, record, lost, account.problems)
     counted = sum((record.counted for record in records.values()), Counter[str]())
     if counts:
@@ -121,7 +141,9 @@ def _loss(life: Life, record: Record, number: int, rejected: Collection[int]) ->
     return Loss.EVICTED if batch.result == "SUCCESS" else Loss.FAILED
 
 
-def _with_queue(life: Life, record: Record, lost: Counter[Loss], problems: list[str]) -> Counter[Loss]:
+def _with_queue(
+    life: Life, record: Record, lost: Counter[Loss], problems: list[str]
+) -> Counter[Loss]:
     """Of what had not left the queue, tell apart what was overwritten, as the SDK counted, and hold the rest to what fits into memory."""
     unexported = lost.pop(Loss.IN_QUEUE, 0) + lost.pop(Loss.QUEUE_FULL, 0)
     lost[Loss.QUEUE_FULL] = min(unexported, record.counted["queue"])
@@ -130,7 +152,10 @@ def _with_queue(life: Life, record: Record, lost: Counter[Loss], problems: list[
     most = SIGNALS * (QUEUE + BATCH)
     for loss, bound in ((Loss.IN_QUEUE, most), (Loss.IN_FLIGHT, SIGNALS * BATCH)):
         if lost[loss] > bound:
-            problems.append(f"process {life.name}: {lost[loss]} documents are {loss.value}, and only {bound} fit")
+            problems.append(
+                f"process {life.name}: {lost[loss]} documents are {loss.value}, and only {bound} "
+                f"fit"
+            )
     return +lost
 
 
@@ -143,7 +168,9 @@ def _limit(account: Account, loss: Loss, counted: int) -> None:
 
 def _check(account: Account, strange: Iterable[int], twice: int) -> None:
     if account.lost[Loss.SILENT]:
-        account.problems.append(f"{account.lost[Loss.SILENT]} documents are missing, and nothing says why")
+        account.problems.append(
+            f"{account.lost[Loss.SILENT]} documents are missing, and nothing says why"
+        )
     if account.more:
         account.problems.append(f"{account.more} documents arrived more than once")
     if strange := list(strange):

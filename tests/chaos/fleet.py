@@ -26,7 +26,10 @@ SETTINGS = {
     "OTEL_BLRP_SCHEDULE_DELAY": "500",
     "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED": "true",
 }
-"""Of both exporters' applications. The delays (milliseconds) make many small requests, so that each trial meets many faults."""
+"""Of both exporters' applications.
+
+The delays (milliseconds) make many small requests, so that each trial meets many faults.
+"""
 
 
 class Fleet:
@@ -39,7 +42,10 @@ class Fleet:
         """Of all processes that have ended, user and system."""
         self.problems: list[str] = []
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
-        self._threads = [threading.Thread(target=self._live, args=(number,), daemon=True) for number in range(APPLICATIONS)]
+        self._threads = [
+            threading.Thread(target=self._live, args=(number,), daemon=True)
+            for number in range(APPLICATIONS)
+        ]
         self._ending = False
         self._lock = threading.Lock()
 
@@ -69,7 +75,11 @@ class Fleet:
 
     def records(self) -> dict[Life, Record]:
         """Return what each process wrote down."""
-        lives = (life for application in range(APPLICATIONS) for life in self.orders.trial.lives(application))
+        lives = (
+            life
+            for application in range(APPLICATIONS)
+            for life in self.orders.trial.lives(application)
+        )
         return {life: read_record(self.folder, life.name) for life in lives}
 
     def _live(self, application: int) -> None:
@@ -80,7 +90,13 @@ class Fleet:
     def _run(self, life: Life) -> None:
         command = [sys.executable, "-m", "chaos.load", replace(self.orders, life=life).to_json()]
         with (self.folder / f"{life.name}.console").open("wb") as console:
-            process = subprocess.Popen(command, env={**clean_environment(), **SETTINGS}, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+            process = subprocess.Popen(
+                command,
+                env={**clean_environment(), **SETTINGS},
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+            )
         with self._lock:
             self._processes[application := life.application] = process
         _, status, usage = os.wait4(process.pid, 0)
@@ -89,4 +105,6 @@ class Fleet:
             process.returncode = os.waitstatus_to_exitcode(status)
             self.processor_seconds += usage.ru_utime + usage.ru_stime
         if process.returncode != (-signal.SIGKILL if life.killed else 0):
-            self.problems.append(f"process {life.name} ended with {process.returncode}: see {life.name}.console")
+            self.problems.append(
+                f"process {life.name} ended with {process.returncode}: see {life.name}.console"
+            )

@@ -1,10 +1,11 @@
-"""What a load process writes down about each document, so that a kill -9 leaves it: each line is one `write` to a file opened for appending.
+"""What a load process writes down about each document, so that a kill -9 leaves it: each line is
+one `write` to a file opened for appending.
 
 NAME.emitted    one line per document, before its span is ended or its log record emitted
 NAME.journal    received BATCH NUMBERS      the exporter's `export` was called with these documents
                 written-ahead BATCH         the spool holds them: its `write_ahead` has returned
-                returned BATCH RESULT       `export` has returned
-                counted WHAT CAUSE NUMBER   a counter of the exporter, or of the SDK's batch processor, was raised
+                returned BATCH RESULT       `export` has returned counted WHAT CAUSE NUMBER   a
+                counter of the exporter, or of the SDK's batch processor, was raised
 """
 
 from __future__ import annotations

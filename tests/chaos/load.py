@@ -1,7 +1,9 @@
-"""One process of an application: emits its documents, half spans and half log records, at a steady pace, and writes down what happens to each.
+"""One process of an application: emits its documents, half spans and half log records, at a steady
+pace, and writes down what happens to each.
 
-Its exporters are the public ones, behind the SDK's batch processors. It ends in order, or kills itself with SIGKILL
-after its last document, whatever its other threads are doing at that moment: then it is known exactly what had been emitted.
+Its exporters are the public ones, behind the SDK's batch processors. It ends in order, or kills
+itself with SIGKILL after its last document, whatever its other threads are doing at that moment:
+then it is known exactly what had been emitted.
 """
 
 from __future__ import annotations
@@ -138,7 +140,9 @@ def record_counts(ledger: Ledger) -> None:
     """Write down each document that our exporter counts as lost, at that moment, and each body that is written ahead."""
     add, write_ahead = Counters.add, Spool.write_ahead
 
-    def noted_add(self: Counters, fate: Fate, number: int, cause: str = "", reason: str = "") -> None:
+    def noted_add(
+        self: Counters, fate: Fate, number: int, cause: str = "", reason: str = ""
+    ) -> None:
         add(self, fate, number, cause, reason)
         if fate in (Fate.DROPPED, Fate.EVICTED, Fate.REJECTED):
             ledger.counted(fate.value, cause, number)
@@ -175,21 +179,42 @@ class Application:
 
     def __init__(self, orders: Orders, ledger: Ledger) -> None:
         spans, log_records = exporters(orders)
-        meters, resource = CountedByTheSdk(ledger), Resource.create({"service.name": f"application-{orders.life.application}"})
+        meters, resource = (
+            CountedByTheSdk(ledger),
+            Resource.create({"service.name": f"application-{orders.life.application}"}),
+        )
         self._tracers = TracerProvider(resource=resource)
-        self._tracers.add_span_processor(BatchSpanProcessor(Recording(spans, ledger), meter_provider=meters))  # type: ignore[arg-type]
+        self._tracers.add_span_processor(
+            BatchSpanProcessor(Recording(spans, ledger), meter_provider=meters)  # type: ignore[arg-type]
+        )
         self._loggers = LoggerProvider(resource=resource)
-        self._loggers.add_log_record_processor(BatchLogRecordProcessor(Recording(log_records, ledger), meter_provider=meters))  # type: ignore[arg-type]
-        self._tracer, self._logger = self._tracers.get_tracer("chaos"), self._loggers.get_logger("chaos")
+        self._loggers.add_log_record_processor(
+            BatchLogRecordProcessor(Recording(log_records, ledger), meter_provider=meters)  # type: ignore[arg-type]
+        )
+        self._tracer, self._logger = (
+            self._tracers.get_tracer("chaos"),
+            self._loggers.get_logger("chaos"),
+        )
         self._trial = orders.trial
         self._numbers = random.Random(orders.life.start)
 
     def emit(self, number: int) -> None:
         """End a span, or emit a log record."""
         size = OVERSIZED_BYTES if self._trial.is_oversized(number) else 80
-        attributes: dict[str, Any] = {CHAOS_ID: number, "url.path": f"/carts/{number % 97}", "request.token": self._numbers.randbytes(size).hex()}
+        attributes: dict[str, Any] = {
+            CHAOS_ID: number,
+            "url.path": f"/carts/{number % 97}",
+            "request.token": self._numbers.randbytes(size).hex(),
+        }
         if number % 2:
-            self._logger.emit(LogRecord(timestamp=time.time_ns(), severity_number=SeverityNumber.INFO, body="cart saved", attributes=attributes))
+            self._logger.emit(
+                LogRecord(
+                    timestamp=time.time_ns(),
+                    severity_number=SeverityNumber.INFO,
+                    body="cart saved",
+                    attributes=attributes,
+                )
+            )
         else:
             self._tracer.start_span("GET /carts/{id}", attributes=attributes).end()
 
@@ -198,7 +223,9 @@ def exporters(orders: Orders) -> tuple[Any, Any]:
     """Return the exporters of spans and of log records."""
     if orders.kind == "otlp":
         gzip = Compression.Gzip
-        return OTLPSpanExporter(f"{orders.url}/v1/traces", compression=gzip), OTLPLogExporter(f"{orders.url}/v1/logs", compression=gzip)
+        return OTLPSpanExporter(f"{orders.url}/v1/traces", compression=gzip), OTLPLogExporter(
+            f"{orders.url}/v1/logs", compression=gzip
+        )
     options: dict[str, Any] = {
         "endpoint": orders.url,
         "namespace": orders.namespace,

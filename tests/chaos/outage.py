@@ -1,8 +1,10 @@
-"""One process that exports a million spans while nothing listens, with the spool's default cap: how much memory it takes as it goes on.
+"""One process that exports a million spans while nothing listens, with the spool's default cap: how
+much memory it takes as it goes on.
 
     PYTHONPATH=tests python -m chaos.outage
 
-Exports are called one after the other, so that the spool is what limits the pace. Some of it exceeds the cap, so that evictions are measured too.
+Exports are called one after the other, so that the spool is what limits the pace. Some of it
+exceeds the cap, so that evictions are measured too.
 """
 
 from __future__ import annotations
@@ -81,8 +83,14 @@ class Outage:
     def problems(self) -> list[str]:
         """Sentences; without any, all is well."""
         sentences = (
-            (self.growth > GROWTH_MIB, f"memory grew by {self.growth:.1f} MiB after a fifth of the outage"),
-            (self.waiting + self.evicted + self.dropped != self.spans, "spans that waited, were evicted and were dropped are not all spans"),
+            (
+                self.growth > GROWTH_MIB,
+                f"memory grew by {self.growth:.1f} MiB after a fifth of the outage",
+            ),
+            (
+                self.waiting + self.evicted + self.dropped != self.spans,
+                "spans that waited, were evicted and were dropped are not all spans",
+            ),
         )
         return [sentence for holds, sentence in sentences if holds]
 
@@ -91,17 +99,34 @@ def measure(spans: int = SPANS) -> Outage:
     """Run the process, and return what it measured."""
     with tempfile.TemporaryDirectory(prefix="chaos-outage-") as folder:
         command = [sys.executable, "-m", "chaos.outage", folder, str(spans)]
-        return Outage(**json.loads(subprocess.run(command, env={**clean_environment(), **SETTINGS}, check=True, stdout=subprocess.PIPE).stdout))
+        return Outage(
+            **json.loads(
+                subprocess.run(
+                    command,
+                    env={**clean_environment(), **SETTINGS},
+                    check=True,
+                    stdout=subprocess.PIPE,
+                ).stdout
+            )
+        )
 
 
 def prepared_batches() -> list[list[ReadableSpan]]:
     """Return ended spans that do not compress to nothing."""
     memory, numbers = InMemorySpanExporter(), random.Random(7)
-    provider = TracerProvider(resource=Resource.create({"service.name": "shop"}), shutdown_on_exit=False)
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": "shop"}), shutdown_on_exit=False
+    )
     provider.add_span_processor(SimpleSpanProcessor(memory))
     tracer = provider.get_tracer("chaos")
     for number in range(PREPARED * BATCH):
-        tracer.start_span("GET /carts/{id}", attributes={"url.path": f"/carts/{number}", "request.token": numbers.randbytes(256).hex()}).end()
+        tracer.start_span(
+            "GET /carts/{id}",
+            attributes={
+                "url.path": f"/carts/{number}",
+                "request.token": numbers.randbytes(256).hex(),
+            },
+        ).end()
     spans = memory.get_finished_spans()
     return [list(spans[start : start + BATCH]) for start in range(0, len(spans), BATCH)]
 
@@ -120,7 +145,10 @@ def suffer(folder: Path, spans: int) -> Outage:
     resident: list[float] = []
     with nothing_listens() as url:
         options: dict[str, Any] = {"endpoint": url, "spool_directory": str(folder / "spool")}
-        exporter, delivery = ElasticsearchSpanExporter(**options), shared(Config.from_environment(**options))
+        exporter, delivery = (
+            ElasticsearchSpanExporter(**options),
+            shared(Config.from_environment(**options)),
+        )
         for number in range(rounds):
             exporter.export(batches[number % PREPARED])
             while len(resident) * rounds < (number + 1) * 100:
@@ -133,7 +161,9 @@ def suffer(folder: Path, spans: int) -> Outage:
 
 
 def _resident_mib() -> float:
-    return round(int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE / MIB, 1)
+    return round(
+        int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE / MIB, 1
+    )
 
 
 if __name__ == "__main__":

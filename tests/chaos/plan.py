@@ -1,4 +1,8 @@
-"""What happens in a trial, and when: all of it follows from a seed, and time is counted in documents emitted and in requests, not in seconds."""
+"""What happens in a trial, and when:
+
+all of it follows from a seed, and time is counted in documents emitted and in requests, not in
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +63,10 @@ def turns(seed: int) -> Iterator[Turn]:
     """Yield what happens to the first request, the second, and so on, for ever."""
     numbers = random.Random(seed)
     while True:
-        yield Turn(numbers.choices(list(WEIGHTS), list(WEIGHTS.values()))[0], round(numbers.uniform(0.1, 4.0), 2))
+        yield Turn(
+            numbers.choices(list(WEIGHTS), list(WEIGHTS.values()))[0],
+            round(numbers.uniform(0.1, 4.0), 2),
+        )
 
 
 Stroke = Literal["freeze", "thaw", "kill", "restart"]
@@ -97,8 +104,10 @@ class Trial:
         spool: The exporter's setting.
         spool_max_bytes: The exporter's setting.
         kills: How often each application is killed.
-        disk_full: Whether the disk of the spool is full for a quarter of what each application emits.
-        oversized: Whether each application emits one document that is larger than anything the proxy lets through.
+        disk_full: Whether the disk of the spool is full for a quarter of what each application
+            emits.
+        oversized: Whether each application emits one document that is larger than anything the
+            proxy lets through.
         documents: Spans and log records in all, half and half.
     """
 
@@ -119,7 +128,10 @@ class Trial:
         """Return the processes of an application, one after the other."""
         numbers = random.Random(f"{self.seed} {application}")
         first = application * self.share
-        ends = sorted(first + numbers.randint(self.share // 20, self.share * 19 // 20) for _ in range(self.kills))
+        ends = sorted(
+            first + numbers.randint(self.share // 20, self.share * 19 // 20)
+            for _ in range(self.kills)
+        )
         borders = list(pairwise([first, *ends, first + self.share]))
         return [Life(application, start, stop, killed=stop in ends) for start, stop in borders]
 
@@ -127,12 +139,20 @@ class Trial:
         """Return what is done to the servers, in order."""
         numbers = random.Random(self.seed)
         freeze, kill = numbers.uniform(0.08, 0.14), numbers.uniform(0.34, 0.42)
-        moments: list[tuple[float, Stroke]] = [(freeze, "freeze"), (freeze + 0.12, "thaw"), (kill, "kill"), (kill + 0.06, "restart")]
+        moments: list[tuple[float, Stroke]] = [
+            (freeze, "freeze"),
+            (freeze + 0.12, "thaw"),
+            (kill, "kill"),
+            (kill + 0.06, "restart"),
+        ]
         return [Event(int(moment * self.documents), stroke) for moment, stroke in moments]
 
     def is_disk_full(self, number: int) -> bool:
         """Whether the disk is full when a document is emitted."""
-        return self.disk_full and self.share * 15 // 100 <= number % self.share < self.share * 40 // 100
+        return (
+            self.disk_full
+            and self.share * 15 // 100 <= number % self.share < self.share * 40 // 100
+        )
 
     def is_oversized(self, number: int) -> bool:
         """Whether a document is larger than anything the proxy lets through."""

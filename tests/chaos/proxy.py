@@ -32,7 +32,10 @@ _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"
 
 
 class Proxy:
-    """Passes requests to `port` on loopback, as far as `turns` lets it. Serves inside of a `with` block."""
+    """Passes requests to `port` on loopback, as far as `turns` lets it.
+
+    Serves inside of a `with` block.
+    """
 
     def __init__(self, port: int, turns: Iterator[Turn]) -> None:
         self.upstream = port
@@ -45,7 +48,9 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -73,7 +78,10 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def shutdown_request(self, request: Any) -> None:
-        """Close at once: in order, the standard library says goodbye before, and a reset would be none."""
+        """Close at once:
+
+        in order, the standard library says goodbye before, and a reset would be none.
+        """
         self.close_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -98,7 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._pass_on(body, turn.fault)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 (the standard library's names)
+    # The standard library's names
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815
 
     def _pass_on(self, body: bytes, fault: Fault) -> None:
         try:
@@ -112,20 +121,38 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status, headers, answer, whole=fault is not Fault.HALF_ANSWER)
 
     def _ask(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        upstream = http.client.HTTPConnection("127.0.0.1", self.proxy.upstream, timeout=UPSTREAM_SECONDS)
+        upstream = http.client.HTTPConnection(
+            "127.0.0.1", self.proxy.upstream, timeout=UPSTREAM_SECONDS
+        )
         try:
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+            headers = {
+                name: value
+                for name, value in self.headers.items()
+                if name.lower() not in _HOP_BY_HOP
+            }
             upstream.request(self.command, self.path, body or None, headers)
             answer = upstream.getresponse()
-            return answer.status, {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}, answer.read()
+            return (
+                answer.status,
+                {
+                    name: value
+                    for name, value in answer.getheaders()
+                    if name.lower() not in _HOP_BY_HOP
+                },
+                answer.read(),
+            )
         finally:
             upstream.close()
 
-    def _answer(self, status: int, headers: dict[str, str], body: bytes, *, whole: bool = True) -> None:
+    def _answer(
+        self, status: int, headers: dict[str, str], body: bytes, *, whole: bool = True
+    ) -> None:
         self.send_response_only(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("content-length", str(len(body) + (not whole)))  # an empty answer is cut short as well
+        self.send_header(
+            "content-length", str(len(body) + (not whole))
+        )  # an empty answer is cut short as well
         self.end_headers()
         self.wfile.write(body if whole else body[: len(body) // 2])
         self.wfile.flush()
@@ -135,7 +162,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.close_connection = True
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the standard library's name)
+    # The standard library's name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing is logged: what requests met is counted."""
 
 
@@ -145,7 +173,18 @@ def _handler(proxy: Proxy) -> type[_Handler]:
 
 def _error(status: int, **headers: str) -> tuple[int, dict[str, str], bytes]:
     body = json.dumps({"message": http.client.responses[status]}).encode()
-    return status, {"content-type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}, body
+    return (
+        status,
+        {
+            "content-type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        },
+        body,
+    )
 
 
-_ANSWERS = {Fault.BUSY: _error(429, retry_after="1"), Fault.UNAVAILABLE: _error(503), Fault.TOO_LARGE: _error(413)}
+_ANSWERS = {
+    Fault.BUSY: _error(429, retry_after="1"),
+    Fault.UNAVAILABLE: _error(503),
+    Fault.TOO_LARGE: _error(413),
+}

@@ -1,4 +1,7 @@
-"""What is in Elasticsearch at the end, and in the spool's `rejected/`: every single document of both is read."""
+"""What is in Elasticsearch at the end, and in the spool's `rejected/`:
+
+every single document of both is read.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,16 @@ def rejected(spool: Path) -> set[int]:
     """Return the documents in the `rejected/` of all destinations in a spool; each must have a reason beside it."""
     found = set()
     for body in spool.glob("*/rejected/*.ndjson.gz"):
-        reasons = body.with_name(body.name.replace(".ndjson.gz", ".reasons.ndjson")).read_text().splitlines()
+        reasons = (
+            body.with_name(body.name.replace(".ndjson.gz", ".reasons.ndjson"))
+            .read_text()
+            .splitlines()
+        )
         with body.open("rb") as file:
-            numbers = [json.loads(operation.splitlines()[1])["attributes"][CHAOS_ID] for operation in operations_of(file)]
+            numbers = [
+                json.loads(operation.splitlines()[1])["attributes"][CHAOS_ID]
+                for operation in operations_of(file)
+            ]
         if len(reasons) == len(numbers) and all(json.loads(reason)["reason"] for reason in reasons):
             found.update(numbers)
     return found

@@ -1,6 +1,8 @@
-"""What takes OTLP/HTTP in place of Elasticsearch: a process that writes the numbers of documents to a file before it answers.
+"""What takes OTLP/HTTP in place of Elasticsearch: a process that writes the numbers of documents to
+a file before it answers.
 
-It can be killed, frozen and started again as Elasticsearch can; what it acknowledged stays in its file.
+It can be killed, frozen and started again as Elasticsearch can; what it acknowledged stays in its
+file.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ _GZIP = MAX_WBITS | 16
 
 
 class Sink:
-    """The sink's process, whose methods are those of the harness's Elasticsearch. Runs inside of a `with` block."""
+    """The sink's process, whose methods are those of the harness's Elasticsearch.
+
+    Runs inside of a `with` block.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -57,7 +62,10 @@ class Sink:
 
     def restart(self) -> None:
         """Start it, again or for the first time; return when it listens."""
-        self._process = subprocess.Popen([sys.executable, "-m", "chaos.sink", str(self.port), str(self._file)], stdin=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "chaos.sink", str(self.port), str(self._file)],
+            stdin=subprocess.PIPE,
+        )
         deadline = time.monotonic() + START_SECONDS
         while not self._listens():
             if time.monotonic() > deadline:
@@ -93,14 +101,22 @@ def numbers_of_spans(body: bytes) -> Iterator[int]:
     """Yield the numbers of the spans in the body of a request."""
     for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
         for span in chain.from_iterable(scope.spans for scope in resource.scope_spans):
-            yield from (attribute.value.int_value for attribute in span.attributes if attribute.key == CHAOS_ID)
+            yield from (
+                attribute.value.int_value
+                for attribute in span.attributes
+                if attribute.key == CHAOS_ID
+            )
 
 
 def numbers_of_log_records(body: bytes) -> Iterator[int]:
     """Yield the numbers of the log records in the body of a request."""
     for resource in ExportLogsServiceRequest.FromString(body).resource_logs:
         for log_record in chain.from_iterable(scope.log_records for scope in resource.scope_logs):
-            yield from (attribute.value.int_value for attribute in log_record.attributes if attribute.key == CHAOS_ID)
+            yield from (
+                attribute.value.int_value
+                for attribute in log_record.attributes
+                if attribute.key == CHAOS_ID
+            )
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -111,13 +127,17 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         if self.headers.get("content-encoding") == "gzip":
             body = decompressobj(_GZIP).decompress(body)
-        append_numbers(self.file, numbers_of_spans(body) if self.path == "/v1/traces" else numbers_of_log_records(body))
+        append_numbers(
+            self.file,
+            numbers_of_spans(body) if self.path == "/v1/traces" else numbers_of_log_records(body),
+        )
         self.send_response(200)
         self.send_header("content-type", "application/x-protobuf")
         self.send_header("content-length", "0")
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the standard library's name)
+    # The standard library's name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing is logged: the terminal belongs to the suite."""
 
 

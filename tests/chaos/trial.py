@@ -1,4 +1,7 @@
-"""Directs one trial: both fleets at the same time, and the strokes on Elasticsearch and on the sink at the same moments."""
+"""Directs one trial:
+
+both fleets at the same time, and the strokes on Elasticsearch and on the sink at the same moments.
+"""
 
 from __future__ import annotations
 
@@ -69,18 +72,36 @@ def conduct(trial: Trial, server: Server, folder: Path, say: Say) -> Result:
     namespace = f"chaos{trial.seed}x{secrets.token_hex(4)}"
     with ExitStack() as stack:
         sink = stack.enter_context(Sink(_made(folder / "otlp")))
-        proxies = [stack.enter_context(Proxy(port, turns(trial.seed))) for port in (urlsplit(server.url).port or 0, sink.port)]
-        ours, otlp = (stack.enter_context(_fleet(kind, trial, proxy.url, namespace, folder)) for kind, proxy in zip(_KINDS, proxies, strict=True))
+        proxies = [
+            stack.enter_context(Proxy(port, turns(trial.seed)))
+            for port in (urlsplit(server.url).port or 0, sink.port)
+        ]
+        ours, otlp = (
+            stack.enter_context(_fleet(kind, trial, proxy.url, namespace, folder))
+            for kind, proxy in zip(_KINDS, proxies, strict=True)
+        )
         _strike(trial, (ours, otlp), (server, sink), say)
         met = proxies[0].met.copy(), proxies[1].met.copy()
         for proxy in proxies:
             proxy.heal()
         drained = drain(proxies[0].url, ours.folder / "spool", say)
-    ours_account = balance(ours.records(), arrived(server, namespace), refused := rejected(ours.folder / "spool"))
+    ours_account = balance(
+        ours.records(), arrived(server, namespace), refused := rejected(ours.folder / "spool")
+    )
     ours_account.problems += [*ours.problems, *_left(ours.folder / "spool")]
     otlp_account = balance(otlp.records(), sink.arrived(), counts=False)
     seconds = time.monotonic() - began
-    return Result(trial, ours_account, otlp_account, ours.processor_seconds, otlp.processor_seconds, met, len(refused), drained, seconds)
+    return Result(
+        trial,
+        ours_account,
+        otlp_account,
+        ours.processor_seconds,
+        otlp.processor_seconds,
+        met,
+        len(refused),
+        drained,
+        seconds,
+    )
 
 
 _KINDS: tuple[Kind, Kind] = ("elasticsearch", "otlp")
@@ -105,9 +126,14 @@ def _strike(trial: Trial, fleets: Sequence[Fleet], servers: tuple[Server, Sink],
     """Do all strokes in order, each when as many documents as it waits for are emitted, and wait for the end of all applications."""
     deadline = time.monotonic() + TRIAL_SECONDS
     for at, stroke in trial.events():
-        while sum(fleet.emitted for fleet in fleets) < at * len(fleets) and any(fleet.running for fleet in fleets):
+        while sum(fleet.emitted for fleet in fleets) < at * len(fleets) and any(
+            fleet.running for fleet in fleets
+        ):
             time.sleep(POLL_SECONDS)
-        say(f"seed {trial.seed}: {stroke} after {sum(fleet.emitted for fleet in fleets) // len(fleets)} documents each")
+        say(
+            f"seed {trial.seed}: {stroke} after "
+            f"{sum(fleet.emitted for fleet in fleets) // len(fleets)} documents each"
+        )
         for server in servers:
             _METHODS[stroke](server)
     while any(fleet.running for fleet in fleets):
@@ -128,9 +154,20 @@ _METHODS: dict[Stroke, Callable[[Server | Sink], None]] = {
 
 def drain(url: str, spool: Path, say: Say, *, api_key: str = "") -> int:
     """Run `otel-asayer spool drain`, and return how many documents it delivered."""
-    command = [str(BINARIES / "otel-asayer"), "spool", "drain", "--json", "--endpoint", url, "--directory", str(spool)]
+    command = [
+        str(BINARIES / "otel-asayer"),
+        "spool",
+        "drain",
+        "--json",
+        "--endpoint",
+        url,
+        "--directory",
+        str(spool),
+    ]
     environment = {**clean_environment(), "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": api_key}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DRAIN_SECONDS, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=DRAIN_SECONDS, check=False
+    )
     said = f"`otel-asayer spool drain` says: {(done.stdout + done.stderr).strip()}"
     if not done.stdout:
         raise RuntimeError(said)
@@ -140,7 +177,8 @@ def drain(url: str, spool: Path, say: Say, *, api_key: str = "") -> int:
 
 def _left(spool: Path) -> list[str]:
     """What should not be in a drained spool."""
-    # A half-written file of a killed process may stay for ten minutes: nobody was told that it was written.
+    # A half-written file of a killed process may stay for ten minutes: nobody was told that it was
+    # written.
     files = [file.name for file in spool.glob("*/*") if file.suffix in (".gz", ".lease")]
     damaged = [file.name for file in spool.glob("*/damaged/*")]
     sentences = ((files, "were left in the drained spool"), (damaged, "are damaged"))

@@ -28,14 +28,24 @@ SNIPPETS = [
 
 def test_the_table_of_variables_is_current() -> None:
     generator = runpy.run_path(str(ROOT / "docs" / "generate.py"))
-    assert (ROOT / "docs" / "reference" / "variables.md").read_text(encoding="utf-8") == generator["variables"]()
+    assert (ROOT / "docs" / "reference" / "variables.md").read_text(encoding="utf-8") == generator[
+        "variables"
+    ]()
 
 
 def test_the_pages_of_commands_and_of_python_are_current() -> None:
-    # In a process of its own: click keeps the help of a command as it was first asked for, and other tests ask for some without their group.
+    # In a process of its own: click keeps the help of a command as it was first asked for, and
+    # other tests ask for some without their group.
     generator = str(ROOT / "docs" / "generate_commands.py")
     code = f"import json, runpy; of = runpy.run_path({generator!r}); print(json.dumps([of['commands_page'](), of['python_page']()]))"
-    done = subprocess.run([sys.executable, "-c", code], check=True, env=clean_environment(), capture_output=True, text=True, timeout=HANG_SECONDS)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
     commands, python = json.loads(done.stdout)
     assert (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8") == commands
     assert (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8") == python
@@ -43,7 +53,9 @@ def test_the_pages_of_commands_and_of_python_are_current() -> None:
 
 def test_the_tables_of_metrics_and_outcomes_are_current() -> None:
     generator = runpy.run_path(str(ROOT / "docs" / "generate.py"))
-    assert (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8") == generator["metrics"]()
+    assert (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8") == generator[
+        "metrics"
+    ]()
 
 
 def test_every_variable_is_documented_and_read() -> None:
@@ -57,7 +69,13 @@ def test_every_variable_is_documented_and_read() -> None:
 def test_every_snippet_runs(snippet: str, tmp_path: Path) -> None:
     file = tmp_path / "snippet.py"
     file.write_text(snippet, encoding="utf-8")
-    subprocess.run([sys.executable, "-W", "error", str(file)], check=True, env=clean_environment(), timeout=HANG_SECONDS, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-W", "error", str(file)],
+        check=True,
+        env=clean_environment(),
+        timeout=HANG_SECONDS,
+        capture_output=True,
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

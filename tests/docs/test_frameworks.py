@@ -1,4 +1,8 @@
-"""The pages about frameworks: the application that each shows runs by the command that it shows, and leaves the session it promises."""
+"""The pages about frameworks:
+
+the application that each shows runs by the command that it shows, and leaves the session it
+promises.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +27,32 @@ _LEFT_TO_THE_TEST = ("OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT", "OTEL_EXPORTER_ELAS
 
 
 def shown_environment(block: str) -> dict[str, str]:
-    words = (word for line in block.splitlines() if line.startswith("export ") for word in shlex.split(line)[1:])
-    return {name: value for name, _, value in (word.partition("=") for word in words) if name not in _LEFT_TO_THE_TEST}
+    words = (
+        word
+        for line in block.splitlines()
+        if line.startswith("export ")
+        for word in shlex.split(line)[1:]
+    )
+    return {
+        name: value
+        for name, _, value in (word.partition("=") for word in words)
+        if name not in _LEFT_TO_THE_TEST
+    }
 
 
 def shown_command(block: str, port: int) -> list[str]:
-    """The page's command with a port of the test's own, and one worker: gunicorn's signal is lost on one that still boots when the test is over."""
+    """The page's command with a port of the test's own, and one worker:
+
+    gunicorn's signal is lost on one that still boots when the test is over.
+    """
     (line,) = re.findall(r"^opentelemetry-instrument (.*)$", block, re.MULTILINE)
     return shlex.split(line.replace("8000", str(port)).replace("--workers 4", "--workers 1"))
 
 
 @pytest.mark.parametrize("page", ["flask", "fastapi", "django", "aiohttp", "wsgi-asgi"])
-def test_the_application_of_the_page_leaves_its_request_and_its_log_record_in_the_session(page: str, tmp_path: Path) -> None:
+def test_the_application_of_the_page_leaves_its_request_and_its_log_record_in_the_session(
+    page: str, tmp_path: Path
+) -> None:
     text = (HOW_TO / f"{page}.md").read_text(encoding="utf-8")
     (app,) = (block for block in blocks(text, "python") if block.startswith("# app: "))
     (run,) = (block for block in blocks(text, "sh") if "opentelemetry-instrument" in block)
@@ -49,7 +67,13 @@ def test_the_application_of_the_page_leaves_its_request_and_its_log_record_in_th
     }
     with application(shown_command(run, port), port, tmp_path / "console", variables) as shop:
         assert shop.get("/products/lamp", X_Session_Id=SESSION).status == 200
-    found = Timeline.of(LocalSource(Config.from_environment({}, spool_directory=spool)).documents(Selection(session_id=SESSION)))
+    found = Timeline.of(
+        LocalSource(Config.from_environment({}, spool_directory=spool)).documents(
+            Selection(session_id=SESSION)
+        )
+    )
     requests = [moment for moment in found.moments if moment.kind is Kind.REQUEST]
     assert [(moment.service, moment.level) for moment in requests] == [("shop", "info")]
-    assert [(moment.title, moment.level) for moment in found.moments if moment.kind is Kind.LOG] == [("Only one lamp is left", "warning")]
+    assert [
+        (moment.title, moment.level) for moment in found.moments if moment.kind is Kind.LOG
+    ] == [("Only one lamp is left", "warning")]

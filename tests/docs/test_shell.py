@@ -1,4 +1,7 @@
-"""What the documentation lets one type: installations, variables and targets on every page, and commands that need no Elasticsearch."""
+"""What the documentation lets one type:
+
+installations, variables and targets on every page, and commands that need no Elasticsearch.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,13 @@ from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    set_span_in_context,
+)
 from packaging.requirements import Requirement
 
 from otel_asayer import environment_variables
@@ -29,7 +38,18 @@ from otel_asayer.kibana import ndjson
 from otel_asayer.propagation.session_id import EPOCH_MS
 from otel_asayer.testing import ElasticsearchDouble, status
 
-from documentation import HOW_TO, PAGES, ROOT, blocks, commands, exported, lines, page_name, typed, typed_until
+from documentation import (
+    HOW_TO,
+    PAGES,
+    ROOT,
+    blocks,
+    commands,
+    exported,
+    lines,
+    page_name,
+    typed,
+    typed_until,
+)
 from instrumented import free_port
 
 if TYPE_CHECKING:
@@ -47,7 +67,9 @@ REPLAY_URL = "https://app.openreplay.com/1234/session/{session_id}?jumpto={time_
 def beginning_with(word: str) -> list[Any]:
     """The lines of all pages that begin so, each once."""
     found = {line: page for page, line in EVERY_LINE if line.startswith(f"{word} ")}
-    return [pytest.param(line, id=f"{page_name(page)}: {line[:60]}") for line, page in found.items()]
+    return [
+        pytest.param(line, id=f"{page_name(page)}: {line[:60]}") for line, page in found.items()
+    ]
 
 
 KNOWN_VARIABLES = {
@@ -72,11 +94,19 @@ class TestEveryPage:
         assert words[:2] == ["pip", "install"]
         for requirement in map(Requirement, words[2:]):
             assert version(requirement.name)
-            assert requirement.extras <= set(metadata(requirement.name).get_all("Provides-Extra") or ())
+            assert requirement.extras <= set(
+                metadata(requirement.name).get_all("Provides-Extra") or ()
+            )
 
     def test_instrumentations_are_installed_as_the_readme_does_it(self) -> None:
-        found = {line.partition(" #")[0].strip() for _, line in EVERY_LINE if line.startswith("opentelemetry-bootstrap ")}
-        assert found == {"opentelemetry-bootstrap -a install"}  # which tests/integration/test_empty_environment.py executes
+        found = {
+            line.partition(" #")[0].strip()
+            for _, line in EVERY_LINE
+            if line.startswith("opentelemetry-bootstrap ")
+        }
+        assert found == {
+            "opentelemetry-bootstrap -a install"
+        }  # which tests/integration/test_empty_environment.py executes
 
     @pytest.mark.parametrize("line", beginning_with("export"))
     def test_variables_are_known(self, line: str) -> None:
@@ -94,18 +124,33 @@ class TestEveryPage:
                 assert set(value.split(",")) <= set(entry_points(group=group).names)
 
     def test_targets_of_make_can_be_made(self, tmp_path: Path) -> None:
-        named = {name for page in PAGES for name in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE)}
+        named = {
+            name
+            for page in PAGES
+            for name in re.findall(
+                r"(?:^|`)make ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE
+            )
+        }
         assert {"demo", "test", "chaos"} <= named
         typed(f"make --dry-run --directory {ROOT} {' '.join(sorted(named))}", tmp_path, {})
 
     def test_every_other_line_is_a_command_that_the_pages_tests_know(self) -> None:
         programs = ("opentelemetry-instrument", "otel-asayer", "curl", "gunzip")
-        assert {command.split()[0] for page in PAGES for command in commands(page)} - {*programs} == set()
+        assert {command.split()[0] for page in PAGES for command in commands(page)} - {
+            *programs
+        } == set()
 
     @pytest.mark.parametrize(
-        "page", [ROOT / "README.md", *(HOW_TO / f"{name}.md" for name in ("flask", "fastapi", "django", "aiohttp"))], ids=page_name
+        "page",
+        [
+            ROOT / "README.md",
+            *(HOW_TO / f"{name}.md" for name in ("flask", "fastapi", "django", "aiohttp")),
+        ],
+        ids=page_name,
     )
-    def test_an_application_is_started_by_one_command_and_no_other_is_shown(self, page: Path) -> None:
+    def test_an_application_is_started_by_one_command_and_no_other_is_shown(
+        self, page: Path
+    ) -> None:
         assert [command.split()[0] for command in commands(page)] == ["opentelemetry-instrument"]
 
 
@@ -114,24 +159,41 @@ class Service:
 
     def __init__(self, name: str, folder: Path) -> None:
         resource = Resource({"service.name": name})
-        where: dict[str, Any] = {"spool": "on_failure", "spool_directory": str(folder), "replay_url": REPLAY_URL}
+        where: dict[str, Any] = {
+            "spool": "on_failure",
+            "spool_directory": str(folder),
+            "replay_url": REPLAY_URL,
+        }
         self._traces = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._traces.add_span_processor(SimpleSpanProcessor(ElasticsearchSpanExporter(**where)))
         self._logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        self._logs.add_log_record_processor(SimpleLogRecordProcessor(ElasticsearchLogRecordExporter(**where)))
+        self._logs.add_log_record_processor(
+            SimpleLogRecordProcessor(ElasticsearchLogRecordExporter(**where))
+        )
 
     def fail(self, name: str, at_ms: int, session_id: str, trace_id: str = "") -> None:
         """A request that ends with an exception."""
-        caller = SpanContext(int(trace_id or "1", 16), 1, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+        caller = SpanContext(
+            int(trace_id or "1", 16), 1, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)
+        )
         span = self._traces.get_tracer("shop").start_span(
-            name, set_span_in_context(NonRecordingSpan(caller)), SpanKind.SERVER, {"session.id": session_id}, start_time=at_ms * 1_000_000
+            name,
+            set_span_in_context(NonRecordingSpan(caller)),
+            SpanKind.SERVER,
+            {"session.id": session_id},
+            start_time=at_ms * 1_000_000,
         )
         span.record_exception(RuntimeError("card declined"), timestamp=at_ms * 1_000_000)
         span.end((at_ms + 3) * 1_000_000)
 
     def warn(self, text: str, at_ms: int, session_id: str) -> None:
         """A log record of level warning."""
-        record = LogRecord(timestamp=at_ms * 1_000_000, severity_number=SeverityNumber.WARN, body=text, attributes={"session.id": session_id})
+        record = LogRecord(
+            timestamp=at_ms * 1_000_000,
+            severity_number=SeverityNumber.WARN,
+            body=text,
+            attributes={"session.id": session_id},
+        )
         self._logs.get_logger("shop").emit(record)
 
     def shutdown(self) -> None:
@@ -174,24 +236,34 @@ class TestSessions:
         assert sorted(commands(HOW_TO / "sessions.md")) == sorted([*SAYS, FOLLOWS, PRUNES])
 
     @pytest.mark.parametrize("command", SAYS)
-    def test_a_command_shows_what_is_stored(self, command: str, store: dict[str, str], tmp_path: Path) -> None:
+    def test_a_command_shows_what_is_stored(
+        self, command: str, store: dict[str, str], tmp_path: Path
+    ) -> None:
         assert SAYS[command] in typed(command, tmp_path, store, answer="y\n")
 
     def test_old_days_are_pruned(self, tmp_path: Path) -> None:
         old = "asayer-logs-default-2020.02.29"
         with ElasticsearchDouble() as double:
             double.reply_with(
-                status(200, {"username": "ann"}), status(200), status(200, {"indices": [{"name": old}]}), status(200, {"count": 7}), status(200)
+                status(200, {"username": "ann"}),
+                status(200),
+                status(200, {"indices": [{"name": old}]}),
+                status(200, {"count": 7}),
+                status(200),
             )
             said = typed(PRUNES, tmp_path, {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": double.url})
         assert "1 day deleted, 7 records." in said
         assert double.exchanges[-1].target == f"/{old}?ignore_unavailable=true"
 
-    def test_offsets_count_from_the_start_of_the_session(self, store: dict[str, str], tmp_path: Path) -> None:
+    def test_offsets_count_from_the_start_of_the_session(
+        self, store: dict[str, str], tmp_path: Path
+    ) -> None:
         (command,) = (one for one in SAYS if "--since 1m30s" in one)
         assert "The price is of today" not in typed(command, tmp_path, store)
 
-    def test_a_session_is_followed_until_ctrl_c(self, store: dict[str, str], tmp_path: Path) -> None:
+    def test_a_session_is_followed_until_ctrl_c(
+        self, store: dict[str, str], tmp_path: Path
+    ) -> None:
         with typed_until("The price is of yesterday", FOLLOWS, tmp_path, store) as said:
             assert "RuntimeError: card declined" in said
 
@@ -203,7 +275,10 @@ def test_the_session_page_is_served_and_opened(tmp_path: Path) -> None:
     browser.chmod(0o700)
     port = free_port()
     variables = {SPOOL_VARIABLE: str(tmp_path / "spool"), "BROWSER": str(browser)}
-    with typed_until("The session page is at", f"{command} --port {port}", tmp_path, variables), urlopen(f"http://127.0.0.1:{port}/") as answer:
+    with (
+        typed_until("The session page is at", f"{command} --port {port}", tmp_path, variables),
+        urlopen(f"http://127.0.0.1:{port}/") as answer,
+    ):
         assert answer.status == 200
         assert (tmp_path / "opened").read_text(encoding="utf-8") == f"http://127.0.0.1:{port}/\n"
 
@@ -220,7 +295,12 @@ class TestKibana:
     def imported(self, kibana: ElasticsearchDouble, tmp_path: Path) -> Exchange:
         """The request by which the page's commands import the file."""
         for command in commands(HOW_TO / "kibana.md"):
-            typed(command.replace("http://127.0.0.1:5601", kibana.url), tmp_path, {}, answer="secret\n")
+            typed(
+                command.replace("http://127.0.0.1:5601", kibana.url),
+                tmp_path,
+                {},
+                answer="secret\n",
+            )
         (exchange,) = kibana.exchanges
         return exchange
 
@@ -308,4 +388,7 @@ class TestContainers:
 
 def test_the_page_on_openreplay_shows_the_address_of_a_replay_by_time_and_by_offset() -> None:
     urls = [exported(line)["OTEL_ASAYER_REPLAY_URL"] for line in lines(HOW_TO / "openreplay.md")]
-    assert [re.findall(r"\{(.*?)\}", url) for url in urls] == [["session_id", "time_ms"], ["session_id", "offset_ms"]]
+    assert [re.findall(r"\{(.*?)\}", url) for url in urls] == [
+        ["session_id", "time_ms"],
+        ["session_id", "offset_ms"],
+    ]

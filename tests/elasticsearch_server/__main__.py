@@ -32,19 +32,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m elasticsearch_server", description="A real Elasticsearch on loopback, for tests and the demo.")
+    parser = argparse.ArgumentParser(
+        prog="python -m elasticsearch_server",
+        description="A real Elasticsearch on loopback, for tests and the demo.",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    fetch = commands.add_parser("fetch", help="download and prepare a version, and print its folder")
+    fetch = commands.add_parser(
+        "fetch", help="download and prepare a version, and print its folder"
+    )
     serve = commands.add_parser(
         "start",
         help="run a node until Ctrl-C or SIGTERM",
-        description="Run a node until Ctrl-C or SIGTERM. The first line of the output is JSON, printed when the node is ready. "
-        f"Without any option it is a secured node or, where {URL_VARIABLE} is set, the Elasticsearch that it names.",
+        description="Run a node until Ctrl-C or SIGTERM. The first line of the output is JSON, "
+        "printed when the node is ready. "
+        f"Without any option it is a secured node or, where {URL_VARIABLE} is set, the "
+        f"Elasticsearch that it names.",
     )
     for command in (fetch, serve):
         command.add_argument("--version", help=f"of Elasticsearch (default {DEFAULT_VERSION})")
     serve.add_argument("--mode", choices=MODES, help="plain, secured (default), or tls")
-    serve.add_argument("--setting", action="append", type=_setting, metavar="NAME=VALUE", help="a line for elasticsearch.yml; may be repeated")
+    serve.add_argument(
+        "--setting",
+        action="append",
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="a line for elasticsearch.yml; may be repeated",
+    )
     return parser
 
 
@@ -72,12 +85,24 @@ def _serve(options: argparse.Namespace) -> None:
 def _chosen(options: argparse.Namespace) -> AbstractContextManager[Endpoint]:
     if options.version is options.mode is options.setting is None:
         return default_server()
-    return running(NodeConfig(options.version or DEFAULT_VERSION, options.mode or "secured", tuple(options.setting or ())))
+    return running(
+        NodeConfig(
+            options.version or DEFAULT_VERSION,
+            options.mode or "secured",
+            tuple(options.setting or ()),
+        )
+    )
 
 
 def _facts(server: Endpoint) -> dict[str, str | None]:
     ca = server.ca_certificate
-    return {"url": server.url, "username": server.username, "password": server.password, "ca": str(ca) if ca else None, "version": server.version}
+    return {
+        "url": server.url,
+        "username": server.username,
+        "password": server.password,
+        "ca": str(ca) if ca else None,
+        "version": server.version,
+    }
 
 
 def _say(line: str) -> None:

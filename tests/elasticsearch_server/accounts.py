@@ -44,7 +44,8 @@ class Account:
 
 
 def node_account() -> Account:
-    """The account that nodes run as: a system user, created when missing, for root; else the present user.
+    """The account that nodes run as: a system user, created when missing, for root; else the
+    present user.
 
     Raises:
         HarnessError: The system user is missing and cannot be created.
@@ -68,14 +69,25 @@ def _system_user() -> Account | None:
 
 
 def _create_system_user() -> Account:
-    command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
+    command = [
+        "useradd",
+        "--system",
+        "--user-group",
+        "--no-create-home",
+        "--shell",
+        "/usr/sbin/nologin",
+        SYSTEM_USER,
+    ]
     try:
-        complaint = subprocess.run(command, check=False, capture_output=True, text=True).stderr.strip()
+        complaint = subprocess.run(
+            command, check=False, capture_output=True, text=True
+        ).stderr.strip()
     except FileNotFoundError:
         complaint = "there is no useradd here"
     if account := _system_user():  # even after a complaint: another process may have been first
         return account
     raise HarnessError(
-        f"Elasticsearch refuses to run as root, and the system user {SYSTEM_USER} could not be created ({complaint}). "
+        f"Elasticsearch refuses to run as root, and the system user {SYSTEM_USER} could not be "
+        f"created ({complaint}). "
         f"Create it yourself, or run the tests as another user."
     )

@@ -1,4 +1,7 @@
-"""What tests do with an Elasticsearch, whoever runs it. Only the standard library: a test of our client must not lean on a client."""
+"""What tests do with an Elasticsearch, whoever runs it. Only the standard library:
+
+a test of our client must not lean on a client.
+"""
 
 import base64
 import json
@@ -29,7 +32,11 @@ class Response:
     @classmethod
     def read(cls, response: HTTPResponse) -> "Response":
         """Take over status, headers and the whole body."""
-        return cls(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+        return cls(
+            response.status,
+            {name.lower(): value for name, value in response.getheaders()},
+            response.read(),
+        )
 
     def json(self) -> Any:
         """The body, parsed."""
@@ -43,7 +50,8 @@ class Endpoint(ABC):
         url: Scheme, address and port, without a slash at the end.
         username: Of the user that may do everything.
         password: Of that user.
-        ca_certificate: The file to verify https with; None for http, or for the system's own authorities.
+        ca_certificate: The file to verify https with; None for http, or for the system's own
+            authorities.
     """
 
     def __init__(self, url: str, username: str, password: str, ca_certificate: Path | None) -> None:
@@ -80,7 +88,10 @@ class Endpoint(ABC):
 
     @abstractmethod
     def restart(self) -> None:
-        """Start it again, after a `stop` when it still runs: same port, same data. Returns when it is ready."""
+        """Start it again, after a `stop` when it still runs: same port, same data.
+
+        Returns when it is ready.
+        """
 
     @abstractmethod
     def wait(self) -> None:
@@ -103,7 +114,8 @@ class Endpoint(ABC):
             path: Path and query, beginning with a slash.
             body: Bytes and text are sent as they are, anything else as JSON.
             headers: More headers; they win over those made here.
-            auth: `elastic` for the user that may do everything, None for nobody, else an API key in its encoded form.
+            auth: `elastic` for the user that may do everything, None for nobody, else an API key in
+                its encoded form.
             timeout: Seconds to wait for the connection and for each part of the answer.
 
         Raises:
@@ -111,12 +123,19 @@ class Endpoint(ABC):
         """
         connection = self._connection(timeout)
         try:
-            connection.request(method, self._prefix + path, _payload(body), self._headers(auth) | dict(headers or {}))
+            connection.request(
+                method,
+                self._prefix + path,
+                _payload(body),
+                self._headers(auth) | dict(headers or {}),
+            )
             return Response.read(connection.getresponse())
         finally:
             connection.close()
 
-    def create_api_key(self, name: str, role_descriptors: Mapping[str, Any], *, expiration: str | None = None) -> str:
+    def create_api_key(
+        self, name: str, role_descriptors: Mapping[str, Any], *, expiration: str | None = None
+    ) -> str:
         """Create an API key, and return its encoded form, which goes into `Authorization: ApiKey`.
 
         Args:
@@ -128,7 +147,11 @@ class Endpoint(ABC):
             HarnessError: Elasticsearch refuses.
         """
         body = {"name": name, "role_descriptors": role_descriptors, "expiration": expiration}
-        key: str = self._expect("POST", "/_security/api_key", {field: value for field, value in body.items() if value is not None})["encoded"]
+        key: str = self._expect(
+            "POST",
+            "/_security/api_key",
+            {field: value for field, value in body.items() if value is not None},
+        )["encoded"]
         return key
 
     def search(self, index: str, query_body: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +173,10 @@ class Endpoint(ABC):
     def _expect(self, method: str, path: str, body: object) -> dict[str, Any]:
         response = self.request(method, path, body)
         if response.status >= 400:
-            raise HarnessError(f"{method} {path} on {self.url}: Elasticsearch answers {response.status} {response.body.decode(errors='replace')}")
+            raise HarnessError(
+                f"{method} {path} on {self.url}: Elasticsearch answers {response.status} "
+                f"{response.body.decode(errors='replace')}"
+            )
         answer: dict[str, Any] = response.json()
         return answer
 
@@ -158,17 +184,23 @@ class Endpoint(ABC):
         headers = {"content-type": "application/json", "accept": "application/json"}
         if auth is None:
             return headers
-        return headers | {"authorization": self._administrator() if auth == ELASTIC else f"ApiKey {auth}"}
+        return headers | {
+            "authorization": self._administrator() if auth == ELASTIC else f"ApiKey {auth}"
+        }
 
     def _administrator(self) -> str:
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode("ascii")
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode(
+            "ascii"
+        )
 
     def _connection(self, timeout: float) -> HTTPConnection:
         address = urlsplit(self.url)
         if address.hostname is None:
             raise HarnessError(f"{self.url} names no host: write it as https://host:9200.")
         if address.scheme == "https":
-            return HTTPSConnection(address.hostname, address.port, timeout=timeout, context=self._tls)
+            return HTTPSConnection(
+                address.hostname, address.port, timeout=timeout, context=self._tls
+            )
         return HTTPConnection(address.hostname, address.port, timeout=timeout)
 
     @property

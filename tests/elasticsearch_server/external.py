@@ -30,13 +30,23 @@ class External(Endpoint):
 
     Args:
         url: Where it answers.
-        username: A user that may create indices, templates and API keys; empty when `api_key` is given.
+        username: A user that may create indices, templates and API keys; empty when `api_key` is
+            given.
         password: Of that user.
-        api_key: Used in place of the user. An API key can create no other keys, so tests that need some fail with it.
+        api_key: Used in place of the user. An API key can create no other keys, so tests that need
+            some fail with it.
         ca_certificate: The file to verify https with; None for the system's own authorities.
     """
 
-    def __init__(self, url: str, username: str = "", password: str = "", *, api_key: str = "", ca_certificate: Path | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        username: str = "",
+        password: str = "",
+        *,
+        api_key: str = "",
+        ca_certificate: Path | None = None,
+    ) -> None:
         super().__init__(url, username, password, ca_certificate)
         self._api_key = api_key
 
@@ -54,8 +64,13 @@ class External(Endpoint):
         """
         if not (url := cls.named(environ)):
             return None
-        username, password, api_key, ca = (environ.get(name, "") for name in (USERNAME_VARIABLE, PASSWORD_VARIABLE, API_KEY_VARIABLE, CA_VARIABLE))
-        external = cls(url, username, password, api_key=api_key, ca_certificate=Path(ca) if ca else None)
+        username, password, api_key, ca = (
+            environ.get(name, "")
+            for name in (USERNAME_VARIABLE, PASSWORD_VARIABLE, API_KEY_VARIABLE, CA_VARIABLE)
+        )
+        external = cls(
+            url, username, password, api_key=api_key, ca_certificate=Path(ca) if ca else None
+        )
         external.check()
         return external
 
@@ -68,7 +83,9 @@ class External(Endpoint):
         try:
             _ = self.version
         except (OSError, HTTPException) as error:
-            raise HarnessError(f"No Elasticsearch answers under {self.url}, which {URL_VARIABLE} names: {error}") from error
+            raise HarnessError(
+                f"No Elasticsearch answers under {self.url}, which {URL_VARIABLE} names: {error}"
+            ) from error
 
     @cached_property
     def version(self) -> str:
@@ -106,7 +123,10 @@ class External(Endpoint):
         Event().wait()
 
     def _refuse(self) -> NoReturn:
-        raise HarnessError(f"{self.url} belongs to somebody else and is left running: take a node from start() for this, or unset {URL_VARIABLE}.")
+        raise HarnessError(
+            f"{self.url} belongs to somebody else and is left running: take a node from start() "
+            f"for this, or unset {URL_VARIABLE}."
+        )
 
     def _administrator(self) -> str:
         return f"ApiKey {self._api_key}" if self._api_key else super()._administrator()
@@ -136,4 +156,8 @@ def missing(environ: Mapping[str, str] = os.environ, installed: Path = INSTALLED
         find_jdk(DEFAULT_VERSION, account, environ, installed)
     except HarnessError:
         tools.append(f"a JDK {minimum_java(DEFAULT_VERSION)} or newer")
-    return f"Install {' and '.join(tools)}, or name an Elasticsearch of yours in {URL_VARIABLE}." if tools else ""
+    return (
+        f"Install {' and '.join(tools)}, or name an Elasticsearch of yours in {URL_VARIABLE}."
+        if tools
+        else ""
+    )

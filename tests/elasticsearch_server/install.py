@@ -1,4 +1,7 @@
-"""Fetches Elastic's own test distribution and prepares it once: unpacked, with our plugin and a keystore, for nodes to read only."""
+"""Fetches Elastic's own test distribution and prepares it once:
+
+unpacked, with our plugin and a keystore, for nodes to read only.
+"""
 
 import fcntl
 import os
@@ -27,24 +30,29 @@ _STAGING = "staging-"
 
 
 def cache_directory(account: Account, environ: Mapping[str, str] = os.environ) -> Path:
-    """Where distributions are kept: the variable's folder, else the repository's, else one under `/var/tmp`.
+    """Where distributions are kept: the variable's folder, else the repository's, else one under
+    `/var/tmp`.
 
     Raises:
-        HarnessError: The folder belongs to somebody else, or the account of the nodes cannot enter it.
+        HarnessError: The folder belongs to somebody else, or the account of the nodes cannot enter
+            it.
     """
     if named := environ.get(CACHE_VARIABLE):
         return _usable(Path(named).absolute(), account)
     try:
         return _usable(_REPOSITORY_CACHE, account)
     except (OSError, HarnessError):
-        return _usable(_SHARED_CACHE, account)  # the repository is read-only, or lies in root's home
+        return _usable(
+            _SHARED_CACHE, account
+        )  # the repository is read-only, or lies in root's home
 
 
 def _usable(folder: Path, account: Account) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if folder.stat().st_uid != os.geteuid() or not account.can_enter(folder):
         raise HarnessError(
-            f"The cache {folder} must belong to the present user and be open to the one that Elasticsearch runs as. Name another in {CACHE_VARIABLE}."
+            f"The cache {folder} must belong to the present user and be open to the one that "
+            f"Elasticsearch runs as. Name another in {CACHE_VARIABLE}."
         )
     return folder
 
@@ -76,7 +84,10 @@ def _archive(version: str, cache: Path) -> Path:
 
 
 def fetch(version: str, cache: Path) -> Path:
-    """The zip of a version, brought by Maven when it is missing: complete, or not there. For the holder of the cache's lock."""
+    """The zip of a version, brought by Maven when it is missing: complete, or not there.
+
+    For the holder of the cache's lock.
+    """
     archive = _archive(version, cache)
     if not archive.exists():
         with _staging(cache) as staging:
@@ -99,13 +110,20 @@ def _run_maven(version: str, folder: Path) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        raise HarnessError(f"{artifact} is fetched with Maven, and there is no mvn on PATH: install Maven.") from None
+        raise HarnessError(
+            f"{artifact} is fetched with Maven, and there is no mvn on PATH: install Maven."
+        ) from None
     except subprocess.CalledProcessError as error:
-        raise HarnessError(f"Maven could not fetch {artifact}: {_complaint(error.stdout + error.stderr)}") from None
+        raise HarnessError(
+            f"Maven could not fetch {artifact}: {_complaint(error.stdout + error.stderr)}"
+        ) from None
 
 
 def _repository(cache: Path) -> list[str]:
-    """Where Maven keeps what it fetches: where it always does, or in our cache when the home cannot be written."""
+    """Where Maven keeps what it fetches:
+
+    where it always does, or in our cache when the home cannot be written.
+    """
     return [] if _is_writable(Path.home() / ".m2") else [f"-Dmaven.repo.local={cache / 'maven'}"]
 
 
@@ -120,7 +138,11 @@ def _is_writable(folder: Path) -> bool:
 
 def _complaint(output: str) -> str:
     """The first error in what Maven said, which has the cause, without the advice behind it."""
-    lines = [line.removeprefix("[ERROR]").strip() for line in output.splitlines() if line.startswith("[ERROR]")]
+    lines = [
+        line.removeprefix("[ERROR]").strip()
+        for line in output.splitlines()
+        if line.startswith("[ERROR]")
+    ]
     return (lines or output.strip().splitlines() or ["it said nothing"])[0]
 
 
@@ -142,17 +164,27 @@ def _unpack(archive: Path, folder: Path) -> None:
             content.extractall(folder)
     except (zipfile.BadZipFile, EOFError, zlib.error):
         archive.unlink()
-        raise HarnessError(f"{archive} was damaged or cut off, and has been removed: run this once more, and it is fetched again.") from None
+        raise HarnessError(
+            f"{archive} was damaged or cut off, and has been removed: run this once more, and it "
+            f"is fetched again."
+        ) from None
 
 
 def _create_keystore(jdk: Jdk, home: Path) -> None:
     """The password of `elastic` can be given in a keystore only; making one takes two JVMs, so nodes copy this one."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "ES_JAVA_HOME": str(jdk.home)}
-    for arguments, text in ((["create"], ""), (["add", "--stdin", "--force", "bootstrap.password"], PASSWORD)):
+    for arguments, text in (
+        (["create"], ""),
+        (["add", "--stdin", "--force", "bootstrap.password"], PASSWORD),
+    ):
         command = [str(home / "bin" / "elasticsearch-keystore"), *arguments]
-        done = subprocess.run(command, input=text, env=environment, check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            command, input=text, env=environment, check=False, capture_output=True, text=True
+        )
         if done.returncode:
-            raise HarnessError(f"{' '.join(command)} failed; what it said:\n{done.stdout}{done.stderr}")
+            raise HarnessError(
+                f"{' '.join(command)} failed; what it said:\n{done.stdout}{done.stderr}"
+            )
 
 
 def _make_executable(folder: Path) -> None:
@@ -169,7 +201,10 @@ def _make_readable(tree: Path) -> None:
 
 @contextmanager
 def _staging(cache: Path) -> Iterator[Path]:
-    """A folder beside its destination, so that what is finished gets there by a rename: all of it, or nothing."""
+    """A folder beside its destination, so that what is finished gets there by a rename:
+
+    all of it, or nothing.
+    """
     folder = Path(tempfile.mkdtemp(dir=cache, prefix=_STAGING))
     try:
         yield folder
@@ -181,6 +216,8 @@ def _staging(cache: Path) -> Iterator[Path]:
 def _locked(cache: Path) -> Iterator[None]:
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # given up by closing, and so by any end of the process
-        for leftover in cache.glob(f"{_STAGING}*"):  # of a process that was killed: nobody else is at work now
+        for leftover in cache.glob(
+            f"{_STAGING}*"
+        ):  # of a process that was killed: nobody else is at work now
             shutil.rmtree(leftover)
         yield

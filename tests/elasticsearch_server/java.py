@@ -31,8 +31,14 @@ def minimum_java(version: str) -> int:
     return 21 if release(version)[0] >= first_with_java_21 else 17
 
 
-def find_jdk(version: str, account: Account, environ: Mapping[str, str] = os.environ, installed: Path = INSTALLED) -> Jdk:
-    """The first JDK that fits: the variable's, JAVA_HOME's, the oldest of `/usr/lib/jvm`, the one on PATH.
+def find_jdk(
+    version: str,
+    account: Account,
+    environ: Mapping[str, str] = os.environ,
+    installed: Path = INSTALLED,
+) -> Jdk:
+    """The first JDK that fits: the variable's, JAVA_HOME's, the oldest of `/usr/lib/jvm`, the one
+    on PATH.
 
     Raises:
         HarnessError: None fits; the message names those that were looked at.
@@ -53,13 +59,23 @@ def _candidates(environ: Mapping[str, str], installed: Path) -> Iterator[Jdk]:
     for variable in (JAVA_HOME_VARIABLE, "JAVA_HOME"):
         if folder := environ.get(variable):
             yield from _jdk(Path(folder))
-    yield from sorted((jdk for folder in installed.glob("*") for jdk in _jdk(folder)), key=lambda jdk: (jdk.major, jdk.home))
+    yield from sorted(
+        (jdk for folder in installed.glob("*") for jdk in _jdk(folder)),
+        key=lambda jdk: (jdk.major, jdk.home),
+    )
     if java := shutil.which("java", path=environ.get("PATH", "")):
         yield from _jdk(Path(java).resolve().parent.parent)
 
 
 def _jdk(folder: Path) -> Iterator[Jdk]:
-    """The JDK in a folder, if there is one: a runtime without a compiler cannot build the plugin, and so does not count."""
+    """The JDK in a folder, if there is one:
+
+    a runtime without a compiler cannot build the plugin, and so does not count.
+    """
     facts = folder / "release"
-    if (folder / "bin" / "javac").is_file() and facts.is_file() and (found := _RELEASE_LINE.search(facts.read_text(encoding="utf-8"))):
+    if (
+        (folder / "bin" / "javac").is_file()
+        and facts.is_file()
+        and (found := _RELEASE_LINE.search(facts.read_text(encoding="utf-8")))
+    ):
         yield Jdk(folder, int(found[1]))

@@ -1,4 +1,7 @@
-"""The folder of one node: configuration, data and log, while the distribution itself is shared and read only."""
+"""The folder of one node:
+
+configuration, data and log, while the distribution itself is shared and read only.
+"""
 
 import json
 import shutil
@@ -10,7 +13,8 @@ from elasticsearch_server.accounts import Account
 from elasticsearch_server.config import NodeConfig
 from elasticsearch_server.errors import HarnessError
 
-# A test's node lives for seconds: compiling hot code twice, touching all of the heap at start and a concurrent collector are for long lives.
+# A test's node lives for seconds: compiling hot code twice, touching all of the heap at start and a
+# concurrent collector are for long lives.
 _JVM_OPTIONS = (
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
@@ -52,7 +56,10 @@ class Layout:
         return self.config / "ca.crt"
 
     def environment(self, java_home: Path, path: str) -> dict[str, str]:
-        """All of the environment of the launcher: what is not said here must not reach it (JAVA_TOOL_OPTIONS, say)."""
+        """All of the environment of the launcher:
+
+        what is not said here must not reach it (JAVA_TOOL_OPTIONS, say).
+        """
         return {
             "PATH": path,
             "HOME": str(self.folder),
@@ -60,11 +67,14 @@ class Layout:
             "ES_PATH_CONF": str(self.config),
             "ES_TMPDIR": str(self.temporary),
             # For every JVM on the way to the node's own; without it they leave files in /tmp.
-            "JDK_JAVA_OPTIONS": f"-XX:TieredStopAtLevel=1 -XX:-UsePerfData -Djava.io.tmpdir={self.temporary}",
+            "JDK_JAVA_OPTIONS": f"-XX:TieredStopAtLevel=1 -XX:-UsePerfData "
+            f"-Djava.io.tmpdir={self.temporary}",
         }
 
 
-def create(config: NodeConfig, home: Path, ports: tuple[int, int], account: Account, parent: Path | None) -> Layout:
+def create(
+    config: NodeConfig, home: Path, ports: tuple[int, int], account: Account, parent: Path | None
+) -> Layout:
     """Make the folder of a new node, with all that Elasticsearch reads at start.
 
     Args:
@@ -80,8 +90,16 @@ def create(config: NodeConfig, home: Path, ports: tuple[int, int], account: Acco
     layout = Layout(Path(tempfile.mkdtemp(dir=_parent(account, parent), prefix="otel-asayer-es-")))
     shutil.copytree(home / "config", layout.config)
     layout.temporary.mkdir()
-    _write(layout.config / "elasticsearch.yml", [f"{name}: {json.dumps(value)}" for name, value in _settings(config, layout, ports).items()])
-    _write(layout.config / "jvm.options", [f"-Xms{config.heap}", f"-Xmx{config.heap}", *_JVM_OPTIONS])
+    _write(
+        layout.config / "elasticsearch.yml",
+        [
+            f"{name}: {json.dumps(value)}"
+            for name, value in _settings(config, layout, ports).items()
+        ],
+    )
+    _write(
+        layout.config / "jvm.options", [f"-Xms{config.heap}", f"-Xmx{config.heap}", *_JVM_OPTIONS]
+    )
     _write(layout.config / "log4j2.properties", [_LOGGING])
     if config.mode == "tls":
         _write_certificates(layout)
@@ -95,7 +113,8 @@ def _parent(account: Account, parent: Path | None) -> Path:
         if account.can_enter(choice):
             return choice.absolute()
     raise HarnessError(
-        f"The user that Elasticsearch runs as (uid {account.uid}) cannot enter {' or '.join(map(str, choices))}: choose another work directory."
+        f"The user that Elasticsearch runs as (uid {account.uid}) cannot enter "
+        f"{' or '.join(map(str, choices))}: choose another work directory."
     )
 
 

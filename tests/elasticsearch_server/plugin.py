@@ -1,4 +1,7 @@
-"""Builds the plugin in `shim/`: what the test distribution lacks and a client of Elasticsearch meets."""
+"""Builds the plugin in `shim/`:
+
+what the test distribution lacks and a client of Elasticsearch meets.
+"""
 
 import hashlib
 import subprocess
@@ -48,11 +51,28 @@ def _sources(version: str) -> list[Path]:
 
 
 def _compile(version: str, jdk: Jdk, home: Path, classes: Path) -> None:
-    # --release, because the distribution is cached and may be run by an older JDK than the one that compiles.
-    options = ["-nowarn", "--release", str(minimum_java(version)), "-classpath", f"{home}/lib/*", "-d", str(classes)]
-    done = subprocess.run([jdk.home / "bin" / "javac", *options, *_sources(version)], check=False, capture_output=True, text=True)
+    # --release, because the distribution is cached and may be run by an older JDK than the one that
+    # compiles.
+    options = [
+        "-nowarn",
+        "--release",
+        str(minimum_java(version)),
+        "-classpath",
+        f"{home}/lib/*",
+        "-d",
+        str(classes),
+    ]
+    done = subprocess.run(
+        [jdk.home / "bin" / "javac", *options, *_sources(version)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
-        raise HarnessError(f"The plugin in {SOURCES} does not compile against Elasticsearch {version}:\n{done.stderr}")
+        raise HarnessError(
+            f"The plugin in {SOURCES} does not compile against Elasticsearch "
+            f"{version}:\n{done.stderr}"
+        )
 
 
 def _pack(classes: Path, jar: Path) -> None:

@@ -7,8 +7,9 @@ import sys
 class Port:
     """A free port of loopback, chosen by the system.
 
-    On Linux the socket stays bound, without listening: others get no hold of the port, a restarted node finds it free, connections to a stopped
-    one are refused; and the node may bind to it too, since both sides set SO_REUSEADDR. Elsewhere that would collide, and the port is only chosen.
+    On Linux the socket stays bound, without listening: others get no hold of the port, a restarted
+    node finds it free, connections to a stopped one are refused; and the node may bind to it too,
+    since both sides set SO_REUSEADDR. Elsewhere that would collide, and the port is only chosen.
     """
 
     def __init__(self) -> None:

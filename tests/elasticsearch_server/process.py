@@ -1,4 +1,7 @@
-"""A node's processes: a supervisor, Elasticsearch's launcher, and the JVM that the launcher starts."""
+"""A node's processes:
+
+a supervisor, Elasticsearch's launcher, and the JVM that the launcher starts.
+"""
 
 import os
 import signal
@@ -25,7 +28,9 @@ class NodeProcess:
         account: Who runs it.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path, account: Account) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path, account: Account
+    ) -> None:
         self._command = command
         self._environment = environment
         self._folder = folder
@@ -37,7 +42,15 @@ class NodeProcess:
     def start(self) -> None:
         """Run the command; its output is appended to `console`."""
         self.pid_file.unlink(missing_ok=True)  # that of a killed node would pass for success
-        script = [sys.executable, "-I", "-S", supervisor.__file__, str(self._folder), self._identity, *self._command]
+        script = [
+            sys.executable,
+            "-I",
+            "-S",
+            supervisor.__file__,
+            str(self._folder),
+            self._identity,
+            *self._command,
+        ]
         with self.console.open("ab") as console:
             self._supervisor = subprocess.Popen(
                 script,
@@ -45,7 +58,8 @@ class NodeProcess:
                 stdin=subprocess.PIPE,
                 stdout=console,
                 stderr=console,
-                start_new_session=True,  # a Ctrl-C in the terminal is for the owner, who then ends us in order
+                # A Ctrl-C in the terminal is for the owner, who then ends us in order
+                start_new_session=True,
             )
 
     @property
@@ -60,7 +74,11 @@ class NodeProcess:
         Raises:
             HarnessError: It does not run, or has not written its pid file yet.
         """
-        text = self.pid_file.read_text(encoding="ascii").strip() if self.running and self.pid_file.exists() else ""
+        text = (
+            self.pid_file.read_text(encoding="ascii").strip()
+            if self.running and self.pid_file.exists()
+            else ""
+        )
         if not text:
             raise HarnessError("The node has no process now: start it first.")
         return int(text)
@@ -87,10 +105,16 @@ class NodeProcess:
     def close(self) -> None:
         """End everything at once, the folder included."""
         if self._supervisor is not None and self.running:
-            self._supervisor.terminate()  # not only its input's end: a forked child may hold a copy of that
+            # Not only its input's end: a forked child may hold a copy of that
+            self._supervisor.terminate()
             self.wait(END_SECONDS)
 
     def log_end(self, lines: int = 40) -> str:
-        """The last lines of the output, without the frames of stack traces: they are many, and the cause stands above them."""
+        """The last lines of the output, without the frames of stack traces:
+
+        they are many, and the cause stands above them.
+        """
         text = self.console.read_text(encoding="utf-8", errors="replace")
-        return "\n".join([line for line in text.splitlines() if not line.lstrip().startswith("at ")][-lines:])
+        return "\n".join(
+            [line for line in text.splitlines() if not line.lstrip().startswith("at ")][-lines:]
+        )

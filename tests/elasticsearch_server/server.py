@@ -34,8 +34,17 @@ class Server(Endpoint):
     It ends with the process that made it, however that ends.
     """
 
-    def __init__(self, config: NodeConfig, process: NodeProcess, folder: Layout, port: int, resources: ExitStack) -> None:
-        scheme, ca_certificate = ("https", folder.ca_certificate) if config.mode == "tls" else ("http", None)
+    def __init__(
+        self,
+        config: NodeConfig,
+        process: NodeProcess,
+        folder: Layout,
+        port: int,
+        resources: ExitStack,
+    ) -> None:
+        scheme, ca_certificate = (
+            ("https", folder.ca_certificate) if config.mode == "tls" else ("http", None)
+        )
         super().__init__(f"{scheme}://127.0.0.1:{port}", ELASTIC, PASSWORD, ca_certificate)
         self.config = config
         self._process = process
@@ -71,9 +80,15 @@ class Server(Endpoint):
         deadline = time.monotonic() + READY_SECONDS
         while not self._is_ready():
             if not self.running:
-                raise HarnessError(f"Elasticsearch {self.version} ended while starting. The end of its log:\n{self._process.log_end()}")
+                raise HarnessError(
+                    f"Elasticsearch {self.version} ended while starting. The end of its "
+                    f"log:\n{self._process.log_end()}"
+                )
             if time.monotonic() > deadline:
-                raise HarnessError(f"Elasticsearch {self.version} was not ready in {READY_SECONDS} s. The end of its log:\n{self._process.log_end()}")
+                raise HarnessError(
+                    f"Elasticsearch {self.version} was not ready in {READY_SECONDS} s. The end of "
+                    f"its log:\n{self._process.log_end()}"
+                )
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
@@ -104,7 +119,10 @@ class Server(Endpoint):
         self._paused = False
 
     def restart(self) -> None:
-        """Start it again, after a `stop` when it still runs: same port, same data. Returns when it is ready."""
+        """Start it again, after a `stop` when it still runs: same port, same data.
+
+        Returns when it is ready.
+        """
         self.stop()
         self.launch()
 
@@ -120,7 +138,10 @@ class Server(Endpoint):
         self._process.wait(None)
 
     def close(self) -> None:
-        """End it, and remove all that it had. Nothing happens the second time, or in a forked child, which inherits our exit handlers."""
+        """End it, and remove all that it had.
+
+        Nothing happens the second time, or in a forked child, which inherits our exit handlers.
+        """
         if os.getpid() == self._owner:
             atexit.unregister(self.close)
             self._resources.close()
@@ -128,7 +149,11 @@ class Server(Endpoint):
     def _is_ready(self) -> bool:
         try:
             answer = self.request("GET", _HEALTH, timeout=5)
-            return answer.status == http.client.OK and self._is_ours(answer.json()) and self._gives_api_keys()
+            return (
+                answer.status == http.client.OK
+                and self._is_ours(answer.json())
+                and self._gives_api_keys()
+            )
         except (OSError, http.client.HTTPException):
             return False  # not yet: the caller watches process and clock
 
@@ -148,7 +173,8 @@ def start(config: NodeConfig, *, work_directory: Path | None = None) -> Server:
 
     Args:
         config: What it is like.
-        work_directory: Where its folder is made; None chooses a temporary folder. Root must choose one that others can enter.
+        work_directory: Where its folder is made; None chooses a temporary folder. Root must choose
+            one that others can enter.
 
     Raises:
         HarnessError: Something is missing (a JDK, Maven), or the node does not start.
@@ -172,7 +198,12 @@ def _assemble(config: NodeConfig, work_directory: Path | None, resources: ExitSt
     folder = layout.create(config, home, ports, account, work_directory)
     resources.callback(_remove, folder.folder)
     environment = folder.environment(jdk.home, os.environ.get("PATH", os.defpath))
-    process = NodeProcess([str(home / "bin" / "elasticsearch"), "-p", str(folder.folder / "pid")], environment, folder.folder, account)
+    process = NodeProcess(
+        [str(home / "bin" / "elasticsearch"), "-p", str(folder.folder / "pid")],
+        environment,
+        folder.folder,
+        account,
+    )
     resources.callback(process.close)
     return Server(config, process, folder, ports[0], resources)
 

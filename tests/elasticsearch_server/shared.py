@@ -1,4 +1,5 @@
-"""One secured node for all processes of a test run: the main process keeps it, and pytest-xdist's workers read where it is.
+"""One secured node for all processes of a test run: the main process keeps it, and pytest-xdist's
+workers read where it is.
 
 It starts when the first worker says that it will need it, while other tests run already.
 """
@@ -20,7 +21,10 @@ _PREPARING_SECONDS = 900.0
 
 
 class Keeper:
-    """Starts the node once somebody wants it, says where it is, and ends it. For the main process."""
+    """Starts the node once somebody wants it, says where it is, and ends it.
+
+    For the main process.
+    """
 
     def __init__(self, config: NodeConfig = SECURED) -> None:
         self._config = config
@@ -48,7 +52,13 @@ class Keeper:
         except HarnessError as error:
             self._say({"error": str(error)})
         else:
-            self._say({"url": self._node.url, "username": self._node.username, "password": self._node.password})
+            self._say(
+                {
+                    "url": self._node.url,
+                    "username": self._node.username,
+                    "password": self._node.password,
+                }
+            )
 
     def _say(self, facts: dict[str, str]) -> None:
         draft = self.folder / "draft"

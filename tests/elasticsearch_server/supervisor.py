@@ -1,10 +1,12 @@
-"""Runs a node's command, and ends it when its owner is gone. Executed as a script of its own, so it imports no other part of the harness.
+"""Runs a node's command, and ends it when its owner is gone. Executed as a script of its own, so it
+imports no other part of the harness.
 
 Usage: supervisor.py FOLDER UID:GID|- COMMAND...
 
-The owner holds the other end of standard input. However the owner ends, kill -9 included, the system closes that end; then the node's whole process
-group is killed and its folder removed; SIGTERM does the same. When the node ends first, or the owner has it killed by writing a byte, the supervisor
-leaves with it and the folder stays: its owner may start it again.
+The owner holds the other end of standard input. However the owner ends, kill -9 included, the
+system closes that end; then the node's whole process group is killed and its folder removed;
+SIGTERM does the same. When the node ends first, or the owner has it killed by writing a byte, the
+supervisor leaves with it and the folder stays: its owner may start it again.
 """
 
 import ctypes
@@ -34,9 +36,19 @@ def main(folder: Path, identity: str, command: list[str]) -> None:
 
 def _start(folder: Path, identity: str, command: list[str]) -> subprocess.Popen[bytes]:
     if identity == "-":
-        return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True)
+        return subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True
+        )
     uid, gid = map(int, identity.split(":"))
-    return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True, user=uid, group=gid, extra_groups=[])
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        user=uid,
+        group=gid,
+        extra_groups=[],
+    )
 
 
 def _leave_with(node: subprocess.Popen[bytes], folder: Path, abandoned: threading.Event) -> None:
@@ -61,7 +73,10 @@ def _kill_group(node: subprocess.Popen[bytes]) -> None:
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of a JVM whose launcher is gone, so that its end can be awaited: until then it holds port and folder. Only Linux can."""
+    """Become the parent of a JVM whose launcher is gone, so that its end can be awaited:
+
+    until then it holds port and folder. Only Linux can.
+    """
     if sys.platform == "linux":
         set_child_subreaper = 36
         ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
@@ -84,7 +99,10 @@ def _remove_attach_socket(folder: Path) -> None:
 
 
 def _end_input(_signal: int, _frame: FrameType | None) -> None:
-    """Make standard input end, as if the owner were gone. Raising here instead could lose a node that is just being started."""
+    """Make standard input end, as if the owner were gone.
+
+    Raising here instead could lose a node that is just being started.
+    """
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
 
 

@@ -1,4 +1,5 @@
-"""The recordings behind the golden files, one function each: `name_of_file` makes `name-of-file.ndjson`.
+"""The recordings behind the golden files, one function each: `name_of_file` makes
+`name-of-file.ndjson`.
 
 A function's docstring says in the documentation what its documents show.
 """
@@ -10,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState, set_span_in_context
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 
 from golden.recording import MS, REPLAY_URL, SESSION, START, TRACE_ID, Recording, caller, encode
 
@@ -35,7 +45,10 @@ EXCEPTION = {
 
 
 def request_in_a_session() -> Recording:
-    """A request that a browser with a replay made: the span, with the link to its moment, and the replay record."""
+    """A request that a browser with a replay made:
+
+    the span, with the link to its moment, and the replay record.
+    """
     recording = Recording(schema_url="https://opentelemetry.io/schemas/1.37.0")
     attributes: dict[str, AnyValue] = {
         "http.request.method": "GET",
@@ -45,7 +58,9 @@ def request_in_a_session() -> Recording:
         "http.response.status_code": 200,
         **IN_SESSION,
     }
-    span = recording.tracer.start_span("GET /cart/{id}", caller(), SpanKind.SERVER, attributes, start_time=START)
+    span = recording.tracer.start_span(
+        "GET /cart/{id}", caller(), SpanKind.SERVER, attributes, start_time=START
+    )
     span.end(START + 132 * MS)
     return recording
 
@@ -53,7 +68,9 @@ def request_in_a_session() -> Recording:
 def span_without_a_session() -> Recording:
     """A span of no session: nothing but the span."""
     recording = Recording()
-    recording.tracer.start_span("SELECT shop.cart", caller(is_remote=False), SpanKind.CLIENT, start_time=START).end(START + 5)
+    recording.tracer.start_span(
+        "SELECT shop.cart", caller(is_remote=False), SpanKind.CLIENT, start_time=START
+    ).end(START + 5)
     return recording
 
 
@@ -61,11 +78,23 @@ def span_with_everything() -> Recording:
     """Trace state, links, status, and counts of what limits dropped."""
     limits = SpanLimits(max_span_attributes=2, max_events=1, max_links=1, max_link_attributes=1)
     recording = Recording(limits=limits)
-    linked = SpanContext(TRACE_ID + 1, 0xABC, is_remote=True, trace_flags=TraceFlags(1), trace_state=TraceState([("vendor", "linked")]))
+    linked = SpanContext(
+        TRACE_ID + 1,
+        0xABC,
+        is_remote=True,
+        trace_flags=TraceFlags(1),
+        trace_state=TraceState([("vendor", "linked")]),
+    )
     link = Link(linked, {"messaging.operation.type": "receive"})
     context = caller(trace_state=TraceState([("vendor", "value"), ("other", "1")]))
-    attributes: dict[str, AnyValue] = {"dropped": True, "messaging.system": "kafka", "messaging.destination.name": "orders"}
-    span = recording.tracer.start_span("orders process", context, SpanKind.CONSUMER, attributes, [link, link], START)
+    attributes: dict[str, AnyValue] = {
+        "dropped": True,
+        "messaging.system": "kafka",
+        "messaging.destination.name": "orders",
+    }
+    span = recording.tracer.start_span(
+        "orders process", context, SpanKind.CONSUMER, attributes, [link, link], START
+    )
     span.add_event("dropped", timestamp=START)
     span.add_event("order accepted", {"order.id": 17}, START + MS)
     span.set_status(Status(StatusCode.ERROR, "mailbox full"))
@@ -96,12 +125,17 @@ def values_of_attributes() -> Recording:
         "geo.location.lon": 13.4,
     }
     recording = Recording()
-    recording.tracer.start_span("values", caller(is_remote=False), attributes=attributes, start_time=START).end(START)
+    recording.tracer.start_span(
+        "values", caller(is_remote=False), attributes=attributes, start_time=START
+    ).end(START)
     return recording
 
 
 def routed_by_attributes() -> Recording:
-    """Attributes choose the data stream, and vanish: here the dataset of the scope and the namespace of the span."""
+    """Attributes choose the data stream, and vanish:
+
+    here the dataset of the scope and the namespace of the span.
+    """
     resource = Resource({"service.name": "shop", "data_stream.dataset": "of the resource"})
     recording = Recording(resource, attributes={"data_stream.dataset": "Check-Out"})
     attributes = {"data_stream.namespace": "eu-1", **IN_SESSION}
@@ -110,18 +144,31 @@ def routed_by_attributes() -> Recording:
 
 
 def exception_through_spans_and_a_log_record() -> Recording:
-    """An exception that leaves two spans and is logged: a document each time, and one replay record."""
+    """An exception that leaves two spans and is logged:
+
+    a document each time, and one replay record.
+    """
     recording = Recording()
     outer = recording.tracer.start_span(
-        "POST /cart", kind=SpanKind.SERVER, attributes={"http.request.method": "POST", **IN_SESSION}, start_time=START
+        "POST /cart",
+        kind=SpanKind.SERVER,
+        attributes={"http.request.method": "POST", **IN_SESSION},
+        start_time=START,
     )
     inside: Context = set_span_in_context(outer)
-    inner = recording.tracer.start_span("charge", inside, attributes=IN_SESSION, start_time=START + MS)
+    inner = recording.tracer.start_span(
+        "charge", inside, attributes=IN_SESSION, start_time=START + MS
+    )
     for span, end in ((inner, START + 2 * MS), (outer, START + 3 * MS)):
         span.add_event("exception", EXCEPTION, end)
         span.set_status(Status(StatusCode.ERROR, "CardDeclined: insufficient funds"))
         span.end(end)
-    logged = {"exception.type": "CardDeclined", "exception.message": "insufficient funds", "exception.stacktrace": STACK, **IN_SESSION}
+    logged = {
+        "exception.type": "CardDeclined",
+        "exception.message": "insufficient funds",
+        "exception.stacktrace": STACK,
+        **IN_SESSION,
+    }
     _log(recording, "POST /cart failed", SeverityNumber.ERROR, "ERROR", inside, attributes=logged)
     return recording
 
@@ -129,14 +176,32 @@ def exception_through_spans_and_a_log_record() -> Recording:
 def log_record_in_a_session() -> Recording:
     """A line of the application's log, and its replay record."""
     recording = Recording()
-    _log(recording, "payment by card", SeverityNumber.WARN, "WARNING", caller(), attributes={"code.line.number": 42, **IN_SESSION})
+    _log(
+        recording,
+        "payment by card",
+        SeverityNumber.WARN,
+        "WARNING",
+        caller(),
+        attributes={"code.line.number": 42, **IN_SESSION},
+    )
     return recording
 
 
 def bodies_of_log_records() -> Recording:
-    """Bodies of every kind, in the order: map, list of maps, list, integer, boolean, bytes, none."""
+    """Bodies of every kind, in the order:
+
+    map, list of maps, list, integer, boolean, bytes, none.
+    """
     recording = Recording()
-    bodies: tuple[AnyValue, ...] = ({"order": 17, "paid": False}, [{"a": 1}, {"b": 2}], [1, "two"], 17, True, b"\x00\xff", None)
+    bodies: tuple[AnyValue, ...] = (
+        {"order": 17, "paid": False},
+        [{"a": 1}, {"b": 2}],
+        [1, "two"],
+        17,
+        True,
+        b"\x00\xff",
+        None,
+    )
     for body in bodies:
         _log(recording, body, SeverityNumber.INFO, "INFO")
     return recording
@@ -152,7 +217,9 @@ def named_log_record() -> Recording:
 def session_of_another_system() -> Recording:
     """An opaque session id: it stands in the document, but no reader of replays could match it."""
     recording = Recording()
-    recording.tracer.start_span("GET /", kind=SpanKind.SERVER, attributes={"session.id": "a1b2-c3d4"}, start_time=START).end(START + MS)
+    recording.tracer.start_span(
+        "GET /", kind=SpanKind.SERVER, attributes={"session.id": "a1b2-c3d4"}, start_time=START
+    ).end(START + MS)
     return recording
 
 

@@ -1,4 +1,7 @@
-"""Spans and log records made by a real SDK, with ids that count and times that are given: the same on every machine."""
+"""Spans and log records made by a real SDK, with ids that count and times that are given:
+
+the same on every machine.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,13 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 
 from otel_asayer.documents import DocumentSettings, Encoder
 
@@ -33,7 +42,10 @@ START = 1_795_536_236_662_000_005
 MS = 1_000_000
 TRACE_ID = 0x4BF92F3577B34DA6A3CE929D0E0E4736
 PARENT_ID = 0x00F067AA0BA902B7
-RESOURCE = Resource({"service.name": "shop", "service.version": "4.2.0"}, schema_url="https://opentelemetry.io/schemas/1.37.0")
+RESOURCE = Resource(
+    {"service.name": "shop", "service.version": "4.2.0"},
+    schema_url="https://opentelemetry.io/schemas/1.37.0",
+)
 REPLAY_URL = "https://app.openreplay.com/7/session/{session_id}?jumpto={time_ms}"
 
 
@@ -57,9 +69,20 @@ class Recording:
     tracer: Tracer
     logger: Logger
 
-    def __init__(self, resource: Resource = RESOURCE, scope: str = "shop.web", limits: SpanLimits | None = None, **scope_options: Any) -> None:
+    def __init__(
+        self,
+        resource: Resource = RESOURCE,
+        scope: str = "shop.web",
+        limits: SpanLimits | None = None,
+        **scope_options: Any,
+    ) -> None:
         self._spans, self._log_records = InMemorySpanExporter(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
-        tracers = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=CountingIds(), span_limits=limits or SpanLimits())
+        tracers = TracerProvider(
+            resource=resource,
+            shutdown_on_exit=False,
+            id_generator=CountingIds(),
+            span_limits=limits or SpanLimits(),
+        )
         tracers.add_span_processor(SimpleSpanProcessor(self._spans))
         loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
         loggers.add_log_record_processor(SimpleLogRecordProcessor(self._log_records))
@@ -85,7 +108,9 @@ class Document(NamedTuple):
 
 def caller(*, is_remote: bool = True, trace_state: TraceState | None = None) -> Context:
     """The context of a request that arrives with a trace."""
-    context = SpanContext(TRACE_ID, PARENT_ID, is_remote, TraceFlags(TraceFlags.SAMPLED), trace_state)
+    context = SpanContext(
+        TRACE_ID, PARENT_ID, is_remote, TraceFlags(TraceFlags.SAMPLED), trace_state
+    )
     return set_span_in_context(NonRecordingSpan(context))
 
 
@@ -96,7 +121,10 @@ def encoder(**settings: Any) -> Encoder:
 
 
 def encode(recording: Recording, **settings: Any) -> list[bytes]:
-    """The operations for all that was recorded, spans first. A failure is none of them: it fails the test."""
+    """The operations for all that was recorded, spans first. A failure is none of them:
+
+    it fails the test.
+    """
     one = encoder(**settings)
     encoded: list[Encoded] = [one.spans(recording.spans), one.log_records(recording.log_records)]
     assert [failure for part in encoded for failure in part.failures] == []

@@ -1,4 +1,7 @@
-"""Write the golden files anew, after a change that is meant: `PYTHONPATH=tests python -m golden.write`. The diff shows what it does to documents."""
+"""Write the golden files anew, after a change that is meant:
+
+`PYTHONPATH=tests python -m golden.write`. The diff shows what it does to documents.
+"""
 
 from __future__ import annotations
 

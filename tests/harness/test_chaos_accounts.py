@@ -1,4 +1,7 @@
-"""The accounts of the chaos suite: a missing document is explained by what was written down, or lost silently."""
+"""The accounts of the chaos suite:
+
+a missing document is explained by what was written down, or lost silently.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,16 @@ def record(*journal: str, emitted: int = 3) -> Record:
     return found
 
 
-def lost(life: Life, *journal: str, rejected: tuple[int, ...] = (), counts: bool = True) -> dict[Loss, int]:
+def lost(
+    life: Life, *journal: str, rejected: tuple[int, ...] = (), counts: bool = True
+) -> dict[Loss, int]:
     return dict(balance({life: record(*journal)}, MISSING, rejected, counts=counts).lost)
 
 
 def test_what_arrived_once_is_all_there_is_to_say() -> None:
-    assert balance({ENDED: record("received 0 0,1,2", "returned 0 SUCCESS")}, {0: 1, 1: 1, 2: 1}) == Account(emitted=3, once=3)
+    assert balance(
+        {ENDED: record("received 0 0,1,2", "returned 0 SUCCESS")}, {0: 1, 1: 1, 2: 1}
+    ) == Account(emitted=3, once=3)
 
 
 def test_what_arrived_twice_is_a_problem() -> None:
@@ -43,7 +50,9 @@ def test_what_arrived_twice_is_a_problem() -> None:
 
 
 def test_what_arrived_and_was_not_emitted_is_a_problem() -> None:
-    assert balance({ENDED: record()}, {0: 1, 1: 1, 2: 1, 7: 1}).problems == ["1 documents arrived that nobody emitted"]
+    assert balance({ENDED: record()}, {0: 1, 1: 1, 2: 1, 7: 1}).problems == [
+        "1 documents arrived that nobody emitted"
+    ]
 
 
 def test_what_is_missing_without_a_word_is_lost_silently() -> None:
@@ -62,7 +71,9 @@ def test_what_a_killed_process_had_not_exported_was_in_its_queue() -> None:
 
 @pytest.mark.parametrize("life", [KILLED, ENDED])
 def test_what_the_sdk_counted_as_overwritten_was_lost_to_a_full_queue(life: Life) -> None:
-    assert lost(life, "received 0 0,1", "returned 0 SUCCESS", "counted queue queue_full 1") == {Loss.QUEUE_FULL: 1}
+    assert lost(life, "received 0 0,1", "returned 0 SUCCESS", "counted queue queue_full 1") == {
+        Loss.QUEUE_FULL: 1
+    }
 
 
 def test_what_a_process_that_ended_in_order_never_exported_is_lost_silently() -> None:
@@ -78,7 +89,10 @@ def test_what_was_written_ahead_must_arrive() -> None:
 
 
 def test_what_was_in_flight_and_arrived_because_it_was_written_ahead_is_rescued() -> None:
-    assert balance({KILLED: record("received 0 0,1,2", "written-ahead 0")}, {0: 1, 1: 1, 2: 1}).rescued == 3
+    assert (
+        balance({KILLED: record("received 0 0,1,2", "written-ahead 0")}, {0: 1, 1: 1, 2: 1}).rescued
+        == 3
+    )
 
 
 def test_a_failed_export_explains_as_much_as_was_counted() -> None:
@@ -92,13 +106,19 @@ def test_the_failure_of_an_exporter_without_counters_explains_by_itself() -> Non
 
 
 def test_what_was_given_to_the_spool_may_have_been_evicted() -> None:
-    assert lost(ENDED, "received 0 0,1,2", "returned 0 SUCCESS", "counted evicted spool_is_full 2") == {Loss.EVICTED: 1}
+    assert lost(
+        ENDED, "received 0 0,1,2", "returned 0 SUCCESS", "counted evicted spool_is_full 2"
+    ) == {Loss.EVICTED: 1}
 
 
 def test_a_killed_process_cannot_have_lost_more_than_its_memory_held() -> None:
     number = 2 * BATCH + 1
-    account = balance({KILLED: record(f"received 0 {','.join(map(str, range(number)))}", emitted=number)}, {})
-    assert account.problems == [f"process 0-0000000: {number} documents are killed in flight, and only {number - 1} fit"]
+    account = balance(
+        {KILLED: record(f"received 0 {','.join(map(str, range(number)))}", emitted=number)}, {}
+    )
+    assert account.problems == [
+        f"process 0-0000000: {number} documents are killed in flight, and only {number - 1} fit"
+    ]
 
 
 def test_accounts_add_up() -> None:

@@ -40,21 +40,26 @@ class _Echo(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"received")
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the standard library's name)
+    # The standard library's name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing is logged."""
 
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
     with Upstream() as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
         yield server
         server.shutdown()
 
 
 @contextmanager
 def post(proxy: Proxy, body: bytes = b"{}") -> Iterator[http.client.HTTPResponse]:
-    with closing(http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=HANG_SECONDS)) as connection:
+    with closing(
+        http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=HANG_SECONDS)
+    ) as connection:
         connection.request("POST", "/_bulk?a=b", body, {"content-type": "application/json"})
         with connection.getresponse() as answer:
             yield answer
@@ -74,25 +79,41 @@ def test_a_request_and_its_answer_pass_as_they_are(upstream: Upstream, fault: Fa
 
 
 def test_a_reset_comes_before_the_request_is_passed_on(upstream: Upstream) -> None:
-    with proxy_with(upstream, Fault.RESET) as proxy, pytest.raises(ConnectionResetError), post(proxy):
+    with (
+        proxy_with(upstream, Fault.RESET) as proxy,
+        pytest.raises(ConnectionResetError),
+        post(proxy),
+    ):
         pass
     assert upstream.seen == []
 
 
 def test_a_lost_answer_comes_after_the_request_was_passed_on(upstream: Upstream) -> None:
-    with proxy_with(upstream, Fault.LOST_ANSWER) as proxy, pytest.raises(ConnectionResetError), post(proxy):
+    with (
+        proxy_with(upstream, Fault.LOST_ANSWER) as proxy,
+        pytest.raises(ConnectionResetError),
+        post(proxy),
+    ):
         pass
     assert len(upstream.seen) == 1
 
 
 def test_half_an_answer_is_cut_in_its_body(upstream: Upstream) -> None:
-    with proxy_with(upstream, Fault.HALF_ANSWER) as proxy, post(proxy) as answer, pytest.raises(http.client.IncompleteRead):
+    with (
+        proxy_with(upstream, Fault.HALF_ANSWER) as proxy,
+        post(proxy) as answer,
+        pytest.raises(http.client.IncompleteRead),
+    ):
         answer.read()
     assert len(upstream.seen) == 1
 
 
-@pytest.mark.parametrize(("fault", "status", "retry_after"), [(Fault.BUSY, 429, "1"), (Fault.UNAVAILABLE, 503, None)])
-def test_it_answers_in_place_of_the_server(upstream: Upstream, fault: Fault, status: int, retry_after: str | None) -> None:
+@pytest.mark.parametrize(
+    ("fault", "status", "retry_after"), [(Fault.BUSY, 429, "1"), (Fault.UNAVAILABLE, 503, None)]
+)
+def test_it_answers_in_place_of_the_server(
+    upstream: Upstream, fault: Fault, status: int, retry_after: str | None
+) -> None:
     with proxy_with(upstream, fault) as proxy, post(proxy) as answer:
         assert answer.status == status
         assert answer.headers["retry-after"] == retry_after
@@ -106,7 +127,9 @@ def test_what_is_small_meets_no_413(upstream: Upstream, length: int, status: int
 
 
 @pytest.mark.parametrize(("length", "status"), [(LARGEST_BYTES, 201), (LARGEST_BYTES + 1, 413)])
-def test_what_is_larger_than_anything_never_passes(upstream: Upstream, length: int, status: int) -> None:
+def test_what_is_larger_than_anything_never_passes(
+    upstream: Upstream, length: int, status: int
+) -> None:
     with proxy_with(upstream) as proxy:
         proxy.heal()
         with post(proxy, b" " * length) as answer:
@@ -115,7 +138,11 @@ def test_what_is_larger_than_anything_never_passes(upstream: Upstream, length: i
 
 def test_a_server_that_is_away_is_a_reset(upstream: Upstream) -> None:
     upstream.server_close()
-    with proxy_with(upstream, Fault.NONE) as proxy, pytest.raises(ConnectionResetError), post(proxy):
+    with (
+        proxy_with(upstream, Fault.NONE) as proxy,
+        pytest.raises(ConnectionResetError),
+        post(proxy),
+    ):
         pass
 
 
@@ -135,10 +162,17 @@ def test_the_same_seed_gives_the_same_faults() -> None:
 @pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: str(trial.seed))
 def test_the_lives_of_an_application_emit_each_of_its_documents_once(trial: Trial) -> None:
     lives = trial.lives(1)
-    assert [number for life in lives for number in range(life.start, life.stop)] == list(range(trial.share, 2 * trial.share))
+    assert [number for life in lives for number in range(life.start, life.stop)] == list(
+        range(trial.share, 2 * trial.share)
+    )
     assert [life.killed for life in lives] == [True] * trial.kills + [False]
 
 
 @pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: str(trial.seed))
 def test_the_strokes_come_in_order(trial: Trial) -> None:
-    assert [event.stroke for event in sorted(trial.events())] == ["freeze", "thaw", "kill", "restart"]
+    assert [event.stroke for event in sorted(trial.events())] == [
+        "freeze",
+        "thaw",
+        "kill",
+        "restart",
+    ]

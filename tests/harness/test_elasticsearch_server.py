@@ -11,9 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from elasticsearch_server import Endpoint, External, HarnessError, NodeConfig, Server, default_server, running, start
+from elasticsearch_server import (
+    Endpoint,
+    External,
+    HarnessError,
+    NodeConfig,
+    Server,
+    default_server,
+    running,
+    start,
+)
 from elasticsearch_server.__main__ import main
-from elasticsearch_server.external import CA_VARIABLE, PASSWORD_VARIABLE, URL_VARIABLE, USERNAME_VARIABLE
+from elasticsearch_server.external import (
+    CA_VARIABLE,
+    PASSWORD_VARIABLE,
+    URL_VARIABLE,
+    USERNAME_VARIABLE,
+)
 
 TESTS = Path(__file__).parents[1]
 
@@ -42,15 +56,23 @@ def test_nobody_may_do_nothing(secured: Endpoint) -> None:
     assert secured.request("GET", "/", auth=None).status == 401
 
 
-def test_an_api_key_may_do_what_its_role_says_and_no_more(secured: Endpoint, namespace: str) -> None:
-    key = secured.create_api_key("reader", {"reader": {"index": [{"names": [f"{namespace}-*"], "privileges": ["read"]}]}}, expiration="1h")
+def test_an_api_key_may_do_what_its_role_says_and_no_more(
+    secured: Endpoint, namespace: str
+) -> None:
+    key = secured.create_api_key(
+        "reader",
+        {"reader": {"index": [{"names": [f"{namespace}-*"], "privileges": ["read"]}]}},
+        expiration="1h",
+    )
     secured.request("PUT", f"/{namespace}-a/_doc/1?refresh=true", {})
     paths = [f"/{namespace}-a/_search", "/_cluster/health"]
     assert [secured.request("GET", path, auth=key).status for path in paths] == [200, 403]
 
 
 def test_a_search_that_is_refused_is_an_error_with_the_answer(secured: Endpoint) -> None:
-    with pytest.raises(HarnessError, match=r"Elasticsearch answers 404 .*index_not_found_exception"):
+    with pytest.raises(
+        HarnessError, match=r"Elasticsearch answers 404 .*index_not_found_exception"
+    ):
         secured.search("missing", {})
 
 
@@ -80,7 +102,9 @@ def test_a_paused_node_accepts_connections_and_does_not_answer(small_limits: Ser
         small_limits.resume()
 
 
-def test_a_killed_node_comes_back_with_its_documents_on_the_same_port(small_limits: Server, namespace: str) -> None:
+def test_a_killed_node_comes_back_with_its_documents_on_the_same_port(
+    small_limits: Server, namespace: str
+) -> None:
     url, pid = small_limits.url, small_limits.pid
     small_limits.request("PUT", f"/{namespace}/_doc/1", {"answer": 42})
     try:
@@ -103,7 +127,9 @@ def test_a_node_that_runs_is_only_resumed_when_it_is_asked_for_again(small_limit
     assert small_limits.pid == pid
 
 
-def test_a_forked_child_does_not_close_its_parents_node(small_limits: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_child_does_not_close_its_parents_node(
+    small_limits: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(small_limits, "_owner", os.getpid() + 1)
     small_limits.close()
     assert small_limits.running
@@ -117,7 +143,11 @@ def test_without_the_variable_there_is_no_elasticsearch_of_the_users_own() -> No
 
 
 def test_the_variables_name_an_elasticsearch_of_the_users_own(secured: Endpoint) -> None:
-    environ = {URL_VARIABLE: secured.url, USERNAME_VARIABLE: secured.username, PASSWORD_VARIABLE: secured.password}
+    environ = {
+        URL_VARIABLE: secured.url,
+        USERNAME_VARIABLE: secured.username,
+        PASSWORD_VARIABLE: secured.password,
+    }
     environ |= {CA_VARIABLE: str(secured.ca_certificate)} if secured.ca_certificate else {}
     with default_server(environ) as server:
         assert server.url == secured.url
@@ -127,7 +157,10 @@ def test_the_variables_name_an_elasticsearch_of_the_users_own(secured: Endpoint)
 def test_an_api_key_takes_the_place_of_the_user(secured: Endpoint) -> None:
     key = secured.create_api_key("harness", {}, expiration="1h")
     external = External(secured.url, api_key=key, ca_certificate=secured.ca_certificate)
-    assert external.request("GET", "/_security/_authenticate").json()["authentication_type"] == "api_key"
+    assert (
+        external.request("GET", "/_security/_authenticate").json()["authentication_type"]
+        == "api_key"
+    )
 
 
 def test_wrong_credentials_are_an_error_at_once(secured: Endpoint) -> None:
@@ -136,7 +169,9 @@ def test_wrong_credentials_are_an_error_at_once(secured: Endpoint) -> None:
 
 
 def test_an_elasticsearch_that_does_not_answer_is_an_error_that_names_the_variable() -> None:
-    with pytest.raises(HarnessError, match=f"under http://127.0.0.1:1, which {URL_VARIABLE} names: .*refused"):
+    with pytest.raises(
+        HarnessError, match=f"under http://127.0.0.1:1, which {URL_VARIABLE} names: .*refused"
+    ):
         External.from_environment({URL_VARIABLE: "http://127.0.0.1:1"})
 
 
@@ -147,7 +182,9 @@ def test_a_url_without_a_host_is_an_error() -> None:
 
 @pytest.mark.parametrize("action", ["stop", "kill", "pause", "resume", "restart"])
 def test_somebody_elses_elasticsearch_is_left_running(action: str) -> None:
-    with pytest.raises(HarnessError, match="http://es:9200 belongs to somebody else and is left running"):
+    with pytest.raises(
+        HarnessError, match="http://es:9200 belongs to somebody else and is left running"
+    ):
         getattr(External("http://es:9200"), action)()
 
 
@@ -163,25 +200,39 @@ def environment(**variables: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(TESTS)} | variables
 
 
-def test_the_command_line_offers_the_users_own_elasticsearch_until_sigterm(small_limits: Server) -> None:
+def test_the_command_line_offers_the_users_own_elasticsearch_until_sigterm(
+    small_limits: Server,
+) -> None:
     command = [sys.executable, "-m", "elasticsearch_server", "start"]
-    with subprocess.Popen(command, env=environment(**{URL_VARIABLE: small_limits.url}), stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, env=environment(**{URL_VARIABLE: small_limits.url}), stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         facts = json.loads(process.stdout.readline())
         process.terminate()
-    expected = {"url": small_limits.url, "username": "", "password": "", "ca": None, "version": small_limits.version}
+    expected = {
+        "url": small_limits.url,
+        "username": "",
+        "password": "",
+        "ca": None,
+        "version": small_limits.version,
+    }
     assert facts == expected
     assert process.returncode == 0
     assert small_limits.running is True
 
 
-def test_fetch_prints_the_folder_of_the_prepared_distribution(small_limits: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fetch_prints_the_folder_of_the_prepared_distribution(
+    small_limits: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     status = main(["fetch", "--version", small_limits.version])
     assert status == 0
     assert (Path(capsys.readouterr().out.strip()) / "bin" / "elasticsearch").is_file()
 
 
-def test_what_cannot_be_had_is_said_without_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_had_is_said_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:1")
     status = main(["start"])
     assert status == 1
@@ -197,8 +248,14 @@ def test_a_setting_without_a_value_is_wrong_usage(capsys: pytest.CaptureFixture[
 # What takes long: every supported version in every mode
 
 
-def test_every_version_indexes_and_searches_in_every_mode(matrix_server: Server, namespace: str) -> None:
-    matrix_server.request("PUT", f"/_index_template/{namespace}", {"index_patterns": [f"logs-*-{namespace}"], "data_stream": {}})
+def test_every_version_indexes_and_searches_in_every_mode(
+    matrix_server: Server, namespace: str
+) -> None:
+    matrix_server.request(
+        "PUT",
+        f"/_index_template/{namespace}",
+        {"index_patterns": [f"logs-*-{namespace}"], "data_stream": {}},
+    )
     stream = f"logs-harness-{namespace}"
     document = {"@timestamp": "2026-01-02T03:04:05Z", "message": "hello"}
     status = matrix_server.request("POST", f"/{stream}/_doc", document).status
@@ -209,14 +266,21 @@ def test_every_version_indexes_and_searches_in_every_mode(matrix_server: Server,
 
 
 def test_every_version_says_which_it_is(matrix_server: Server) -> None:
-    assert matrix_server.request("GET", "/").json()["version"]["number"] == matrix_server.config.version
+    assert (
+        matrix_server.request("GET", "/").json()["version"]["number"]
+        == matrix_server.config.version
+    )
 
 
 def test_nobody_may_do_nothing_where_there_is_security(matrix_server: Server) -> None:
-    assert matrix_server.request("GET", "/", auth=None).status == (401 if matrix_server.config.secured else 200)
+    assert matrix_server.request("GET", "/", auth=None).status == (
+        401 if matrix_server.config.secured else 200
+    )
 
 
-def test_a_stopped_node_comes_back_with_its_documents(matrix_server: Server, namespace: str) -> None:
+def test_a_stopped_node_comes_back_with_its_documents(
+    matrix_server: Server, namespace: str
+) -> None:
     matrix_server.request("PUT", f"/{namespace}/_doc/1", {"answer": 42})
     matrix_server.restart()
     assert matrix_server.request("GET", f"/{namespace}/_doc/1").json()["_source"] == {"answer": 42}
@@ -227,7 +291,10 @@ def test_a_stopped_node_comes_back_with_its_documents(matrix_server: Server, nam
 def test_two_nodes_with_one_configuration_share_nothing(namespace: str) -> None:
     with running(NodeConfig(heap="256m")) as one, running(NodeConfig(heap="256m")) as other:
         one.request("PUT", f"/{namespace}/_doc/1", {})
-        assert [node.request("GET", f"/{namespace}/_doc/1").status for node in (one, other)] == [200, 404]
+        assert [node.request("GET", f"/{namespace}/_doc/1").status for node in (one, other)] == [
+            200,
+            404,
+        ]
 
 
 @pytest.mark.matrix
@@ -252,7 +319,9 @@ def test_a_node_of_the_command_line_dies_with_it() -> None:
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         facts = json.loads(process.stdout.readline())
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(
+            encoding="ascii"
+        )
         supervisor = os.pidfd_open(int(children))
         process.kill()
     ended, _, _ = select.select([supervisor], [], [], 60)
@@ -267,7 +336,16 @@ def test_a_node_of_the_command_line_dies_with_it() -> None:
 @pytest.mark.elasticsearch
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_line_ends_in_order(number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "elasticsearch_server", "start", "--mode", "tls", "--setting", "node.attr.rack=r1"]
+    command = [
+        sys.executable,
+        "-m",
+        "elasticsearch_server",
+        "start",
+        "--mode",
+        "tls",
+        "--setting",
+        "node.attr.rack=r1",
+    ]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         facts = json.loads(process.stdout.readline())

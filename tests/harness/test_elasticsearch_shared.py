@@ -24,14 +24,19 @@ class Node:
         self.closed = True
 
 
-def test_everybody_is_told_where_the_node_is(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everybody_is_told_where_the_node_is(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shared, "start", lambda _config: Node())
-    assert [(found.url, found.username, found.password) for found in (Shared(keeper.folder).endpoint() for _ in range(2))] == [
-        (Node.url, Node.username, Node.password)
-    ] * 2
+    assert [
+        (found.url, found.username, found.password)
+        for found in (Shared(keeper.folder).endpoint() for _ in range(2))
+    ] == [(Node.url, Node.username, Node.password)] * 2
 
 
-def test_a_node_that_cannot_be_had_is_an_error_for_everybody(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_cannot_be_had_is_an_error_for_everybody(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(_config: object) -> None:
         raise HarnessError("there is no JDK")
 

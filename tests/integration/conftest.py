@@ -1,4 +1,7 @@
-"""Fixtures of the end-to-end tests: a secured Elasticsearch with our templates, keys of least rights, and applications as processes."""
+"""Fixtures of the end-to-end tests:
+
+a secured Elasticsearch with our templates, keys of least rights, and applications as processes.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,26 @@ if TYPE_CHECKING:
 
 APPLICATIONS = Path(__file__).parent / "applications"
 _INSTRUMENT = str(BINARIES / "opentelemetry-instrument")
-_WORKER = ("celery", "-A", "celery_app", "worker", "--loglevel", "info", "--concurrency", "1", "--without-gossip", "--without-mingle")
+_WORKER = (
+    "celery",
+    "-A",
+    "celery_app",
+    "worker",
+    "--loglevel",
+    "info",
+    "--concurrency",
+    "1",
+    "--without-gossip",
+    "--without-mingle",
+)
 
 
 @pytest.fixture(scope="session")
 def prepared(secured: Endpoint) -> Endpoint:
     """The secured Elasticsearch after somebody with the right to do so has installed our templates."""
-    config = Config.from_environment({}, endpoint=secured.url, username=secured.username, password=secured.password)
+    config = Config.from_environment(
+        {}, endpoint=secured.url, username=secured.username, password=secured.password
+    )
     client = Client(config)
     report = ensure(client, config, timeout=HANG_SECONDS)
     client.close()
@@ -60,12 +76,17 @@ def store(prepared: Endpoint, namespace: str, writer_key: str, tmp_path: Path) -
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., AbstractContextManager[Application]]:
-    """Run an application: `run(environment, "python", "app.py")`; `{port}` in a word of the command is its port."""
+    """Run an application:
+
+    `run(environment, "python", "app.py")`; `{port}` in a word of the command is its port.
+    """
     port = free_port()
 
     def start(environment: dict[str, str], *command: str) -> AbstractContextManager[Application]:
         words = [word.format(port=port, applications=APPLICATIONS) for word in command]
-        return application(words, port, tmp_path / "console.log", {"PORT": str(port), **environment})
+        return application(
+            words, port, tmp_path / "console.log", {"PORT": str(port), **environment}
+        )
 
     return start
 
@@ -83,7 +104,12 @@ def run_two_tasks(tmp_path: Path) -> Callable[..., None]:
             "XDG_STATE_HOME": str(tmp_path / "state"),
             **environment,
         }
-        subprocess.run([_INSTRUMENT, sys.executable, "celery_app.py", SESSION], env=everything, cwd=APPLICATIONS, check=True)
+        subprocess.run(
+            [_INSTRUMENT, sys.executable, "celery_app.py", SESSION],
+            env=everything,
+            cwd=APPLICATIONS,
+            check=True,
+        )
         _run_worker_until_both_tasks_ended([_INSTRUMENT, *_WORKER, *options], everything)
 
     return run

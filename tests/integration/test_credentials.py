@@ -58,7 +58,10 @@ ILLEGIBLE: list[dict[str, str]] = [
     {"baggage": f"session.id={ENCODED}"},
     {"cookie": f"asayer_session_id={ENCODED}"},
 ]
-"""What is no token as it stands: captured with its header it is not stored either, but an application that logs it is believed."""
+"""What is no token as it stands:
+
+captured with its header it is not stored either, but an application that logs it is believed.
+"""
 
 
 def bytes_of(file: Path) -> bytes:
@@ -67,8 +70,13 @@ def bytes_of(file: Path) -> bytes:
 
 
 @pytest.mark.parametrize("captured", [".*", ""], ids=["headers captured", "headers not captured"])
-def test_no_stored_byte_and_no_printed_line_holds_a_token(run: Run, store: Store, captured: str) -> None:
-    variables = {"OTEL_LOG_LEVEL": "debug", "OTEL_ASAYER_KEEP_CONSOLE": "false"}  # what the application itself would print is its own affair
+def test_no_stored_byte_and_no_printed_line_holds_a_token(
+    run: Run, store: Store, captured: str
+) -> None:
+    variables = {
+        "OTEL_LOG_LEVEL": "debug",
+        "OTEL_ASAYER_KEEP_CONSOLE": "false",
+    }  # what the application itself would print is its own affair
     if captured:
         variables["OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST"] = captured
     with run(store.environment(**variables), *APPLICATION) as application:
@@ -81,10 +89,22 @@ def test_no_stored_byte_and_no_printed_line_holds_a_token(run: Run, store: Store
         printed = application.output()
     assert store.spool is not None
     kept = b"".join(map(bytes_of, store.spool.rglob("*.gz")))
-    stored = {"spans": store.spans(), "logs": store.logs(), "replay records": store.replay_records()}
+    stored = {
+        "spans": store.spans(),
+        "logs": store.logs(),
+        "replay records": store.replay_records(),
+    }
     assert len(stored["spans"]) == 3 * len(LEGIBLE) + len(ILLEGIBLE)
-    assert {name: json.dumps(documents).lower().count(SIGNATURE.lower()) for name, documents in stored.items()} == dict.fromkeys(stored, 0)
+    assert {
+        name: json.dumps(documents).lower().count(SIGNATURE.lower())
+        for name, documents in stored.items()
+    } == dict.fromkeys(stored, 0)
     assert SIGNATURE.lower() not in printed.lower()
     assert SIGNATURE.encode().lower() not in kept.lower()
     if captured:
-        assert f"'{SESSION}'" in repr([document["attributes"].get("http.request.header.x_session_id") for document in stored["spans"]])
+        assert f"'{SESSION}'" in repr(
+            [
+                document["attributes"].get("http.request.header.x_session_id")
+                for document in stored["spans"]
+            ]
+        )

@@ -1,4 +1,7 @@
-"""Declarative configuration: the file of the documentation, with a real endpoint put in, under `opentelemetry-instrument`."""
+"""Declarative configuration:
+
+the file of the documentation, with a real endpoint put in, under `opentelemetry-instrument`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ pytestmark = pytest.mark.elasticsearch
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "declarative.md"
 
 
-def test_the_documented_file_records_a_session(store: Store, tmp_path: Path, run: Callable[..., AbstractContextManager[Application]]) -> None:
+def test_the_documented_file_records_a_session(
+    store: Store, tmp_path: Path, run: Callable[..., AbstractContextManager[Application]]
+) -> None:
     (documented,) = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     file = tmp_path / "otel.yaml"
     file.write_text(documented.replace("http://127.0.0.1:9200", store.server.url))
@@ -35,5 +40,7 @@ def test_the_documented_file_records_a_session(store: Store, tmp_path: Path, run
     with run(environment, "python", "{applications}/flask_app.py") as app:
         assert app.get("/boom", X_Session_Id=SESSION).status == 500
     assert sessions(store.spans()) == {SESSION}
-    assert store.exceptions()[0]["attributes"]["asayer.replay.url"].startswith(f"https://app.openreplay.com/1234/session/{SESSION}?jumpto=")
+    assert store.exceptions()[0]["attributes"]["asayer.replay.url"].startswith(
+        f"https://app.openreplay.com/1234/session/{SESSION}?jumpto="
+    )
     assert store.replay_records()

@@ -23,9 +23,21 @@ _CHANGING = re.compile(r"\+[0-9:.]+ |[0-9.]+ (?:µs|ms|s)\b|started [^·]+|[0-9]
 
 
 def shown_by_demo(*words: str, **variables: str) -> tuple[int, str]:
-    environment = {**clean_environment(), "PYTHONPATH": str(ROOT / "tests"), "NO_COLOR": "1", "COLUMNS": "160", **variables}
+    environment = {
+        **clean_environment(),
+        "PYTHONPATH": str(ROOT / "tests"),
+        "NO_COLOR": "1",
+        "COLUMNS": "160",
+        **variables,
+    }
     process = subprocess.run(
-        [sys.executable, "-m", "examples.demo", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+        [sys.executable, "-m", "examples.demo", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
     )
     return process.returncode, process.stdout + process.stderr
 
@@ -43,7 +55,11 @@ def local() -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def with_elasticsearch(secured: Endpoint) -> tuple[int, str]:
-    where = {URL_VARIABLE: secured.url, USERNAME_VARIABLE: secured.username, PASSWORD_VARIABLE: secured.password}
+    where = {
+        URL_VARIABLE: secured.url,
+        USERNAME_VARIABLE: secured.username,
+        PASSWORD_VARIABLE: secured.password,
+    }
     return shown_by_demo("--elasticsearch", **where)
 
 
@@ -57,7 +73,9 @@ def test_the_demo_ends_well_with_elasticsearch(with_elasticsearch: tuple[int, st
     assert (status, "✘" in shown) == (0, False), shown
 
 
-def test_both_ways_of_the_demo_show_the_same_timeline(local: tuple[int, str], with_elasticsearch: tuple[int, str]) -> None:
+def test_both_ways_of_the_demo_show_the_same_timeline(
+    local: tuple[int, str], with_elasticsearch: tuple[int, str]
+) -> None:
     here, there = timeline(local[1]), timeline(with_elasticsearch[1])
     assert len(here) > 15
     assert here == there

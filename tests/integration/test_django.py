@@ -21,8 +21,19 @@ APPLICATIONS = Path(__file__).parent / "applications"
 SESSIONS = ("2618307011354435587", "17", None)
 SERVERS = {
     "runserver": (sys.executable, "-m", "django", "runserver", "127.0.0.1:{port}"),
-    "gunicorn": ("gunicorn", "--bind", "127.0.0.1:{port}", "django.core.wsgi:get_wsgi_application()"),
-    "uvicorn": ("uvicorn", "--port", "{port}", "--factory", "django.core.asgi:get_asgi_application"),
+    "gunicorn": (
+        "gunicorn",
+        "--bind",
+        "127.0.0.1:{port}",
+        "django.core.wsgi:get_wsgi_application()",
+    ),
+    "uvicorn": (
+        "uvicorn",
+        "--port",
+        "{port}",
+        "--factory",
+        "django.core.asgi:get_asgi_application",
+    ),
 }
 PATHS = ("gone/lamp", "boom/lamp", "nowhere")
 LOGGED = {"Not Found: /gone/lamp", "Internal Server Error: /boom/lamp", "Not Found: /nowhere"}
@@ -49,7 +60,14 @@ def left(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             for path in PATHS:
                 site.request("GET", f"/{path}", {"X-Session-Id": session} if session else {})
         # Not at the end: what ends runserver ends the process that its reloader started at once.
-        wait_for(lambda: len(list(documents_in(folder, "traces-"))) == len(logged_in(folder)) == len(SESSIONS) * len(PATHS), "Not all is there.")
+        wait_for(
+            lambda: (
+                len(list(documents_in(folder, "traces-")))
+                == len(logged_in(folder))
+                == len(SESSIONS) * len(PATHS)
+            ),
+            "Not all is there.",
+        )
     return Left(folder, (folder / "console").read_text())
 
 
@@ -63,7 +81,11 @@ def documents_in(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
 
 def logged_in(folder: Path) -> list[dict[str, Any]]:
     """What Django logged about requests."""
-    return [record for record in documents_in(folder, "logs-") if record["scope"]["name"] == "django.request"]
+    return [
+        record
+        for record in documents_in(folder, "logs-")
+        if record["scope"]["name"] == "django.request"
+    ]
 
 
 class Left(NamedTuple):
@@ -74,12 +96,17 @@ class Left(NamedTuple):
 
 
 def test_what_django_logs_about_a_request_is_in_its_session(left: Left) -> None:
-    places = {(record["body"]["text"], record["attributes"].get("session.id")) for record in logged_in(left.folder)}
+    places = {
+        (record["body"]["text"], record["attributes"].get("session.id"))
+        for record in logged_in(left.folder)
+    }
     assert places == {(text, session) for text in LOGGED for session in SESSIONS}
 
 
 def test_and_in_its_trace(left: Left) -> None:
-    assert {record["trace_id"] for record in logged_in(left.folder)} == {span["trace_id"] for span in documents_in(left.folder, "traces-")}
+    assert {record["trace_id"] for record in logged_in(left.folder)} == {
+        span["trace_id"] for span in documents_in(left.folder, "traces-")
+    }
 
 
 def test_no_recursive_logging_is_reported(left: Left) -> None:

@@ -1,4 +1,7 @@
-"""`otel-asayer doctor` against a real Elasticsearch with TLS and keys: all is well, and each way in which it is not."""
+"""`otel-asayer doctor` against a real Elasticsearch with TLS and keys:
+
+all is well, and each way in which it is not.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,13 @@ def node() -> Iterator[Server]:
 
 def set_up(node: Server) -> None:
     """Install our templates where they are missing."""
-    config = Config.from_environment({}, endpoint=node.url, username=node.username, password=node.password, certificate=str(node.ca_certificate))
+    config = Config.from_environment(
+        {},
+        endpoint=node.url,
+        username=node.username,
+        password=node.password,
+        certificate=str(node.ca_certificate),
+    )
     with closing(Client(config)) as client:
         assert ensure(client, config, timeout=HANG_SECONDS).problems == ()
 
@@ -93,7 +102,10 @@ class Report:
 
     def statuses(self, *names: str) -> list[str]:
         """The first status of each of these checks."""
-        return [next(finding["status"] for finding in self.findings if finding["name"] == name) for name in names]
+        return [
+            next(finding["status"] for finding in self.findings if finding["name"] == name)
+            for name in names
+        ]
 
     def detail(self, name: str) -> str:
         return str(next(finding["detail"] for finding in self.findings if finding["name"] == name))
@@ -101,13 +113,19 @@ class Report:
     def unwell(self) -> set[str]:
         """The checks on the server and its documents that found something."""
         areas = ("Elasticsearch", "Replay")
-        return {finding["name"] for finding in self.findings if finding["area"] in areas and finding["status"] in ("warning", "problem")}
+        return {
+            finding["name"]
+            for finding in self.findings
+            if finding["area"] in areas and finding["status"] in ("warning", "problem")
+        }
 
 
 def examined(variables: dict[str, str], *words: str) -> Report:
     """Let the doctor look, with these variables and no others of OpenTelemetry."""
     none = {name: None for name in os.environ if name.startswith("OTEL_")}
-    result = CliRunner().invoke(doctor, [*words, "--json"], env={**none, **STARTED_WELL, **variables})
+    result = CliRunner().invoke(
+        doctor, [*words, "--json"], env={**none, **STARTED_WELL, **variables}
+    )
     return Report(result.exit_code, result.stdout)
 
 
@@ -126,29 +144,51 @@ def test_with_keys_of_least_rights_all_is_well(variables: dict[str, str], tmp_pa
         "XDG_STATE_HOME": str(tmp_path),
     }
     command = [sys.executable, "-c", "from otel_asayer.cli import main; main()", "doctor", "--json"]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)
+    result = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True, timeout=HANG_SECONDS
+    )
     findings = Report(result.returncode, result.stdout).findings
-    assert [finding for finding in findings if finding["area"] not in ("Packages", "Browser") and finding["status"] != "ok"] == []
+    assert [
+        finding
+        for finding in findings
+        if finding["area"] not in ("Packages", "Browser") and finding["status"] != "ok"
+    ] == []
     assert len(findings) > len(READERS)
 
 
-def test_a_writer_alone_is_well_and_what_it_may_not_see_is_skipped(variables: dict[str, str]) -> None:
+def test_a_writer_alone_is_well_and_what_it_may_not_see_is_skipped(
+    variables: dict[str, str],
+) -> None:
     report = examined({**variables, VIEWER_KEY: ""})
     assert report.unwell() == set()
-    assert report.statuses("record", "templates", "alias logs", *READERS) == ["ok", *["skipped"] * 5]
+    assert report.statuses("record", "templates", "alias logs", *READERS) == [
+        "ok",
+        *["skipped"] * 5,
+    ]
 
 
-def test_what_a_writer_may_not_delete_stays_and_is_named(node: Server, variables: dict[str, str], namespace: str) -> None:
+def test_what_a_writer_may_not_delete_stays_and_is_named(
+    node: Server, variables: dict[str, str], namespace: str
+) -> None:
     examined(variables)
     detail = examined(variables).detail("removal")
     node.refresh()
     assert node.search(f"asayer-logs-{namespace}-*", {})["hits"]["total"]["value"] == 2
-    assert detail.startswith(f"one line of test data stays in asayer-logs-{namespace}-*, in session ")
+    assert detail.startswith(
+        f"one line of test data stays in asayer-logs-{namespace}-*, in session "
+    )
 
 
-def test_who_may_delete_takes_the_record_away_again(node: Server, variables: dict[str, str], namespace: str) -> None:
+def test_who_may_delete_takes_the_record_away_again(
+    node: Server, variables: dict[str, str], namespace: str
+) -> None:
     examined(variables)  # so that it is not the only one
-    almighty = {**variables, KEY: "", VIEWER_KEY: "", "OTEL_EXPORTER_ELASTICSEARCH_PASSWORD": node.password}
+    almighty = {
+        **variables,
+        KEY: "",
+        VIEWER_KEY: "",
+        "OTEL_EXPORTER_ELASTICSEARCH_PASSWORD": node.password,
+    }
     report = examined(almighty, "--username", node.username)
     node.refresh()
     assert report.detail("removal") == "taken away again"
@@ -164,18 +204,24 @@ def test_a_wrong_key_is_a_problem_and_the_viewers_still_looks(variables: dict[st
     assert "does not know these credentials" in report.detail("exporter's key")
 
 
-def test_a_wrong_viewers_key_is_a_problem_and_the_exporter_still_writes(variables: dict[str, str]) -> None:
+def test_a_wrong_viewers_key_is_a_problem_and_the_exporter_still_writes(
+    variables: dict[str, str],
+) -> None:
     report = examined({**variables, VIEWER_KEY: "d3Jvbmc6a2V5"})
     assert report.exit_code == 1
     assert report.unwell() == {"viewer's key"}
     assert report.statuses("record", *READERS) == ["ok", *["skipped"] * 3]
 
 
-def test_a_key_without_rights_is_told_what_it_lacks(node: Server, variables: dict[str, str], namespace: str) -> None:
+def test_a_key_without_rights_is_told_what_it_lacks(
+    node: Server, variables: dict[str, str], namespace: str
+) -> None:
     report = examined({**variables, KEY: node.create_api_key("nobody", NOTHING)})
     assert report.exit_code == 1
     assert report.unwell() == {"exporter's key"}
-    assert f"it lacks create_doc on traces-generic.otel-{namespace}" in report.detail("exporter's key")
+    assert f"it lacks create_doc on traces-generic.otel-{namespace}" in report.detail(
+        "exporter's key"
+    )
 
 
 def test_a_viewer_without_a_right_is_a_warning(node: Server, variables: dict[str, str]) -> None:
@@ -194,7 +240,9 @@ def test_a_certificate_of_an_unknown_authority_is_a_problem(variables: dict[str,
 
 
 def test_plain_http_to_a_server_with_tls_is_a_problem(variables: dict[str, str]) -> None:
-    report = examined({**variables, CERTIFICATE: "", URL: variables[URL].replace("https:", "http:")})
+    report = examined(
+        {**variables, CERTIFICATE: "", URL: variables[URL].replace("https:", "http:")}
+    )
     assert "try https:// in the URL" in report.detail("endpoint")
 
 
@@ -209,13 +257,18 @@ def test_a_server_that_hangs_is_given_up(node: Server, variables: dict[str, str]
     assert "no answer within" in report.detail("endpoint")
 
 
-def test_a_template_that_hides_ours_is_a_problem(node: Server, variables: dict[str, str], namespace: str) -> None:
+def test_a_template_that_hides_ours_is_a_problem(
+    node: Server, variables: dict[str, str], namespace: str
+) -> None:
     put_template(node, f"theirs-{namespace}", f"asayer-logs-{namespace}-*", priority=1000)
     report = examined(variables)
     assert report.exit_code == 1
     theirs = f"The index template theirs-{namespace} takes the indices asayer-logs-{namespace}-* without the alias"
     assert report.detail("templates").startswith(theirs)
-    assert report.detail("alias logs") == f"The alias 'logs' does not lead to asayer-logs-{namespace}-*: OpenReplay shows nothing"
+    assert (
+        report.detail("alias logs")
+        == f"The alias 'logs' does not lead to asayer-logs-{namespace}-*: OpenReplay shows nothing"
+    )
     assert report.unwell() == {"templates", "alias logs", "mapping", READERS[0]}
 
 
@@ -228,11 +281,15 @@ def without_template(node: Server, keys: dict[str, str]) -> Iterator[None]:
     set_up(node)
 
 
-def test_a_template_that_is_missing_is_a_problem(without_template: None, variables: dict[str, str], namespace: str) -> None:
+def test_a_template_that_is_missing_is_a_problem(
+    without_template: None, variables: dict[str, str], namespace: str
+) -> None:
     report = examined(variables)
     assert report.unwell() == {"templates", "record"}
     assert report.statuses("alias logs") == ["skipped"]
-    assert report.detail("templates").startswith(f"No index template makes asayer-logs-{namespace}-*")
+    assert report.detail("templates").startswith(
+        f"No index template makes asayer-logs-{namespace}-*"
+    )
     assert "pipeline with id [asayer-replay] does not exist" in report.detail("record")
 
 
@@ -245,7 +302,10 @@ def test_a_template_that_was_changed_is_a_warning(node: Server, variables: dict[
         node.request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body)
     assert report.exit_code == 0
     assert report.unwell() == {"templates", "mapping"}
-    assert "template.settings.index.number_of_shards, template.settings.index.sort.field" in report.detail("templates")
+    assert (
+        "template.settings.index.number_of_shards, template.settings.index.sort.field"
+        in report.detail("templates")
+    )
 
 
 @pytest.fixture
@@ -257,8 +317,15 @@ def stranger(node: Server, namespace: str) -> Iterator[str]:
     node.request("DELETE", f"/{name}")
 
 
-def test_a_teams_own_index_under_the_alias_is_well(node: Server, variables: dict[str, str], stranger: str) -> None:
-    everywhere = {"viewer": {**VIEWER["viewer"], "index": [{"names": ["*"], "privileges": ["read", "view_index_metadata"]}]}}
+def test_a_teams_own_index_under_the_alias_is_well(
+    node: Server, variables: dict[str, str], stranger: str
+) -> None:
+    everywhere = {
+        "viewer": {
+            **VIEWER["viewer"],
+            "index": [{"names": ["*"], "privileges": ["read", "view_index_metadata"]}],
+        }
+    }
     report = examined({**variables, VIEWER_KEY: node.create_api_key("everywhere", everywhere)})
     assert report.unwell() == set()
     assert report.detail("alias logs").startswith(f"leads to replay records, and to {stranger}: ")
@@ -266,7 +333,12 @@ def test_a_teams_own_index_under_the_alias_is_well(node: Server, variables: dict
 
 def test_without_security_that_is_said(small_limits: Server, namespace: str) -> None:
     report = examined({URL: small_limits.url, "OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE": namespace})
-    assert report.statuses("exporter's key", "viewer's key", "version", "clock") == ["warning", "ok", "ok", "ok"]
+    assert report.statuses("exporter's key", "viewer's key", "version", "clock") == [
+        "warning",
+        "ok",
+        "ok",
+        "ok",
+    ]
     assert report.detail("exporter's key").startswith("Security is off")
 
 

@@ -1,4 +1,7 @@
-"""The list of the README, as it stands there, in an empty virtual environment: nothing else is needed."""
+"""The list of the README, as it stands there, in an empty virtual environment:
+
+nothing else is needed.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,12 @@ def documented_commands() -> list[list[str]]:
 
 def exported(commands: list[list[str]]) -> dict[str, str]:
     """The variables that the README exports."""
-    pairs = (word.partition("=") for command in commands if command[0] == "export" for word in command[1:])
+    pairs = (
+        word.partition("=")
+        for command in commands
+        if command[0] == "export"
+        for word in command[1:]
+    )
     return {name: value for name, _, value in pairs}
 
 
@@ -53,7 +61,13 @@ def install(folder: Path, distribution: list[str]) -> Path:
         ["pip", "install", "--quiet", *distribution],
         ["opentelemetry-bootstrap", "-a", "install"],
     ):
-        subprocess.run([str(binaries / command[0]), *command[1:]], env=environment, check=True, capture_output=True, text=True)
+        subprocess.run(
+            [str(binaries / command[0]), *command[1:]],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
     return binaries
 
 
@@ -62,11 +76,14 @@ def run_as_documented(store: Store, binaries: Path, console: Path, **put_in: str
     own = {
         "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": store.server.url,
         "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": store.writer_key,
-        "OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE": store.namespace,  # the tests' own: they share one Elasticsearch
+        # The tests' own: they share one Elasticsearch
+        "OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE": store.namespace,
     }
     environment = {**exported(documented_commands()), **own, **put_in}
     port = free_port()
-    with application(["python", str(APP)], port, console, {**environment, "PORT": str(port)}, binaries=binaries) as app:
+    with application(
+        ["python", str(APP)], port, console, {**environment, "PORT": str(port)}, binaries=binaries
+    ) as app:
         assert app.get("/ok", X_Session_Id=SESSION).status == 200
         assert app.get("/boom", X_Session_Id=SESSION).status == 500
     assert "asayer" not in app.output().lower()
@@ -74,9 +91,17 @@ def run_as_documented(store: Store, binaries: Path, console: Path, **put_in: str
 
 def assert_everything_arrived(store: Store) -> None:
     assert sessions(store.spans()) == {SESSION}
-    assert "all is well" in {record.get("body", {}).get("text") for record in store.logs() if sessions([record]) == {SESSION}}
-    assert {record["attributes"]["exception.message"] for record in store.exceptions()} == {"the handler failed"}
-    assert store.exceptions()[0]["attributes"]["asayer.replay.url"].startswith(f"https://app.openreplay.com/1234/session/{SESSION}?jumpto=")
+    assert "all is well" in {
+        record.get("body", {}).get("text")
+        for record in store.logs()
+        if sessions([record]) == {SESSION}
+    }
+    assert {record["attributes"]["exception.message"] for record in store.exceptions()} == {
+        "the handler failed"
+    }
+    assert store.exceptions()[0]["attributes"]["asayer.replay.url"].startswith(
+        f"https://app.openreplay.com/1234/session/{SESSION}?jumpto="
+    )
     assert store.replay_records()
 
 
@@ -90,7 +115,9 @@ def test_the_readme_asks_for_nothing_but_two_installations_variables_and_one_com
 
 
 def test_exactly_the_documented_list_works(store: Store, tmp_path: Path) -> None:
-    run_as_documented(store, install(tmp_path / "venv", [f"{ROOT}[distro]"]), tmp_path / "console.log")
+    run_as_documented(
+        store, install(tmp_path / "venv", [f"{ROOT}[distro]"]), tmp_path / "console.log"
+    )
     assert_everything_arrived(store)
 
 
@@ -103,8 +130,14 @@ def test_elastic_opentelemetry_does_in_place_of_the_extra(store: Store, tmp_path
 
 @pytest.mark.matrix
 def test_the_client_of_elasticsearch_8_does_as_well(store: Store, tmp_path: Path) -> None:
-    binaries = install(tmp_path / "venv", [f"{ROOT}[distro]", "opentelemetry-instrumentation-flask"])
-    subprocess.run([str(binaries / "pip"), "install", "--quiet", "elasticsearch>=8.12,<9"], check=True, env=clean_environment())
+    binaries = install(
+        tmp_path / "venv", [f"{ROOT}[distro]", "opentelemetry-instrumentation-flask"]
+    )
+    subprocess.run(
+        [str(binaries / "pip"), "install", "--quiet", "elasticsearch>=8.12,<9"],
+        check=True,
+        env=clean_environment(),
+    )
     run_as_documented(store, binaries, tmp_path / "console.log")
     assert_everything_arrived(store)
 
@@ -113,12 +146,29 @@ def test_the_propagator_works_without_any_extra(tmp_path: Path) -> None:
     folder = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     constraints = str(ROOT / "requirements" / "constraints.txt")
-    subprocess.run([str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "-c", constraints, str(ROOT)], check=True)
+    subprocess.run(
+        [
+            str(folder / "bin" / "pip"),
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-c",
+            constraints,
+            str(ROOT),
+        ],
+        check=True,
+    )
     code = (
         "from opentelemetry import propagate; import otel_asayer; "
         f"print(otel_asayer.get_session_id(propagate.extract({{'X-Session-Id': '{SESSION}'}})))"
     )
     environment = {**clean_environment(), "OTEL_PROPAGATORS": "tracecontext,asayer"}
-    said = subprocess.run([str(folder / "bin" / "python"), "-c", code], env=environment, check=True, capture_output=True, text=True)
+    said = subprocess.run(
+        [str(folder / "bin" / "python"), "-c", code],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert said.stdout == f"{SESSION}\n"
     assert said.stderr == ""

@@ -60,7 +60,12 @@ if child:
 
 @pytest.fixture
 def settings(store: Store) -> dict[str, Any]:
-    return {"endpoint": store.server.url, "api_key": store.writer_key, "namespace": store.namespace, "timeout": 60}
+    return {
+        "endpoint": store.server.url,
+        "api_key": store.writer_key,
+        "namespace": store.namespace,
+        "timeout": 60,
+    }
 
 
 @pytest.fixture
@@ -90,11 +95,18 @@ def spans(*attributes: dict[str, Any], name: str = "GET /cart") -> Sequence[Read
 
 def operation(stream: str, name: str, document: dict[str, Any] | None = None) -> bytes:
     action = {"create": {"_index": stream, "_id": name}}
-    return b"".join(json.dumps(line).encode() + b"\n" for line in (action, {"@timestamp": "2026-11-24T10:00:00Z", **(document or {})}))
+    return b"".join(
+        json.dumps(line).encode() + b"\n"
+        for line in (action, {"@timestamp": "2026-11-24T10:00:00Z", **(document or {})})
+    )
 
 
 def counts(settings: dict[str, Any]) -> dict[Count, int]:
-    return {count: number for count, number in shared(Config.from_environment(**settings)).counters.snapshot().items() if number}
+    return {
+        count: number
+        for count, number in shared(Config.from_environment(**settings)).counters.snapshot().items()
+        if number
+    }
 
 
 class TestDelivery:
@@ -106,11 +118,15 @@ class TestDelivery:
         assert exporter.export(spans({"session.id": SESSION}, {})) is SpanExportResult.SUCCESS
         assert [document["name"] for document in store.spans()] == ["GET /cart 0", "GET /cart 1"]
         assert [document["event_name"] for document in store.logs()] == ["looked", "looked"]
-        assert [document["attributes"]["session.id"] for document in store.replay_records()] == [SESSION]
+        assert [document["attributes"]["session.id"] for document in store.replay_records()] == [
+            SESSION
+        ]
 
     def test_log_records_arrive(self, store: Store, settings: dict[str, Any]) -> None:
         provider = LoggerProvider(shutdown_on_exit=False)
-        provider.add_log_record_processor(BatchLogRecordProcessor(ElasticsearchLogRecordExporter(**settings)))
+        provider.add_log_record_processor(
+            BatchLogRecordProcessor(ElasticsearchLogRecordExporter(**settings))
+        )
         logger, handler = logging.getLogger("shop"), LoggingHandler(logger_provider=provider)
         logger.addHandler(handler)
         logger.warning("the cart is empty")
@@ -118,18 +134,27 @@ class TestDelivery:
         provider.shutdown()
         assert [document["body"] for document in store.logs()] == [{"text": "the cart is empty"}]
 
-    def test_a_span_whose_id_is_taken_is_stored_under_another(self, store: Store, settings: dict[str, Any], exporting: Exporting) -> None:
+    def test_a_span_whose_id_is_taken_is_stored_under_another(
+        self, store: Store, settings: dict[str, Any], exporting: Exporting
+    ) -> None:
         exporter, batch = exporting(**settings), spans({}, {})
         assert [exporter.export(batch), exporter.export(batch)] == [SpanExportResult.SUCCESS] * 2
         assert len(store.spans()) == 4
         assert len(store.logs()) == 4
         assert counts(settings) == {INDEXED: 8, Count(Fate.COLLIDED): 4}
 
-    def test_what_arrived_already_is_not_sent_again_from_the_spool(self, store: Store, settings: dict[str, Any], exporting: Exporting) -> None:
+    def test_what_arrived_already_is_not_sent_again_from_the_spool(
+        self, store: Store, settings: dict[str, Any], exporting: Exporting
+    ) -> None:
         batch = spans({}, {})
         exporting(**settings).export(batch)
         assert store.spool is not None
-        keeping = {**settings, "endpoint": "", "spool": "on_failure", "spool_directory": str(store.spool)}
+        keeping = {
+            **settings,
+            "endpoint": "",
+            "spool": "on_failure",
+            "spool_directory": str(store.spool),
+        }
         exporting(**keeping).export(batch)
         delivery = Delivery(Config.from_environment({}, **settings))
         Drainer(delivery, Spool(store.spool, LOCAL, max_bytes=2**30)).drain()
@@ -140,37 +165,61 @@ class TestDelivery:
 
     def test_a_forked_process_has_connections_of_its_own(self, store: Store) -> None:
         command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK]
-        subprocess.run(command, check=True, env=store.environment(OTEL_EXPORTER_ELASTICSEARCH_SPOOL="off"), timeout=HANG_SECONDS)
-        names = ["before", *(f"{process} {number}" for process in ("parent", "child") for number in range(20))]
+        subprocess.run(
+            command,
+            check=True,
+            env=store.environment(OTEL_EXPORTER_ELASTICSEARCH_SPOOL="off"),
+            timeout=HANG_SECONDS,
+        )
+        names = [
+            "before",
+            *(f"{process} {number}" for process in ("parent", "child") for number in range(20)),
+        ]
         assert sorted(document["name"] for document in store.spans()) == sorted(names)
 
 
 class TestKeys:
-    def test_a_wrong_key_is_told_with_what_to_do(self, settings: dict[str, Any], exporting: Exporting, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_wrong_key_is_told_with_what_to_do(
+        self, settings: dict[str, Any], exporting: Exporting, caplog: pytest.LogCaptureFixture
+    ) -> None:
         wrong = {**settings, "api_key": "d3Jvbmc6a2V5"}
         assert exporting(**wrong).export(spans({})) is SpanExportResult.FAILURE
         assert counts(wrong) == {Count(Fate.DROPPED, "http 401"): 2}
-        assert [message.partition(", ")[2] for message in caplog.messages if "API_KEY" in message] == (
+        assert [
+            message.partition(", ")[2] for message in caplog.messages if "API_KEY" in message
+        ] == (
             [
                 (
-                    "security_exception: unable to authenticate with provided credentials and anonymous access is not allowed for this request. Set "
-                    "OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or the file, user or token in its place, to one that this Elasticsearch accepts."
+                    "security_exception: unable to authenticate with provided credentials and "
+                    "anonymous access is not allowed for this request. Set "
+                    "OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or the file, user or token in its place, "
+                    "to one that this Elasticsearch accepts."
                 )
             ]
         )
 
     def test_a_key_without_rights_is_told_which_it_needs(
-        self, store: Store, settings: dict[str, Any], exporting: Exporting, caplog: pytest.LogCaptureFixture
+        self,
+        store: Store,
+        settings: dict[str, Any],
+        exporting: Exporting,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         powerless = {**settings, "api_key": store.server.create_api_key("nobody", NOTHING)}
         assert exporting(**powerless).export(spans({})) is SpanExportResult.FAILURE
-        assert sum(number for count, number in counts(powerless).items() if count.fate is Fate.DROPPED) == 2
+        assert (
+            sum(number for count, number in counts(powerless).items() if count.fate is Fate.DROPPED)
+            == 2
+        )
         assert any(
-            "needs the privileges create_doc and auto_configure on logs-*.otel-*, traces-*.otel-* and asayer-logs-*" in text
+            "needs the privileges create_doc and auto_configure on logs-*.otel-*, traces-*.otel-* "
+            "and asayer-logs-*" in text
             for text in caplog.messages
         )
 
-    def test_a_key_in_a_file_is_changed_without_a_restart(self, store: Store, settings: dict[str, Any], exporting: Exporting, tmp_path: Path) -> None:
+    def test_a_key_in_a_file_is_changed_without_a_restart(
+        self, store: Store, settings: dict[str, Any], exporting: Exporting, tmp_path: Path
+    ) -> None:
         file = tmp_path / "key"
         file.write_text(store.server.create_api_key("first", WRITER))
         exporter = exporting(**{**settings, "api_key": None, "api_key_file": file})
@@ -184,42 +233,96 @@ class TestKeys:
 
 class TestRefusals:
     def test_a_conflict_with_the_mapping_costs_no_document(
-        self, store: Store, settings: dict[str, Any], exporting: Exporting, caplog: pytest.LogCaptureFixture
+        self,
+        store: Store,
+        settings: dict[str, Any],
+        exporting: Exporting,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         exporter = exporting(**settings)
         exporter.export(spans({"clash": 1}, name="first"))
-        assert exporter.export(spans({"clash": 2}, {"clash": "oops"}, {"clash": 3}, name="then")) is SpanExportResult.SUCCESS
-        unmapped = [document["attributes"].get("otel_asayer.unmapped") for document in store.spans() if document["name"] == "then 1"]
-        assert sorted(document["name"] for document in store.spans()) == ["first 0", "then 0", "then 1", "then 2"]
+        assert (
+            exporter.export(spans({"clash": 2}, {"clash": "oops"}, {"clash": 3}, name="then"))
+            is SpanExportResult.SUCCESS
+        )
+        unmapped = [
+            document["attributes"].get("otel_asayer.unmapped")
+            for document in store.spans()
+            if document["name"] == "then 1"
+        ]
+        assert sorted(document["name"] for document in store.spans()) == [
+            "first 0",
+            "then 0",
+            "then 1",
+            "then 2",
+        ]
         assert unmapped == ['{"clash":"oops"}']
-        assert counts(settings) == {INDEXED: 8, Count(Fate.SALVAGED, "document_parsing_exception"): 1}
+        assert counts(settings) == {
+            INDEXED: 8,
+            Count(Fate.SALVAGED, "document_parsing_exception"): 1,
+        }
         assert [text for text in caplog.messages if "oops" in text] == []
 
-    def test_one_id_that_is_too_long_costs_that_document_alone(self, store: Store, settings: dict[str, Any]) -> None:
-        delivery, stream = Delivery(Config.from_environment(**settings)), f"traces-generic.otel-{store.namespace}"
-        assert not delivery.deliver([operation(stream, name) for name in ("a", "b" * 513, "c", "d")])
+    def test_one_id_that_is_too_long_costs_that_document_alone(
+        self, store: Store, settings: dict[str, Any]
+    ) -> None:
+        delivery, stream = (
+            Delivery(Config.from_environment(**settings)),
+            f"traces-generic.otel-{store.namespace}",
+        )
+        assert not delivery.deliver(
+            [operation(stream, name) for name in ("a", "b" * 513, "c", "d")]
+        )
         delivery.close()
         assert len(store.spans()) == 3
         assert delivery.counters.snapshot() == {INDEXED: 3, Count(Fate.REJECTED, "http 400"): 1}
 
-    def test_a_stream_without_a_template_is_not_created_by_accident(self, store: Store, settings: dict[str, Any]) -> None:
+    def test_a_stream_without_a_template_is_not_created_by_accident(
+        self, store: Store, settings: dict[str, Any]
+    ) -> None:
         streams = [f"logs.other-{store.namespace}", f"traces-generic.otel-{store.namespace}"]
-        key = store.server.create_api_key("other", {"writer": {"index": [{"names": streams, "privileges": ["create_doc", "auto_configure"]}]}})
+        key = store.server.create_api_key(
+            "other",
+            {
+                "writer": {
+                    "index": [{"names": streams, "privileges": ["create_doc", "auto_configure"]}]
+                }
+            },
+        )
         delivery = Delivery(Config.from_environment(**{**settings, "api_key": key}))
         assert not delivery.deliver([operation(stream, "a") for stream in streams])
         delivery.close()
         assert len(store.spans()) == 1
-        assert delivery.counters.snapshot() == {INDEXED: 1, Count(Fate.DROPPED, "index_not_found_exception"): 1}
+        assert delivery.counters.snapshot() == {
+            INDEXED: 1,
+            Count(Fate.DROPPED, "index_not_found_exception"): 1,
+        }
 
-    def test_another_index_under_the_streams_alias_is_no_fault_of_the_document(self, store: Store, settings: dict[str, Any]) -> None:
-        server, stream, alias = store.server, f"logs-clash.otel-{store.namespace}", f"clash-{store.namespace}"
-        body = {"index_patterns": [stream], "priority": 900, "data_stream": {}, "template": {"aliases": {alias: {}}}}
+    def test_another_index_under_the_streams_alias_is_no_fault_of_the_document(
+        self, store: Store, settings: dict[str, Any]
+    ) -> None:
+        server, stream, alias = (
+            store.server,
+            f"logs-clash.otel-{store.namespace}",
+            f"clash-{store.namespace}",
+        )
+        body = {
+            "index_patterns": [stream],
+            "priority": 900,
+            "data_stream": {},
+            "template": {"aliases": {alias: {}}},
+        }
         server.request("PUT", f"/_index_template/{TEMPLATE}-{store.namespace}", body)
         server.request("PUT", f"/plain-{store.namespace}", {"aliases": {alias: {}}})
         delivery = Delivery(Config.from_environment(**settings))
-        assert not delivery.deliver([operation(stream, "a"), operation(f"traces-generic.otel-{store.namespace}", "b")])
+        assert not delivery.deliver(
+            [operation(stream, "a"), operation(f"traces-generic.otel-{store.namespace}", "b")]
+        )
         delivery.close()
-        assert delivery.counters.snapshot() == {INDEXED: 1, Count(Fate.DROPPED, "illegal_state_exception"): 1}
+        assert delivery.counters.snapshot() == {
+            INDEXED: 1,
+            Count(Fate.DROPPED, "illegal_state_exception"): 1,
+        }
 
 
 class TestLimits:
@@ -232,10 +335,18 @@ class TestLimits:
         return f"traces-generic.otel-{namespace}"
 
     @pytest.fixture(params=["gzip", "none"])
-    def delivery(self, request: pytest.FixtureRequest, small_limits: Server, namespace: str) -> Iterator[Delivery]:
+    def delivery(
+        self, request: pytest.FixtureRequest, small_limits: Server, namespace: str
+    ) -> Iterator[Delivery]:
         limit = 100 * 1024 * 1024
         config = Config.from_environment(
-            {}, endpoint=small_limits.url, compression=request.param, namespace=namespace, setup="off", max_request_bytes=limit, timeout=HANG_SECONDS
+            {},
+            endpoint=small_limits.url,
+            compression=request.param,
+            namespace=namespace,
+            setup="off",
+            max_request_bytes=limit,
+            timeout=HANG_SECONDS,
         )
         delivery = Delivery(config)
         yield delivery
@@ -243,15 +354,26 @@ class TestLimits:
 
     def found(self, server: Server, stream: str) -> int:
         server.refresh()
-        total: int = server.search(stream, {"track_total_hits": True, "size": 0})["hits"]["total"]["value"]
+        total: int = server.search(stream, {"track_total_hits": True, "size": 0})["hits"]["total"][
+            "value"
+        ]
         return total
 
-    def test_more_than_fits_into_one_request_is_delivered(self, delivery: Delivery, small_limits: Server, stream: str) -> None:
-        assert delivery.deliver([operation(stream, str(number), {"text": "x" * 10_000}) for number in range(300)])
+    def test_more_than_fits_into_one_request_is_delivered(
+        self, delivery: Delivery, small_limits: Server, stream: str
+    ) -> None:
+        assert delivery.deliver(
+            [operation(stream, str(number), {"text": "x" * 10_000}) for number in range(300)]
+        )
         assert self.found(small_limits, stream) == 300
 
-    def test_what_is_rejected_for_load_is_delivered_later(self, delivery: Delivery, small_limits: Server, stream: str) -> None:
-        batches = [[operation(stream, f"{batch} {number}", {"text": "x" * 10_000}) for number in range(20)] for batch in range(6)]
+    def test_what_is_rejected_for_load_is_delivered_later(
+        self, delivery: Delivery, small_limits: Server, stream: str
+    ) -> None:
+        batches = [
+            [operation(stream, f"{batch} {number}", {"text": "x" * 10_000}) for number in range(20)]
+            for batch in range(6)
+        ]
         with ThreadPoolExecutor(6) as threads:
             assert list(threads.map(delivery.deliver, batches)) == [True] * 6
         assert self.found(small_limits, stream) == 120
@@ -259,10 +381,21 @@ class TestLimits:
 
 
 class TestVersions:
-    def test_spans_arrive_in_every_mode_of_every_version(self, matrix_server: Server, namespace: str, exporting: Exporting) -> None:
-        secured = {"username": matrix_server.username, "password": matrix_server.password} if matrix_server.config.secured else {}
+    def test_spans_arrive_in_every_mode_of_every_version(
+        self, matrix_server: Server, namespace: str, exporting: Exporting
+    ) -> None:
+        secured = (
+            {"username": matrix_server.username, "password": matrix_server.password}
+            if matrix_server.config.secured
+            else {}
+        )
         tls = {"certificate": matrix_server.ca_certificate} if matrix_server.ca_certificate else {}
-        exporter = exporting(endpoint=matrix_server.url, namespace=namespace, timeout=HANG_SECONDS, **secured, **tls)
+        exporter = exporting(
+            endpoint=matrix_server.url, namespace=namespace, timeout=HANG_SECONDS, **secured, **tls
+        )
         assert exporter.export(spans({"session.id": SESSION})) is SpanExportResult.SUCCESS
         matrix_server.refresh()
-        assert matrix_server.search(f"traces-generic.otel-{namespace}", {})["hits"]["total"]["value"] == 1
+        assert (
+            matrix_server.search(f"traces-generic.otel-{namespace}", {})["hits"]["total"]["value"]
+            == 1
+        )

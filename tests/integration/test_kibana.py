@@ -1,4 +1,7 @@
-"""What Kibana would ask for the saved objects finds what the exporters wrote, with a viewer's key: the queries are made of the objects themselves."""
+"""What Kibana would ask for the saved objects finds what the exporters wrote, with a viewer's key:
+
+the queries are made of the objects themselves.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,26 @@ if TYPE_CHECKING:
 
     from elasticsearch_server import Endpoint
 
-VIEWER = {"viewer": {"index": [{"names": ["logs-*", "traces-*", "asayer-logs-*"], "privileges": ["read", "view_index_metadata"]}]}}
+VIEWER = {
+    "viewer": {
+        "index": [
+            {
+                "names": ["logs-*", "traces-*", "asayer-logs-*"],
+                "privileges": ["read", "view_index_metadata"],
+            }
+        ]
+    }
+}
 REPLAY_URL = "https://replay.example/7/session/{session_id}?jumpto={time_ms}"
 OTHER = "2618307011354435999"
 START = datetime(2026, 11, 24, 16, tzinfo=timezone.utc)
 MS = 1_000_000  # nanoseconds
-AGGREGATIONS = {"terms": "terms", "date_histogram": "date_histogram", "percentile": "percentiles", "unique_count": "cardinality"}
+AGGREGATIONS = {
+    "terms": "terms",
+    "date_histogram": "date_histogram",
+    "percentile": "percentiles",
+    "unique_count": "cardinality",
+}
 OBJECTS = {one["id"]: one for one in saved_objects(REPLAY_URL)}
 LENSES = [identifier for identifier, one in OBJECTS.items() if one["type"] == "lens"]
 SEARCHES = [identifier for identifier, one in OBJECTS.items() if one["type"] == "search"]
@@ -54,13 +71,19 @@ class Kibana(NamedTuple):
         title: str = self.objects[data_view]["attributes"]["title"]
         return title
 
-    def values(self, identifier: str, session_id: str | None = None) -> dict[tuple[str, ...], tuple[float, ...]]:
+    def values(
+        self, identifier: str, session_id: str | None = None
+    ) -> dict[tuple[str, ...], tuple[float, ...]]:
         """The numbers of a panel, by what its buckets are called; empty buckets are left out."""
         panel = self.objects[identifier]
         state = panel["attributes"]["state"]
         (layer,) = state["datasourceStates"]["formBased"]["layers"].values()
         columns = {name: layer["columns"][name] for name in layer["columnOrder"]}
-        body = {"size": 0, "query": query(state["filters"], session_id), "aggs": aggregations(columns)}
+        body = {
+            "size": 0,
+            "query": query(state["filters"], session_id),
+            "aggs": aggregations(columns),
+        }
         answer = self.search(referred(panel, "indexpattern-datasource-layer-documents"), body)
         return dict(rows(answer["aggregations"], columns))
 
@@ -70,12 +93,22 @@ class Kibana(NamedTuple):
         columns = search["attributes"]["columns"]
         source = json.loads(search["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
         sort = [{field: {"order": order}} for field, order in search["attributes"]["sort"]]
-        body = {"size": 500, "query": query(source["filter"], session_id), "sort": sort, "fields": columns, "_source": False}
+        body = {
+            "size": 500,
+            "query": query(source["filter"], session_id),
+            "sort": sort,
+            "fields": columns,
+            "_source": False,
+        }
         hits = self.search(referred(search, source["indexRefName"]), body)["hits"]["hits"]
-        return [{column: hit["fields"].get(column, [None])[0] for column in columns} for hit in hits]
+        return [
+            {column: hit["fields"].get(column, [None])[0] for column in columns} for hit in hits
+        ]
 
     def fields(self, data_view: str) -> dict[str, dict[str, Any]]:
-        answer = self.ask(f"/{quote(self.pattern(data_view), safe='*,')}/_field_caps?fields=*", None)
+        answer = self.ask(
+            f"/{quote(self.pattern(data_view), safe='*,')}/_field_caps?fields=*", None
+        )
         return {name: next(iter(kinds.values())) for name, kinds in answer["fields"].items()}
 
     def search(self, data_view: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -89,21 +122,38 @@ class Kibana(NamedTuple):
 
 
 def referred(one: dict[str, Any], name: str) -> str:
-    (identifier,) = [reference["id"] for reference in one["references"] if reference["name"] == name]
+    (identifier,) = [
+        reference["id"] for reference in one["references"] if reference["name"] == name
+    ]
     return str(identifier)
 
 
 def query(filters: list[dict[str, Any]], session_id: str | None) -> dict[str, Any]:
     """What Kibana makes of filters, of the time range, and of the session that was chosen above the panels."""
     time = {
-        "range": {"@timestamp": {"gte": START.isoformat(), "lte": (START + timedelta(hours=1)).isoformat(), "format": "strict_date_optional_time"}}
+        "range": {
+            "@timestamp": {
+                "gte": START.isoformat(),
+                "lte": (START + timedelta(hours=1)).isoformat(),
+                "format": "strict_date_optional_time",
+            }
+        }
     }
     session = [{"match_phrase": {control()["fieldName"]: session_id}}] if session_id else []
-    return {"bool": {"must": [], "filter": [time, *(one["query"] for one in filters), *session], "should": [], "must_not": []}}
+    return {
+        "bool": {
+            "must": [],
+            "filter": [time, *(one["query"] for one in filters), *session],
+            "should": [],
+            "must_not": [],
+        }
+    }
 
 
 def control() -> dict[str, Any]:
-    (one,) = json.loads(OBJECTS["otel-asayer-dashboard"]["attributes"]["controlGroupInput"]["panelsJSON"]).values()
+    (one,) = json.loads(
+        OBJECTS["otel-asayer-dashboard"]["attributes"]["controlGroupInput"]["panelsJSON"]
+    ).values()
     explicit: dict[str, Any] = one["explicitInput"]
     return explicit
 
@@ -111,7 +161,11 @@ def control() -> dict[str, Any]:
 def aggregations(columns: dict[str, Any]) -> dict[str, Any]:
     """Buckets within buckets in the order of the columns, as Lens nests them, with the metrics in the innermost and where they rank."""
     names = list(columns)
-    metrics = {name: metric(columns[name]) for name in names if not columns[name]["isBucketed"] and columns[name]["operationType"] != "count"}
+    metrics = {
+        name: metric(columns[name])
+        for name in names
+        if not columns[name]["isBucketed"] and columns[name]["operationType"] != "count"
+    }
     inner = metrics
     for name in reversed([name for name in names if columns[name]["isBucketed"]]):
         inner = {name: {**bucket(columns[name], columns), "aggs": {**metrics, **inner}}}
@@ -121,18 +175,37 @@ def aggregations(columns: dict[str, Any]) -> dict[str, Any]:
 def bucket(column: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
     params, field = column["params"], column["sourceField"]
     if column["operationType"] == "date_histogram":
-        return {"date_histogram": {"field": field, "fixed_interval": "1m", "min_doc_count": 0, "time_zone": "UTC"}}
+        return {
+            "date_histogram": {
+                "field": field,
+                "fixed_interval": "1m",
+                "min_doc_count": 0,
+                "time_zone": "UTC",
+            }
+        }
     ranked_by = params["orderBy"]["columnId"]
     order = "_count" if columns[ranked_by]["operationType"] == "count" else ranked_by
-    return {"terms": {"field": field, "size": params["size"], "order": {order: params["orderDirection"]}}}
+    return {
+        "terms": {
+            "field": field,
+            "size": params["size"],
+            "order": {order: params["orderDirection"]},
+        }
+    }
 
 
 def metric(column: dict[str, Any]) -> dict[str, Any]:
-    percents = {"percents": [column["params"]["percentile"]]} if column["operationType"] == "percentile" else {}
+    percents = (
+        {"percents": [column["params"]["percentile"]]}
+        if column["operationType"] == "percentile"
+        else {}
+    )
     return {AGGREGATIONS[column["operationType"]]: {"field": column["sourceField"], **percents}}
 
 
-def rows(answer: dict[str, Any], columns: dict[str, Any], *above: str) -> Iterator[tuple[tuple[str, ...], tuple[float, ...]]]:
+def rows(
+    answer: dict[str, Any], columns: dict[str, Any], *above: str
+) -> Iterator[tuple[tuple[str, ...], tuple[float, ...]]]:
     buckets = [name for name, column in columns.items() if column["isBucketed"]]
     name = buckets[len(above)]
     for one in answer[name]["buckets"]:
@@ -140,7 +213,14 @@ def rows(answer: dict[str, Any], columns: dict[str, Any], *above: str) -> Iterat
         if len(above) + 1 < len(buckets):
             yield from rows(one, columns, *above, key)
         elif one["doc_count"]:
-            yield (*above, key), tuple(number(one, each, column) for each, column in columns.items() if each not in buckets)
+            yield (
+                (*above, key),
+                tuple(
+                    number(one, each, column)
+                    for each, column in columns.items()
+                    if each not in buckets
+                ),
+            )
 
 
 def number(bucket: dict[str, Any], name: str, column: dict[str, Any]) -> float:
@@ -159,28 +239,55 @@ class Service:
         self._traces = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._traces.add_span_processor(BatchSpanProcessor(ElasticsearchSpanExporter(**settings)))
         self._logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        self._logs.add_log_record_processor(BatchLogRecordProcessor(ElasticsearchLogRecordExporter(**settings)))
+        self._logs.add_log_record_processor(
+            BatchLogRecordProcessor(ElasticsearchLogRecordExporter(**settings))
+        )
 
     def span(
-        self, name: str, kind: SpanKind, at: int, duration: int, session_id: str | None = None, *, parent: Span | None = None, fails: bool = False
+        self,
+        name: str,
+        kind: SpanKind,
+        at: int,
+        duration: int,
+        session_id: str | None = None,
+        *,
+        parent: Span | None = None,
+        fails: bool = False,
     ) -> Span:
         span = self._traces.get_tracer("shop").start_span(
-            name, set_span_in_context(parent) if parent else None, kind, attributes(session_id), start_time=time_ns(at)
+            name,
+            set_span_in_context(parent) if parent else None,
+            kind,
+            attributes(session_id),
+            start_time=time_ns(at),
         )
         if fails:
-            span.record_exception(CardDeclined("insufficient funds"), timestamp=time_ns(at + duration))
+            span.record_exception(
+                CardDeclined("insufficient funds"), timestamp=time_ns(at + duration)
+            )
             span.set_status(StatusCode.ERROR)
         span.end(time_ns(at + duration))
         return span
 
-    def log(self, severity: SeverityNumber, body: str, at: int, session_id: str | None = None, span: Span | None = None, **more: str) -> None:
+    def log(
+        self,
+        severity: SeverityNumber,
+        body: str,
+        at: int,
+        session_id: str | None = None,
+        span: Span | None = None,
+        **more: str,
+    ) -> None:
         record = LogRecord(
             timestamp=time_ns(at),
             context=set_span_in_context(span) if span else None,
             severity_number=severity,
             severity_text=severity.name,
             body=body,
-            attributes={**attributes(session_id), **{name.replace("_", "."): value for name, value in more.items()}},
+            attributes={
+                **attributes(session_id),
+                **{name.replace("_", "."): value for name, value in more.items()},
+            },
         )
         self._logs.get_logger("shop").emit(record)
 
@@ -201,7 +308,13 @@ def time_ns(at: int) -> int:
 def kibana(prepared: Endpoint, writer_key: str) -> Kibana:
     """Two services, two sessions, and a job of none, in a namespace of their own."""
     namespace = f"test{secrets.token_hex(8)}"
-    settings = {"endpoint": prepared.url, "api_key": writer_key, "namespace": namespace, "replay_url": REPLAY_URL, "timeout": 60}
+    settings = {
+        "endpoint": prepared.url,
+        "api_key": writer_key,
+        "namespace": namespace,
+        "replay_url": REPLAY_URL,
+        "timeout": 60,
+    }
     shop, stock = Service("shop", **settings), Service("stock", **settings)
 
     for at in (0, 1_000, 61_000):
@@ -209,7 +322,13 @@ def kibana(prepared: Endpoint, writer_key: str) -> Kibana:
     order = shop.span("POST /order", SpanKind.SERVER, 62_000, 500, SESSION, fails=True)
     shop.span("POST", SpanKind.CLIENT, 62_100, 300, SESSION, parent=order)
     shop.log(
-        SeverityNumber.ERROR, "POST /order failed", 62_600, SESSION, order, exception_type="CardDeclined", exception_message="insufficient funds"
+        SeverityNumber.ERROR,
+        "POST /order failed",
+        62_600,
+        SESSION,
+        order,
+        exception_type="CardDeclined",
+        exception_message="insufficient funds",
     )
     shop.log(SeverityNumber.INFO, "the cart has 3 items", 1_050, SESSION)
 
@@ -246,7 +365,10 @@ ALL: dict[str, dict[tuple[str, ...], tuple[float, ...]]] = {
         ("nightly count",): (1.0, 9000.0, 9000.0, 9000.0),
         ("orders process",): (1.0, 2000.0, 2000.0, 2000.0),
     },
-    "otel-asayer-top-errors": {(f"{__name__}.CardDeclined",): (2.0, 2.0, 2.0), ("CardDeclined",): (1.0, 1.0, 1.0)},
+    "otel-asayer-top-errors": {
+        (f"{__name__}.CardDeclined",): (2.0, 2.0, 2.0),
+        ("CardDeclined",): (1.0, 1.0, 1.0),
+    },
     "otel-asayer-sessions": {(SESSION,): (2.0, 1.0), (OTHER,): (2.0, 1.0)},
 }
 OF_THE_OTHER: dict[str, dict[tuple[str, ...], tuple[float, ...]]] = {
@@ -274,13 +396,26 @@ def test_a_panel_shows_the_session_that_was_chosen(kibana: Kibana, panel: str) -
 
 
 def test_the_list_of_sessions_offers_each_of_them(kibana: Kibana) -> None:
-    data_view = referred(kibana.objects["otel-asayer-dashboard"], "controlGroup_session:optionsListDataView")
-    body = {"size": 0, "query": query([], None), "aggs": {"suggestions": {"terms": {"field": control()["fieldName"], "order": {"_count": "desc"}}}}}
+    data_view = referred(
+        kibana.objects["otel-asayer-dashboard"], "controlGroup_session:optionsListDataView"
+    )
+    body = {
+        "size": 0,
+        "query": query([], None),
+        "aggs": {
+            "suggestions": {"terms": {"field": control()["fieldName"], "order": {"_count": "desc"}}}
+        },
+    }
     answer = kibana.search(data_view, body)
-    assert [one["key"] for one in answer["aggregations"]["suggestions"]["buckets"]] == [SESSION, OTHER]
+    assert [one["key"] for one in answer["aggregations"]["suggestions"]["buckets"]] == [
+        SESSION,
+        OTHER,
+    ]
 
 
-def test_the_search_for_errors_finds_exceptions_and_errors_the_newest_first_with_the_link_to_their_moment(kibana: Kibana) -> None:
+def test_the_search_for_errors_finds_exceptions_and_errors_the_newest_first_with_the_link_to_their_moment(
+    kibana: Kibana,
+) -> None:
     shown = [tuple(one.values())[:-1] for one in kibana.documents("otel-asayer-errors")]
     declined, message = f"{__name__}.CardDeclined", "insufficient funds"
     assert shown == [
@@ -292,7 +427,9 @@ def test_the_search_for_errors_finds_exceptions_and_errors_the_newest_first_with
 
 
 def test_the_search_for_errors_names_their_traces(kibana: Kibana) -> None:
-    of_the_order, again = (one["trace_id"] for one in kibana.documents("otel-asayer-errors", SESSION))
+    of_the_order, again = (
+        one["trace_id"] for one in kibana.documents("otel-asayer-errors", SESSION)
+    )
     assert of_the_order == again
     assert len(of_the_order) == 32
 
@@ -302,18 +439,29 @@ def test_the_search_for_logs_finds_log_records_of_a_session(kibana: Kibana) -> N
         (one["severity_text"], one["resource.attributes.service.name"], one["body.text"])
         for one in kibana.documents("otel-asayer-log-records", SESSION)
     ]
-    assert sorted(filter(all, shown)) == [("ERROR", "shop", "POST /order failed"), ("INFO", "shop", "the cart has 3 items")]
+    assert sorted(filter(all, shown)) == [
+        ("ERROR", "shop", "POST /order failed"),
+        ("INFO", "shop", "the cart has 3 items"),
+    ]
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_field_that_a_data_view_names_or_formats_is_in_the_mapping(kibana: Kibana, view: str) -> None:
+def test_every_field_that_a_data_view_names_or_formats_is_in_the_mapping(
+    kibana: Kibana, view: str
+) -> None:
     settings = kibana.objects[view]["attributes"]
-    named = {*json.loads(settings["fieldAttrs"]), *json.loads(settings["fieldFormatMap"]), settings["timeFieldName"]}
+    named = {
+        *json.loads(settings["fieldAttrs"]),
+        *json.loads(settings["fieldFormatMap"]),
+        settings["timeFieldName"],
+    }
     assert named - kibana.fields(view).keys() == set()
 
 
 @pytest.mark.parametrize("identifier", [*LENSES, *SEARCHES])
-def test_every_field_of_a_panel_or_search_is_in_the_mapping(kibana: Kibana, identifier: str) -> None:
+def test_every_field_of_a_panel_or_search_is_in_the_mapping(
+    kibana: Kibana, identifier: str
+) -> None:
     one = kibana.objects[identifier]
     (view,) = {reference["id"] for reference in one["references"]}
     assert used_fields(one) - kibana.fields(view).keys() == set()
@@ -321,17 +469,32 @@ def test_every_field_of_a_panel_or_search_is_in_the_mapping(kibana: Kibana, iden
 
 @pytest.mark.parametrize("identifier", LENSES)
 def test_every_field_of_a_panel_can_be_aggregated(kibana: Kibana, identifier: str) -> None:
-    fields = kibana.fields(referred(kibana.objects[identifier], "indexpattern-datasource-layer-documents"))
-    assert {name for name in used_fields(kibana.objects[identifier]) if not fields[name]["aggregatable"]} == set()
+    fields = kibana.fields(
+        referred(kibana.objects[identifier], "indexpattern-datasource-layer-documents")
+    )
+    assert {
+        name for name in used_fields(kibana.objects[identifier]) if not fields[name]["aggregatable"]
+    } == set()
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_session_id_opens_its_replay(kibana: Kibana, view: str) -> None:
     formats = json.loads(kibana.objects[view]["attributes"]["fieldFormatMap"])
-    (hit,) = kibana.search(view, {"size": 1, "query": query([], SESSION), "fields": [control()["fieldName"]], "_source": False})["hits"]["hits"]
+    (hit,) = kibana.search(
+        view,
+        {
+            "size": 1,
+            "query": query([], SESSION),
+            "fields": [control()["fieldName"]],
+            "_source": False,
+        },
+    )["hits"]["hits"]
     ((field, (value,)),) = hit["fields"].items()
     template = formats[field]["params"]["urlTemplate"]
-    assert template.replace("{{value}}", quote(value, safe="")) == f"https://replay.example/7/session/{SESSION}"
+    assert (
+        template.replace("{{value}}", quote(value, safe=""))
+        == f"https://replay.example/7/session/{SESSION}"
+    )
 
 
 def used_fields(one: dict[str, Any]) -> set[str]:

@@ -1,6 +1,8 @@
-"""Kinds of processes, and the ways in which they end: which spans survive, with nothing but exit handlers to bring them to the local store.
+"""Kinds of processes, and the ways in which they end: which spans survive, with nothing but exit
+handlers to bring them to the local store.
 
-The batch processor exports every hour here. Whatever is in the store was brought there by the end of a process, and not by chance before.
+The batch processor exports every hour here. Whatever is in the store was brought there by the end
+of a process, and not by chance before.
 """
 
 from __future__ import annotations
@@ -40,17 +42,45 @@ pytestmark = pytest.mark.processes
 APPLICATIONS = Path(__file__).parent / "applications"
 
 PATIENT = str(HANG_SECONDS)
-GUNICORN = ("gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "2", "--timeout", PATIENT, "--graceful-timeout", PATIENT)
+GUNICORN = (
+    "gunicorn",
+    "--bind",
+    "127.0.0.1:{port}",
+    "--workers",
+    "2",
+    "--timeout",
+    PATIENT,
+    "--graceful-timeout",
+    PATIENT,
+)
 UVICORN = ("uvicorn", "--port", "{port}", "--timeout-worker-healthcheck", PATIENT)
 UWSGI = ("uwsgi", "--http-socket", "127.0.0.1:{port}", "--module", "workers_wsgi:app")
 
 SERVERS = {
     "gunicorn, sync": (*GUNICORN, "workers_wsgi:app"),
     "gunicorn, sync, preload": (*GUNICORN, "--preload", "workers_wsgi:app"),
-    "gunicorn, gthread": (*GUNICORN, "--worker-class", "gthread", "--threads", "2", "workers_wsgi:app"),
+    "gunicorn, gthread": (
+        *GUNICORN,
+        "--worker-class",
+        "gthread",
+        "--threads",
+        "2",
+        "workers_wsgi:app",
+    ),
     "gunicorn, gevent": (*GUNICORN, "--worker-class", "gevent", "workers_wsgi:app"),
-    "gunicorn, gevent, preload": (*GUNICORN, "--worker-class", "gevent", "--preload", "workers_wsgi:app"),
-    "gunicorn, uvicorn": (*GUNICORN, "--worker-class", "uvicorn.workers.UvicornWorker", "workers_asgi:app"),
+    "gunicorn, gevent, preload": (
+        *GUNICORN,
+        "--worker-class",
+        "gevent",
+        "--preload",
+        "workers_wsgi:app",
+    ),
+    "gunicorn, uvicorn": (
+        *GUNICORN,
+        "--worker-class",
+        "uvicorn.workers.UvicornWorker",
+        "workers_asgi:app",
+    ),
     "uvicorn": (*UVICORN, "--workers", "2", "workers_asgi:app"),
     "uWSGI": (*UWSGI, "--processes", "2"),
     "uWSGI, lazy": (*UWSGI, "--processes", "2", "--lazy-apps"),
@@ -101,7 +131,9 @@ class Survivors:
 
     def spans(self) -> list[dict[str, Any]]:
         lines = (operation.split(b"\n") for operation in self._spool.read())
-        return [json.loads(source) for header, source, *_ in lines if b'"_index":"traces-' in header]
+        return [
+            json.loads(source) for header, source, *_ in lines if b'"_index":"traces-' in header
+        ]
 
     def work(self) -> Work:
         """All work that is in the spool, in order; it belongs to the session."""
@@ -129,7 +161,11 @@ def sending(survivors: Survivors, elasticsearch: ElasticsearchDouble) -> dict[st
 
 def done_in(elasticsearch: ElasticsearchDouble) -> Work:
     """All work that has arrived, in order."""
-    attributes = [document["attributes"] for (stream, _), document in list(elasticsearch.stored.items()) if stream.startswith("traces-")]
+    attributes = [
+        document["attributes"]
+        for (stream, _), document in list(elasticsearch.stored.items())
+        if stream.startswith("traces-")
+    ]
     return sorted((one["work"], one["worker"]) for one in attributes if "work" in one)
 
 
@@ -166,7 +202,9 @@ def execute(environment: dict[str, str], *command: str) -> subprocess.CompletedP
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_two_workers_that_a_server_ends_leave_every_span_once(server: str, survivors: Survivors, run: Run) -> None:
+def test_two_workers_that_a_server_ends_leave_every_span_once(
+    server: str, survivors: Survivors, run: Run
+) -> None:
     with run(survivors.environment, *SERVERS[server]) as app:
         asked = ask_two_workers(app)
         assert survivors.work() == []
@@ -174,28 +212,39 @@ def test_two_workers_that_a_server_ends_leave_every_span_once(server: str, survi
     assert survivors.work() == asked
 
 
-def test_a_single_uvicorn_that_gets_a_sigterm_leaves_every_span_once(survivors: Survivors, run: Run) -> None:
+def test_a_single_uvicorn_that_gets_a_sigterm_leaves_every_span_once(
+    survivors: Survivors, run: Run
+) -> None:
     with run(survivors.environment, *UVICORN, "workers_asgi:app") as app:
         asked = ask(app, 1, 2, 3)
         assert app.stop(signal.SIGTERM) == -signal.SIGTERM
     assert survivors.work() == asked
 
 
-def test_a_worker_that_is_killed_loses_what_it_held_and_no_other_does(survivors: Survivors, run: Run) -> None:
+def test_a_worker_that_is_killed_loses_what_it_held_and_no_other_does(
+    survivors: Survivors, run: Run
+) -> None:
     with run(survivors.environment, *SERVERS["gunicorn, sync"]) as app:
         asked = ask_two_workers(app)
         killed, other = asked[0][1], asked[1][1]
         os.kill(killed, signal.SIGKILL)
         with stopped(other):
-            asked += ask(app, 11)  # the worker in its place is there: one that still starts would not hear of the end
+            asked += ask(
+                app, 11
+            )  # the worker in its place is there: one that still starts would not hear of the end
         assert app.stop(signal.SIGTERM) == 0
     assert survivors.work() == [(number, worker) for number, worker in asked if worker != killed]
 
 
-def test_uwsgi_ends_a_busy_worker_with_all_that_it_holds(survivors: Survivors, run: Run, tmp_path: Path) -> None:
+def test_uwsgi_ends_a_busy_worker_with_all_that_it_holds(
+    survivors: Survivors, run: Run, tmp_path: Path
+) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with run({**survivors.environment, "PIPE": str(pipe)}, *UWSGI) as app, ThreadPoolExecutor(1) as pool:
+    with (
+        run({**survivors.environment, "PIPE": str(pipe)}, *UWSGI) as app,
+        ThreadPoolExecutor(1) as pool,
+    ):
         ask(app, 1)
         answer = pool.submit(ask, app, 2, path="wait")
         wait_for(lambda: pipe.with_suffix(".busy").exists(), "The worker does not become busy.")
@@ -211,7 +260,9 @@ def test_of_a_script_survives_what_exit_handlers_save(ending: str, survivors: Su
 
 
 @pytest.mark.parametrize(("kind", "method"), CHILDREN)
-def test_children_of_multiprocessing_leave_every_span_once_unless_they_are_terminated(kind: str, method: str, survivors: Survivors) -> None:
+def test_children_of_multiprocessing_leave_every_span_once_unless_they_are_terminated(
+    kind: str, method: str, survivors: Survivors
+) -> None:
     told = execute(survivors.environment, "children.py", kind, method).stdout
     assert survivors.work() == sorted((number, worker) for number, worker in json.loads(told))
 
@@ -222,13 +273,17 @@ def test_children_of_celery_leave_the_spans_of_all_their_tasks(
 ) -> None:
     run_two_tasks(survivors.environment, *options)
     spans = survivors.spans()
-    assert sorted(span["name"] for span in spans) == [f"{what}/celery_app.{task}" for what in ("apply_async", "run") for task in ("fail", "work")]
+    assert sorted(span["name"] for span in spans) == [
+        f"{what}/celery_app.{task}" for what in ("apply_async", "run") for task in ("fail", "work")
+    ]
     assert sessions(spans) == {SESSION}
     assert len({span["attributes"].get("worker") for span in spans} - {None}) == workers
 
 
 @pytest.mark.parametrize("server", ["gunicorn, gevent", "gunicorn, gevent, preload"])
-def test_what_workers_of_gevent_hold_at_their_end_is_sent(server: str, survivors: Survivors, run: Run) -> None:
+def test_what_workers_of_gevent_hold_at_their_end_is_sent(
+    server: str, survivors: Survivors, run: Run
+) -> None:
     with ElasticsearchDouble() as elasticsearch:
         with run(sending(survivors, elasticsearch), *SERVERS[server]) as app:
             asked = ask_two_workers(app)
@@ -246,24 +301,36 @@ def test_a_worker_of_gevent_drains_the_spool_while_it_runs(survivors: Survivors,
 
 
 class TestWhatAProcessPutOnTheDisk:
-    """It is sent by the end of that process: a container leaves no other process to do it, and no disk."""
+    """It is sent by the end of that process:
+
+    a container leaves no other process to do it, and no disk.
+    """
 
     @pytest.mark.parametrize("server", ["gunicorn, sync", "gunicorn, gevent", "uvicorn", "uWSGI"])
-    def test_is_sent_when_a_server_ends_its_workers(self, server: str, left: Survivors, hesitant: ElasticsearchDouble, run: Run) -> None:
+    def test_is_sent_when_a_server_ends_its_workers(
+        self, server: str, left: Survivors, hesitant: ElasticsearchDouble, run: Run
+    ) -> None:
         with run(sending(left, hesitant), *SERVERS[server]) as app:
             asked = ask_two_workers(app)
             assert app.stop(signal.SIGTERM) == 0
         assert done_in(hesitant) == asked
         assert left.work() == []
 
-    @pytest.mark.parametrize(("ending", "work"), [("the end of the script", [1]), ("SIGINT", [1]), ("a fork that ends by sys.exit", [1, 2])])
-    def test_is_sent_at_the_end_of_a_script(self, ending: str, work: list[int], left: Survivors, hesitant: ElasticsearchDouble) -> None:
+    @pytest.mark.parametrize(
+        ("ending", "work"),
+        [("the end of the script", [1]), ("SIGINT", [1]), ("a fork that ends by sys.exit", [1, 2])],
+    )
+    def test_is_sent_at_the_end_of_a_script(
+        self, ending: str, work: list[int], left: Survivors, hesitant: ElasticsearchDouble
+    ) -> None:
         execute(sending(left, hesitant), "endings.py", ending)
         assert [number for number, _ in done_in(hesitant)] == work
         assert left.work() == []
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
-    def test_is_sent_at_the_end_of_a_child_of_multiprocessing(self, method: str, left: Survivors, hesitant: ElasticsearchDouble) -> None:
+    def test_is_sent_at_the_end_of_a_child_of_multiprocessing(
+        self, method: str, left: Survivors, hesitant: ElasticsearchDouble
+    ) -> None:
         told = execute(sending(left, hesitant), "children.py", "processes", method).stdout
         assert done_in(hesitant) == sorted((number, worker) for number, worker in json.loads(told))
         assert left.work() == []
@@ -277,14 +344,27 @@ class TestWhatAProcessPutOnTheDisk:
 
 
 @pytest.mark.parametrize(("spool", "left"), [("always", [1]), ("on_failure", [])])
-def test_what_an_export_had_under_way_survives_a_kill_if_it_was_written_ahead(spool: str, left: list[int], tmp_path: Path) -> None:
+def test_what_an_export_had_under_way_survives_a_kill_if_it_was_written_ahead(
+    spool: str, left: list[int], tmp_path: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(HANG_SECONDS)
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         survivors = Survivors(tmp_path / "spool", Destination.of((endpoint,)))
-        more = {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": endpoint, "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": spool, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-        command = [str(BINARIES / "opentelemetry-instrument"), sys.executable, "endings.py", "waiting"]
-        script = subprocess.Popen(command, env={**clean_environment(), **survivors.environment, **more}, cwd=APPLICATIONS)
+        more = {
+            "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": spool,
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+        }
+        command = [
+            str(BINARIES / "opentelemetry-instrument"),
+            sys.executable,
+            "endings.py",
+            "waiting",
+        ]
+        script = subprocess.Popen(
+            command, env={**clean_environment(), **survivors.environment, **more}, cwd=APPLICATIONS
+        )
         try:
             connection, _ = silent.accept()
         finally:

@@ -1,4 +1,7 @@
-"""Real conflicts with real mappings: each document is refused at first, and after salvage it is indexed and found by its session."""
+"""Real conflicts with real mappings:
+
+each document is refused at first, and after salvage it is indexed and found by its session.
+"""
 
 from __future__ import annotations
 
@@ -66,52 +69,106 @@ CONFLICTS = {
     "a list with a string": Conflict(OURS, [of(a=1), of(a=[1, "two"])], {"a": [1, "two"]}),
     "a string where a boolean was": Conflict(OURS, [of(a=True), of(a="x")], {"a": "x"}),
     "a scalar where an object was": Conflict(OURS, [of(a={"b": 1}), of(a=5)], {"a": 5}),
-    "an object and a scalar in one list": Conflict(OURS, [of(a=[{"b": 1}, 2])], {"a": [{"b": 1}, 2]}),
+    "an object and a scalar in one list": Conflict(
+        OURS, [of(a=[{"b": 1}, 2])], {"a": [{"b": 1}, 2]}
+    ),
     "a number too large": Conflict(OURS, [of(a=1), of(a=2**63)], {"a": 2**63}),
-    "a point beyond the pole": Conflict(OURS, [named("geo.location", [13, 500])], {"geo.location": [13, 500]}),
-    "a point that is none": Conflict(OURS, [named("geo.location", "hello")], {"geo.location": "hello"}),
+    "a point beyond the pole": Conflict(
+        OURS, [named("geo.location", [13, 500])], {"geo.location": [13, 500]}
+    ),
+    "a point that is none": Conflict(
+        OURS, [named("geo.location", "hello")], {"geo.location": "hello"}
+    ),
     "nested too deep": Conflict(OURS, [of(a=nested(30))], {"a": nested(30)}),
-    "a long key in an object": Conflict(OURS, [of(a={"k" * 33_000: "v"})], {"a": {"k" * 33_000: "v"}}),
+    "a long key in an object": Conflict(
+        OURS, [of(a={"k" * 33_000: "v"})], {"a": {"k" * 33_000: "v"}}
+    ),
     "a dotted name": Conflict(OURS, [named("a.b"), named("a.b", "x")], {"a.b": "x"}),
     "a name of whitespace": Conflict(OURS, [named("  ")], {"  ": 1}),
     "an empty name": Conflict(OURS, [named("")], {"": 1}),
-    "a name with brackets": Conflict(OURS, [named("x[0] of type"), named("x[0] of type", "x")], {"x[0] of type": "x"}),
-    "a name with control characters": Conflict(OURS, [named("x\n\ty"), named("x\n\ty", "x")], {"x\n\ty": "x"}),
-    "a name longer than a reason": Conflict(OURS, [named("n" * 400), {"attributes": {"n" * 400: "x", "b": 1}}], {"n" * 400: "x"}),
+    "a name with brackets": Conflict(
+        OURS, [named("x[0] of type"), named("x[0] of type", "x")], {"x[0] of type": "x"}
+    ),
+    "a name with control characters": Conflict(
+        OURS, [named("x\n\ty"), named("x\n\ty", "x")], {"x\n\ty": "x"}
+    ),
+    "a name longer than a reason": Conflict(
+        OURS, [named("n" * 400), {"attributes": {"n" * 400: "x", "b": 1}}], {"n" * 400: "x"}
+    ),
     "a name that would cut the reason": Conflict(
-        OURS, [named("a in document with id 'x"), named("a in document with id 'x", "x")], {"a in document with id 'x": "x"}
+        OURS,
+        [named("a in document with id 'x"), named("a in document with id 'x", "x")],
+        {"a in document with id 'x": "x"},
     ),
     "a resource's attribute": Conflict(
-        OURS, [{"resource": {"attributes": {"r": 1}}}, {"resource": {"attributes": {"r": "x"}}, **of(a=1)}], {"resource.attributes.r": "x"}
+        OURS,
+        [
+            {"resource": {"attributes": {"r": 1}}},
+            {"resource": {"attributes": {"r": "x"}}, **of(a=1)},
+        ],
+        {"resource.attributes.r": "x"},
     ),
-    "a scope's attribute": Conflict(OURS, [{"scope": {"attributes": {"s": 1}}}, {"scope": {"attributes": {"s": "x"}}}], {"scope.attributes.s": "x"}),
+    "a scope's attribute": Conflict(
+        OURS,
+        [{"scope": {"attributes": {"s": 1}}}, {"scope": {"attributes": {"s": "x"}}}],
+        {"scope.attributes.s": "x"},
+    ),
     "a service's name": Conflict(
         OBJECTS,
-        [{"resource": {"attributes": {"service.name": 1}}}, {"resource": {"attributes": {"service.name": "shop"}}, **of(a=1)}],
+        [
+            {"resource": {"attributes": {"service.name": 1}}},
+            {"resource": {"attributes": {"service.name": "shop"}}, **of(a=1)},
+        ],
         {"resource.attributes.service.name": "shop"},
     ),
     "a body that is no map": Conflict(OURS, [{"body": {"structured": 5}}], {"body.structured": 5}),
-    "a body nested too deep": Conflict(OURS, [{"body": {"structured": nested(30)}}], {"body.structured": nested(30)}),
-    "two that contradict": Conflict(OURS, [of(a=1, b=1), of(a="x", b="y", c=3)], {"a": "x", "b": "y", "c": 3}, attempts=2),
+    "a body nested too deep": Conflict(
+        OURS, [{"body": {"structured": nested(30)}}], {"body.structured": nested(30)}
+    ),
+    "two that contradict": Conflict(
+        OURS, [of(a=1, b=1), of(a="x", b="y", c=3)], {"a": "x", "b": "y", "c": 3}, attempts=2
+    ),
     "mapped objects, then a scalar": Conflict(OBJECTS, [named("a.b"), of(a=5, c=1)], {"a": 5}),
-    "a mapped scalar, then objects": Conflict(OBJECTS, [of(a=5), {"attributes": {"a.b": 1, "c": 1}}], {"a.b": 1}),
+    "a mapped scalar, then objects": Conflict(
+        OBJECTS, [of(a=5), {"attributes": {"a.b": 1, "c": 1}}], {"a.b": 1}
+    ),
     "both in one document": Conflict(OBJECTS, [{"attributes": {"a": 1, "a.b": 2}}], {"a": 1}),
-    "a value within an attribute": Conflict(OBJECTS, [of(a={"b": 1}), of(a={"b": "x"}, c=1)], {"a": {"b": "x"}}),
+    "a value within an attribute": Conflict(
+        OBJECTS, [of(a={"b": 1}), of(a={"b": "x"}, c=1)], {"a": {"b": "x"}}
+    ),
     "a name with two dots": Conflict(OBJECTS, [{"attributes": {"a..b": 1, "c": 1}}], {"a..b": 1}),
-    "a name that begins with a dot": Conflict(OBJECTS, [{"attributes": {".a": 1, "c": 1}}], {".a": 1}),
+    "a name that begins with a dot": Conflict(
+        OBJECTS, [{"attributes": {".a": 1, "c": 1}}], {".a": 1}
+    ),
     "a name of dots": Conflict(OBJECTS, [named(".")], {".": 1}),
     "a part of whitespace": Conflict(OBJECTS, [{"attributes": {"a. .b": 1, "c": 1}}], {"a. .b": 1}),
     "a key of an object with two dots": Conflict(OBJECTS, [of(a={"x..y": 1})], {"a": {"x..y": 1}}),
     "objects too deep": Conflict(OBJECTS, [of(a=nested(30), c=1)], {"a": nested(30)}),
     "a link's attribute": Conflict(
         OBJECTS,
-        [{"links": [{"attributes": {"l": 1}}]}, {"links": [{"attributes": {"m": 1}}, {"attributes": {"l": "x"}}]}],
+        [
+            {"links": [{"attributes": {"l": 1}}]},
+            {"links": [{"attributes": {"m": 1}}, {"attributes": {"l": "x"}}]},
+        ],
         {"links.1.attributes.l": "x"},
     ),
-    "a body's value": Conflict(OBJECTS, [{"body": {"structured": {"a": 1}}}, {"body": {"structured": {"a": "x"}}}], {"body.structured": {"a": "x"}}),
-    "a body with an empty key": Conflict(OBJECTS, [{"body": {"structured": {"": 1}}, **of(a=1)}], {"a": 1, "body.structured": {"": 1}}, attempts=2),
+    "a body's value": Conflict(
+        OBJECTS,
+        [{"body": {"structured": {"a": 1}}}, {"body": {"structured": {"a": "x"}}}],
+        {"body.structured": {"a": "x"}},
+    ),
+    "a body with an empty key": Conflict(
+        OBJECTS,
+        [{"body": {"structured": {"": 1}}, **of(a=1)}],
+        {"a": 1, "body.structured": {"": 1}},
+        attempts=2,
+    ),
     "more fields than are allowed": Conflict(OBJECTS, [{"attributes": MANY}], MANY),
-    "more fields in the resource": Conflict(OBJECTS, [{"resource": {"attributes": MANY}}], {f"resource.attributes.{n}": v for n, v in MANY.items()}),
+    "more fields in the resource": Conflict(
+        OBJECTS,
+        [{"resource": {"attributes": MANY}}],
+        {f"resource.attributes.{n}": v for n, v in MANY.items()},
+    ),
     "no date": Conflict(TYPED, [of(d="oops", c=1)], {"d": "oops"}),
     "no address": Conflict(TYPED, [of(i="oops", c=1)], {"i": "oops"}),
     "no boolean": Conflict(TYPED, [of(b="oops", c=1)], {"b": "oops"}),
@@ -133,15 +190,25 @@ def prepare(server: Endpoint, namespace: str) -> None:
     )
     with closing(Client(config)) as client:
         assert not ensure(client, config, timeout=HANG_SECONDS).problems
-    known: dict[str, Any] = {"session.id": {"type": "keyword"}, UNMAPPED: {"type": "keyword", "ignore_above": 1024}}
+    known: dict[str, Any] = {
+        "session.id": {"type": "keyword"},
+        UNMAPPED: {"type": "keyword", "ignore_above": 1024},
+    }
     for stream, attributes in {
         OBJECTS: {"properties": known},
         TYPED: {"properties": known | TYPES},
         "logs-strict": {"dynamic": "strict", "properties": known},
     }.items():
         mappings = {"properties": {"@timestamp": {"type": "date_nanos"}, "attributes": attributes}}
-        template = {"index_patterns": [f"{stream}-{namespace}*"], "data_stream": {}, "priority": 300, "template": {"mappings": mappings}}
-        assert server.request("PUT", f"/_index_template/{stream}-{namespace}", template).status == 200
+        template = {
+            "index_patterns": [f"{stream}-{namespace}*"],
+            "data_stream": {},
+            "priority": 300,
+            "template": {"mappings": mappings},
+        }
+        assert (
+            server.request("PUT", f"/_index_template/{stream}-{namespace}", template).status == 200
+        )
 
 
 def operation(stream: str, document: dict[str, Any]) -> bytes:
@@ -170,13 +237,21 @@ def settle(server: Endpoint, stream: str, documents: Sequence[dict[str, Any]]) -
 
 def put_aside(server: Endpoint, stream: str) -> Any:
     """What was put aside of the one salvaged document of the session."""
-    hits = server.search(stream, {"query": {"term": {"attributes.session.id": SESSION}}})["hits"]["hits"]
-    (unmapped,) = [hit["_source"]["attributes"][UNMAPPED] for hit in hits if UNMAPPED in hit["_source"]["attributes"]]
+    hits = server.search(stream, {"query": {"term": {"attributes.session.id": SESSION}}})["hits"][
+        "hits"
+    ]
+    (unmapped,) = [
+        hit["_source"]["attributes"][UNMAPPED]
+        for hit in hits
+        if UNMAPPED in hit["_source"]["attributes"]
+    ]
     return orjson.loads(unmapped)
 
 
 @pytest.mark.parametrize("conflict", CONFLICTS.values(), ids=CONFLICTS)
-def test_a_refused_document_is_indexed_after_salvage(secured: Endpoint, namespace: str, conflict: Conflict) -> None:
+def test_a_refused_document_is_indexed_after_salvage(
+    secured: Endpoint, namespace: str, conflict: Conflict
+) -> None:
     prepare(secured, namespace)
     stream = f"{conflict.stream}-{namespace}"
     attempts = settle(secured, stream, conflict.documents)
@@ -184,8 +259,16 @@ def test_a_refused_document_is_indexed_after_salvage(secured: Endpoint, namespac
     assert put_aside(secured, stream) == conflict.aside
 
 
-def test_on_every_supported_server_each_conflict_is_salvaged(matrix_server: Endpoint, namespace: str) -> None:
+def test_on_every_supported_server_each_conflict_is_salvaged(
+    matrix_server: Endpoint, namespace: str
+) -> None:
     prepare(matrix_server, namespace)
-    streams = {name: f"{conflict.stream}-{namespace}{number}" for number, (name, conflict) in enumerate(CONFLICTS.items())}
-    attempts = {name: settle(matrix_server, streams[name], conflict.documents) for name, conflict in CONFLICTS.items()}
+    streams = {
+        name: f"{conflict.stream}-{namespace}{number}"
+        for number, (name, conflict) in enumerate(CONFLICTS.items())
+    }
+    attempts = {
+        name: settle(matrix_server, streams[name], conflict.documents)
+        for name, conflict in CONFLICTS.items()
+    }
     assert {name: number for name, number in attempts.items() if number not in (1, 2)} == {}

@@ -1,4 +1,7 @@
-"""Outages of a real Elasticsearch, and ends of real applications: with the spool, every document arrives, and arrives once."""
+"""Outages of a real Elasticsearch, and ends of real applications:
+
+with the spool, every document arrives, and arrives once.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,9 @@ class Outage:
 
 
 @pytest.fixture
-def outage(elasticsearch_node: Callable[[NodeConfig], Server], namespace: str, tmp_path: Path) -> Outage:
+def outage(
+    elasticsearch_node: Callable[[NodeConfig], Server], namespace: str, tmp_path: Path
+) -> Outage:
     return Outage(elasticsearch_node(OWN), namespace, tmp_path / "spool")
 
 
@@ -73,7 +78,9 @@ def test_what_one_process_could_not_deliver_the_next_one_does(outage: Outage, ru
     assert outage.arrived() == ["GET /ok"] * 6
 
 
-def test_an_elasticsearch_killed_and_started_again_has_everything_once(outage: Outage, run: Run) -> None:
+def test_an_elasticsearch_killed_and_started_again_has_everything_once(
+    outage: Outage, run: Run
+) -> None:
     with run(outage.environment, *FLASK) as app:
         visit(app, 5)
         outage.server.kill()
@@ -86,7 +93,9 @@ def test_an_elasticsearch_killed_and_started_again_has_everything_once(outage: O
     assert f"Telemetry waits for Elasticsearch in {outage.spool.folder}" in app.output()
 
 
-def test_a_frozen_elasticsearch_does_not_hold_the_process_and_loses_nothing(outage: Outage, run: Run) -> None:
+def test_a_frozen_elasticsearch_does_not_hold_the_process_and_loses_nothing(
+    outage: Outage, run: Run
+) -> None:
     outage.server.pause()
     with run(outage.environment, *FLASK) as app:
         visit(app, 5)
@@ -99,8 +108,14 @@ def test_a_frozen_elasticsearch_does_not_hold_the_process_and_loses_nothing(outa
     assert outage.arrived() == ["GET /ok"] * 6
 
 
-def test_with_always_a_process_killed_while_it_exports_loses_nothing_of_that(outage: Outage, run: Run) -> None:
-    environment = {**outage.environment, "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": "always", "OTEL_LOGS_EXPORTER": "none"}
+def test_with_always_a_process_killed_while_it_exports_loses_nothing_of_that(
+    outage: Outage, run: Run
+) -> None:
+    environment = {
+        **outage.environment,
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": "always",
+        "OTEL_LOGS_EXPORTER": "none",
+    }
     outage.server.pause()
     with run(environment, *FLASK) as app:
         visit(app, 5)
@@ -116,7 +131,9 @@ def test_with_always_a_process_killed_while_it_exports_loses_nothing_of_that(out
     assert len(outage.arrived()) >= held + 1
 
 
-def test_without_an_endpoint_everything_is_in_the_local_store(outage: Outage, run: Run, tmp_path: Path) -> None:
+def test_without_an_endpoint_everything_is_in_the_local_store(
+    outage: Outage, run: Run, tmp_path: Path
+) -> None:
     with run({**outage.environment, "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": ""}, *FLASK) as app:
         visit(app, 3)
     local = Spool(tmp_path / "spool", max_bytes=2**30)

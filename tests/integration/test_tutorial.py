@@ -65,12 +65,16 @@ class Terminal:
     def _export(self, line: str) -> None:
         for word in shlex.split(line)[1:]:
             name, _, value = word.partition("=")
-            self._variables[name] = self._keys.get(value, value.replace("https://elasticsearch.example:9200", self._server.url))
+            self._variables[name] = self._keys.get(
+                value, value.replace("https://elasticsearch.example:9200", self._server.url)
+            )
 
     def _start(self, line: str) -> None:
         self.stop()
         command = shlex.split(line.removeprefix(INSTRUMENT).replace("8000", str(self.port)))
-        self._running = self._stack.enter_context(application(command, self.port, self.folder / "console", self._environment()))
+        self._running = self._stack.enter_context(
+            application(command, self.port, self.folder / "console", self._environment())
+        )
 
     def _run(self, line: str) -> None:
         command = line.replace(":8000/", f":{self.port}/")
@@ -78,9 +82,17 @@ class Terminal:
             self._wait_for(command)
         environment = {**clean_environment(), **self._environment()}
         if line.startswith("otel-asayer setup"):
-            environment["OTEL_EXPORTER_ELASTICSEARCH_PASSWORD"] = self._server.password  # in place of the question
+            environment["OTEL_EXPORTER_ELASTICSEARCH_PASSWORD"] = (
+                self._server.password
+            )  # in place of the question
         done = subprocess.run(
-            ["/bin/sh", "-c", command], env=environment, cwd=self.folder, check=False, capture_output=True, text=True, timeout=HANG_SECONDS
+            ["/bin/sh", "-c", command],
+            env=environment,
+            cwd=self.folder,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=HANG_SECONDS,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         self.said.append(done.stdout)
@@ -93,13 +105,26 @@ class Terminal:
 
         def is_shown() -> bool:
             command_line = ["/bin/sh", "-c", f"{command} --json"]
-            found = subprocess.run(command_line, env=environment, check=False, capture_output=True, text=True, timeout=HANG_SECONDS)
-            return found.returncode == 0 and found.stdout.count('"exception"') + found.stdout.count('"count": 2') > 0
+            found = subprocess.run(
+                command_line,
+                env=environment,
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=HANG_SECONDS,
+            )
+            return (
+                found.returncode == 0
+                and found.stdout.count('"exception"') + found.stdout.count('"count": 2') > 0
+            )
 
         wait_for(is_shown, f"{command} does not show what it should")
 
     def _take_keys(self, printed: str) -> None:
-        for placeholder, variable in (("the-writers-key", "OTEL_EXPORTER_ELASTICSEARCH_API_KEY"), ("the-viewers-key", "OTEL_ASAYER_VIEWER_API_KEY")):
+        for placeholder, variable in (
+            ("the-writers-key", "OTEL_EXPORTER_ELASTICSEARCH_API_KEY"),
+            ("the-viewers-key", "OTEL_ASAYER_VIEWER_API_KEY"),
+        ):
             found = re.search(rf"{variable}=['\"]?([A-Za-z0-9+/=_-]+)", printed)
             assert found, f"setup printed no {variable}:\n{printed}"
             self._keys[placeholder] = found[1]
@@ -109,13 +134,17 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path, prepared: Endpoint, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+def terminal(
+    tmp_path: Path, prepared: Endpoint, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Terminal]:
     monkeypatch.delenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL", raising=False)
     with ExitStack() as stack:
         yield Terminal(tmp_path, stack, prepared, namespace)
 
 
-def test_the_tutorial_leads_to_the_replay_with_backend_errors(terminal: Terminal, prepared: Endpoint, reader_key: str) -> None:
+def test_the_tutorial_leads_to_the_replay_with_backend_errors(
+    terminal: Terminal, prepared: Endpoint, reader_key: str
+) -> None:
     text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     (app,) = (block for block in blocks(text, "python") if block.startswith("# file: shop.py"))
     (terminal.folder / "shop.py").write_text(app, encoding="utf-8")
@@ -123,10 +152,20 @@ def test_the_tutorial_leads_to_the_replay_with_backend_errors(terminal: Terminal
         terminal.type(block)
     terminal.stop()
 
-    first_timeline, last_timeline = (said for said in terminal.said if said.startswith(f"Session {SESSION}"))
+    first_timeline, last_timeline = (
+        said for said in terminal.said if said.startswith(f"Session {SESSION}")
+    )
     assert first_timeline.count("POST /checkout 500") == 1
     assert last_timeline.count("POST /checkout 500") == 2
-    (errors,) = (said for said in terminal.said if "RuntimeError: card declined" in said and not said.startswith("Session"))
+    (errors,) = (
+        said
+        for said in terminal.said
+        if "RuntimeError: card declined" in said and not said.startswith("Session")
+    )
     assert "2 times · 1 session · shop" in errors
     prepared.refresh()
-    assert any("RuntimeError: card declined" in row.message for row in Gen3Reader(prepared, reader_key).rows(SESSION) if row.level == "error")
+    assert any(
+        "RuntimeError: card declined" in row.message
+        for row in Gen3Reader(prepared, reader_key).rows(SESSION)
+        if row.level == "error"
+    )

@@ -1,6 +1,8 @@
-"""A server on which an earlier version wrote replay records to a data stream, and a spool that it left: nothing of it is lost, and all is said.
+"""A server on which an earlier version wrote replay records to a data stream, and a spool that it
+left: nothing of it is lost, and all is said.
 
-The test distribution cannot delete a data stream, so what comes after that is shown on a server that never had one.
+The test distribution cannot delete a data stream, so what comes after that is shown on a server
+that never had one.
 """
 
 from __future__ import annotations
@@ -44,7 +46,13 @@ RECORD = {
 def operation(namespace: str) -> bytes:
     """The bytes that lie in a spool of that version."""
     head = json.dumps(
-        {"create": {"_index": f"asayer-logs-{namespace}", "_id": "4bf92f3577b34da6a3ce929d0e0e47360000000000000001r"}}, separators=(",", ":")
+        {
+            "create": {
+                "_index": f"asayer-logs-{namespace}",
+                "_id": "4bf92f3577b34da6a3ce929d0e0e47360000000000000001r",
+            }
+        },
+        separators=(",", ":"),
     )
     return f"{head}\n{json.dumps(RECORD)}\n".encode()
 
@@ -52,17 +60,28 @@ def operation(namespace: str) -> bytes:
 @pytest.fixture(scope="module")
 def former() -> Iterator[Server]:
     """A server as an earlier version set it up and used it."""
-    properties = {**REPLAY.body["template"]["mappings"]["properties"], "@timestamp": {"type": "date"}}
+    properties = {
+        **REPLAY.body["template"]["mappings"]["properties"],
+        "@timestamp": {"type": "date"},
+    }
     template = {
         "aliases": {"logs": {}},
         "settings": {"index.sort.field": "@timestamp", "index.sort.order": "asc"},
         "mappings": {"dynamic": False, "properties": properties},
     }
     meta = {"managed_by": "otel-asayer", "version": "0.0.9"}
-    body = {"index_patterns": ["asayer-logs-*"], "data_stream": {}, "priority": 499, "_meta": meta, "template": template}
+    body = {
+        "index_patterns": ["asayer-logs-*"],
+        "data_stream": {},
+        "priority": 499,
+        "_meta": meta,
+        "template": template,
+    }
     with running(NodeConfig()) as server:
         assert server.request("PUT", f"/_index_template/{REPLAY.name}", body).status == 200
-        assert not server.request("POST", "/_bulk?require_data_stream=true&refresh=true", operation("default").decode()).json()["errors"]
+        assert not server.request(
+            "POST", "/_bulk?require_data_stream=true&refresh=true", operation("default").decode()
+        ).json()["errors"]
         yield server
 
 
@@ -80,18 +99,30 @@ def test_setup_names_the_data_stream_and_the_request_that_deletes_it(former: Ser
     steps = {step["subject"]: step for step in run(former, "setup", "--no-keys")["steps"]}
     step = steps[f"index template {REPLAY.name}"]
     assert (step["result"], step["problem"]) == ("not possible", True)
-    assert [f"{request['method']} {request['path']}" for request in step["advised"]] == [f"DELETE /_data_stream/{FORMER}"]
+    assert [f"{request['method']} {request['path']}" for request in step["advised"]] == [
+        f"DELETE /_data_stream/{FORMER}"
+    ]
 
 
 def test_the_doctor_names_it_too(former: Server) -> None:
     findings = {finding["name"]: finding for finding in run(former, "doctor")}
     assert findings["alias logs"]["status"] == "problem"
-    assert findings["alias logs"]["remedy"] == f"delete it, with what was recorded (DELETE /_data_stream/{FORMER})"
+    assert (
+        findings["alias logs"]["remedy"]
+        == f"delete it, with what was recorded (DELETE /_data_stream/{FORMER})"
+    )
 
 
-def test_what_is_written_meanwhile_waits_and_what_was_written_is_still_shown(former: Server, tmp_path: Path) -> None:
+def test_what_is_written_meanwhile_waits_and_what_was_written_is_still_shown(
+    former: Server, tmp_path: Path
+) -> None:
     config = Config.from_environment(
-        {}, endpoint=former.url, username=former.username, password=former.password, spool_directory=str(tmp_path), timeout=60
+        {},
+        endpoint=former.url,
+        username=former.username,
+        password=former.password,
+        spool_directory=str(tmp_path),
+        timeout=60,
     )
     with closing(Client(config)) as client:
         (problem,) = ensure(client, config, timeout=60).problems
@@ -101,14 +132,24 @@ def test_what_is_written_meanwhile_waits_and_what_was_written_is_still_shown(for
     assert delivery.drainer is not None
     assert delivery.drainer.drain() is False
     delivery.close()
-    assert problem.startswith(f"The index template {REPLAY.name} makes data streams, as an earlier version of it did: `otel-asayer setup`")
+    assert problem.startswith(
+        f"The index template {REPLAY.name} makes data streams, as an earlier version of it did: "
+        f"`otel-asayer setup`"
+    )
     assert delivery.spool.status().documents == 1
     assert [row.level for row in Gen3Reader(former).rows(SESSION)] == ["error"]
 
 
-def test_what_an_earlier_version_spooled_is_delivered_to_the_index_of_its_day(store: Store, tmp_path: Path) -> None:
+def test_what_an_earlier_version_spooled_is_delivered_to_the_index_of_its_day(
+    store: Store, tmp_path: Path
+) -> None:
     config = Config.from_environment(
-        {}, endpoint=store.server.url, api_key=store.writer_key, namespace=store.namespace, spool_directory=str(tmp_path), timeout=60
+        {},
+        endpoint=store.server.url,
+        api_key=store.writer_key,
+        namespace=store.namespace,
+        spool_directory=str(tmp_path),
+        timeout=60,
     )
     delivery = Delivery.of(config)
     assert delivery.spool is not None

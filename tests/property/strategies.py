@@ -1,4 +1,7 @@
-"""What hypothesis makes of session ids, tokens, hosts, carriers and baggage: good ones, and all that may arrive instead."""
+"""What hypothesis makes of session ids, tokens, hosts, carriers and baggage:
+
+good ones, and all that may arrive instead.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,12 @@ from hypothesis import strategies as st
 
 BASE_36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 BASE_58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-HEADERS = ("x-session-id", "x-openreplay-sessiontoken", "x-openreplay-session-token", "openreplaysession.id")
+HEADERS = (
+    "x-session-id",
+    "x-openreplay-sessiontoken",
+    "x-openreplay-session-token",
+    "openreplaysession.id",
+)
 
 
 def base36(number: int) -> str:
@@ -45,13 +53,26 @@ near_misses = st.one_of(
     st.text("٠١٢٣٤٥٦٧٨٩", min_size=1, max_size=20),
 )
 texts = st.one_of(session_ids, tokens(), near_misses, any_text)
-objects = st.one_of(texts, st.binary(max_size=60), st.none(), st.integers(), st.floats(), st.lists(texts, max_size=3))
+objects = st.one_of(
+    texts,
+    st.binary(max_size=60),
+    st.none(),
+    st.integers(),
+    st.floats(),
+    st.lists(texts, max_size=3),
+)
 
-percent_encoded = texts.map(lambda text: "".join(f"%{byte:02x}" for byte in text.encode("utf-8", "surrogatepass")))
+percent_encoded = texts.map(
+    lambda text: "".join(f"%{byte:02x}" for byte in text.encode("utf-8", "surrogatepass"))
+)
 baggage_headers = st.one_of(
     any_text,
     st.lists(
-        st.tuples(st.sampled_from(("session.id", "session%2Eid", " session.id ", "tenant", "")), st.one_of(texts, percent_encoded)), max_size=4
+        st.tuples(
+            st.sampled_from(("session.id", "session%2Eid", " session.id ", "tenant", "")),
+            st.one_of(texts, percent_encoded),
+        ),
+        max_size=4,
     ).map(lambda pairs: ",".join(f"{key}={value}" for key, value in pairs)),
 )
 cookies = st.one_of(any_text, texts.map(lambda text: f"theme=dark; asayer_session_id={text}; x=1"))
@@ -64,7 +85,10 @@ def carriers(draw: st.DrawFn) -> dict[str, str]:
     headers = draw(st.dictionaries(names, texts, max_size=5))
     headers |= {"baggage": draw(baggage_headers)} if draw(st.booleans()) else {}
     headers |= {"cookie": draw(cookies)} if draw(st.booleans()) else {}
-    return {draw(st.sampled_from((name, name.title(), name.upper()))): value for name, value in headers.items()}
+    return {
+        draw(st.sampled_from((name, name.title(), name.upper()))): value
+        for name, value in headers.items()
+    }
 
 
 labels = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)

@@ -27,8 +27,20 @@ if TYPE_CHECKING:
 FORBIDDEN = set('\\/*?"<>| ,#:')
 
 texts = st.text(st.characters(), max_size=30)  # lone surrogates included
-scalars = st.none() | st.booleans() | st.integers() | st.integers(-(2**80), 2**80) | st.floats() | texts | st.binary(max_size=9)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(2**80), 2**80)
+    | st.floats()
+    | texts
+    | st.binary(max_size=9)
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+)
 names = texts.filter(bool) | st.sampled_from(
     [
         "exception.type",
@@ -49,7 +61,9 @@ names = texts.filter(bool) | st.sampled_from(
 attributes = st.dictionaries(names, values, max_size=8)
 nanoseconds = st.integers(0, 2**63 - 1)
 sessions = st.none() | st.integers(1, 2**64 - 1).map(str)
-contexts = st.builds(SpanContext, st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.booleans())
+contexts = st.builds(
+    SpanContext, st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.booleans()
+)
 
 """The machine may be busy."""
 
@@ -60,15 +74,30 @@ def admitted(given_attributes: dict[str, Any], session_id: str | None = None) ->
     return BoundedAttributes(attributes={**given_attributes, **own})
 
 
-def checked(operations: Sequence[bytes], failures: Sequence[str], session_id: str | None) -> list[Document]:
+def checked(
+    operations: Sequence[bytes], failures: Sequence[str], session_id: str | None
+) -> list[Document]:
     documents = [read(operation) for operation in operations]
     assert list(failures) == []
-    assert {document.source.get("attributes", {}).get("session.id") for document in documents} == {session_id}
+    assert {document.source.get("attributes", {}).get("session.id") for document in documents} == {
+        session_id
+    }
     assert all(0 < len(document.id.encode()) <= 512 for document in documents)
     return documents
 
 
-@given(attributes, attributes, attributes, sessions, contexts, st.none() | contexts, st.sampled_from(SpanKind), texts, nanoseconds, nanoseconds)
+@given(
+    attributes,
+    attributes,
+    attributes,
+    sessions,
+    contexts,
+    st.none() | contexts,
+    st.sampled_from(SpanKind),
+    texts,
+    nanoseconds,
+    nanoseconds,
+)
 def test_any_span(  # noqa: PLR0917 (a span has that many parts)
     of_span: dict[str, Any],
     of_event: dict[str, Any],
@@ -95,12 +124,20 @@ def test_any_span(  # noqa: PLR0917 (a span has that many parts)
         end_time=end,
         instrumentation_scope=InstrumentationScope(text, text, text, of_event),
     )
-    documents = checked(*encoder(replay_url="https://replay/{session_id}/{offset_ms}").spans([span]), session_id)
+    documents = checked(
+        *encoder(replay_url="https://replay/{session_id}/{offset_ms}").spans([span]), session_id
+    )
     assert documents[0].id == f"{context.trace_id:032x}{context.span_id:016x}"
 
 
 @given(attributes, values, sessions, texts, st.tuples(st.none() | nanoseconds, nanoseconds))
-def test_any_log_record(given_attributes: dict[str, Any], body: Any, session_id: str | None, text: str, times: tuple[int | None, int]) -> None:
+def test_any_log_record(
+    given_attributes: dict[str, Any],
+    body: Any,
+    session_id: str | None,
+    text: str,
+    times: tuple[int | None, int],
+) -> None:
     record = LogRecord(
         timestamp=times[0],
         observed_timestamp=times[1],
@@ -110,7 +147,10 @@ def test_any_log_record(given_attributes: dict[str, Any], body: Any, session_id:
         event_name=text,
     )
     scope = InstrumentationScope(text)
-    checked(*encoder().log_records([ReadableLogRecord(record, Resource(given_attributes), scope)]), session_id)
+    checked(
+        *encoder().log_records([ReadableLogRecord(record, Resource(given_attributes), scope)]),
+        session_id,
+    )
 
 
 @given(values)
@@ -131,11 +171,25 @@ def test_iso_times_are_in_the_order_of_the_times(one: int, other: int) -> None:
 
 
 @given(attributes, sessions, texts, texts)
-def test_whatever_is_encoded_can_leave_the_spool(given_attributes: dict[str, Any], session_id: str | None, dataset: str, namespace: str) -> None:
-    routed = admitted({**given_attributes, "data_stream.dataset": dataset, "data_stream.namespace": namespace}, session_id)
+def test_whatever_is_encoded_can_leave_the_spool(
+    given_attributes: dict[str, Any], session_id: str | None, dataset: str, namespace: str
+) -> None:
+    routed = admitted(
+        {**given_attributes, "data_stream.dataset": dataset, "data_stream.namespace": namespace},
+        session_id,
+    )
     context = SpanContext(1, 1, False)
     events = [Event("exception", {"exception.type": "E"}, 1), Event("other", {}, 1)]
-    span = ReadableSpan("GET", context, attributes=routed, events=events, kind=SpanKind.SERVER, start_time=1, end_time=2, resource=Resource({}))
+    span = ReadableSpan(
+        "GET",
+        context,
+        attributes=routed,
+        events=events,
+        kind=SpanKind.SERVER,
+        start_time=1,
+        end_time=2,
+        resource=Resource({}),
+    )
     operations, _ = encoder().spans([span])
     assert salvage(BytesIO(gzip_of(operations))) == (operations, "")
 

@@ -15,7 +15,16 @@ from otel_asayer.config.targets import Targets, host_of
 from otel_asayer.propagation.context import get_session_id
 from otel_asayer.propagation.session_id import SessionId
 from otel_asayer.propagator import AsayerPropagator
-from property.strategies import HEADERS, any_text, carriers, names, objects, session_ids, texts, tokens
+from property.strategies import (
+    HEADERS,
+    any_text,
+    carriers,
+    names,
+    objects,
+    session_ids,
+    texts,
+    tokens,
+)
 
 PLAIN = AsayerPropagator(enabled=True)
 OPAQUE = AsayerPropagator(opaque_session_ids=True, propagate_to_unknown=True)
@@ -32,18 +41,27 @@ class Call(trace.NonRecordingSpan):
         self.attributes = {name.replace("__", "."): value for name, value in attributes.items()}
 
 
-def injected(context: Context, propagator: AsayerPropagator = PLAIN, call: trace.Span | None = None) -> dict[str, str]:
+def injected(
+    context: Context, propagator: AsayerPropagator = PLAIN, call: trace.Span | None = None
+) -> dict[str, str]:
     carrier: dict[str, str] = {}
-    propagator.inject(carrier, trace.set_span_in_context(call or Call(http__url="http://cart/"), context))
+    propagator.inject(
+        carrier, trace.set_span_in_context(call or Call(http__url="http://cart/"), context)
+    )
     return carrier
 
 
 def as_wsgi(carrier: dict[str, str]) -> dict[str, Any]:
-    return {"wsgi.version": (1, 0)} | {"HTTP_" + name.upper().replace("-", "_"): value for name, value in carrier.items()}
+    return {"wsgi.version": (1, 0)} | {
+        "HTTP_" + name.upper().replace("-", "_"): value for name, value in carrier.items()
+    }
 
 
 def as_asgi(carrier: dict[str, str]) -> dict[str, Any]:
-    raw = [(name.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass")) for name, value in carrier.items()]
+    raw = [
+        (name.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass"))
+        for name, value in carrier.items()
+    ]
     return {"type": "http", "headers": raw}
 
 
@@ -59,7 +77,11 @@ def extracted(carrier: dict[str, str]) -> list[Context]:
 @given(carriers())
 def test_whatever_arrives_the_context_has_an_id_or_no_session(carrier: Any) -> None:
     values = [baggage.get_baggage("session.id", context) for context in extracted(carrier)]
-    assert [value for value in values if value is not None and not (type(value) is SessionId and DECIMAL.fullmatch(value))] == []
+    assert [
+        value
+        for value in values
+        if value is not None and not (type(value) is SessionId and DECIMAL.fullmatch(value))
+    ] == []
 
 
 @given(carriers())
@@ -76,7 +98,9 @@ def test_whatever_arrives_the_header_that_leaves_is_an_id(carrier: Any) -> None:
 
 @given(st.sampled_from((*HEADERS, "baggage", "cookie")), tokens())
 def test_no_signature_of_a_token_reaches_context_or_carrier(name: str, token: str) -> None:
-    value = {"baggage": f"session.id={token}", "cookie": f"asayer_session_id={token}"}.get(name, token)
+    value = {"baggage": f"session.id={token}", "cookie": f"asayer_session_id={token}"}.get(
+        name, token
+    )
     signature = token.rpartition(".")[2]
     for context in extracted({name: value}):
         assert signature not in f"{dict(baggage.get_all(context))} {injected(context)}"
@@ -84,7 +108,9 @@ def test_no_signature_of_a_token_reaches_context_or_carrier(name: str, token: st
 
 @given(st.sampled_from(HEADERS), session_ids)
 def test_all_ways_to_read_a_carrier_agree(name: str, session_id: str) -> None:
-    assert [get_session_id(context) for context in extracted({name: session_id})] == [session_id] * 3
+    assert [get_session_id(context) for context in extracted({name: session_id})] == [
+        session_id
+    ] * 3
 
 
 @given(st.dictionaries(objects.filter(lambda key: not isinstance(key, list)), objects, max_size=4))
@@ -99,12 +125,18 @@ def test_whatever_stands_in_baggage_only_ids_leave(entries: Any) -> None:
         context = baggage.set_baggage(key, value, context)
     passed = injected(context)
     inside = re.findall(r"(?:\A|,)session\.id=([^,]*)", passed.get("baggage", ""))
-    assert [value for value in (passed.get("x-session-id", "1"), *inside) if not DECIMAL.fullmatch(value)] == []
+    assert [
+        value
+        for value in (passed.get("x-session-id", "1"), *inside)
+        if not DECIMAL.fullmatch(value)
+    ] == []
 
 
 @given(texts)
 def test_opaque_ids_leave_as_unreserved_characters_of_two_parts_at_most(text: str) -> None:
-    passed = injected(OPAQUE.extract({"x-session-id": text}, Context()), OPAQUE).get("x-session-id", "x")
+    passed = injected(OPAQUE.extract({"x-session-id": text}, Context()), OPAQUE).get(
+        "x-session-id", "x"
+    )
     assert re.fullmatch(r"[A-Za-z0-9._~-]{1,128}", passed) is not None
     assert passed.count(".") < 2
 
@@ -112,12 +144,17 @@ def test_opaque_ids_leave_as_unreserved_characters_of_two_parts_at_most(text: st
 @given(st.one_of(any_text, names.map("http://{}/".format)), session_ids)
 def test_the_session_leaves_for_internal_hosts_only(url: str, session_id: str) -> None:
     host = host_of(url)
-    passed = injected(PLAIN.extract({"x-session-id": session_id}, Context()), call=Call(http__url=url))
+    passed = injected(
+        PLAIN.extract({"x-session-id": session_id}, Context()), call=Call(http__url=url)
+    )
     assert passed in ({}, {"x-session-id": session_id, "baggage": f"session.id={session_id}"})
     assert (passed != {}) == (host is not None and Targets.parse("internal").allow(host))
 
 
-@given(session_ids, st.dictionaries(st.text("abc", min_size=1), any_text.filter(str.isprintable), max_size=3))
+@given(
+    session_ids,
+    st.dictionaries(st.text("abc", min_size=1), any_text.filter(str.isprintable), max_size=3),
+)
 def test_baggage_leaves_as_the_w3c_propagator_writes_it(session_id: str, entries: Any) -> None:
     context = PLAIN.extract({"x-session-id": session_id}, Context())
     for key, value in entries.items():
@@ -136,4 +173,6 @@ def test_baggage_arrives_as_the_w3c_propagator_reads_it(header: str) -> None:
 @given(session_ids)
 def test_what_leaves_arrives_as_the_same_session(session_id: str) -> None:
     passed = injected(PLAIN.extract({"x-session-id": session_id}, Context()))
-    assert [get_session_id(PLAIN.extract({name: value}, Context())) for name, value in passed.items()] == [session_id] * 2
+    assert [
+        get_session_id(PLAIN.extract({name: value}, Context())) for name, value in passed.items()
+    ] == [session_id] * 2

@@ -24,13 +24,17 @@ def test_every_token_gives_the_number_it_was_made_of(pair: tuple[int, str]) -> N
 @given(texts)
 def test_whatever_arrives_becomes_a_decimal_uint64_or_nothing(text: str) -> None:
     session_id = parse_session_id(text)
-    assert session_id is None or (DECIMAL.fullmatch(session_id) is not None and int(session_id) < 2**64)
+    assert session_id is None or (
+        DECIMAL.fullmatch(session_id) is not None and int(session_id) < 2**64
+    )
 
 
 @given(texts)
 def test_whatever_arrives_becomes_an_opaque_id_of_two_parts_at_most_or_nothing(text: str) -> None:
     session_id = parse_session_id(text, opaque=True)
-    assert session_id is None or (OPAQUE.fullmatch(session_id) is not None and session_id.count(".") < 2)
+    assert session_id is None or (
+        OPAQUE.fullmatch(session_id) is not None and session_id.count(".") < 2
+    )
 
 
 @given(tokens(), st.booleans())

@@ -1,4 +1,8 @@
-"""The spool against a model: whatever is done in whatever order, what was written is there, once, oldest first, and what is lost is counted."""
+"""The spool against a model:
+
+whatever is done in whatever order, what was written is there, once, oldest first, and what is lost
+is counted.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from unittest.mock import patch
 
 from hypothesis import settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from otel_asayer.spool import Lease, Spool, SpoolError
 
@@ -32,7 +42,10 @@ class Body(NamedTuple):
 
 
 def encode(documents: tuple[int, ...]) -> list[bytes]:
-    return [b'{"create":{"_index":"logs-generic.otel-default","_id":"1"}}\n{"document":%d}\n' % document for document in documents]
+    return [
+        b'{"create":{"_index":"logs-generic.otel-default","_id":"1"}}\n{"document":%d}\n' % document
+        for document in documents
+    ]
 
 
 def decode(operations: Iterable[bytes]) -> tuple[int, ...]:
@@ -60,7 +73,12 @@ class OneSpool(RuleBasedStateMachine):
         self.no_sync = patch("os.fsync")
         self.no_sync.start()
         self.spools = [
-            Spool(self.root / "spool", max_bytes=self.cap * BLOCK, clock=self.tick, stale_seconds=STALE_SECONDS)
+            Spool(
+                self.root / "spool",
+                max_bytes=self.cap * BLOCK,
+                clock=self.tick,
+                stale_seconds=STALE_SECONDS,
+            )
             for _ in range(self.spools_on_the_folder)
         ]
 
@@ -92,7 +110,11 @@ class OneSpool(RuleBasedStateMachine):
         room = not documents or self.make_room()
         written_ns = self.now_ns + 1
         try:
-            written, lease = spool.write_ahead(encode(documents)) if ahead else (spool.write(encode(documents)), None)
+            written, lease = (
+                spool.write_ahead(encode(documents))
+                if ahead
+                else (spool.write(encode(documents)), None)
+            )
         except SpoolError:
             assert not room
             return
@@ -158,7 +180,9 @@ class OneSpool(RuleBasedStateMachine):
         self.held.clear()
 
     @precondition(lambda self: self.lost)
-    @rule(data=st.data(), how=st.sampled_from(["done", "release", "replace", "renew", "operations"]))
+    @rule(
+        data=st.data(), how=st.sampled_from(["done", "release", "replace", "renew", "operations"])
+    )
     def use_a_lost_lease(self, data: st.DataObject, how: str) -> None:
         lease = data.draw(st.sampled_from(self.lost))
         if how == "replace":
@@ -169,7 +193,9 @@ class OneSpool(RuleBasedStateMachine):
     @invariant()
     def everything_is_there_once_and_in_order(self) -> None:
         bodies = sorted([*self.waiting, *self.held.values()])
-        assert decode(list(self.spools[0].read())) == tuple(document for body in bodies for document in body.documents)
+        assert decode(list(self.spools[0].read())) == tuple(
+            document for body in bodies for document in body.documents
+        )
 
     @invariant()
     def the_status_is_true(self) -> None:
@@ -187,7 +213,10 @@ class OneSpool(RuleBasedStateMachine):
 
 
 class TwoSpools(OneSpool):
-    """Two spools on one folder, as two processes have: the order is kept, but for what one of them does not know of the other yet."""
+    """Two spools on one folder, as two processes have:
+
+    the order is kept, but for what one of them does not know of the other yet.
+    """
 
     cap = 1000
     spools_on_the_folder = 2

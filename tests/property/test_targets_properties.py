@@ -9,7 +9,10 @@ from property.strategies import addresses, any_text, labels, names
 INTERNAL = Targets.parse("internal")
 hostile_urls = st.one_of(
     any_text,
-    st.tuples(st.sampled_from(("http://", "https://", "//", "http:/")), st.text("cart.evil@:/\\?#[]%0 \t\n1x", max_size=25)).map("".join),
+    st.tuples(
+        st.sampled_from(("http://", "https://", "//", "http:/")),
+        st.text("cart.evil@:/\\?#[]%0 \t\n1x", max_size=25),
+    ).map("".join),
 )
 
 
@@ -27,7 +30,11 @@ def test_any_text_is_a_list_of_targets_or_a_value_error(text: str) -> None:
     assert Targets.parse(str(targets)) == targets
 
 
-@given(st.lists(st.one_of(names, names.map("*.{}".format), addresses, st.sampled_from(("internal", "*")))))
+@given(
+    st.lists(
+        st.one_of(names, names.map("*.{}".format), addresses, st.sampled_from(("internal", "*")))
+    )
+)
 def test_targets_come_back_from_their_text(entries: list[str]) -> None:
     targets = Targets.parse(",".join(entries))
     assert Targets.parse(str(targets)) == targets

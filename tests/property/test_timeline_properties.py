@@ -1,4 +1,7 @@
-"""The read model against whatever a store may hold: it never fails, its order is total, and its depth is finite."""
+"""The read model against whatever a store may hold:
+
+it never fails, its order is total, and its depth is finite.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,29 @@ from otel_asayer.cli.timeline_view import as_json, line
 from otel_asayer.documents.timestamps import iso_timestamp, otel_timestamp
 from otel_asayer.errors import InvalidSessionIdError
 from otel_asayer.sanitize import sanitize_line
-from otel_asayer.timeline import Stored, Timeline, flat, group_errors, moment_of, nanoseconds, parse_subject
+from otel_asayer.timeline import (
+    Stored,
+    Timeline,
+    flat,
+    group_errors,
+    moment_of,
+    nanoseconds,
+    parse_subject,
+)
 from property.strategies import any_text, texts
 
 LAST_NS = (1 << 63) - 1
 times = st.integers(0, LAST_NS)
-scalars = st.one_of(st.none(), st.booleans(), st.integers(-(1 << 70), 1 << 70), st.floats(), any_text)
-values = st.recursive(scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(any_text, inner, max_size=3)), max_leaves=8)
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(-(1 << 70), 1 << 70), st.floats(), any_text
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(any_text, inner, max_size=3)
+    ),
+    max_leaves=8,
+)
 names = st.sampled_from(
     (
         "session.id",
@@ -37,18 +56,46 @@ fields = {
     "@timestamp": st.one_of(values, times.map(otel_timestamp), times.map(iso_timestamp)),
     "attributes": attributes,
     "resource": st.one_of(values, st.fixed_dictionaries({"attributes": attributes})),
-    "body": st.one_of(values, st.fixed_dictionaries({}, optional={"text": values, "structured": values})),
-    "status": st.one_of(values, st.fixed_dictionaries({"code": st.just("Error")}, optional={"message": values})),
+    "body": st.one_of(
+        values, st.fixed_dictionaries({}, optional={"text": values, "structured": values})
+    ),
+    "status": st.one_of(
+        values, st.fixed_dictionaries({"code": st.just("Error")}, optional={"message": values})
+    ),
     "kind": st.one_of(values, st.sampled_from(("Server", "Internal"))),
-    **dict.fromkeys(("name", "duration", "trace_id", "span_id", "parent_span_id", "event_name", "severity_number"), values),
+    **dict.fromkeys(
+        (
+            "name",
+            "duration",
+            "trace_id",
+            "span_id",
+            "parent_span_id",
+            "event_name",
+            "severity_number",
+        ),
+        values,
+    ),
 }
-sources: st.SearchStrategy[dict[str, Any]] = st.one_of(st.dictionaries(any_text, values, max_size=3), st.fixed_dictionaries({}, optional=fields))
-documents = st.lists(sources, max_size=6).map(lambda found: [Stored("logs-x", str(number), source) for number, source in enumerate(found)])
+sources: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.dictionaries(any_text, values, max_size=3), st.fixed_dictionaries({}, optional=fields)
+)
+documents = st.lists(sources, max_size=6).map(
+    lambda found: [Stored("logs-x", str(number), source) for number, source in enumerate(found)]
+)
 
 span_ids = st.sampled_from("abcdefgh")
 graphs = st.lists(st.tuples(span_ids, span_ids, times), max_size=12).map(
     lambda spans: [
-        Stored("traces-x", str(number), {"span_id": own, "parent_span_id": parent, "duration": 1, "@timestamp": otel_timestamp(time_ns)})
+        Stored(
+            "traces-x",
+            str(number),
+            {
+                "span_id": own,
+                "parent_span_id": parent,
+                "duration": 1,
+                "@timestamp": otel_timestamp(time_ns),
+            },
+        )
         for number, (own, parent, time_ns) in enumerate(spans)
     ]
 )
@@ -56,11 +103,15 @@ graphs = st.lists(st.tuples(span_ids, span_ids, times), max_size=12).map(
 
 def controls(text: str) -> str:
     """The control characters in it, line breaks included."""
-    return "".join(character for character in text if unicodedata.category(character) in ("Cc", "Zl", "Zp"))
+    return "".join(
+        character for character in text if unicodedata.category(character) in ("Cc", "Zl", "Zp")
+    )
 
 
 @given(times)
-def test_a_time_comes_back_to_the_nanosecond_from_the_form_in_which_it_is_written(time_ns: int) -> None:
+def test_a_time_comes_back_to_the_nanosecond_from_the_form_in_which_it_is_written(
+    time_ns: int,
+) -> None:
     assert nanoseconds(otel_timestamp(time_ns)) == time_ns
 
 
@@ -96,16 +147,25 @@ def test_every_document_can_be_shown(found: list[Stored]) -> None:
 
 
 @given(documents, st.randoms(use_true_random=False))
-def test_the_order_does_not_depend_on_that_of_the_documents(found: list[Stored], random: Any) -> None:
+def test_the_order_does_not_depend_on_that_of_the_documents(
+    found: list[Stored], random: Any
+) -> None:
     shuffled = random.sample(found, len(found))
-    assert [moment.document.id for moment in Timeline.of(shuffled).moments] == [moment.document.id for moment in Timeline.of(found).moments]
+    assert [moment.document.id for moment in Timeline.of(shuffled).moments] == [
+        moment.document.id for moment in Timeline.of(found).moments
+    ]
 
 
 @given(graphs, st.randoms(use_true_random=False))
-def test_any_graph_of_parents_has_depths_and_always_the_same(found: list[Stored], random: Any) -> None:
+def test_any_graph_of_parents_has_depths_and_always_the_same(
+    found: list[Stored], random: Any
+) -> None:
     depths = {moment.document.id: moment.depth for moment in Timeline.of(found).moments}
     assert all(0 <= depth < len(found) for depth in depths.values())
-    assert {moment.document.id: moment.depth for moment in Timeline.of(random.sample(found, len(found))).moments} == depths
+    assert {
+        moment.document.id: moment.depth
+        for moment in Timeline.of(random.sample(found, len(found))).moments
+    } == depths
 
 
 @given(st.dictionaries(any_text, values, max_size=5))
@@ -114,7 +174,10 @@ def test_flattening_twice_is_flattening_once(nested: dict[str, Any]) -> None:
 
 
 @given(texts, st.booleans())
-def test_any_text_is_one_subject_or_none_but_for_what_can_be_a_trace_too(text: str, opaque: bool) -> None:  # noqa: FBT001 (hypothesis gives it)
+def test_any_text_is_one_subject_or_none_but_for_what_can_be_a_trace_too(
+    text: str,
+    opaque: bool,  # noqa: FBT001
+) -> None:
     with suppress(InvalidSessionIdError):
         chosen = parse_subject(text, opaque=opaque)
         assert len(chosen.readings) == 1 or (opaque and len(text.strip()) == 32)
@@ -125,4 +188,6 @@ def test_nothing_that_steers_a_terminal_is_left_in_a_sanitize_text(text: str) ->
     shown = sanitize_line(text)
     assert controls(shown) == ""
     assert shown.encode().decode() == shown
-    assert not set(shown) & set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    assert not set(shown) & set(
+        "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    )

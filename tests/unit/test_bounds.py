@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-_SPEC = importlib.util.spec_from_file_location("bounds", Path(__file__).parents[2] / "requirements" / "bounds.py")
+_SPEC = importlib.util.spec_from_file_location(
+    "bounds", Path(__file__).parents[2] / "requirements" / "bounds.py"
+)
 assert _SPEC
 assert _SPEC.loader
 bounds = importlib.util.module_from_spec(_SPEC)
@@ -32,7 +34,11 @@ def test_a_requirement_without_a_lower_bound_is_an_error() -> None:
         bounds.lowest(Requirement("click < 9"))
 
 
-def test_every_requirement_of_a_users_installation_has_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_requirement_of_a_users_installation_has_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     bounds.main()
     lines = capsys.readouterr().out.splitlines()
-    assert {"orjson", "elasticsearch", "rich", "isal", "opentelemetry-distro"} <= {line.partition("==")[0] for line in lines}
+    assert {"orjson", "elasticsearch", "rich", "isal", "opentelemetry-distro"} <= {
+        line.partition("==")[0] for line in lines
+    }

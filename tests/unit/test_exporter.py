@@ -24,7 +24,12 @@ from opentelemetry.sdk._logs.export import (
     SimpleLogRecordProcessor,
 )
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_asayer import exporter as exporter_module, instrument
@@ -93,7 +98,9 @@ def spans(*names: str, **attributes: str) -> Sequence[ReadableSpan]:
 
 @contextmanager
 def logging_into(
-    exporter: LogRecordExporter, processor: MakeProcessor = BatchLogRecordProcessor, level: int = logging.WARNING
+    exporter: LogRecordExporter,
+    processor: MakeProcessor = BatchLogRecordProcessor,
+    level: int = logging.WARNING,
 ) -> Iterator[LoggerProvider]:
     """Hand what the standard library's logging logs to an exporter, by the handler of opentelemetry-instrumentation-logging."""
     provider = LoggerProvider(shutdown_on_exit=False)
@@ -115,39 +122,64 @@ def texts(double: ElasticsearchDouble) -> list[str]:
 
 
 class TestContract:
-    @pytest.mark.parametrize(("ours", "base"), [(ElasticsearchSpanExporter, SpanExporter), (ElasticsearchLogRecordExporter, LogRecordExporter)])
+    @pytest.mark.parametrize(
+        ("ours", "base"),
+        [
+            (ElasticsearchSpanExporter, SpanExporter),
+            (ElasticsearchLogRecordExporter, LogRecordExporter),
+        ],
+    )
     def test_each_exporter_is_one_of_the_sdks(self, ours: type, base: type) -> None:
         assert issubclass(ours, base)
 
-    def test_spans_are_delivered(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> None:
+    def test_spans_are_delivered(
+        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble
+    ) -> None:
         assert span_exporter.export(spans("GET /cart", "SELECT")) is SpanExportResult.SUCCESS
         assert [document["name"] for document in double.documents] == ["GET /cart", "SELECT"]
 
-    def test_log_records_are_delivered(self, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble) -> None:
+    def test_log_records_are_delivered(
+        self, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble
+    ) -> None:
         with logging_into(log_exporter) as provider:
             logging.getLogger("shop").warning("the cart is empty")
             provider.force_flush()
         assert texts(double) == ["the cart is empty"]
 
     def test_an_empty_batch_is_a_success_and_no_request(
-        self, span_exporter: ElasticsearchSpanExporter, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        log_exporter: ElasticsearchLogRecordExporter,
+        double: ElasticsearchDouble,
     ) -> None:
         assert span_exporter.export([]) == SpanExportResult.SUCCESS
         assert log_exporter.export([]) == LogRecordExportResult.SUCCESS
         assert double.exchanges == []
 
-    def test_a_document_that_is_refused_is_a_failure(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> None:
+    def test_a_document_that_is_refused_is_a_failure(
+        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble
+    ) -> None:
         double.reply_with(items((400, "invalid_index_name_exception", "failed")))
         assert span_exporter.export(spans("GET /cart")) is SpanExportResult.FAILURE
 
-    def test_settings_of_the_exporter_reach_the_documents(self, settings: dict[str, Any], double: ElasticsearchDouble) -> None:
-        exporter = ElasticsearchSpanExporter(**settings, dataset="shop", replay_url="https://replay.example/{session_id}")
+    def test_settings_of_the_exporter_reach_the_documents(
+        self, settings: dict[str, Any], double: ElasticsearchDouble
+    ) -> None:
+        exporter = ElasticsearchSpanExporter(
+            **settings, dataset="shop", replay_url="https://replay.example/{session_id}"
+        )
         exporter.export(spans("GET /cart", **{"session.id": SESSION}))
         exporter.shutdown()
         [(span_stream, _), (replay_index, _)] = double.stored
         assert span_stream == f"traces-shop.otel-{settings['namespace']}"
-        assert re.sub(r"[0-9.]{10}$", "day", replay_index) == f"asayer-logs-{settings['namespace']}-day"
-        assert double.documents[0]["attributes"]["asayer.replay.url"] == f"https://replay.example/{SESSION}"
+        assert (
+            re.sub(r"[0-9.]{10}$", "day", replay_index)
+            == f"asayer-logs-{settings['namespace']}-day"
+        )
+        assert (
+            double.documents[0]["attributes"]["asayer.replay.url"]
+            == f"https://replay.example/{SESSION}"
+        )
 
     def test_a_batch_that_is_flushed_is_delivered_already(
         self, span_exporter: ElasticsearchSpanExporter, log_exporter: ElasticsearchLogRecordExporter
@@ -155,13 +187,18 @@ class TestContract:
         assert span_exporter.force_flush() is True
         assert log_exporter.force_flush() is True
 
-    def test_shutting_down_twice_is_shutting_down(self, span_exporter: ElasticsearchSpanExporter) -> None:
+    def test_shutting_down_twice_is_shutting_down(
+        self, span_exporter: ElasticsearchSpanExporter
+    ) -> None:
         span_exporter.shutdown()
         span_exporter.shutdown()
         assert span_exporter.export([]) is SpanExportResult.SUCCESS
 
     def test_what_is_exported_after_shutdown_is_lost_and_counted(
-        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        double: ElasticsearchDouble,
+        delivery: Delivery,
     ) -> None:
         span_exporter.shutdown()
         assert span_exporter.export(spans("GET /cart")) is SpanExportResult.FAILURE
@@ -186,7 +223,9 @@ class TestContract:
             provider.force_flush()
         assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 2}
 
-    def test_ids_of_log_records_are_random_and_short(self, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble) -> None:
+    def test_ids_of_log_records_are_random_and_short(
+        self, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble
+    ) -> None:
         with logging_into(log_exporter) as provider:
             for _ in range(3):
                 logging.getLogger("shop").warning("the cart is empty")
@@ -195,14 +234,19 @@ class TestContract:
 
 
 class TestShutdown:
-    """What is under way when an exporter is shut down, and what comes after. Nothing here would end by itself before the test gives up."""
+    """What is under way when an exporter is shut down, and what comes after.
+
+    Nothing here would end by itself before the test gives up.
+    """
 
     @pytest.fixture
     def settings(self, settings: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
         return {**settings, "timeout": 300, "spool": "on_failure", "spool_directory": str(tmp_path)}
 
     @contextmanager
-    def under_way(self, exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> Iterator[threading.Thread]:
+    def under_way(
+        self, exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble
+    ) -> Iterator[threading.Thread]:
         thread = threading.Thread(target=exporter.export, args=(spans("GET /cart"),), daemon=True)
         thread.start()
         assert double.arrived.wait(60)
@@ -214,15 +258,25 @@ class TestShutdown:
         assert delivery.spool
         return delivery.spool.status().documents
 
-    def test_a_pause_between_two_tries_is_over(self, settings: dict[str, Any], double: ElasticsearchDouble) -> None:
+    def test_a_pause_between_two_tries_is_over(
+        self, settings: dict[str, Any], double: ElasticsearchDouble
+    ) -> None:
         exporter = ElasticsearchSpanExporter(**{**settings, "spool": "off"})
         double.reply_with(status(503, retry_after=250))
         with self.under_way(exporter, double):
             exporter.shutdown()
-        assert shared(Config.from_environment(**{**settings, "spool": "off"})).counters.total(Fate.DROPPED) == 1
+        assert (
+            shared(Config.from_environment(**{**settings, "spool": "off"})).counters.total(
+                Fate.DROPPED
+            )
+            == 1
+        )
 
     def test_a_request_that_hangs_is_given_up_and_its_documents_lie_on_the_disk(
-        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        double: ElasticsearchDouble,
+        delivery: Delivery,
     ) -> None:
         double.reply_with(Fault.HANG, Fault.HANG)
         with self.under_way(span_exporter, double):
@@ -231,7 +285,10 @@ class TestShutdown:
         assert len(double.exchanges) == 1
 
     def test_its_documents_are_sent_before_the_shutdown_returns_where_somebody_answers(
-        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        double: ElasticsearchDouble,
+        delivery: Delivery,
     ) -> None:
         double.reply_with(Fault.HANG)
         with self.under_way(span_exporter, double):
@@ -251,17 +308,28 @@ class TestShutdown:
         with logging_into(log_exporter) as provider:
             logging.getLogger("shop").warning("the cart is empty")
             provider.force_flush()
-            assert "the cart is empty" in [document.get("body", {}).get("text") for document in double.documents]
+            assert "the cart is empty" in [
+                document.get("body", {}).get("text") for document in double.documents
+            ]
 
-    def test_the_thread_that_drains_ends_with_the_last_exporter(self, span_exporter: ElasticsearchSpanExporter) -> None:
+    def test_the_thread_that_drains_ends_with_the_last_exporter(
+        self, span_exporter: ElasticsearchSpanExporter
+    ) -> None:
         before = {thread for thread in threading.enumerate() if thread.name == "otel-asayer-drain"}
         span_exporter.export(spans("GET /cart"))
-        (draining,) = {thread for thread in threading.enumerate() if thread.name == "otel-asayer-drain"} - before
+        (draining,) = {
+            thread for thread in threading.enumerate() if thread.name == "otel-asayer-drain"
+        } - before
         span_exporter.shutdown()
         draining.join(60)
         assert not draining.is_alive()
 
-    def test_after_it_no_request_leaves(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery) -> None:
+    def test_after_it_no_request_leaves(
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        double: ElasticsearchDouble,
+        delivery: Delivery,
+    ) -> None:
         span_exporter.shutdown()
         operation = b'{"create":{"_index":"traces-generic.otel-default","_id":"a"}}\n{}\n'
         assert delivery.deliver([operation]) is True
@@ -270,7 +338,11 @@ class TestShutdown:
         assert double.exchanges == []
 
     def test_a_signals_handler_may_shut_down_the_exporter_that_it_interrupts(
-        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        double: ElasticsearchDouble,
+        delivery: Delivery,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         send = delivery.send
 
@@ -284,7 +356,10 @@ class TestShutdown:
         assert double.exchanges == []
 
     def test_an_exporter_of_the_same_settings_works_after_it(
-        self, span_exporter: ElasticsearchSpanExporter, settings: dict[str, Any], double: ElasticsearchDouble
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        settings: dict[str, Any],
+        double: ElasticsearchDouble,
     ) -> None:
         span_exporter.shutdown()
         another = ElasticsearchSpanExporter(**settings)
@@ -298,15 +373,24 @@ class TestSettings:
         with pytest.raises(ConfigurationError, match="There is no setting 'endpont'"):
             ElasticsearchSpanExporter(endpont="http://localhost:9200")
 
-    @pytest.mark.parametrize("exporter", [ElasticsearchSpanExporter, ElasticsearchLogRecordExporter])
+    @pytest.mark.parametrize(
+        "exporter", [ElasticsearchSpanExporter, ElasticsearchLogRecordExporter]
+    )
     def test_a_variable_never_raises_and_one_message_says_that_nothing_is_sent(
-        self, exporter: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, namespace: str
+        self,
+        exporter: type,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        namespace: str,
     ) -> None:
         monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT", "es:9200")
         for _ in range(2):
             exporter(namespace=namespace).export([])
         [message] = caplog.messages
-        assert message.startswith("No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT: expected URLs")
+        assert message.startswith(
+            "No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT: expected "
+            "URLs"
+        )
 
     def test_without_an_endpoint_everything_is_counted_and_one_message_says_so(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, namespace: str
@@ -316,25 +400,46 @@ class TestSettings:
         results = [exporter.export(spans("GET /cart")) for _ in range(2)]
         exporter.shutdown()
         assert results == [SpanExportResult.FAILURE] * 2
-        assert caplog.messages == ["No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is not set."]
-        assert shared(Config.from_environment(namespace=namespace)).counters.snapshot() == {Count(Fate.DROPPED, "no destination"): 2}
+        assert caplog.messages == [
+            (
+                "No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is "
+                "not "
+                "set."
+            )
+        ]
+        assert shared(Config.from_environment(namespace=namespace)).counters.snapshot() == {
+            Count(Fate.DROPPED, "no destination"): 2
+        }
 
     def test_building_an_exporter_imports_no_client(self) -> None:
         code = (
-            "import sys; from otel_asayer import ElasticsearchSpanExporter; ElasticsearchSpanExporter(endpoint='http://127.0.0.1:9'); "
-            "print([name for name in ('elasticsearch', 'elastic_transport', 'urllib3', 'isal') if name in sys.modules])"
+            "import sys; from otel_asayer import ElasticsearchSpanExporter; "
+            "ElasticsearchSpanExporter(endpoint='http://127.0.0.1:9'); "
+            "print([name for name in ('elasticsearch', 'elastic_transport', 'urllib3', 'isal') if "
+            "name in sys.modules])"
         )
-        assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
+        assert (
+            subprocess.run(
+                [sys.executable, "-c", code], check=True, capture_output=True, text=True
+            ).stdout
+            == "[]\n"
+        )
 
 
 class TestNothingRaises:
     def test_a_span_that_cannot_be_encoded_is_counted_and_the_others_are_delivered(
-        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble, delivery: Delivery
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        double: ElasticsearchDouble,
+        delivery: Delivery,
     ) -> None:
         batch: list[Any] = [*spans("GET /cart"), object()]
         assert span_exporter.export(batch) is SpanExportResult.FAILURE
         assert len(double.documents) == 1
-        assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 1, Count(Fate.DROPPED, "not encoded"): 1}
+        assert delivery.counters.snapshot() == {
+            Count(Fate.INDEXED): 1,
+            Count(Fate.DROPPED, "not encoded"): 1,
+        }
 
     def test_a_defect_is_counted_and_named_without_its_message(
         self,
@@ -349,15 +454,25 @@ class TestNothingRaises:
         monkeypatch.setattr(delivery, "deliver", fail)
         assert span_exporter.export(spans("GET /cart")) is SpanExportResult.FAILURE
         [message] = caplog.messages
-        assert message.endswith("1 dropped (defect: the export failed with RuntimeError; with DEBUG for otel_asayer.exporter the log tells where).")
+        assert message.endswith(
+            "1 dropped (defect: the export failed with RuntimeError; with DEBUG for "
+            "otel_asayer.exporter the log tells where)."
+        )
 
 
 class TestQueues:
     """What the queue of a batch processor drops is counted by the exporter that it feeds."""
 
-    def test_spans_are_counted(self, span_exporter: ElasticsearchSpanExporter, delivery: Delivery) -> None:
+    def test_spans_are_counted(
+        self, span_exporter: ElasticsearchSpanExporter, delivery: Delivery
+    ) -> None:
         provider = TracerProvider(shutdown_on_exit=False)
-        processor = BatchSpanProcessor(span_exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000)
+        processor = BatchSpanProcessor(
+            span_exporter,
+            max_queue_size=2,
+            max_export_batch_size=2,
+            schedule_delay_millis=3_600_000,
+        )
         provider.add_span_processor(processor)
         tracer = provider.get_tracer("shop")
         tracer.start_span("the first export").end()
@@ -366,23 +481,41 @@ class TestQueues:
             for _ in range(5):
                 tracer.start_span("GET /cart").end()
         provider.shutdown()
-        assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 3, Count(Fate.DROPPED, "queue full"): 3}
+        assert delivery.counters.snapshot() == {
+            Count(Fate.INDEXED): 3,
+            Count(Fate.DROPPED, "queue full"): 3,
+        }
 
-    def test_after_start_up_spans_are_counted_before_the_first_export_too(self, span_exporter: ElasticsearchSpanExporter, delivery: Delivery) -> None:
+    def test_after_start_up_spans_are_counted_before_the_first_export_too(
+        self, span_exporter: ElasticsearchSpanExporter, delivery: Delivery
+    ) -> None:
         provider = TracerProvider(shutdown_on_exit=False)
-        processor = BatchSpanProcessor(span_exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000)
+        processor = BatchSpanProcessor(
+            span_exporter,
+            max_queue_size=2,
+            max_export_batch_size=2,
+            schedule_delay_millis=3_600_000,
+        )
         provider.add_span_processor(processor)
         instrument._bring_to_our_exporters(provider, LoggerProvider(shutdown_on_exit=False))
         with processor._batch_processor._export_lock:
             for _ in range(5):
                 provider.get_tracer("shop").start_span("GET /cart").end()
         provider.shutdown()
-        assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 2, Count(Fate.DROPPED, "queue full"): 3}
+        assert delivery.counters.snapshot() == {
+            Count(Fate.INDEXED): 2,
+            Count(Fate.DROPPED, "queue full"): 3,
+        }
 
     def test_log_records_are_counted_and_a_line_says_what_to_do(
-        self, log_exporter: ElasticsearchLogRecordExporter, delivery: Delivery, caplog: pytest.LogCaptureFixture
+        self,
+        log_exporter: ElasticsearchLogRecordExporter,
+        delivery: Delivery,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
-        processor = BatchLogRecordProcessor(log_exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000)
+        processor = BatchLogRecordProcessor(
+            log_exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000
+        )
         provider = LoggerProvider(shutdown_on_exit=False)
         provider.add_log_record_processor(processor)
         logger = provider.get_logger("shop")
@@ -392,10 +525,14 @@ class TestQueues:
             for _ in range(5):
                 logger.emit(LogRecord(body="the cart is empty"))
         provider.shutdown()
-        assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 3, Count(Fate.DROPPED, "queue full"): 3}
+        assert delivery.counters.snapshot() == {
+            Count(Fate.INDEXED): 3,
+            Count(Fate.DROPPED, "queue full"): 3,
+        }
         assert caplog.messages[-1] == (
             "Telemetry was lost on its way to Elasticsearch, in documents: "
-            "3 dropped (queue full: they came faster than they could be sent; OTEL_BLRP_MAX_QUEUE_SIZE sets its size)."
+            "3 dropped (queue full: they came faster than they could be sent; "
+            "OTEL_BLRP_MAX_QUEUE_SIZE sets its size)."
         )
 
     def test_counting_never_raises_in_the_thread_that_ends_a_span(
@@ -422,7 +559,9 @@ def test_an_exporter_that_is_shut_down_has_no_exit_handler_any_more(
 class TestNoLoops:
     """What an export does must not become telemetry that the next export sends."""
 
-    def test_requests_of_an_export_make_no_spans(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> None:
+    def test_requests_of_an_export_make_no_spans(
+        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble
+    ) -> None:
         double.reply_with(Fault.RESET, status(503))
         made = InMemorySpanExporter()
         provider = TracerProvider(shutdown_on_exit=False)
@@ -436,7 +575,9 @@ class TestNoLoops:
         assert len(double.exchanges) == 3
         assert [span.name for span in made.get_finished_spans()] == []
 
-    def test_requests_of_an_export_make_no_log_records(self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble) -> None:
+    def test_requests_of_an_export_make_no_log_records(
+        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble
+    ) -> None:
         double.reply_with(Fault.RESET, status(503))
         made = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
         with logging_into(made, SimpleLogRecordProcessor, logging.DEBUG):
@@ -470,8 +611,15 @@ class TestNoLoops:
             provider.force_flush()
             logging.getLogger("shop").warning("taken")
         assert texts(double) == ["taken"]
-        assert [record.getMessage() for record in caplog.records if record.name.startswith("otel_asayer")] == [
-            "Telemetry was lost on its way to Elasticsearch, in documents: 1 rejected (invalid_index_name_exception: failed)."
+        assert [
+            record.getMessage()
+            for record in caplog.records
+            if record.name.startswith("otel_asayer")
+        ] == [
+            (
+                "Telemetry was lost on its way to Elasticsearch, in documents: 1 rejected "
+                "(invalid_index_name_exception: failed)."
+            )
         ]
 
     def test_the_applications_own_use_of_the_same_libraries_is_exported(
@@ -539,7 +687,9 @@ last = Last()
     @contextmanager
     def program(self, url: str, delay: int, order: str = "") -> Iterator[subprocess.Popen[str]]:
         command = [sys.executable, "-c", self.PROGRAM, url, str(delay), order]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
             try:
                 yield process
             finally:
@@ -547,12 +697,17 @@ last = Last()
 
     def test_all_exporters_of_a_process_write_one_line_about_what_was_lost(self) -> None:
         command = [sys.executable, "-c", BOTH_SIGNALS, "http://127.0.0.1:9"]
-        said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=HANG_SECONDS).stderr
+        said = subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=HANG_SECONDS
+        ).stderr
         assert said.count("Telemetry was lost") == 1
         assert said.count("1 dropped (") == 2
 
     def test_an_exporter_that_nobody_uses_any_more_is_not_waited_for(
-        self, settings: dict[str, Any], double: ElasticsearchDouble, caplog: pytest.LogCaptureFixture
+        self,
+        settings: dict[str, Any],
+        double: ElasticsearchDouble,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         exporter = ElasticsearchSpanExporter(**settings)
         ElasticsearchLogRecordExporter(**settings)
@@ -571,30 +726,40 @@ last = Last()
             assert process.communicate("", timeout=HANG_SECONDS)[0] == "1\n"
 
     @pytest.mark.parametrize("order", ["provider first", "exporter first"])
-    def test_the_first_export_hangs_at_the_end(self, double: ElasticsearchDouble, order: str) -> None:
+    def test_the_first_export_hangs_at_the_end(
+        self, double: ElasticsearchDouble, order: str
+    ) -> None:
         double.reply_with(Fault.HANG)
         with self.program(double.url, 3_600_000, order) as process:
             assert process.communicate("", timeout=HANG_SECONDS)[0] == "1\n"
 
     @pytest.mark.parametrize("order", ["provider first", "exporter first"])
-    def test_an_export_hangs_when_the_end_comes(self, double: ElasticsearchDouble, order: str) -> None:
+    def test_an_export_hangs_when_the_end_comes(
+        self, double: ElasticsearchDouble, order: str
+    ) -> None:
         double.reply_with(Fault.HANG)
         with self.program(double.url, 1, order) as process:
             assert double.arrived.wait(HANG_SECONDS)
             assert process.communicate("", timeout=HANG_SECONDS)[0] == "1\n"
 
-    def test_what_was_never_exported_is_delivered_at_the_end(self, double: ElasticsearchDouble) -> None:
+    def test_what_was_never_exported_is_delivered_at_the_end(
+        self, double: ElasticsearchDouble
+    ) -> None:
         with self.program(double.url, 3_600_000) as process:
             assert process.communicate("", timeout=HANG_SECONDS)[0] == "0\n"
         assert [document["name"] for document in double.documents] == ["GET /cart"]
 
-    def test_what_is_left_after_earlier_exports_is_delivered_at_the_end(self, double: ElasticsearchDouble) -> None:
+    def test_what_is_left_after_earlier_exports_is_delivered_at_the_end(
+        self, double: ElasticsearchDouble
+    ) -> None:
         with self.program(double.url, 3_600_000, "exported before") as process:
             assert process.communicate("", timeout=HANG_SECONDS)[0] == "0\n"
         assert [document["name"] for document in double.documents] == ["GET /", "GET /cart"]
 
 
-def test_too_many_data_streams_are_counted_and_said_once(settings: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_too_many_data_streams_are_counted_and_said_once(
+    settings: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     exporter = ElasticsearchSpanExporter(**settings, max_data_streams=2)
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -604,4 +769,9 @@ def test_too_many_data_streams_are_counted_and_said_once(settings: dict[str, Any
     counted = shared(exporter._path._config).counters.snapshot()
     provider.shutdown()
     assert counted[Count(Fate.DIVERTED, "too many data streams")] == 4
-    assert caplog.text.count("ask for more than 2 data streams: what goes beyond is written to the configured ones") == 1
+    assert (
+        caplog.text.count(
+            "ask for more than 2 data streams: what goes beyond is written to the configured ones"
+        )
+        == 1
+    )

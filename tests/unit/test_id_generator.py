@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GENERATOR = SystemRandomIdGenerator()
-BOTH = pytest.mark.parametrize(("generate", "size"), [(GENERATOR.generate_span_id, 8), (GENERATOR.generate_trace_id, 16)], ids=["span", "trace"])
+BOTH = pytest.mark.parametrize(
+    ("generate", "size"),
+    [(GENERATOR.generate_span_id, 8), (GENERATOR.generate_trace_id, 16)],
+    ids=["span", "trace"],
+)
 
 
 def test_the_sdk_finds_it_by_name() -> None:
@@ -43,7 +47,9 @@ def test_an_id_uses_all_of_its_bits(generate: Callable[[], int], size: int) -> N
 
 
 @BOTH
-def test_an_id_of_zeros_is_drawn_again(monkeypatch: pytest.MonkeyPatch, generate: Callable[[], int], size: int) -> None:
+def test_an_id_of_zeros_is_drawn_again(
+    monkeypatch: pytest.MonkeyPatch, generate: Callable[[], int], size: int
+) -> None:
     drawn = iter([bytes(size), bytes(size), bytes([1] * size)])
     monkeypatch.setattr(os, "urandom", lambda _: next(drawn))
     assert generate() == int.from_bytes([1] * size, "big")

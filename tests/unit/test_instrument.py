@@ -30,7 +30,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util._once import Once
 
-from otel_asayer import AsayerPropagator, ConfigurationError, SystemRandomIdGenerator, configure, instrument
+from otel_asayer import (
+    AsayerPropagator,
+    ConfigurationError,
+    SystemRandomIdGenerator,
+    configure,
+    instrument,
+)
 from otel_asayer.config import environment_config
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.instrument import pre_instrument
@@ -49,7 +55,11 @@ if TYPE_CHECKING:
 SESSION = "2618307011354435587"
 ENDPOINT = "http://127.0.0.1:9"
 HEAD = "otel-asayer needs your attention:"
-TRACE_CONTEXT, BAGGAGE, ASAYER = TraceContextTextMapPropagator, W3CBaggagePropagator, AsayerPropagator
+TRACE_CONTEXT, BAGGAGE, ASAYER = (
+    TraceContextTextMapPropagator,
+    W3CBaggagePropagator,
+    AsayerPropagator,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +71,9 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
     monkeypatch.setattr(logs_api, "_LOGGER_PROVIDER", None)
     monkeypatch.setattr(logs_api, "_LOGGER_PROVIDER_SET_ONCE", Once())
-    monkeypatch.setattr(propagate, "_HTTP_TEXT_FORMAT", CompositePropagator([TRACE_CONTEXT(), ASAYER()]))
+    monkeypatch.setattr(
+        propagate, "_HTTP_TEXT_FORMAT", CompositePropagator([TRACE_CONTEXT(), ASAYER()])
+    )
     monkeypatch.setattr(response_propagators, "_RESPONSE_PROPAGATOR", None)
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
     monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
@@ -75,7 +87,10 @@ class SDK:
     """Providers of the SDK, with exporters that were there before us."""
 
     def __init__(self) -> None:
-        self.tracer_provider, self.logger_provider = TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
+        self.tracer_provider, self.logger_provider = (
+            TracerProvider(shutdown_on_exit=False),
+            LoggerProvider(shutdown_on_exit=False),
+        )
         self.spans, self.logs = InMemorySpanExporter(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.spans))
         self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self.logs))
@@ -90,14 +105,20 @@ class SDK:
         with session(SESSION):
             self.tracer_provider.get_tracer("test").start_span("span").end()
             self.logger_provider.get_logger("test").emit(body="body")
-        finished: list[Any] = [self.spans.get_finished_spans()[-1], self.logs.get_finished_logs()[-1].log_record]
+        finished: list[Any] = [
+            self.spans.get_finished_spans()[-1],
+            self.logs.get_finished_logs()[-1].log_record,
+        ]
         return [record.attributes.get("session.id") for record in finished]
 
     def processors(self) -> tuple[list[type], list[type]]:
         return span_processors(self.tracer_provider), log_processors(self.logger_provider)
 
 
-OURS = ([SimpleSpanProcessor, SessionSpanProcessor], [SessionLogRecordProcessor, SimpleLogRecordProcessor])
+OURS = (
+    [SimpleSpanProcessor, SessionSpanProcessor],
+    [SessionLogRecordProcessor, SimpleLogRecordProcessor],
+)
 UNTOUCHED = ([SimpleSpanProcessor], [SimpleLogRecordProcessor])
 
 
@@ -106,11 +127,15 @@ def span_processors(provider: Any) -> list[type]:
 
 
 def log_processors(provider: Any) -> list[type]:
-    return [type(processor) for processor in provider._multi_log_record_processor._log_record_processors]
+    return [
+        type(processor) for processor in provider._multi_log_record_processor._log_record_processors
+    ]
 
 
 def propagators() -> list[type]:
-    return [type(propagator) for propagator in composites.propagators(propagate.get_global_textmap())]
+    return [
+        type(propagator) for propagator in composites.propagators(propagate.get_global_textmap())
+    ]
 
 
 def use(*kinds: type) -> None:
@@ -132,11 +157,16 @@ def sdk() -> SDK:
 
 @pytest.fixture
 def warnings(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    return lambda: [record.getMessage() for record in caplog.records if record.name == "otel_asayer"]
+    return lambda: [
+        record.getMessage() for record in caplog.records if record.name == "otel_asayer"
+    ]
 
 
 def installed(**groups: list[str]) -> Callable[..., list[EntryPoint]]:
-    return lambda group: [EntryPoint(value.split("=")[0], value.split("=")[1], group) for value in groups.get(group, [])]
+    return lambda group: [
+        EntryPoint(value.split("=")[0], value.split("=")[1], group)
+        for value in groups.get(group, [])
+    ]
 
 
 # pre_instrument
@@ -173,7 +203,9 @@ def test_uncaught_exceptions_are_recorded(sdk: SDK) -> None:
     assert hooks() == (False, False)
 
 
-def test_all_findings_are_one_warning(sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_findings_are_one_warning(
+    sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_ASAYER_REPLAY_LEVEL", "loud")
     monkeypatch.setenv("OTEL_ASAYER_PROPAGATION_TARGETS", "http://")
     use(TRACE_CONTEXT)
@@ -200,7 +232,11 @@ def test_findings_are_said_once_in_a_process(sdk: SDK, warnings: Callable[[], li
     ],
 )
 def test_the_propagators_at_work_are_looked_at_and_not_the_variable(
-    sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch, kinds: list[type], finding: str
+    sdk: SDK,
+    warnings: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    kinds: list[type],
+    finding: str,
 ) -> None:
     monkeypatch.setenv("OTEL_PROPAGATORS", "tracecontext,asayer")  # overruled by OTEL_CONFIG_FILE
     use(*kinds)
@@ -208,27 +244,39 @@ def test_the_propagators_at_work_are_looked_at_and_not_the_variable(
     assert warnings() == [f"{HEAD}\n- {finding}"]
 
 
-def test_without_a_configurator_one_sentence_names_the_missing_package(warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_configurator_one_sentence_names_the_missing_package(
+    warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(instrument, "entry_points", installed())
     pre_instrument()
     assert warnings() == [f"{HEAD}\n- {diagnostics.NO_CONFIGURATOR}"]
     assert "pip install opentelemetry-distro" in diagnostics.NO_CONFIGURATOR.remedy
 
 
-def test_where_a_configurator_has_set_up_nothing_that_is_said(warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instrument, "entry_points", installed(opentelemetry_configurator=["configurator=distro:C"]))
+def test_where_a_configurator_has_set_up_nothing_that_is_said(
+    warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        instrument, "entry_points", installed(opentelemetry_configurator=["configurator=distro:C"])
+    )
     pre_instrument()
     assert warnings() == [f"{HEAD}\n- {diagnostics.NO_SDK}"]
 
 
-def test_two_packages_of_one_name_are_said(sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_packages_of_one_name_are_said(
+    sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     both = ["distro=opentelemetry.distro:Distro", "distro=elasticotel.distro:Distro"]
     monkeypatch.setattr(diagnostics, "entry_points", installed(opentelemetry_distro=both))
     pre_instrument()
-    assert warnings() == [f"{HEAD}\n- {diagnostics.two_distros('elasticotel.distro, opentelemetry.distro')}"]
+    assert warnings() == [
+        f"{HEAD}\n- {diagnostics.two_distros('elasticotel.distro, opentelemetry.distro')}"
+    ]
 
 
-def test_two_packages_of_different_names_are_the_users_choice(sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_packages_of_different_names_are_the_users_choice(
+    sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     both = ["distro=opentelemetry.distro:Distro", "other=other.distro:Distro"]
     monkeypatch.setattr(diagnostics, "entry_points", installed(opentelemetry_distro=both))
     pre_instrument()
@@ -237,7 +285,9 @@ def test_two_packages_of_different_names_are_the_users_choice(sdk: SDK, warnings
 
 @pytest.fixture
 def elasticsearch_logs(sdk: SDK) -> Iterator[None]:
-    sdk.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(ElasticsearchLogRecordExporter(endpoint=ENDPOINT)))
+    sdk.logger_provider.add_log_record_processor(
+        SimpleLogRecordProcessor(ElasticsearchLogRecordExporter(endpoint=ENDPOINT))
+    )
     yield
     sdk.logger_provider.shutdown()
 
@@ -250,7 +300,9 @@ def test_logs_that_nothing_hands_to_the_exporter_are_said(
     assert warnings() == [f"{HEAD}\n- {diagnostics.NO_LOGGING}"]
 
 
-def test_with_the_logging_instrumentation_installed_nothing_is_said(elasticsearch_logs: None, warnings: Callable[[], list[str]]) -> None:
+def test_with_the_logging_instrumentation_installed_nothing_is_said(
+    elasticsearch_logs: None, warnings: Callable[[], list[str]]
+) -> None:
     pre_instrument()
     assert warnings() == []
 
@@ -263,7 +315,9 @@ def test_other_exporters_may_do_without_the_logging_instrumentation(
     assert warnings() == []
 
 
-def test_a_disabled_sdk_is_left_alone(sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disabled_sdk_is_left_alone(
+    sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     use(TRACE_CONTEXT)
     pre_instrument()
@@ -292,7 +346,9 @@ def stands_in_the_list_of_the_root_logger(sdk: SDK) -> bool:
     return stands_there
 
 
-def test_the_hook_lets_handlers_of_opentelemetry_stand_beside_those_of_the_root_logger(sdk: SDK) -> None:
+def test_the_hook_lets_handlers_of_opentelemetry_stand_beside_those_of_the_root_logger(
+    sdk: SDK,
+) -> None:
     pre_instrument()
     assert not stands_in_the_list_of_the_root_logger(sdk)
 
@@ -302,19 +358,25 @@ def test_configured_in_code_they_stand_beside_them_too(sdk: SDK) -> None:
     assert not stands_in_the_list_of_the_root_logger(sdk)
 
 
-def test_where_the_console_need_not_be_kept_they_stand_among_them(sdk: SDK, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_console_need_not_be_kept_they_stand_among_them(
+    sdk: SDK, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_ASAYER_KEEP_CONSOLE", "false")
     pre_instrument()
     assert stands_in_the_list_of_the_root_logger(sdk)
 
 
-def test_with_the_sdk_disabled_they_stand_beside_them_too(sdk: SDK, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_the_sdk_disabled_they_stand_beside_them_too(
+    sdk: SDK, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     pre_instrument()
     assert not stands_in_the_list_of_the_root_logger(sdk)
 
 
-def test_console_output_is_stamped_where_it_is_asked_for(sdk: SDK, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_console_output_is_stamped_where_it_is_asked_for(
+    sdk: SDK, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_ASAYER_STAMP_STDIO", "true")
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     pre_instrument()
@@ -329,7 +391,9 @@ def test_console_output_is_left_alone_where_it_is_not_asked_for(sdk: SDK) -> Non
     assert sys.stdout is before
 
 
-def test_the_trace_id_is_sent_in_responses_where_it_is_asked_for(sdk: SDK, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trace_id_is_sent_in_responses_where_it_is_asked_for(
+    sdk: SDK, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_ASAYER_TRACE_RESPONSE", "true")
     pre_instrument()
     assert isinstance(response_propagator(), response_propagators.TraceResponsePropagator)
@@ -340,7 +404,9 @@ def test_the_trace_id_is_not_sent_in_responses_where_it_is_not_asked_for(sdk: SD
     assert response_propagator() is None
 
 
-def test_another_response_propagator_stays_and_is_said(sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_response_propagator_stays_and_is_said(
+    sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_ASAYER_TRACE_RESPONSE", "true")
     response_propagators.set_global_response_propagator(other := object())  # type: ignore[no-untyped-call]
     pre_instrument()
@@ -348,10 +414,14 @@ def test_another_response_propagator_stays_and_is_said(sdk: SDK, warnings: Calla
     assert warnings() == [f"{HEAD}\n- {diagnostics.NO_TRACE_RESPONSE}"]
 
 
-def test_the_hook_never_raises(sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hook_never_raises(
+    sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(instrument, "environment_config", None)
     pre_instrument()
-    assert warnings() == ["otel-asayer could not be set up; OpenTelemetry goes on without sessions."]
+    assert warnings() == [
+        "otel-asayer could not be set up; OpenTelemetry goes on without sessions."
+    ]
 
 
 # configure
@@ -380,12 +450,21 @@ def test_calling_it_again_adds_nothing_twice(sdk: SDK) -> None:
     for _ in range(2):
         configure(endpoint=ENDPOINT)
     spans, logs = sdk.processors()
-    exporters: list[type] = [type(exporter) for provider in (sdk.tracer_provider, sdk.logger_provider) for exporter in sdk_names.exporters(provider)]
+    exporters: list[type] = [
+        type(exporter)
+        for provider in (sdk.tracer_provider, sdk.logger_provider)
+        for exporter in sdk_names.exporters(provider)
+    ]
     shut_down(sdk.tracer_provider, sdk.logger_provider)
     assert len(spans) == 3
     assert len(logs) == 3
     assert propagators() == [TRACE_CONTEXT, ASAYER]
-    assert exporters == [InMemorySpanExporter, ElasticsearchSpanExporter, InMemoryLogRecordExporter, ElasticsearchLogRecordExporter]
+    assert exporters == [
+        InMemorySpanExporter,
+        ElasticsearchSpanExporter,
+        InMemoryLogRecordExporter,
+        ElasticsearchLogRecordExporter,
+    ]
 
 
 def test_after_the_hook_it_adds_nothing_twice(sdk: SDK) -> None:
@@ -405,7 +484,9 @@ def test_where_there_are_no_providers_they_are_made() -> None:
     ]
 
 
-def test_a_provider_that_is_made_samples_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_that_is_made_samples_as_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "asayer_session")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
     configure()
@@ -429,7 +510,9 @@ def test_a_destination_in_variables_counts(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT", ENDPOINT)
     sdk = SDK()
     configure(sdk.tracer_provider, sdk.logger_provider)
-    exporters: list[type] = [type(exporter) for exporter in sdk_names.exporters(sdk.tracer_provider)]
+    exporters: list[type] = [
+        type(exporter) for exporter in sdk_names.exporters(sdk.tracer_provider)
+    ]
     shut_down(sdk.tracer_provider, sdk.logger_provider)
     assert tuple(exporters) == (InMemorySpanExporter, ElasticsearchSpanExporter)
 
@@ -457,7 +540,9 @@ def test_with_the_session_side_switched_off_it_only_exports() -> None:
         ([ASAYER, TRACE_CONTEXT, BAGGAGE], [TRACE_CONTEXT, ASAYER]),
     ],
 )
-def test_the_propagator_takes_the_place_of_baggage(sdk: SDK, before: list[type], after: list[type]) -> None:
+def test_the_propagator_takes_the_place_of_baggage(
+    sdk: SDK, before: list[type], after: list[type]
+) -> None:
     use(*before)
     configure()
     assert propagators() == after
@@ -480,10 +565,20 @@ def test_options_of_the_session_side_reach_the_propagator(sdk: SDK) -> None:
     context = propagate.extract({"x-our-session": SESSION})
     with session(SESSION):
         sdk.tracer_provider.get_tracer("test").start_span("span", context=context).end()
-    assert [dict(span.attributes or {}) for span in sdk.spans.get_finished_spans()] == [{"session.id": SESSION}]
+    assert [dict(span.attributes or {}) for span in sdk.spans.get_finished_spans()] == [
+        {"session.id": SESSION}
+    ]
 
 
-@pytest.mark.parametrize("options", [{"no_such_option": 1}, {"timeout": -1}, {"endpoint": "elasticsearch:9200"}, {"replay_level": "loud"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"no_such_option": 1},
+        {"timeout": -1},
+        {"endpoint": "elasticsearch:9200"},
+        {"replay_level": "loud"},
+    ],
+)
 def test_wrong_options_raise_and_change_nothing(options: dict[str, Any]) -> None:
     sdk = SDK()
     use(TRACE_CONTEXT, BAGGAGE)
@@ -494,11 +589,17 @@ def test_wrong_options_raise_and_change_nothing(options: dict[str, Any]) -> None
     assert propagators() == [TRACE_CONTEXT, BAGGAGE]
 
 
-@pytest.mark.parametrize(("argument", "method"), [("tracer_provider", "add_span_processor"), ("logger_provider", "add_log_record_processor")])
+@pytest.mark.parametrize(
+    ("argument", "method"),
+    [("tracer_provider", "add_span_processor"), ("logger_provider", "add_log_record_processor")],
+)
 def test_a_provider_that_is_not_the_sdks_is_an_error(argument: str, method: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         configure(**{argument: trace.NoOpTracerProvider()})
-    assert str(caught.value) == f"NoOpTracerProvider is no provider of OpenTelemetry's SDK: it has no {method}()."
+    assert (
+        str(caught.value)
+        == f"NoOpTracerProvider is no provider of OpenTelemetry's SDK: it has no {method}()."
+    )
 
 
 def test_a_global_provider_that_is_not_the_sdks_stays_and_the_other_signal_is_stamped() -> None:
@@ -509,13 +610,22 @@ def test_a_global_provider_that_is_not_the_sdks_stays_and_the_other_signal_is_st
     assert sdk.processors()[1] == OURS[1]
 
 
-def test_what_is_wrong_with_variables_is_logged(sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wrong_with_variables_is_logged(
+    sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_ASAYER_REPLAY_LEVEL", "loud")
     configure()
-    assert warnings() == [f"{HEAD}\n- OTEL_ASAYER_REPLAY_LEVEL: expected one of debug, info, warning, error; its default is used"]
+    assert warnings() == [
+        (
+            f"{HEAD}\n- OTEL_ASAYER_REPLAY_LEVEL: expected one of debug, info, warning, error; its "
+            f"default is used"
+        )
+    ]
 
 
-def test_with_the_sdk_disabled_the_session_is_still_passed_on(sdk: SDK, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_the_sdk_disabled_the_session_is_still_passed_on(
+    sdk: SDK, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     use(TRACE_CONTEXT, BAGGAGE)
     configure(endpoint=ENDPOINT)
@@ -545,13 +655,29 @@ raise ValueError("broken")
 """
 
 
-def run(tmp_path: Path, script: str = SCRIPT, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    tmp_path: Path, script: str = SCRIPT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     (tmp_path / "app.py").write_text(textwrap.dedent(script))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    exporters = {"OTEL_TRACES_EXPORTER": "console", "OTEL_LOGS_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none"}
-    command = [str(Path(sys.executable).with_name("opentelemetry-instrument")), sys.executable, "app.py"]
+    exporters = {
+        "OTEL_TRACES_EXPORTER": "console",
+        "OTEL_LOGS_EXPORTER": "console",
+        "OTEL_METRICS_EXPORTER": "none",
+    }
+    command = [
+        str(Path(sys.executable).with_name("opentelemetry-instrument")),
+        sys.executable,
+        "app.py",
+    ]
     return subprocess.run(
-        command, cwd=tmp_path, env={**clean, **exporters, **environment}, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+        command,
+        cwd=tmp_path,
+        env={**clean, **exporters, **environment},
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
     )
 
 
@@ -566,11 +692,18 @@ def documents(output: str) -> list[dict[str, Any]]:
 
 
 def described(output: str) -> list[tuple[str, Any]]:
-    return sorted((document.get("name") or document["body"], document["attributes"].get("session.id")) for document in documents(output))
+    return sorted(
+        (document.get("name") or document["body"], document["attributes"].get("session.id"))
+        for document in documents(output)
+    )
 
 
-def test_under_opentelemetry_instrument_spans_logs_and_the_last_exception_are_stamped(tmp_path: Path) -> None:
-    script = SCRIPT.replace('raise ValueError("broken")', 'with otel_asayer.session(7):\n    raise ValueError("broken")')
+def test_under_opentelemetry_instrument_spans_logs_and_the_last_exception_are_stamped(
+    tmp_path: Path,
+) -> None:
+    script = SCRIPT.replace(
+        'raise ValueError("broken")', 'with otel_asayer.session(7):\n    raise ValueError("broken")'
+    )
     done = run(tmp_path, script, OTEL_PROPAGATORS="tracecontext,asayer")
     assert described(done.stdout) == [("broken", "7"), ("out of stock", SESSION), ("span", SESSION)]
     assert "otel-asayer" not in done.stderr
@@ -579,7 +712,9 @@ def test_under_opentelemetry_instrument_spans_logs_and_the_last_exception_are_st
 
 def test_under_opentelemetry_instrument_one_warning_is_on_stderr(tmp_path: Path) -> None:
     done = run(tmp_path, "", OTEL_ASAYER_REPLAY_LEVEL="loud")
-    problem = "OTEL_ASAYER_REPLAY_LEVEL: expected one of debug, info, warning, error; its default is used"
+    problem = (
+        "OTEL_ASAYER_REPLAY_LEVEL: expected one of debug, info, warning, error; its default is used"
+    )
     assert done.stderr.startswith(f"{HEAD}\n- {problem}\n- {diagnostics.NO_PROPAGATOR}\n")
     assert done.stderr.count(HEAD) == 1
 
@@ -598,7 +733,11 @@ def test_declarative_configuration_is_stamped(tmp_path: Path) -> None:
         """)
     )
     done = run(tmp_path, OTEL_CONFIG_FILE="otel.yaml", OTEL_PROPAGATORS="tracecontext,baggage")
-    assert described(done.stdout) == [("broken", None), ("out of stock", SESSION), ("span", SESSION)]
+    assert described(done.stdout) == [
+        ("broken", None),
+        ("out of stock", SESSION),
+        ("span", SESSION),
+    ]
     assert "otel-asayer" not in done.stderr
 
 
@@ -614,6 +753,14 @@ def test_one_call_of_configure_is_enough(tmp_path: Path) -> None:
     """
     (tmp_path / "app.py").write_text(textwrap.dedent(script))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    done = subprocess.run([sys.executable, "app.py"], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=tmp_path,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )
     assert described(done.stdout) == [("span", SESSION)]
     assert done.stderr == ""

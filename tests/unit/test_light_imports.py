@@ -6,16 +6,31 @@ import sys
 
 import pytest
 
-HEAVY = ("opentelemetry.sdk", "opentelemetry.instrumentation", "elasticsearch", "elastic_transport", "orjson")
+HEAVY = (
+    "opentelemetry.sdk",
+    "opentelemetry.instrumentation",
+    "elasticsearch",
+    "elastic_transport",
+    "orjson",
+)
 RARE = tuple(
-    f"otel_asayer.{name}" for name in ("propagation.composites", "propagation.grpc_calls", "sanitize", "runtime.sdk", "propagation.redirects")
+    f"otel_asayer.{name}"
+    for name in (
+        "propagation.composites",
+        "propagation.grpc_calls",
+        "sanitize",
+        "runtime.sdk",
+        "propagation.redirects",
+    )
 )
 
 
 def loaded(code: str, names: tuple[str, ...] = HEAVY) -> list[str]:
     """Those of `names`, by default the heavy packages, that a new process has loaded after `code`."""
     report = f"import sys; print(*(name for name in {names!r} if name in sys.modules))"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "COV"))}
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "COV"))
+    }
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{report}"],
         env={**environ, "OTEL_PROPAGATORS": "tracecontext,asayer"},
@@ -27,7 +42,17 @@ def loaded(code: str, names: tuple[str, ...] = HEAVY) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["", ".version", ".errors", ".attributes", ".environment_variables", ".config", ".propagation.session_id", ".propagation.context"]
+    "module",
+    [
+        "",
+        ".version",
+        ".errors",
+        ".attributes",
+        ".environment_variables",
+        ".config",
+        ".propagation.session_id",
+        ".propagation.context",
+    ],
 )
 def test_a_module_of_the_session_side_loads_the_api_at_most(module: str) -> None:
     assert loaded(f"import otel_asayer{module}") == []
@@ -38,7 +63,13 @@ def test_the_propagator_loads_the_api_only() -> None:
 
 
 def test_the_names_of_the_session_side_load_the_api_only() -> None:
-    assert loaded("from otel_asayer import AsayerPropagator, ConfigurationError, SessionId, get_session_id, session") == []
+    assert (
+        loaded(
+            "from otel_asayer import AsayerPropagator, ConfigurationError, SessionId, "
+            "get_session_id, session"
+        )
+        == []
+    )
 
 
 def test_opentelemetry_builds_the_propagator_with_the_api_only() -> None:
@@ -62,7 +93,13 @@ def test_a_request_needs_the_api_only() -> None:
 def test_a_call_to_a_target_needs_the_api_only() -> None:
     call = "from opentelemetry import trace, propagate as p; import requests, urllib.request, httpx; c = p.extract({'x-session-id': '17'})"
     span = "type('S', (trace.NonRecordingSpan,), {'kind': trace.SpanKind.CLIENT, 'attributes': {'url.full': 'http://cart/'}})(trace.INVALID_SPAN_CONTEXT)"
-    assert loaded(f"{call}; carrier = {{}}; p.inject(carrier, trace.set_span_in_context({span}, c)); assert carrier['x-session-id'] == '17'") == []
+    assert (
+        loaded(
+            f"{call}; carrier = {{}}; p.inject(carrier, trace.set_span_in_context({span}, c)); "
+            f"assert carrier['x-session-id'] == '17'"
+        )
+        == []
+    )
 
 
 def test_a_bad_environment_does_not_keep_opentelemetry_from_starting() -> None:
@@ -71,4 +108,6 @@ def test_a_bad_environment_does_not_keep_opentelemetry_from_starting() -> None:
 
 
 def test_the_heavy_packages_are_named_as_they_are_loaded() -> None:
-    assert loaded("import opentelemetry.sdk.trace, opentelemetry.instrumentation.wsgi, elasticsearch, orjson") == list(HEAVY)
+    assert loaded(
+        "import opentelemetry.sdk.trace, opentelemetry.instrumentation.wsgi, elasticsearch, orjson"
+    ) == list(HEAVY)

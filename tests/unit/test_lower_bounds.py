@@ -19,11 +19,22 @@ DEEP = b"[" * 1_000_000
 
 @pytest.mark.parametrize(
     ("name", "with_hole", "without"),
-    [("orjson", "3.9.14", "3.9.15"), ("jinja2", "3.1.5", "3.1.6"), ("starlette", "0.49.0", "0.49.1"), ("h11", "0.14.0", "0.16.0")],
+    [
+        ("orjson", "3.9.14", "3.9.15"),
+        ("jinja2", "3.1.5", "3.1.6"),
+        ("starlette", "0.49.0", "0.49.1"),
+        ("h11", "0.14.0", "0.16.0"),
+    ],
 )
-def test_a_release_with_a_known_hole_is_not_admitted(name: str, with_hole: str, without: str) -> None:
-    admitted = {one.specifier for one in map(Requirement, requires("otel-asayer") or ()) if one.name == name}
-    assert {(with_hole in specifier, without in specifier) for specifier in admitted} == {(False, True)}
+def test_a_release_with_a_known_hole_is_not_admitted(
+    name: str, with_hole: str, without: str
+) -> None:
+    admitted = {
+        one.specifier for one in map(Requirement, requires("otel-asayer") or ()) if one.name == name
+    }
+    assert {(with_hole in specifier, without in specifier) for specifier in admitted} == {
+        (False, True)
+    }
 
 
 def test_an_answer_that_is_nested_beyond_all_reason_is_no_answer() -> None:

@@ -14,8 +14,16 @@ from opentelemetry import baggage, context, trace
 from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
-from opentelemetry.sdk._logs import ConcurrentMultiLogRecordProcessor, LoggerProvider, LogRecordLimits
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs import (
+    ConcurrentMultiLogRecordProcessor,
+    LoggerProvider,
+    LogRecordLimits,
+)
+from opentelemetry.sdk._logs.export import (
+    BatchLogRecordProcessor,
+    InMemoryLogRecordExporter,
+    SimpleLogRecordProcessor,
+)
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -49,7 +57,11 @@ class Spans:
         return [dict(span.attributes or {}) for span in self._exporter.get_finished_spans()]
 
     def sessions_of_events(self) -> list[Any]:
-        return [(event.attributes or {}).get("session.id") for span in self._exporter.get_finished_spans() for event in span.events]
+        return [
+            (event.attributes or {}).get("session.id")
+            for span in self._exporter.get_finished_spans()
+            for event in span.events
+        ]
 
     def dropped(self) -> list[int]:
         return [span.dropped_attributes for span in self._exporter.get_finished_spans()]
@@ -118,15 +130,25 @@ def test_a_span_is_stamped_with_the_session_of_its_parent_context(spans: Spans) 
     assert spans.attributes() == [{"session.id": SESSION}]
 
 
-def test_an_explicit_context_without_a_session_is_not_mixed_with_the_current_one(spans: Spans) -> None:
+def test_an_explicit_context_without_a_session_is_not_mixed_with_the_current_one(
+    spans: Spans,
+) -> None:
     with session(OTHER):
         spans.tracer.start_span("span", context=Context()).end()
     assert spans.attributes() == [{}]
 
 
-def test_what_begins_under_a_span_that_is_current_without_its_baggage_is_in_its_session(spans: Spans, logs: Logs) -> None:
-    """As under the instrumentation of aiohttp's server: the span begins in the extracted context, and it alone becomes current."""
-    with spans.tracer.start_as_current_span("server", context=IN_SESSION), spans.tracer.start_as_current_span("inner"):
+def test_what_begins_under_a_span_that_is_current_without_its_baggage_is_in_its_session(
+    spans: Spans, logs: Logs
+) -> None:
+    """As under the instrumentation of aiohttp's server:
+
+    the span begins in the extracted context, and it alone becomes current.
+    """
+    with (
+        spans.tracer.start_as_current_span("server", context=IN_SESSION),
+        spans.tracer.start_as_current_span("inner"),
+    ):
         spans.tracer.start_span("client").end()
         logs.logger.emit(body="inside")
     assert [attributes.get("session.id") for attributes in spans.attributes()] == [SESSION] * 3
@@ -151,7 +173,9 @@ def test_what_the_application_calls_its_session_stays_where_there_is_none(spans:
     assert spans.attributes() == [{"session.id": "the application's own"}]
 
 
-def test_the_session_of_the_request_wins_over_what_the_application_writes_on_a_span(spans: Spans) -> None:
+def test_the_session_of_the_request_wins_over_what_the_application_writes_on_a_span(
+    spans: Spans,
+) -> None:
     span = spans.tracer.start_span("span", context=IN_SESSION)
     span.set_attribute("session.id", "the application's own")
     span.end()
@@ -159,7 +183,9 @@ def test_the_session_of_the_request_wins_over_what_the_application_writes_on_a_s
 
 
 def test_what_is_no_session_id_is_not_stamped(spans: Spans) -> None:
-    spans.tracer.start_span("span", context=baggage.set_baggage("session.id", "a secret", Context())).end()
+    spans.tracer.start_span(
+        "span", context=baggage.set_baggage("session.id", "a secret", Context())
+    ).end()
     assert spans.attributes() == [{}]
 
 
@@ -194,15 +220,22 @@ def test_the_length_limit_does_not_cut_the_id_on_a_span() -> None:
     assert spans.attributes() == [{"session.id": SESSION, "long": "0123456789"}]
 
 
-def test_the_variable_for_the_length_limit_does_not_cut_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_for_the_length_limit_does_not_cut_the_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10")
-    spans, logs = Spans(TracerProvider(shutdown_on_exit=False)), Logs(LoggerProvider(shutdown_on_exit=False))
+    spans, logs = (
+        Spans(TracerProvider(shutdown_on_exit=False)),
+        Logs(LoggerProvider(shutdown_on_exit=False)),
+    )
     spans.tracer.start_span("span", context=IN_SESSION).end()
     logs.logger.emit(context=IN_SESSION)
     assert spans.attributes() == logs.attributes() == [{"session.id": SESSION}]
 
 
-def test_a_session_entered_inside_a_span_is_that_of_its_children_and_log_records(spans: Spans, logs: Logs) -> None:
+def test_a_session_entered_inside_a_span_is_that_of_its_children_and_log_records(
+    spans: Spans, logs: Logs
+) -> None:
     with spans.tracer.start_as_current_span("websocket"), session(SESSION):
         spans.tracer.start_span("message").end()
         logs.logger.emit(body="message")
@@ -212,20 +245,34 @@ def test_a_session_entered_inside_a_span_is_that_of_its_children_and_log_records
 
 def test_spans_of_a_concurrent_processor_see_the_current_session() -> None:
     concurrent = ConcurrentMultiSpanProcessor()
-    spans = Spans(TracerProvider(shutdown_on_exit=False, active_span_processor=concurrent, span_limits=SpanLimits(max_span_attributes=1)))
+    spans = Spans(
+        TracerProvider(
+            shutdown_on_exit=False,
+            active_span_processor=concurrent,
+            span_limits=SpanLimits(max_span_attributes=1),
+        )
+    )
     with session(SESSION), spans.tracer.start_as_current_span("span") as span:
         span.set_attribute("a", 1)
     concurrent._executor.shutdown()
     assert spans.attributes() == [{"a": 1, "session.id": SESSION}]
 
 
-def test_a_span_that_cannot_be_stamped_does_not_fail_the_application(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_span_that_cannot_be_stamped_does_not_fail_the_application(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     SessionSpanProcessor().on_start(object(), IN_SESSION)  # type: ignore[arg-type]
-    assert [record.getMessage() for record in caplog.records] == ["The session id could not be written on a span or log record; this is said once."]
+    assert [record.getMessage() for record in caplog.records] == [
+        "The session id could not be written on a span or log record; this is said once."
+    ]
 
 
-def test_a_span_that_cannot_be_stamped_again_does_not_fail_the_application(caplog: pytest.LogCaptureFixture) -> None:
-    SessionSpanProcessor()._on_ending(SimpleNamespace(_otel_asayer_session_id=SESSION, _attributes=7))  # type: ignore[arg-type]
+def test_a_span_that_cannot_be_stamped_again_does_not_fail_the_application(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    SessionSpanProcessor()._on_ending(
+        SimpleNamespace(_otel_asayer_session_id=SESSION, _attributes=7)  # type: ignore[arg-type]
+    )
     assert len(caplog.records) == 1
 
 
@@ -275,7 +322,9 @@ def test_a_log_record_without_a_session_is_not_touched(logs: Logs) -> None:
     assert logs.attributes() == [{"session.id": "the application's own"}]
 
 
-def test_the_session_of_the_request_wins_over_what_the_application_writes_on_a_log_record(logs: Logs) -> None:
+def test_the_session_of_the_request_wins_over_what_the_application_writes_on_a_log_record(
+    logs: Logs,
+) -> None:
     logs.logger.emit(context=IN_SESSION, attributes={"session.id": "the application's own"})
     assert logs.attributes() == [{"session.id": SESSION}]
 
@@ -298,9 +347,13 @@ def test_the_id_on_a_log_record_is_a_plain_string(logs: Logs) -> None:
 
 
 @pytest.mark.parametrize("attributes", [None, {}, MappingProxyType({})])
-def test_a_log_record_with_attributes_of_another_kind_is_stamped(attributes: Mapping[str, Any] | None) -> None:
+def test_a_log_record_with_attributes_of_another_kind_is_stamped(
+    attributes: Mapping[str, Any] | None,
+) -> None:
     record = LogRecord(context=IN_SESSION, attributes=attributes)
-    SessionLogRecordProcessor().on_emit(SimpleNamespace(log_record=record, instrumentation_scope=None))  # type: ignore[arg-type]
+    SessionLogRecordProcessor().on_emit(
+        SimpleNamespace(log_record=record, instrumentation_scope=None)  # type: ignore[arg-type]
+    )
     assert record.attributes == {"session.id": SESSION}
 
 
@@ -312,7 +365,9 @@ def test_a_batch_processor_that_came_before_still_exports_the_session() -> None:
     provider.add_log_record_processor(SessionLogRecordProcessor())
     provider.get_logger("test").emit(context=IN_SESSION)
     batch.shutdown()  # type: ignore[no-untyped-call]
-    assert [dict(log.log_record.attributes or {}) for log in exporter.get_finished_logs()] == [{"session.id": SESSION}]
+    assert [dict(log.log_record.attributes or {}) for log in exporter.get_finished_logs()] == [
+        {"session.id": SESSION}
+    ]
 
 
 def test_log_records_of_a_concurrent_processor_see_the_current_session() -> None:
@@ -352,7 +407,9 @@ def test_a_record_of_an_exception_has_the_session_noted_on_it(logs: Logs) -> Non
     assert logs.sessions() == [SESSION]
 
 
-def test_the_context_wins_over_the_note_for_some_exceptions_are_raised_again_and_again(logs: Logs) -> None:
+def test_the_context_wins_over_the_note_for_some_exceptions_are_raised_again_and_again(
+    logs: Logs,
+) -> None:
     logs.logger.emit(context=IN_SESSION, exception=noted(OTHER))
     assert logs.sessions() == [SESSION]
 
@@ -362,7 +419,9 @@ def test_a_record_of_an_exception_without_any_session_is_not_stamped(logs: Logs)
     assert logs.sessions() == [None]
 
 
-def test_the_exceptions_instrumentation_gets_the_session_of_a_thread_that_ends(logs: Logs, threading_instrumented: None) -> None:
+def test_the_exceptions_instrumentation_gets_the_session_of_a_thread_that_ends(
+    logs: Logs, threading_instrumented: None
+) -> None:
     logger = logs.provider.get_logger("opentelemetry.instrumentation.exceptions")
 
     def emit_without_context() -> None:
@@ -377,11 +436,15 @@ def test_the_exceptions_instrumentation_gets_the_session_of_a_thread_that_ends(l
 
 
 def test_outside_of_threads_the_exceptions_instrumentation_has_the_note_alone(logs: Logs) -> None:
-    logs.provider.get_logger("opentelemetry.instrumentation.exceptions").emit(exception=ValueError("broken"))
+    logs.provider.get_logger("opentelemetry.instrumentation.exceptions").emit(
+        exception=ValueError("broken")
+    )
     assert logs.sessions() == [None]
 
 
-def test_a_pool_thread_does_not_keep_the_session_of_the_request_that_made_it_start(logs: Logs, threading_instrumented: None) -> None:
+def test_a_pool_thread_does_not_keep_the_session_of_the_request_that_made_it_start(
+    logs: Logs, threading_instrumented: None
+) -> None:
     with ThreadPoolExecutor(max_workers=1) as pool:
         with session(SESSION):
             pool.submit(logs.logger.emit, exception=ValueError("in the session")).result()
@@ -396,9 +459,14 @@ def test_a_span_below_an_unrecorded_one_is_stamped(spans: Spans) -> None:
 
 
 class TestSessionsInsideOfASpan:
-    """As of a WebSocket: the span began with the handshake, and the session is in the first message."""
+    """As of a WebSocket:
 
-    def test_an_exception_that_leaves_session_and_span_is_of_the_session(self, spans: Spans) -> None:
+    the span began with the handshake, and the session is in the first message.
+    """
+
+    def test_an_exception_that_leaves_session_and_span_is_of_the_session(
+        self, spans: Spans
+    ) -> None:
         with suppress(ValueError), spans.tracer.start_as_current_span("socket"), session(SESSION):
             raise ValueError
         assert spans.sessions_of_events() == [SESSION]
@@ -410,13 +478,21 @@ class TestSessionsInsideOfASpan:
 
     def test_each_time_that_the_span_recorded_it_is(self, spans: Spans) -> None:
         error = ValueError()
-        with suppress(ValueError), spans.tracer.start_as_current_span("socket") as span, session(SESSION):
+        with (
+            suppress(ValueError),
+            spans.tracer.start_as_current_span("socket") as span,
+            session(SESSION),
+        ):
             span.record_exception(error)
             raise error
         assert spans.sessions_of_events() == [SESSION, SESSION]
 
     def test_other_events_are_not(self, spans: Spans) -> None:
-        with suppress(ValueError), spans.tracer.start_as_current_span("socket") as span, session(SESSION):
+        with (
+            suppress(ValueError),
+            spans.tracer.start_as_current_span("socket") as span,
+            session(SESSION),
+        ):
             span.add_event("opened")
             span.record_exception(KeyError())
             raise ValueError

@@ -1,4 +1,7 @@
-"""The command `otel-asayer`. What it needs is the extra `cli`; without it, the bare command says so."""
+"""The command `otel-asayer`.
+
+What it needs is the extra `cli`; without it, the bare command says so.
+"""
 
 from otel_asayer.cli.entry import main
 

@@ -25,16 +25,35 @@ if TYPE_CHECKING:
 __all__ = ["errors"]
 
 _MOST: Final = 10_000
-"""Exceptions that are looked at, the latest first: what fails more often is not read to the end by anybody."""
+"""Exceptions that are looked at, the latest first:
+
+what fails more often is not read to the end by anybody.
+"""
 
 
 @click.command()
-@click.option("--since", callback=parse_span, default="24h", show_default=True, help="How far back to look: 90m, 24h, 7d.")
-@click.option("--service", "services", multiple=True, help="Only of this service; may be given several times.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Groups to show, the largest first.")
+@click.option(
+    "--since",
+    callback=parse_span,
+    default="24h",
+    show_default=True,
+    help="How far back to look: 90m, 24h, 7d.",
+)
+@click.option(
+    "--service", "services", multiple=True, help="Only of this service; may be given several times."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Groups to show, the largest first.",
+)
 @output.AS_JSON
 @connection(viewer=True)
-def errors(config: Config, *, since: int, services: Sequence[str], limit: int, as_json: bool) -> None:
+def errors(
+    config: Config, *, since: int, services: Sequence[str], limit: int, as_json: bool
+) -> None:
     """Show recent exceptions, grouped by type and place, with how often, in how many sessions, and the replay of one of them."""
     require_usable(config)
     since_ns = time.time_ns() - since
@@ -57,10 +76,22 @@ def _show(groups: Sequence[ErrorGroup], limit: int, where: str, *, unseen: int) 
     for group in groups[:limit]:
         _show_group(console, group)
     if len(groups) > limit:
-        output.print_whole(console, output.as_text(f"{output.counted(len(groups) - limit, 'more group')}: --limit {len(groups)} shows all.", "dim"))
+        output.print_whole(
+            console,
+            output.as_text(
+                f"{output.counted(len(groups) - limit, 'more group')}: --limit {len(groups)} shows "
+                f"all.",
+                "dim",
+            ),
+        )
     if unseen:
         output.print_whole(
-            console, output.as_text(f"{unseen} older exceptions of this time were not looked at: a shorter --since shows all of its own.", "dim")
+            console,
+            output.as_text(
+                f"{unseen} older exceptions of this time were not looked at: a shorter --since "
+                f"shows all of its own.",
+                "dim",
+            ),
         )
 
 
@@ -68,7 +99,12 @@ def _show_group(console: Console, group: ErrorGroup) -> None:
     times = "once" if group.count == 1 else f"{group.count} times"
     sessions = output.counted(len(group.sessions), "session")
     place = str(group.place) or "place unknown"
-    output.print_whole(console, output.as_text(": ".join(filter(None, (group.type or "exception", group.message))), "bold red"))
+    output.print_whole(
+        console,
+        output.as_text(
+            ": ".join(filter(None, (group.type or "exception", group.message))), "bold red"
+        ),
+    )
     output.print_whole(console, output.as_text(f"  {place}", "cyan"))
     facts = f"  {times} · {sessions} · {', '.join(group.services)} · last {ago(time.time_ns() - group.moments[0].time_ns)}"
     output.print_whole(console, output.as_text(facts, "dim"))

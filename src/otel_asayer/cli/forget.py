@@ -40,20 +40,27 @@ _PRIVILEGES: Final = ("read", "delete")
 @output.AS_JSON
 @connection(personal=True)
 def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Delete all documents of a SESSION (its id, a token, or the address of its replay): spans, log records, exceptions, replay records.
+    """Delete all documents of a SESSION (its id, a token, or the address of its replay): spans, log
+    records, exceptions, replay records.
 
     With - in its place it is read from standard input, where a token does not show.
 
-    They are deleted from Elasticsearch, and from the spool of this machine, with what was refused, is damaged or was left half-written there; files
-    in which the id is found even so are named. It needs a key or user with the index privileges read and delete. Failure stores of data streams
-    are looked through where it may read them, and named where it may not. The recording itself is Asayer's or OpenReplay's, and stays.
+    They are deleted from Elasticsearch, and from the spool of this machine, with what was refused,
+    is damaged or was left half-written there; files in which the id is found even so are named. It
+    needs a key or user with the index privileges read and delete. Failure stores of data streams
+    are looked through where it may read them, and named where it may not. The recording itself is
+    Asayer's or OpenReplay's, and stays.
     """
     require_usable(config)
-    selection, *_ = parse_subject(session, replay_url=config.replay_url, opaque=config.opaque_session_ids).readings
+    selection, *_ = parse_subject(
+        session, replay_url=config.replay_url, opaque=config.opaque_session_ids
+    ).readings
     if selection.trace_id:
         raise click.UsageError("Expected a session, and this is the id of a trace.")
     if as_json and not (yes or dry_run):
-        raise click.UsageError("With --json nobody is asked: say --yes to delete, or --dry-run to count.")
+        raise click.UsageError(
+            "With --json nobody is asked: say --yes to delete, or --dry-run to count."
+        )
     with ExitStack() as stack:
         places = _places(config, stack)
         found = _counts(places, selection)
@@ -85,7 +92,9 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
             click.echo(sanitize_line(sentence))
         click.echo(_outcome(sum(deleted.values()), left, troubles))
     incomplete = any(troubles.values()) or any(left.values())
-    click.get_current_context().exit(int(incomplete and (wanted or not (dry_run or any(found.values())))))
+    click.get_current_context().exit(
+        int(incomplete and (wanted or not (dry_run or any(found.values()))))
+    )
 
 
 class _Place(Protocol):
@@ -137,14 +146,22 @@ class _InSpool:
 
     def count(self, selection: Selection) -> int:
         """Count documents, and files whose documents cannot be told apart."""
-        documents = sum(map(partial(_is_of, selection), chain(self._spool.read(), self._spool.read_rejected())))
-        return documents + sum(not one.apart for one in self._spool.remains(selection.session_id.encode()))
+        documents = sum(
+            map(partial(_is_of, selection), chain(self._spool.read(), self._spool.read_rejected()))
+        )
+        return documents + sum(
+            not one.apart for one in self._spool.remains(selection.session_id.encode())
+        )
 
     def delete(self, selection: Selection) -> int:
-        return self._spool.erase(partial(_is_of, selection)) + self._spool.erase_remains(selection.session_id.encode())
+        return self._spool.erase(partial(_is_of, selection)) + self._spool.erase_remains(
+            selection.session_id.encode()
+        )
 
     def remains(self, selection: Selection) -> list[str]:
-        return [f"{one.path}: {one.why}" for one in self._spool.remains(selection.session_id.encode())]
+        return [
+            f"{one.path}: {one.why}" for one in self._spool.remains(selection.session_id.encode())
+        ]
 
 
 def _is_of(selection: Selection, operation: bytes) -> bool:
@@ -160,7 +177,10 @@ def _is_of(selection: Selection, operation: bytes) -> bool:
 def _places(config: Config, stack: ExitStack) -> list[_Place]:
     """Where documents may be; the spools first, for what is drained meanwhile goes from there to Elasticsearch."""
     root = spool_root(config)
-    found: list[_Place] = [_InSpool(Spool(root, destination, max_bytes=config.spool_max_bytes)) for destination in destinations(root)]
+    found: list[_Place] = [
+        _InSpool(Spool(root, destination, max_bytes=config.spool_max_bytes))
+        for destination in destinations(root)
+    ]
     if config.has_destination:
         api = stack.enter_context(closing(Api.of(config)))
         found.append(elasticsearch := _InElasticsearch(config, api))
@@ -178,14 +198,22 @@ def _troubles(places: Iterable[_Place]) -> dict[str, list[str]]:
 
 
 def _sentences(troubles: dict[str, list[str]], *, without: dict[str, list[str]]) -> list[str]:
-    return [sentence for name, sentences in troubles.items() for sentence in sentences if sentence not in without.get(name, ())]
+    return [
+        sentence
+        for name, sentences in troubles.items()
+        for sentence in sentences
+        if sentence not in without.get(name, ())
+    ]
 
 
 def _show(found: dict[str, int], selection: Selection, troubles: dict[str, list[str]]) -> None:
     for sentence in _sentences(troubles, without={}):
         click.echo(sanitize_line(sentence))
     if not sum(found.values()):
-        click.echo(f"Nothing is stored of {selection.named}{', as far as that was seen' if any(troubles.values()) else ''}.")
+        click.echo(
+            f"Nothing is stored of "
+            f"{selection.named}{', as far as that was seen' if any(troubles.values()) else ''}."
+        )
         return
     table = output.plain_table("documents", f"of {selection.named} in")
     for name, number in found.items():
@@ -195,7 +223,9 @@ def _show(found: dict[str, int], selection: Selection, troubles: dict[str, list[
 
 
 def _agreed(selection: Selection, *, yes: bool) -> bool:
-    return yes or click.confirm(f"Delete them? What is deleted of {selection.named} cannot be brought back")
+    return yes or click.confirm(
+        f"Delete them? What is deleted of {selection.named} cannot be brought back"
+    )
 
 
 def _outcome(deleted: int, left: dict[str, int], troubles: dict[str, list[str]]) -> str:
@@ -204,5 +234,7 @@ def _outcome(deleted: int, left: dict[str, int], troubles: dict[str, list[str]])
         return f"{output.counted(deleted, 'document')} deleted; none is left{', as far as that was seen' if any(troubles.values()) else ''}."
     if not sum(number for name, number in left.items() if not troubles[name]):
         return f"{output.counted(deleted, 'document')} deleted, and {rest} still there, for the reason above."
-    why = f"{rest} still there: they came meanwhile, or another process is sending them. Run it again"
+    why = (
+        f"{rest} still there: they came meanwhile, or another process is sending them. Run it again"
+    )
     return f"{output.counted(deleted, 'document')} deleted, and {why}."

@@ -1,4 +1,7 @@
-"""`otel-asayer kibana`: data views, searches and a dashboard for Kibana, in the form that it imports."""
+"""`otel-asayer kibana`:
+
+data views, searches and a dashboard for Kibana, in the form that it imports.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ __all__ = ["kibana"]
 _NO_LINK: Final = f"Session ids will be no links: {OTEL_ASAYER_REPLAY_URL} is not set, and there is no --replay-url."
 
 
-def _namespaces(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+def _namespaces(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
     try:
         return tuple(map(parse_namespace, values))
     except BadValue as reason:
@@ -31,8 +36,18 @@ def _no_folder(_context: click.Context, _parameter: click.Parameter, output: IO[
 
 
 @click.command()
-@click.option("--replay-url", metavar="TEMPLATE", help=f"Template of a replay's URL, with {{session_id}}. Default: {OTEL_ASAYER_REPLAY_URL}.")
-@click.option("--namespace", "namespaces", multiple=True, callback=_namespaces, help="Namespace of the data streams; may be repeated. Default: all.")
+@click.option(
+    "--replay-url",
+    metavar="TEMPLATE",
+    help=f"Template of a replay's URL, with {{session_id}}. Default: {OTEL_ASAYER_REPLAY_URL}.",
+)
+@click.option(
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    callback=_namespaces,
+    help="Namespace of the data streams; may be repeated. Default: all.",
+)
 @click.option(
     "--output",
     type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
@@ -58,6 +73,8 @@ def kibana(replay_url: str | None, namespaces: tuple[str, ...], output: IO[str])
 def _template(replay_url: str | None) -> str | None:
     """The template given as an option, else the variable's; a bad variable is an error here, where a link is what was asked for."""
     config = Config.from_environment(replay_url=replay_url)
-    if problem := next((problem for problem in config.problems if problem.variable == OTEL_ASAYER_REPLAY_URL), None):
+    if problem := next(
+        (problem for problem in config.problems if problem.variable == OTEL_ASAYER_REPLAY_URL), None
+    ):
         raise click.UsageError(f"{problem.variable} cannot be used: {problem.message}.")
     return config.replay_url

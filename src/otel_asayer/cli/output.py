@@ -1,4 +1,8 @@
-"""How commands speak: tables for a person, JSON for a program, and nothing of what an application logged taken for markup or control."""
+"""How commands speak:
+
+tables for a person, JSON for a program, and nothing of what an application logged taken for markup
+or control.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +23,36 @@ from otel_asayer.sanitize import DIRECTIONS, sanitize_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AS_JSON", "LEVEL_STYLES", "as_text", "console", "counted", "plain_table", "print_json", "print_json_line", "print_whole"]
+__all__ = [
+    "AS_JSON",
+    "LEVEL_STYLES",
+    "as_text",
+    "console",
+    "counted",
+    "plain_table",
+    "print_json",
+    "print_json_line",
+    "print_whole",
+]
 
 AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
-LEVEL_STYLES: Final[Mapping[str, str]] = {"error": "bold red", "warning": "yellow", "info": "cyan", "debug": "dim"}
+LEVEL_STYLES: Final[Mapping[str, str]] = {
+    "error": "bold red",
+    "warning": "yellow",
+    "info": "cyan",
+    "debug": "dim",
+}
 
 _UNESCAPED: Final = re.compile(f"[\x7f-\x9f\u2028\u2029{DIRECTIONS}\ud800-\udfff]")
 """What JSON need not escape, and a terminal may obey or a file cannot hold."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that colours nothing of itself: numbers and paths in a log line are the application's, and so are brackets and colons."""
+    """Return a console that colours nothing of itself:
+
+    numbers and paths in a log line are the application's, and so are brackets and colons.
+    """
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
@@ -50,7 +72,10 @@ def counted(number: int, noun: str) -> str:
 
 
 def print_whole(console: Console, text: Text) -> None:
-    """Print a line whole, however narrow the terminal is: what is cut or broken cannot be copied, or piped on."""
+    """Print a line whole, however narrow the terminal is:
+
+    what is cut or broken cannot be copied, or piped on.
+    """
     console.print(text, soft_wrap=True)
 
 
@@ -65,6 +90,10 @@ def print_json_line(value: Any) -> None:
 
 
 def _json(value: Any, indent: int | None) -> str:
-    # Characters outside ASCII stay readable where there are such; they can only stand within strings, where an escape is as good.
+    # Characters outside ASCII stay readable where there are such; they can only stand within
+    # strings, where an escape is as good.
     unicode = codecs.lookup(sys.stdout.encoding or "ascii").name.startswith("utf")
-    return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, indent=indent, ensure_ascii=not unicode))
+    return _UNESCAPED.sub(
+        lambda found: f"\\u{ord(found[0]):04x}",
+        json.dumps(value, indent=indent, ensure_ascii=not unicode),
+    )

@@ -30,41 +30,63 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
     if value is None:
         return None
     if not (found := _AGE.fullmatch(value)):
-        raise click.BadParameter(f"{value!r} is no time in days or hours: 30d, 12h.", context, parameter)
+        raise click.BadParameter(
+            f"{value!r} is no time in days or hours: 30d, 12h.", context, parameter
+        )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 @click.command()
-@click.option("--older-than", callback=_age, metavar="TIME", help="Delete the days that ended at least so long ago, 30d.")
+@click.option(
+    "--older-than",
+    callback=_age,
+    metavar="TIME",
+    help="Delete the days that ended at least so long ago, 30d.",
+)
 @click.option("--all", "everything", is_flag=True, help="Delete all of them, those of today too.")
 @click.option("--namespace", help="Delete those of this namespace only. Default: all namespaces.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @click.option("--dry-run", is_flag=True, help="Only show.")
 @output.AS_JSON
 @connection(personal=True)
-def prune(config: Config, older_than: timedelta | None, namespace: str | None, **flags: bool) -> None:
-    """Delete old replay records, whole days at once, where no policy of Elasticsearch does (`otel-asayer setup --retention`).
+def prune(
+    config: Config, older_than: timedelta | None, namespace: str | None, **flags: bool
+) -> None:
+    """Delete old replay records, whole days at once, where no policy of Elasticsearch does
+    (`otel-asayer setup --retention`).
 
-    It shows the days and asks. For a cron job: `otel-asayer prune --older-than 30d --yes`. Data streams of spans and log records stay. It needs a key
-    or user with the index privileges read, view_index_metadata and delete_index on asayer-logs-*.
+    It shows the days and asks. For a cron job: `otel-asayer prune --older-than 30d --yes`. Data
+    streams of spans and log records stay. It needs a key or user with the index privileges read,
+    view_index_metadata and delete_index on asayer-logs-*.
     """
     require_destination(config)
     if (older_than is None) is not flags["everything"]:
         raise click.UsageError("Say which days: --older-than 30d, or --all.")
     as_json, agreed = flags["as_json"], flags["yes"]
     if as_json and not (agreed or flags["dry_run"]):
-        raise click.UsageError("With --json nobody is asked: say --yes to delete, or --dry-run to look.")
+        raise click.UsageError(
+            "With --json nobody is asked: say --yes to delete, or --dry-run to look."
+        )
     with closing(Api.of(config)) as api:
-        days = days_before(api, None if older_than is None else datetime.now(timezone.utc) - older_than, namespace)
+        days = days_before(
+            api, None if older_than is None else datetime.now(timezone.utc) - older_than, namespace
+        )
         if not as_json:
             _show(days)
-        wanted = bool(days) and not flags["dry_run"] and (agreed or click.confirm("Delete them? What is deleted cannot be brought back"))
+        wanted = (
+            bool(days)
+            and not flags["dry_run"]
+            and (agreed or click.confirm("Delete them? What is deleted cannot be brought back"))
+        )
         if wanted:
             delete(api, days)
     if as_json:
         output.print_json([{**day._asdict(), "deleted": wanted} for day in days])
     elif wanted:
-        click.echo(f"{output.counted(len(days), 'day')} deleted, {output.counted(sum(day.records for day in days), 'record')}.")
+        click.echo(
+            f"{output.counted(len(days), 'day')} deleted, "
+            f"{output.counted(sum(day.records for day in days), 'record')}."
+        )
 
 
 def _show(days: Sequence[Day]) -> None:

@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["places_of_refused"]
 
 _MOST: Final = 100_000
-"""Documents of a failure store that are looked through: one by one, for none is found by its session."""
+"""Documents of a failure store that are looked through:
+
+one by one, for none is found by its session.
+"""
 
 
 def places_of_refused(config: Config, api: Api) -> Iterator[_InFailureStore | _Unseen]:
     """Those in which something lies; last, for what waits elsewhere is refused meanwhile."""
     try:
-        yield from (_InFailureStore(config, api, store) for store in failure_stores(api) if store.indices)
+        yield from (
+            _InFailureStore(config, api, store) for store in failure_stores(api) if store.indices
+        )
     except ElasticsearchError as error:
         yield _Unseen(config, error)
 
@@ -35,7 +40,9 @@ class _Unseen:
 
     def __init__(self, config: Config, why: ElasticsearchError) -> None:
         self.name = f"{config.destination}, failure stores"
-        self.troubles: Sequence[str] = (f"It is not known whether failure stores hold documents of it. {why}",)
+        self.troubles: Sequence[str] = (
+            f"It is not known whether failure stores hold documents of it. {why}",
+        )
 
     def count(self, selection: Selection) -> int:  # noqa: ARG002 (nothing is seen)
         return 0
@@ -47,7 +54,10 @@ class _Unseen:
 
 
 class _InFailureStore:
-    """What Elasticsearch refused. Whatever is wrong there keeps nothing elsewhere from being deleted."""
+    """What Elasticsearch refused.
+
+    Whatever is wrong there keeps nothing elsewhere from being deleted.
+    """
 
     def __init__(self, config: Config, api: Api, store: FailureStore) -> None:
         self._stream = sanitize_line(store.stream)

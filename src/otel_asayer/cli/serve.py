@@ -22,14 +22,28 @@ _END_SECONDS: Final = 2
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65_535), default=_DEFAULT_PORT, show_default=True, help="Port to listen on; 0 takes a free one.")
-@click.option("--host", type=click.Choice(list(_HOSTS)), default="127.0.0.1", show_default=True, help="Address of loopback; there is no other.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=_DEFAULT_PORT,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--host",
+    type=click.Choice(list(_HOSTS)),
+    default="127.0.0.1",
+    show_default=True,
+    help="Address of loopback; there is no other.",
+)
 @click.option("--open", "in_browser", is_flag=True, help="Open it in the browser.")
 @connection(viewer=True)
 def serve(config: Config, *, port: int, host: str, in_browser: bool) -> None:
-    """Serve the session page: find a session, see its waterfall, its errors with their stacks, and jump to the replay.
+    """Serve the session page: find a session, see its waterfall, its errors with their stacks, and
+    jump to the replay.
 
-    The page is for you alone: it is served on loopback, and shows what your key may read. Ctrl-C ends it.
+    The page is for you alone: it is served on loopback, and shows what your key may read. Ctrl-C
+    ends it.
     """
     import uvicorn
 
@@ -45,7 +59,13 @@ def serve(config: Config, *, port: int, host: str, in_browser: bool) -> None:
             webbrowser.open(address)
         app = create_app(config, hosts=hosts_of(port))
         settings = uvicorn.Config(
-            app, log_level="error", access_log=False, server_header=False, lifespan="off", ws="none", timeout_graceful_shutdown=_END_SECONDS
+            app,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=_END_SECONDS,
         )
         try:
             uvicorn.Server(settings).run(sockets=[listening])
@@ -56,7 +76,11 @@ def serve(config: Config, *, port: int, host: str, in_browser: bool) -> None:
 def _listening(host: str, port: int) -> socket.socket:
     """Listen before anything is said, so that the address printed answers."""
     try:
-        return socket.create_server(("127.0.0.1" if host == "localhost" else host, port), family=_HOSTS[host], backlog=128)
+        return socket.create_server(
+            ("127.0.0.1" if host == "localhost" else host, port), family=_HOSTS[host], backlog=128
+        )
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise click.ClickException(f"Cannot listen on {host}, port {port}: {reason}. Another one can be given by --port.") from None
+        raise click.ClickException(
+            f"Cannot listen on {host}, port {port}: {reason}. Another one can be given by --port."
+        ) from None

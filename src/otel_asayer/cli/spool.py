@@ -46,23 +46,34 @@ def spool() -> None:
 @SPOOL_DIRECTORY
 @output.AS_JSON
 def status(spool_directory: str | None, *, as_json: bool) -> None:
-    """Show how much waits, for which Elasticsearch. Exit status 1 where something was refused for good or cannot be read."""
+    """Show how much waits, for which Elasticsearch.
+
+    Exit status 1 where something was refused for good or cannot be read.
+    """
     config = Config.from_environment(spool_directory=spool_directory)
     found = [(one, _spool(config, one).status()) for one in destinations(spool_root(config))]
     if as_json:
-        output.print_json([{"folder": one.folder, "endpoints": one.endpoints, **state._asdict()} for one, state in found])
+        output.print_json(
+            [
+                {"folder": one.folder, "endpoints": one.endpoints, **state._asdict()}
+                for one, state in found
+            ]
+        )
     elif found:
         output.console().print(_table(found))
     else:
         _say_nothing_waits(config)
-    click.get_current_context().exit(int(any(state.rejected_documents or state.damaged_files for _, state in found)))
+    click.get_current_context().exit(
+        int(any(state.rejected_documents or state.damaged_files for _, state in found))
+    )
 
 
 @spool.command()
 @output.AS_JSON
 @connection(personal=True)
 def drain(config: Config, *, as_json: bool) -> None:
-    """Send what waits for the configured Elasticsearch, and what was kept while none was configured.
+    """Send what waits for the configured Elasticsearch, and what was kept while none was
+    configured.
 
     Exit status 1 where something still waits, was refused for good, or cannot be read.
     """
@@ -70,31 +81,58 @@ def drain(config: Config, *, as_json: bool) -> None:
     with closing(Api.of(config)) as api:
         api.identify()
     delivery = Delivery.of(config)
-    drainers = [Drainer(delivery, place) for place in (delivery.spool, _spool(config, LOCAL)) if place is not None]
-    with _progress(sum(drainer.status().documents for drainer in drainers), quiet=as_json) as advance:
+    drainers = [
+        Drainer(delivery, place)
+        for place in (delivery.spool, _spool(config, LOCAL))
+        if place is not None
+    ]
+    with _progress(
+        sum(drainer.status().documents for drainer in drainers), quiet=as_json
+    ) as advance:
         for drainer in drainers:
             drainer.drain(advance)
-    drained, refused, damaged = map(delivery.counters.total, (Fate.DRAINED, Fate.REJECTED, Fate.DROPPED))
+    drained, refused, damaged = map(
+        delivery.counters.total, (Fate.DRAINED, Fate.REJECTED, Fate.DROPPED)
+    )
     left = sum(drainer.status().documents for drainer in drainers)
     trouble = next((drainer.trouble.with_advice for drainer in drainers if drainer.trouble), None)
     if as_json:
-        click.echo(json.dumps({"drained": drained, "refused": refused, "damaged": damaged, "waiting": left, "trouble": trouble}))
+        click.echo(
+            json.dumps(
+                {
+                    "drained": drained,
+                    "refused": refused,
+                    "damaged": damaged,
+                    "waiting": left,
+                    "trouble": trouble,
+                }
+            )
+        )
     else:
-        click.echo(" ".join([_sentence(drained, left, trouble), *_lost(refused, damaged, spool_root(config))]))
+        click.echo(
+            " ".join(
+                [_sentence(drained, left, trouble), *_lost(refused, damaged, spool_root(config))]
+            )
+        )
     click.get_current_context().exit(int(left + refused + damaged > 0))
 
 
 @spool.command()
 @click.argument("folder", required=False)
 @SPOOL_DIRECTORY
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Documents to show.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Documents to show."
+)
 @output.AS_JSON
 def inspect(folder: str | None, spool_directory: str | None, limit: int, *, as_json: bool) -> None:
     """Show the oldest documents that wait, of all destinations or of the one with this FOLDER."""
     config = Config.from_environment(spool_directory=spool_directory)
     chosen = [one for one in destinations(spool_root(config)) if folder in (None, one.folder)]
     if folder and not chosen:
-        raise click.UsageError(f"There is no folder {folder!r} in {spool_root(config)}; `otel-asayer spool status` lists them.")
+        raise click.UsageError(
+            f"There is no folder {folder!r} in {spool_root(config)}; `otel-asayer spool status` "
+            f"lists them."
+        )
     shown = list(islice(_documents(config, chosen), limit))
     if as_json:
         for document in shown:
@@ -134,8 +172,17 @@ def _table(found: list[tuple[Destination, SpoolStatus]]) -> Table:
     for column in ("documents", "files", "MB", "oldest", "refused", "damaged"):
         table.add_column(column, justify="right", no_wrap=True)
     for one, state in found:
-        oldest = "" if state.oldest_seconds is None else duration(int(state.oldest_seconds * NS_PER_S))
-        numbers = (state.documents, state.files, f"{state.bytes / 1e6:.1f}", oldest, state.rejected_documents, state.damaged_files)
+        oldest = (
+            "" if state.oldest_seconds is None else duration(int(state.oldest_seconds * NS_PER_S))
+        )
+        numbers = (
+            state.documents,
+            state.files,
+            f"{state.bytes / 1e6:.1f}",
+            oldest,
+            state.rejected_documents,
+            state.damaged_files,
+        )
         for_whom = ", ".join(one.endpoints) or "nobody yet"
         table.add_row(Text.assemble(one.folder, "\n", output.as_text(for_whom)), *map(str, numbers))
     return table
@@ -148,9 +195,16 @@ def _documents_table(documents: list[dict[str, Any]]) -> Table:
     table.add_column("what")
     for document in documents:
         source = document["_source"]
-        what: object = source.get("name") or source.get("message") or source.get("event_name") or _text(source.get("body")) or ""
+        what: object = (
+            source.get("name")
+            or source.get("message")
+            or source.get("event_name")
+            or _text(source.get("body"))
+            or ""
+        )
         shown = output.as_text(str(what).partition("\n")[0])
-        # A column that may not be broken takes the room of those that may: so this one may, and its texts are cut.
+        # A column that may not be broken takes the room of those that may: so this one may, and its
+        # texts are cut.
         shown.no_wrap, shown.overflow = True, "ellipsis"
         table.add_row(output.as_text(document["_index"]), output.as_text(document["_id"]), shown)
     return table
@@ -163,7 +217,9 @@ def _text(body: Any) -> Any:
 def _sentence(drained: int, left: int, trouble: str | None) -> str:
     done = f"{output.counted(drained, 'document')} {'was' if drained == 1 else 'were'} delivered."
     rest = f" {left} still {'waits' if left == 1 else 'wait'}." if left else ""
-    return f"{done}{rest}" + (f" Elasticsearch takes no more now: {sanitize_line(trouble)}." if left and trouble else "")
+    return f"{done}{rest}" + (
+        f" Elasticsearch takes no more now: {sanitize_line(trouble)}." if left and trouble else ""
+    )
 
 
 def _lost(refused: int, damaged: int, root: Path) -> Iterator[str]:
@@ -179,7 +235,9 @@ class _progress:  # noqa: N801 (used like a function)
     def __init__(self, total: int, *, quiet: bool) -> None:
         columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         console = output.console(stderr=True)
-        self._bar = Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True)
+        self._bar = Progress(
+            *columns, console=console, disable=quiet or not console.is_terminal, transient=True
+        )
         self._task = self._bar.add_task("sending", total=total)
 
     def __enter__(self) -> Callable[[int], None]:

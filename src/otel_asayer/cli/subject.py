@@ -1,4 +1,7 @@
-"""The session that a command is about, as a person gives it: on the command line, or, where it is a secret, by standard input."""
+"""The session that a command is about, as a person gives it:
+
+on the command line, or, where it is a secret, by standard input.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ _MOST: Final = 8192
 _DOTS_OF_TOKENS: Final = 2
 """At least; what has a typo in it is a secret, too. Only the address of a replay has as many."""
 _SHOWS: Final = (
-    "A token is a credential, and on the command line it shows in the list of processes and in the shell's history. "
+    "A token is a credential, and on the command line it shows in the list of processes and in the "
+    "shell's history. "
     "With - in its place, it is read from standard input."
 )
 
@@ -32,7 +36,9 @@ def _from_standard_input() -> str:
     with suppress(UnicodeDecodeError):  # no session has such a byte
         if sys.stdin is not None and (line := sys.stdin.readline(_MOST).strip()):
             return line
-    raise click.BadParameter("nothing came by standard input, where - lets the session be read from.")
+    raise click.BadParameter(
+        "nothing came by standard input, where - lets the session be read from."
+    )
 
 
 SESSION: Final = click.argument("session", callback=_session)

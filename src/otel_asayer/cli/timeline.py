@@ -13,7 +13,15 @@ from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_usable
 from otel_asayer.cli.subject import SESSION
-from otel_asayer.cli.timeline_view import as_json, line, print_heading, print_line, print_link, print_timeline, service_width
+from otel_asayer.cli.timeline_view import (
+    as_json,
+    line,
+    print_heading,
+    print_line,
+    print_link,
+    print_timeline,
+    service_width,
+)
 from otel_asayer.cli.times import parse_offset
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.sanitize import sanitize_line
@@ -32,28 +40,60 @@ __all__ = ["timeline"]
 
 _POLL_SECONDS: Final = 1.0
 _LATE_NS: Final = 600 * 1_000_000_000
-"""How long a span may take, in nanoseconds, to be still seen by who follows: it is stored at its end, by the time of its start."""
+"""How long a span may take, in nanoseconds, to be still seen by who follows:
+
+it is stored at its end, by the time of its start.
+"""
 
 
 @click.command()
 @SESSION
-@click.option("--service", "services", multiple=True, help="Only of this service; may be given several times.")
-@click.option("--level", type=click.Choice(REPLAY_LEVELS), default="debug", help="Only of this level and worse.")
-@click.option("--since", callback=parse_offset, help="Only from this time after the session's start on: 90s, 1m30s, 1:30.")
-@click.option("--until", callback=parse_offset, help="Only up to this time after the session's start.")
-@click.option("--limit", type=click.IntRange(min=1), default=MOST_MOMENTS, show_default=True, help="Moments to read at most, the first ones.")
+@click.option(
+    "--service", "services", multiple=True, help="Only of this service; may be given several times."
+)
+@click.option(
+    "--level",
+    type=click.Choice(REPLAY_LEVELS),
+    default="debug",
+    help="Only of this level and worse.",
+)
+@click.option(
+    "--since",
+    callback=parse_offset,
+    help="Only from this time after the session's start on: 90s, 1m30s, 1:30.",
+)
+@click.option(
+    "--until", callback=parse_offset, help="Only up to this time after the session's start."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=MOST_MOMENTS,
+    show_default=True,
+    help="Moments to read at most, the first ones.",
+)
 @click.option("--follow", "-f", is_flag=True, help="Go on, and show what comes. Ctrl-C ends it.")
-@click.option("--links", is_flag=True, help="Show the address of the replay at each moment, on a line of its own.")
+@click.option(
+    "--links",
+    is_flag=True,
+    help="Show the address of the replay at each moment, on a line of its own.",
+)
 @output.AS_JSON
 @connection(viewer=True)
-def timeline(config: Config, session: str, *, follow: bool, links: bool, as_json: bool, **only: Any) -> None:
-    """Show what the backend did in a SESSION: requests, spans, logs and exceptions of all services, in order.
+def timeline(
+    config: Config, session: str, *, follow: bool, links: bool, as_json: bool, **only: Any
+) -> None:
+    """Show what the backend did in a SESSION: requests, spans, logs and exceptions of all services,
+    in order.
 
-    SESSION is a session's id, an OpenReplay token, the address of a replay, or the id of a trace; - reads it from standard input, where a token
-    does not show. Documents are read from Elasticsearch, or from the local store where no Elasticsearch is configured.
+    SESSION is a session's id, an OpenReplay token, the address of a replay, or the id of a trace; -
+    reads it from standard input, where a token does not show. Documents are read from
+    Elasticsearch, or from the local store where no Elasticsearch is configured.
     """
     require_usable(config)
-    selection = parse_subject(session, replay_url=config.replay_url, opaque=config.opaque_session_ids)
+    selection = parse_subject(
+        session, replay_url=config.replay_url, opaque=config.opaque_session_ids
+    )
     view = View(config, selection, only, links=links, as_json=as_json)
     with open_source(config) as source:
         found = view.read(source)
@@ -68,7 +108,15 @@ def timeline(config: Config, session: str, *, follow: bool, links: bool, as_json
 class View:
     """What was asked for, and how it is shown."""
 
-    def __init__(self, config: Config, selection: Selection, only: dict[str, Any], *, links: bool, as_json: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        selection: Selection,
+        only: dict[str, Any],
+        *,
+        links: bool,
+        as_json: bool,
+    ) -> None:
         self._config = config
         self._selection = selection
         self._only = only
@@ -97,17 +145,29 @@ class View:
             moments = [as_json(shown, moment) for moment in shown.moments]
             started_at = iso(found.started_at_ns)
             left_out = {} if self._complete else {"complete": False}
-            facts = {"session_id": found.session_id, "started_at": started_at, "services": list(found.services), **left_out}
+            facts = {
+                "session_id": found.session_id,
+                "started_at": started_at,
+                "services": list(found.services),
+                **left_out,
+            }
             output.print_json({**facts, "moments": moments})
             return
-        print_timeline(self._console, found, title(self._selection, found), shown=shown, links=self._links)
+        print_timeline(
+            self._console, found, title(self._selection, found), shown=shown, links=self._links
+        )
         if not self._complete:
             number = len(found.moments)
             text = f"Only the first {output.counted(number, 'moment')} were read, and there are more: --limit {number * 10} reads on."
             output.print_whole(self._console, output.as_text(text, "yellow"))
 
-    def follow(self, source: Source, found: Timeline, wait: Callable[[float], object] = time.sleep) -> None:
-        """Print what is there, and what comes, until the user ends it. What cannot be read now is said once, and tried again."""
+    def follow(
+        self, source: Source, found: Timeline, wait: Callable[[float], object] = time.sleep
+    ) -> None:
+        """Print what is there, and what comes, until the user ends it.
+
+        What cannot be read now is said once, and tried again.
+        """
         seen: set[str] = set()
         if not self._as_json:
             print_heading(self._console, found, title(self._selection, found))
@@ -124,7 +184,11 @@ class View:
         latest = min(max((moment.time_ns for moment in found.moments), default=0), time.time_ns())
         since_ns = max(latest - _LATE_NS, 0)
         # What is known stays as far as new moments can lie within it.
-        self._documents = {moment.document.id: moment.document for moment in found.moments if moment.time_ns >= since_ns}
+        self._documents = {
+            moment.document.id: moment.document
+            for moment in found.moments
+            if moment.time_ns >= since_ns
+        }
         selection = replace(self._selection, since_ns=since_ns, known=frozenset(self._documents))
         try:
             part = first_documents(source, selection, self._limit)
@@ -160,7 +224,12 @@ class View:
 
     def _filtered(self, found: Timeline) -> Timeline:
         only = self._only
-        return found.only(services=only["services"], least_level=only["level"], since_ns=only["since"], until_ns=only["until"])
+        return found.only(
+            services=only["services"],
+            least_level=only["level"],
+            since_ns=only["since"],
+            until_ns=only["until"],
+        )
 
 
 def title(selection: Selection, found: Timeline) -> str:

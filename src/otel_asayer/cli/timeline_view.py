@@ -1,4 +1,7 @@
-"""A session's timeline on a terminal: one line a moment, with its offset from the session's start."""
+"""A session's timeline on a terminal:
+
+one line a moment, with its offset from the session's start.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,26 @@ if TYPE_CHECKING:
 
     from otel_asayer.timeline import Moment, Timeline
 
-__all__ = ["as_json", "heading", "line", "print_heading", "print_line", "print_link", "print_timeline", "rows", "service_width"]
+__all__ = [
+    "as_json",
+    "heading",
+    "line",
+    "print_heading",
+    "print_line",
+    "print_link",
+    "print_timeline",
+    "rows",
+    "service_width",
+]
 
 _NS_PER_MS: Final = 1_000_000
-_MARKS: Final = {Kind.REQUEST: "▶", Kind.SPAN: "─", Kind.LOG: "·", Kind.EVENT: "·", Kind.EXCEPTION: "✖"}
+_MARKS: Final = {
+    Kind.REQUEST: "▶",
+    Kind.SPAN: "─",
+    Kind.LOG: "·",
+    Kind.EVENT: "·",
+    Kind.EXCEPTION: "✖",
+}
 _BAD_MARKS: Final = {"error": "✖", "warning": "!"}
 """Where there is no colour, they alone tell; a request's status is in its title."""
 _INDENT: Final = "  "
@@ -39,7 +58,10 @@ def heading(timeline: Timeline, title: str) -> Text:
 def _facts(timeline: Timeline) -> list[str]:
     counts = timeline.counts
     spans = counts[Kind.REQUEST] + counts[Kind.SPAN]
-    last = max((moment.time_ns + (moment.duration_ns or 0) for moment in timeline.moments), default=timeline.started_at_ns)
+    last = max(
+        (moment.time_ns + (moment.duration_ns or 0) for moment in timeline.moments),
+        default=timeline.started_at_ns,
+    )
     return [
         f"started {date(timeline.started_at_ns)}",
         f"{duration(max(last - timeline.started_at_ns, 0))} long",
@@ -57,8 +79,18 @@ def rows(timeline: Timeline) -> Iterator[Text]:
     return (line(timeline, moment, width) for moment in timeline.moments)
 
 
-def print_timeline(console: Console, found: Timeline, title: str, *, shown: Timeline | None = None, links: bool = False) -> None:
-    """Print a timeline for a person: what the whole of it is, and the moments of it that are to be shown."""
+def print_timeline(
+    console: Console,
+    found: Timeline,
+    title: str,
+    *,
+    shown: Timeline | None = None,
+    links: bool = False,
+) -> None:
+    """Print a timeline for a person:
+
+    what the whole of it is, and the moments of it that are to be shown.
+    """
     shown = found if shown is None else shown
     print_heading(console, found, title)
     console.print()
@@ -67,7 +99,9 @@ def print_timeline(console: Console, found: Timeline, title: str, *, shown: Time
         if links:
             print_link(console, moment)
     if len(shown.moments) < len(found.moments):
-        console.print(as_text(f"{len(shown.moments)} of {len(found.moments)} moments are shown.", "dim"))
+        console.print(
+            as_text(f"{len(shown.moments)} of {len(found.moments)} moments are shown.", "dim")
+        )
     first_error = next((moment for moment in shown.errors if moment.replay_url), None)
     if first_error is not None and not links:
         console.print()
@@ -96,20 +130,31 @@ def print_link(console: Console, moment: Moment) -> None:
 
 def link_text(moment: Moment) -> str:
     """Return the address of the replay, with its host before it where that is unlike the others' and nobody configured it."""
-    return f"leads to {moment.strange_host}: {moment.replay_url}" if moment.strange_host else str(moment.replay_url)
+    return (
+        f"leads to {moment.strange_host}: {moment.replay_url}"
+        if moment.strange_host
+        else str(moment.replay_url)
+    )
 
 
 def service_width(services: Iterable[str]) -> int:
     """Return the columns that the longest name of a service takes, within reason."""
-    return min(max((cell_len(as_text(service).plain) for service in services), default=0), _MOST_SERVICE_WIDTH)
+    return min(
+        max((cell_len(as_text(service).plain) for service in services), default=0),
+        _MOST_SERVICE_WIDTH,
+    )
 
 
 def line(timeline: Timeline, moment: Moment, width: int) -> Text:
     """Return a moment as one line; its offset is a link to the replay, where the terminal can show links."""
     style = _style(moment)
     shown = Text.assemble(
-        # A style of its own, not parsed from text: the address is the document's. A link shows no host: a strange one is only printed.
-        (f"{offset(timeline.offset_ns(moment)):>{_OFFSET_WIDTH}}", Style(dim=True, link=None if moment.strange_host else moment.replay_url)),
+        # A style of its own, not parsed from text: the address is the document's. A link shows no
+        # host: a strange one is only printed.
+        (
+            f"{offset(timeline.offset_ns(moment)):>{_OFFSET_WIDTH}}",
+            Style(dim=True, link=None if moment.strange_host else moment.replay_url),
+        ),
         "  ",
         (set_cell_size(as_text(moment.service).plain, width), "magenta"),
         "  ",
@@ -123,7 +168,10 @@ def line(timeline: Timeline, moment: Moment, width: int) -> Text:
 
 
 def as_json(timeline: Timeline, moment: Moment) -> dict[str, Any]:
-    """Return a moment for a program: times in ISO 8601 and milliseconds, everything that is stored of it in `attributes`."""
+    """Return a moment for a program:
+
+    times in ISO 8601 and milliseconds, everything that is stored of it in `attributes`.
+    """
     return {
         "time": iso(moment.time_ns),
         "offset_ms": timeline.offset_ns(moment) / _NS_PER_MS,

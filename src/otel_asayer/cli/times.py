@@ -14,14 +14,21 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_offset", "parse_span"]
 
-_OFFSET: Final = re.compile(r"(?:(?P<hours>[0-9]{1,6})h)?(?:(?P<minutes>[0-9]{1,6})m)?(?:(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)s?)?")
-_CLOCK: Final = re.compile(r"(?:(?P<hours>[0-9]{1,6}):)?(?P<minutes>[0-9]{1,6}):(?P<seconds>[0-9]{2}(?:\.[0-9]{1,9})?)")
+_OFFSET: Final = re.compile(
+    r"(?:(?P<hours>[0-9]{1,6})h)?(?:(?P<minutes>[0-9]{1,6})m)?(?:(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)s?)?"
+)
+_CLOCK: Final = re.compile(
+    r"(?:(?P<hours>[0-9]{1,6}):)?(?P<minutes>[0-9]{1,6}):(?P<seconds>[0-9]{2}(?:\.[0-9]{1,9})?)"
+)
 _SPAN: Final = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhdw])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
 def parse_offset(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """A time from the session's start, `90`, `90s`, `1m30s`, `1:30`, in nanoseconds: the callback of an option."""
+    """A time from the session's start, `90`, `90s`, `1m30s`, `1:30`, in nanoseconds:
+
+    the callback of an option.
+    """
     return _parsed(value, "a time from the session's start: write 90s, 1m30s or 1:30", _offset_ns)
 
 
@@ -43,7 +50,11 @@ def _offset_ns(text: str) -> int | None:
     found = _CLOCK.fullmatch(text.removeprefix("+")) or _OFFSET.fullmatch(text.removeprefix("+"))
     if not text or found is None:
         return None
-    seconds = int(found["hours"] or 0) * 3600 + int(found["minutes"] or 0) * 60 + float(found["seconds"] or 0)
+    seconds = (
+        int(found["hours"] or 0) * 3600
+        + int(found["minutes"] or 0) * 60
+        + float(found["seconds"] or 0)
+    )
     return round(seconds * NS_PER_S)
 
 

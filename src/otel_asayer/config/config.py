@@ -1,8 +1,10 @@
-"""Settings as one frozen value, built once: arguments go before variables, variables before defaults.
+"""Settings as one frozen value, built once: arguments go before variables, variables before
+defaults.
 
-The only module that reads the environment. A variable that cannot be used becomes a `Problem`, never an exception: what raises while
-`opentelemetry-instrument` starts switches all instrumentation off. An *argument* that cannot be used raises `ConfigurationError`, for then
-the caller's own code is wrong.
+The only module that reads the environment. A variable that cannot be used becomes a `Problem`,
+never an exception: what raises while `opentelemetry-instrument` starts switches all instrumentation
+off. An *argument* that cannot be used raises `ConfigurationError`, for then the caller's own code
+is wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +27,14 @@ from otel_asayer.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Config", "Problem", "attribute_length_limit", "environment_config", "opentelemetry_variables", "sdk_disabled"]
+__all__ = [
+    "Config",
+    "Problem",
+    "attribute_length_limit",
+    "environment_config",
+    "opentelemetry_variables",
+    "sdk_disabled",
+]
 
 _MASK: Final = "***"
 _BASE_DIRECTORIES: Final = ("XDG_STATE_HOME", "HOME", "TMPDIR")
@@ -54,21 +63,31 @@ class _Setting(NamedTuple):
     secret: bool
 
 
-def _setting(default: Any, variable: str, parse: Callable[[str], Any], closes: Closes = Closes.NOTHING, *, secret: bool = False) -> Any:
+def _setting(
+    default: Any,
+    variable: str,
+    parse: Callable[[str], Any],
+    closes: Closes = Closes.NOTHING,
+    *,
+    secret: bool = False,
+) -> Any:
     return field(default=default, metadata={"setting": _Setting(variable, parse, closes, secret)})
 
 
 @dataclass(frozen=True, repr=False, init=False)
 class Config:
-    """All settings. The names of the fields are the keyword arguments of every public class, in code and in declarative configuration.
+    """All settings. The names of the fields are the keyword arguments of every public class, in
+    code and in declarative configuration.
 
-    What each means, its unit and its danger stands with its variable in `otel_asayer.environment_variables`.
+    What each means, its unit and its danger stands with its variable in
+    `otel_asayer.environment_variables`.
     """
 
     def __init__(self, **values: Any) -> None:
         """Take values of fields; the others have their defaults.
 
-        Written by hand, for the one that a dataclass of so many fields compiles takes longer than the rest of this module, in every process.
+        Written by hand, for the one that a dataclass of so many fields compiles takes longer than
+        the rest of this module, in every process.
         """
         if unknown := values.keys() - self.__dataclass_fields__.keys():
             raise TypeError(f"Config has no field {', '.join(sorted(unknown))}")
@@ -76,86 +95,209 @@ class Config:
 
     enabled: bool = _setting(True, env.OTEL_ASAYER_ENABLED, parsers.parse_boolean)
     session_headers: tuple[str, ...] = _setting(
-        ("x-session-id", "x-openreplay-sessiontoken", "x-openreplay-session-token", "openreplaysession.id"),
+        (
+            "x-session-id",
+            "x-openreplay-sessiontoken",
+            "x-openreplay-session-token",
+            "openreplaysession.id",
+        ),
         env.OTEL_ASAYER_SESSION_HEADERS,
         parsers.parse_header_names,
     )
-    session_cookie: str = _setting("asayer_session_id", env.OTEL_ASAYER_SESSION_COOKIE, parsers.parse_cookie_name)
-    opaque_session_ids: bool = _setting(False, env.OTEL_ASAYER_OPAQUE_SESSION_IDS, parsers.parse_boolean)
-    propagation_targets: Targets = _setting(Targets.parse(INTERNAL), env.OTEL_ASAYER_PROPAGATION_TARGETS, Targets.parse, Closes.TARGETS)
-    propagate_to_unknown: bool = _setting(False, env.OTEL_ASAYER_PROPAGATE_TO_UNKNOWN, parsers.parse_boolean)
+    session_cookie: str = _setting(
+        "asayer_session_id", env.OTEL_ASAYER_SESSION_COOKIE, parsers.parse_cookie_name
+    )
+    opaque_session_ids: bool = _setting(
+        False, env.OTEL_ASAYER_OPAQUE_SESSION_IDS, parsers.parse_boolean
+    )
+    propagation_targets: Targets = _setting(
+        Targets.parse(INTERNAL), env.OTEL_ASAYER_PROPAGATION_TARGETS, Targets.parse, Closes.TARGETS
+    )
+    propagate_to_unknown: bool = _setting(
+        False, env.OTEL_ASAYER_PROPAGATE_TO_UNKNOWN, parsers.parse_boolean
+    )
     replay_url: str | None = _setting(None, env.OTEL_ASAYER_REPLAY_URL, parsers.parse_replay_url)
     replay_records: bool = _setting(True, env.OTEL_ASAYER_REPLAY_RECORDS, parsers.parse_boolean)
-    replay_level: str = _setting("info", env.OTEL_ASAYER_REPLAY_LEVEL, parsers.parse_choice(*REPLAY_LEVELS))
+    replay_level: str = _setting(
+        "info", env.OTEL_ASAYER_REPLAY_LEVEL, parsers.parse_choice(*REPLAY_LEVELS)
+    )
     stamp_stdio: bool = _setting(False, env.OTEL_ASAYER_STAMP_STDIO, parsers.parse_boolean)
     keep_console: bool = _setting(True, env.OTEL_ASAYER_KEEP_CONSOLE, parsers.parse_boolean)
-    viewer_api_key: str | None = _setting(None, env.OTEL_ASAYER_VIEWER_API_KEY, parsers.parse_api_key, secret=True)
+    viewer_api_key: str | None = _setting(
+        None, env.OTEL_ASAYER_VIEWER_API_KEY, parsers.parse_api_key, secret=True
+    )
     trace_response: bool = _setting(False, env.OTEL_ASAYER_TRACE_RESPONSE, parsers.parse_boolean)
 
-    endpoint: tuple[str, ...] = _setting((), env.OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, parsers.parse_endpoints, Closes.EXPORTER)
-    cloud_id: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID, parsers.parse_cloud_id, Closes.EXPORTER)
-    api_key: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY, parsers.parse_api_key, Closes.EXPORTER, secret=True)
-    api_key_file: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE, parsers.parse_file, Closes.EXPORTER)
-    username: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_USERNAME, parsers.parse_password, Closes.EXPORTER)
-    password: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_PASSWORD, parsers.parse_password, Closes.EXPORTER, secret=True)
-    bearer_token: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_BEARER_TOKEN, parsers.parse_secret, Closes.EXPORTER, secret=True)
-    certificate: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE, parsers.parse_file, Closes.EXPORTER)
-    certificate_fingerprint: str | None = _setting(
-        None, env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT, parsers.parse_fingerprint, Closes.EXPORTER
+    endpoint: tuple[str, ...] = _setting(
+        (), env.OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, parsers.parse_endpoints, Closes.EXPORTER
     )
-    client_certificate: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_CERTIFICATE, parsers.parse_file, Closes.EXPORTER)
-    client_key: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_KEY, parsers.parse_file, Closes.EXPORTER)
-    verify_certs: bool = _setting(True, env.OTEL_EXPORTER_ELASTICSEARCH_VERIFY_CERTS, parsers.parse_boolean, Closes.EXPORTER)
-    headers: tuple[tuple[str, str], ...] = _setting((), env.OTEL_EXPORTER_ELASTICSEARCH_HEADERS, parsers.parse_headers, Closes.EXPORTER, secret=True)
+    cloud_id: str | None = _setting(
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID, parsers.parse_cloud_id, Closes.EXPORTER
+    )
+    api_key: str | None = _setting(
+        None,
+        env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY,
+        parsers.parse_api_key,
+        Closes.EXPORTER,
+        secret=True,
+    )
+    api_key_file: str | None = _setting(
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE, parsers.parse_file, Closes.EXPORTER
+    )
+    username: str | None = _setting(
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_USERNAME, parsers.parse_password, Closes.EXPORTER
+    )
+    password: str | None = _setting(
+        None,
+        env.OTEL_EXPORTER_ELASTICSEARCH_PASSWORD,
+        parsers.parse_password,
+        Closes.EXPORTER,
+        secret=True,
+    )
+    bearer_token: str | None = _setting(
+        None,
+        env.OTEL_EXPORTER_ELASTICSEARCH_BEARER_TOKEN,
+        parsers.parse_secret,
+        Closes.EXPORTER,
+        secret=True,
+    )
+    certificate: str | None = _setting(
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE, parsers.parse_file, Closes.EXPORTER
+    )
+    certificate_fingerprint: str | None = _setting(
+        None,
+        env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT,
+        parsers.parse_fingerprint,
+        Closes.EXPORTER,
+    )
+    client_certificate: str | None = _setting(
+        None,
+        env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_CERTIFICATE,
+        parsers.parse_file,
+        Closes.EXPORTER,
+    )
+    client_key: str | None = _setting(
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_KEY, parsers.parse_file, Closes.EXPORTER
+    )
+    verify_certs: bool = _setting(
+        True, env.OTEL_EXPORTER_ELASTICSEARCH_VERIFY_CERTS, parsers.parse_boolean, Closes.EXPORTER
+    )
+    headers: tuple[tuple[str, str], ...] = _setting(
+        (),
+        env.OTEL_EXPORTER_ELASTICSEARCH_HEADERS,
+        parsers.parse_headers,
+        Closes.EXPORTER,
+        secret=True,
+    )
     timeout: float = _setting(10.0, env.OTEL_EXPORTER_ELASTICSEARCH_TIMEOUT, parsers.parse_seconds)
-    compression: str = _setting("gzip", env.OTEL_EXPORTER_ELASTICSEARCH_COMPRESSION, parsers.parse_choice("gzip", "none"))
-    dataset: str = _setting("generic", env.OTEL_EXPORTER_ELASTICSEARCH_DATASET, parsers.parse_dataset)
-    namespace: str = _setting("default", env.OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE, parsers.parse_namespace)
-    max_data_streams: int = _setting(32, env.OTEL_EXPORTER_ELASTICSEARCH_MAX_DATA_STREAMS, parsers.parse_integer(1, 10_000))
-    pipeline: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_PIPELINE, parsers.parse_pipeline)
-    max_request_bytes: int = _setting(5 * _MIB, env.OTEL_EXPORTER_ELASTICSEARCH_MAX_REQUEST_BYTES, parsers.parse_integer(1024, 100 * _MIB))
-    spool: str = _setting("on_failure", env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL, parsers.parse_choice("on_failure", "always", "off"))
-    spool_directory: str | None = _setting(None, env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY, parsers.parse_directory)
-    spool_max_bytes: int = _setting(256 * _MIB, env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES, parsers.parse_integer(_MIB, 1024 * 1024 * _MIB))
-    shutdown_timeout: float = _setting(5.0, env.OTEL_EXPORTER_ELASTICSEARCH_SHUTDOWN_TIMEOUT, parsers.parse_seconds)
-    setup: str = _setting("auto", env.OTEL_EXPORTER_ELASTICSEARCH_SETUP, parsers.parse_choice("auto", "off"))
+    compression: str = _setting(
+        "gzip", env.OTEL_EXPORTER_ELASTICSEARCH_COMPRESSION, parsers.parse_choice("gzip", "none")
+    )
+    dataset: str = _setting(
+        "generic", env.OTEL_EXPORTER_ELASTICSEARCH_DATASET, parsers.parse_dataset
+    )
+    namespace: str = _setting(
+        "default", env.OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE, parsers.parse_namespace
+    )
+    max_data_streams: int = _setting(
+        32, env.OTEL_EXPORTER_ELASTICSEARCH_MAX_DATA_STREAMS, parsers.parse_integer(1, 10_000)
+    )
+    pipeline: str | None = _setting(
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_PIPELINE, parsers.parse_pipeline
+    )
+    max_request_bytes: int = _setting(
+        5 * _MIB,
+        env.OTEL_EXPORTER_ELASTICSEARCH_MAX_REQUEST_BYTES,
+        parsers.parse_integer(1024, 100 * _MIB),
+    )
+    spool: str = _setting(
+        "on_failure",
+        env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL,
+        parsers.parse_choice("on_failure", "always", "off"),
+    )
+    spool_directory: str | None = _setting(
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY, parsers.parse_directory
+    )
+    spool_max_bytes: int = _setting(
+        256 * _MIB,
+        env.OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES,
+        parsers.parse_integer(_MIB, 1024 * 1024 * _MIB),
+    )
+    shutdown_timeout: float = _setting(
+        5.0, env.OTEL_EXPORTER_ELASTICSEARCH_SHUTDOWN_TIMEOUT, parsers.parse_seconds
+    )
+    setup: str = _setting(
+        "auto", env.OTEL_EXPORTER_ELASTICSEARCH_SETUP, parsers.parse_choice("auto", "off")
+    )
 
     base_directories: tuple[tuple[str, str], ...] = ()
-    """The environment's own folders, by the names of their variables: where the spool is when `spool_directory` does not say."""
+    """The environment's own folders, by the names of their variables:
+
+    where the spool is when `spool_directory` does not say.
+    """
     problems: tuple[Problem, ...] = ()
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] | None = None, *, ignoring: Collection[str] = (), **arguments: Any) -> Config:
+    def from_environment(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        ignoring: Collection[str] = (),
+        **arguments: Any,
+    ) -> Config:
         """Return the settings of `environ` (default: the process's), with `arguments` before them.
 
-        An argument is a value of its field's type, or the text that its variable would have; None counts as not given. The variables of the
-        settings named in `ignoring` do not count.
+        An argument is a value of its field's type, or the text that its variable would have; None
+        counts as not given. The variables of the settings named in `ignoring` do not count.
 
         Raises:
             ConfigurationError: an argument has no such field, or a value that cannot be used.
         """
-        given = {name: _argument(name, value) for name, value in arguments.items() if value is not None}
+        given = {
+            name: _argument(name, value) for name, value in arguments.items() if value is not None
+        }
         environ = os.environ if environ is None else environ
         values, problems = _from_variables(environ, {*given, *ignoring})
-        values["base_directories"] = tuple((name, environ[name]) for name in _BASE_DIRECTORIES if name in environ)
+        values["base_directories"] = tuple(
+            (name, environ[name]) for name in _BASE_DIRECTORIES if name in environ
+        )
         config = cls(**values, **given, problems=tuple(problems))
         conflicts = _conflicts(config)
-        if given and (caused := [conflict for conflict in conflicts if conflict not in _conflicts(cls(**values))]):
-            raise ConfigurationError("; ".join(f"{conflict.variable}: {conflict.message}" for conflict in caused))
+        if given and (
+            caused := [
+                conflict for conflict in conflicts if conflict not in _conflicts(cls(**values))
+            ]
+        ):
+            raise ConfigurationError(
+                "; ".join(f"{conflict.variable}: {conflict.message}" for conflict in caused)
+            )
         return cls(**values, **given, problems=(*problems, *conflicts)) if conflicts else config
 
     def as_viewer(self) -> Config:
         """Return these settings with the viewer's key, where there is one, as the only credentials; what is wrong with others counts no more."""
         if not self.viewer_api_key:
             return self
-        variables = {SETTINGS[name].variable for name in ("api_key", "api_key_file", "username", "password", "bearer_token")}
+        variables = {
+            SETTINGS[name].variable
+            for name in ("api_key", "api_key_file", "username", "password", "bearer_token")
+        }
         problems = tuple(problem for problem in self.problems if problem.variable not in variables)
-        return replace(self, api_key=self.viewer_api_key, api_key_file=None, username=None, password=None, bearer_token=None, problems=problems)
+        return replace(
+            self,
+            api_key=self.viewer_api_key,
+            api_key_file=None,
+            username=None,
+            password=None,
+            bearer_token=None,
+            problems=problems,
+        )
 
     @property
     def closed(self) -> str:
         """Why nothing may be sent, as a sentence, or nothing."""
-        return "; ".join(str(problem) for problem in self.problems if problem.closes is Closes.EXPORTER)
+        return "; ".join(
+            str(problem) for problem in self.problems if problem.closes is Closes.EXPORTER
+        )
 
     @property
     def has_destination(self) -> bool:
@@ -168,11 +310,16 @@ class Config:
         return ", ".join(self.endpoint) or ("Elastic Cloud" if self.cloud_id else "")
 
     def __repr__(self) -> str:
-        shown = (f"{f.name}={_MASK if _is_secret(f.name) and getattr(self, f.name) else repr(getattr(self, f.name))}" for f in fields(self))
+        shown = (
+            f"{f.name}={_MASK if _is_secret(f.name) and getattr(self, f.name) else repr(getattr(self, f.name))}"
+            for f in fields(self)
+        )
         return f"Config({', '.join(shown)})"
 
 
-SETTINGS: Final[Mapping[str, _Setting]] = {f.name: f.metadata["setting"] for f in fields(Config) if "setting" in f.metadata}
+SETTINGS: Final[Mapping[str, _Setting]] = {
+    f.name: f.metadata["setting"] for f in fields(Config) if "setting" in f.metadata
+}
 """Each field's variable, parser, and what a bad value closes."""
 
 
@@ -191,7 +338,10 @@ def _argument(name: str, value: Any) -> Any:
 
 
 def _as_text(value: Any) -> str:
-    """The text that a variable would have for `value`: one parser serves both, and what YAML reads as a list or a number."""
+    """The text that a variable would have for `value`:
+
+    one parser serves both, and what YAML reads as a list or a number.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
@@ -207,13 +357,18 @@ def _item_as_text(item: Any) -> str:
     return f"{name}={quote(_as_text(value))}"
 
 
-def _from_variables(environ: Mapping[str, str], given: Collection[str]) -> tuple[dict[str, Any], list[Problem]]:
+def _from_variables(
+    environ: Mapping[str, str], given: Collection[str]
+) -> tuple[dict[str, Any], list[Problem]]:
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, setting in SETTINGS.items():
         text = environ.get(setting.variable, "")
-        # An empty variable counts as unset (OpenTelemetry's rule); only for the cookie is nothing a value of its own.
-        if name in given or not (text.strip() or (name == "session_cookie" and setting.variable in environ)):
+        # An empty variable counts as unset (OpenTelemetry's rule); only for the cookie is nothing a
+        # value of its own.
+        if name in given or not (
+            text.strip() or (name == "session_cookie" and setting.variable in environ)
+        ):
             continue
         try:
             values[name] = setting.parse(text)
@@ -225,13 +380,30 @@ def _from_variables(environ: Mapping[str, str], given: Collection[str]) -> tuple
 
 
 def _conflicts(config: Config) -> list[Problem]:
-    """Settings that exclude each other: guessing which one was meant could send a credential to the wrong place."""
-    tls = config.certificate or config.certificate_fingerprint or config.client_certificate or not config.verify_certs
+    """Settings that exclude each other:
+
+    guessing which one was meant could send a credential to the wrong place.
+    """
+    tls = (
+        config.certificate
+        or config.certificate_fingerprint
+        or config.client_certificate
+        or not config.verify_certs
+    )
     rules = (
         (
-            sum(map(bool, (config.api_key, config.api_key_file, config.username, config.bearer_token))) > 1,
+            sum(
+                map(
+                    bool,
+                    (config.api_key, config.api_key_file, config.username, config.bearer_token),
+                )
+            )
+            > 1,
             env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY,
-            "expected one of API key, API key file, user name and bearer token, and there are several",
+            (
+                "expected one of API key, API key file, user name and bearer token, and there are "
+                "several"
+            ),
         ),
         (
             bool(config.username) != bool(config.password),
@@ -254,12 +426,18 @@ def _conflicts(config: Config) -> list[Problem]:
             "expected a CA file or a fingerprint, and there are both",
         ),
         (
-            bool(tls and config.endpoint and not all(url.startswith("https:") for url in config.endpoint)),
+            bool(
+                tls
+                and config.endpoint
+                and not all(url.startswith("https:") for url in config.endpoint)
+            ),
             env.OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT,
             "expected https:// in every URL, for TLS is configured",
         ),
     )
-    return [Problem(variable, message, Closes.EXPORTER) for holds, variable, message in rules if holds]
+    return [
+        Problem(variable, message, Closes.EXPORTER) for holds, variable, message in rules if holds
+    ]
 
 
 @lru_cache(maxsize=1)
@@ -269,17 +447,32 @@ def environment_config() -> Config:
 
 
 def opentelemetry_variables() -> Mapping[str, str]:
-    """Return the process's variables of OpenTelemetry, ours among them: those that begin with `OTEL_`, and what Django's instrumentation reads."""
-    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_") or name == "DJANGO_SETTINGS_MODULE"}
+    """Return the process's variables of OpenTelemetry, ours among them:
+
+    those that begin with `OTEL_`, and what Django's instrumentation reads.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("OTEL_") or name == "DJANGO_SETTINGS_MODULE"
+    }
 
 
 def sdk_disabled(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether `OTEL_SDK_DISABLED` switches OpenTelemetry off. Propagation goes on then, as the specification has it."""
-    return (os.environ if environ is None else environ).get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    """Whether `OTEL_SDK_DISABLED` switches OpenTelemetry off.
+
+    Propagation goes on then, as the specification has it.
+    """
+    return (os.environ if environ is None else environ).get(
+        "OTEL_SDK_DISABLED", ""
+    ).strip().lower() == "true"
 
 
 def attribute_length_limit(environ: Mapping[str, str] | None = None) -> int:
-    """Characters at which OpenTelemetry cuts the values of span attributes: what is cut there may read like another host, or another session."""
+    """Characters at which OpenTelemetry cuts the values of span attributes:
+
+    what is cut there may read like another host, or another session.
+    """
     variables = os.environ if environ is None else environ
     for name in ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"):
         text = variables.get(name, "").strip()

@@ -1,4 +1,5 @@
-"""Parsers from the text of a setting to its value; each raises `BadValue` with a sentence that says what was expected.
+"""Parsers from the text of a setting to its value; each raises `BadValue` with a sentence that says
+what was expected.
 
 No message repeats a value that may be secret.
 """
@@ -43,16 +44,22 @@ __all__ = [
 
 REPLAY_URL_FIELDS: Final = frozenset({"session_id", "time_ms", "offset_ms"})
 
-# As text, so that each is compiled when a setting needs it: this module is loaded in every process, and most set few variables.
-_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # of headers and cookies: RFC 9110, section 5.6.2, token
+# As text, so that each is compiled when a setting needs it: this module is loaded in every process,
+# and most set few variables.
+_NAME: Final = (
+    r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # of headers and cookies: RFC 9110, section 5.6.2, token
+)
 _VISIBLE: Final = r"[!-~]+"
 _HEADER_VALUE: Final = r"[ !-~\t]*"
 _API_KEY: Final = r"[A-Za-z0-9+/_-]+={0,2}"
 _FINGERPRINT: Final = r"[0-9a-f]{64}"
-_DATA_STREAM_PART: Final = r"[^-\\/*?\"<>| ,#:A-Z+_.\x00-\x1f\x7f][^\\/*?\"<>| ,#:A-Z\x00-\x1f\x7f]{0,99}"
+_DATA_STREAM_PART: Final = (
+    r"[^-\\/*?\"<>| ,#:A-Z+_.\x00-\x1f\x7f][^\\/*?\"<>| ,#:A-Z\x00-\x1f\x7f]{0,99}"
+)
 
 
-class BadValue(ValueError):  # noqa: N818 (it is no error of the program, but a finding about a setting)
+# It is no error of the program, but a finding about a setting
+class BadValue(ValueError):  # noqa: N818
     """A setting's text cannot be used; the message says what was expected."""
 
 
@@ -132,7 +139,11 @@ def parse_headers(text: str) -> tuple[tuple[str, str], ...]:
     for pair in filter(None, map(str.strip, text.split(","))):
         name, equals, value = pair.partition("=")
         header = (name.strip().lower(), unquote(value.strip()))
-        if not equals or not re.fullmatch(_NAME, header[0]) or not re.fullmatch(_HEADER_VALUE, header[1]):
+        if (
+            not equals
+            or not re.fullmatch(_NAME, header[0])
+            or not re.fullmatch(_HEADER_VALUE, header[1])
+        ):
             raise BadValue("expected name=value pairs, divided by commas, values percent-encoded")
         headers.append(header)
     return tuple(headers)
@@ -145,7 +156,9 @@ def parse_endpoints(text: str) -> tuple[str, ...]:
 
 def _endpoint(url: str) -> str:
     if not re.fullmatch(_VISIBLE, url) or "\\" in url:
-        raise BadValue("expected URLs of visible ASCII characters without a backslash, divided by commas")
+        raise BadValue(
+            "expected URLs of visible ASCII characters without a backslash, divided by commas"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -201,7 +214,10 @@ def parse_file(text: str) -> str:
         with path.open("rb"):
             return str(path)
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
-        raise BadValue(f"expected a file that can be read, and {path} gives: {getattr(error, 'strerror', error)}") from None
+        raise BadValue(
+            f"expected a file that can be read, and {path} gives: "
+            f"{getattr(error, 'strerror', error)}"
+        ) from None
 
 
 def parse_directory(text: str) -> str:
@@ -223,7 +239,9 @@ def parse_fingerprint(text: str) -> str:
 def parse_dataset(text: str) -> str:
     """Dataset of a data stream's name: lower case, without `-`; `.otel` is appended later."""
     if "-" in text:
-        raise BadValue("expected a data stream's dataset: lower case, no '-', no spaces, none of \\/*?\"<>|,#:")
+        raise BadValue(
+            "expected a data stream's dataset: lower case, no '-', no spaces, none of \\/*?\"<>|,#:"
+        )
     return parse_namespace(text)
 
 
@@ -231,7 +249,10 @@ def parse_namespace(text: str) -> str:
     """Namespace of a data stream's name: lower case."""
     part = text.strip()
     if not re.fullmatch(_DATA_STREAM_PART, part):
-        raise BadValue("expected a part of a data stream's name: at most 100 characters, lower case, no spaces, none of \\/*?\"<>|,#:")
+        raise BadValue(
+            "expected a part of a data stream's name: at most 100 characters, lower case, no "
+            'spaces, none of \\/*?"<>|,#:'
+        )
     return part
 
 
@@ -247,12 +268,18 @@ def parse_replay_url(text: str) -> str:
     """Template of a replay's URL: only the known placeholders, `{session_id}` among them."""
     template = text.strip()
     try:
-        names = {name for _, name, spec, conversion in Formatter().parse(template) if name is not None}
-        plain = all(not spec and not conversion for _, _, spec, conversion in Formatter().parse(template))
+        names = {
+            name for _, name, spec, conversion in Formatter().parse(template) if name is not None
+        }
+        plain = all(
+            not spec and not conversion for _, _, spec, conversion in Formatter().parse(template)
+        )
     except ValueError:
         names, plain = set(), False
     if "session_id" not in names or not names <= REPLAY_URL_FIELDS or not plain:
-        raise BadValue("expected a URL with {session_id} in it, and besides it only {time_ms} or {offset_ms}")
+        raise BadValue(
+            "expected a URL with {session_id} in it, and besides it only {time_ms} or {offset_ms}"
+        )
     if not template.startswith(("http://", "https://")) or not re.fullmatch(_VISIBLE, template):
         raise BadValue("expected a URL that begins with http:// or https://")
     return template

@@ -1,12 +1,15 @@
 """Which hosts may learn a session id: a parsed list of targets, and the host of a URL.
 
-A target is a host name, `*.suffix` (the domain's own name excluded), an address or CIDR block, `internal`, or `*`.
+A target is a host name, `*.suffix` (the domain's own name excluded), an address or CIDR block,
+`internal`, or `*`.
 
-Everything doubtful is no target, because parsers differ and the one that sends the request is not this one: a URL with a backslash or with
-characters outside of ASCII, a host whose last label is a number (`2130706433`, `0x7f.1`: other spellings of addresses).
+Everything doubtful is no target, because parsers differ and the one that sends the request is not
+this one: a URL with a backslash or with characters outside of ASCII, a host whose last label is a
+number (`2130706433`, `0x7f.1`: other spellings of addresses).
 
-Clouds' metadata services are not `internal`, whatever they are called: they have an owner of their own, and hand out credentials. Most live in
-the link-local range, which is not `internal` as a whole. A single label with a dot at its end is a name of the public root, not of this network.
+Clouds' metadata services are not `internal`, whatever they are called: they have an owner of their
+own, and hand out credentials. Most live in the link-local range, which is not `internal` as a
+whole. A single label with a dot at its end is a name of the public root, not of this network.
 """
 
 from __future__ import annotations
@@ -25,15 +28,33 @@ __all__ = ["INTERNAL", "Targets", "host_of"]
 INTERNAL: Final = "internal"
 
 _INTERNAL_SUFFIXES: Final = (".internal", ".local", ".svc", ".cluster.local", ".localhost")
-_INTERNAL_NETWORKS: Final = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
-_METADATA_NAMES: Final = ("metadata.google.internal", "instance-data.ec2.internal", "metadata", "instance-data")
+_INTERNAL_NETWORKS: Final = (
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "::1/128",
+    "fc00::/7",
+)
+_METADATA_NAMES: Final = (
+    "metadata.google.internal",
+    "instance-data.ec2.internal",
+    "metadata",
+    "instance-data",
+)
 """Names of metadata services that would count as `internal`; the last two as GCE and EC2 complete them by themselves."""
-_METADATA_NETWORKS: Final = ("fd00:ec2::/32", "fd20:ce::/32", "fd00:42::42/128", "fd00:a9fe:a9fe::1/128")
+_METADATA_NETWORKS: Final = (
+    "fd00:ec2::/32",
+    "fd20:ce::/32",
+    "fd00:42::42/128",
+    "fd00:a9fe:a9fe::1/128",
+)
 """What AWS and Google keep for their own services, and the addresses of Scaleway's and Linode's."""
 _HOST: Final = r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*"
 _NUMERIC_LABEL: Final = r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)"
 _SCHEME: Final = r"[a-zA-Z][a-zA-Z0-9+.-]*://"
-_USER: Final = r"(?:[!\"$-.0->@-Z^-~]*@)?"  # visible ASCII without / ? # backslash and brackets, at which parsers differ
+# Visible ASCII without / ? # backslash and brackets, at which parsers differ
+_USER: Final = r"(?:[!\"$-.0->@-Z^-~]*@)?"
 _ADDRESS_OR_NAME: Final = r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})"
 _AUTHORITY: Final = re.compile(_SCHEME + _USER + _ADDRESS_OR_NAME + r"(?::[0-9]{0,5})?(?=[/?#]|\Z)")
 _CACHE_SIZE: Final = 1024
@@ -82,18 +103,29 @@ class Targets:
                 names.add(name)
             else:
                 networks.append(_network(entry))
-        return cls(frozenset(names), tuple(suffixes), tuple(networks), INTERNAL in entries, "*" in entries)
+        return cls(
+            frozenset(names), tuple(suffixes), tuple(networks), INTERNAL in entries, "*" in entries
+        )
 
     def __str__(self) -> str:
         """The list as `parse` reads it."""
         words = [INTERNAL] * self.internal + ["*"] * self.everything
-        return ",".join([*sorted(self.names), *(f"*{suffix}" for suffix in self.suffixes), *map(str, self.networks), *words])
+        return ",".join(
+            [
+                *sorted(self.names),
+                *(f"*{suffix}" for suffix in self.suffixes),
+                *map(str, self.networks),
+                *words,
+            ]
+        )
 
     def allow(self, host: str) -> bool:
         """Whether `host` (a name or an address, without brackets and port) may learn the session id."""
         known = self._known.get(host)
         if known is None:
-            if len(self._known) >= _CACHE_SIZE:  # hosts of a crawler or a multi-tenant service never end
+            if (
+                len(self._known) >= _CACHE_SIZE
+            ):  # hosts of a crawler or a multi-tenant service never end
                 self._known.clear()
             known = self._known[host] = self._matches(host)
         return known
@@ -107,18 +139,26 @@ class Targets:
         name = host.rstrip(".")
         address = _address(name)
         if address is not None:
-            return _within(address, self.networks) or (self.internal and _is_internal_address(address))
+            return _within(address, self.networks) or (
+                self.internal and _is_internal_address(address)
+            )
         return _is_name(name) and (
-            name in self.names or name.endswith(self.suffixes) or (self.internal and _is_internal_name(name, is_absolute=host != name))
+            name in self.names
+            or name.endswith(self.suffixes)
+            or (self.internal and _is_internal_name(name, is_absolute=host != name))
         )
 
 
-def _within(address: IPv4Address | IPv6Address, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+def _within(
+    address: IPv4Address | IPv6Address, networks: Iterable[IPv4Network | IPv6Network]
+) -> bool:
     return any(address in network for network in networks)
 
 
 def _is_internal_address(address: IPv4Address | IPv6Address) -> bool:
-    return _within(address, _networks(_INTERNAL_NETWORKS)) and not _within(address, _networks(_METADATA_NETWORKS))
+    return _within(address, _networks(_INTERNAL_NETWORKS)) and not _within(
+        address, _networks(_METADATA_NETWORKS)
+    )
 
 
 @cache
@@ -149,4 +189,6 @@ def _network(entry: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(entry.strip("[]"), strict=False)
     except ValueError:
-        raise ValueError(f"{entry!r} is no host name, *.suffix, CIDR block, 'internal' or '*'") from None
+        raise ValueError(
+            f"{entry!r} is no host name, *.suffix, CIDR block, 'internal' or '*'"
+        ) from None

@@ -1,1 +1,4 @@
-"""Where documents go: one attempt, retries, the circuit breaker, the background drain, outcomes and metrics."""
+"""Where documents go:
+
+one attempt, retries, the circuit breaker, the background drain, outcomes and metrics.
+"""

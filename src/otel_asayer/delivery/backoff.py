@@ -1,8 +1,9 @@
 """How long to wait, and how long to try: pure rules over an injected clock and random source.
 
-The pauses between tries are *full jitter*: the n-th is evenly random between 0 and `min(5, 0.2 * 2**n)` seconds, so that many processes which
-lost the same server do not come back to it in step. The upper bounds are 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, … seconds, the means half of those:
-about seven tries fit into the default ten seconds. What the server asks for (`Retry-After`) is the least pause.
+The pauses between tries are *full jitter*: the n-th is evenly random between 0 and `min(5, 0.2 *
+2**n)` seconds, so that many processes which lost the same server do not come back to it in step.
+The upper bounds are 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, … seconds, the means half of those: about seven
+tries fit into the default ten seconds. What the server asks for (`Retry-After`) is the least pause.
 """
 
 from __future__ import annotations
@@ -23,13 +24,25 @@ _LONGEST_LONG: Final = 60.0
 _PROBE: Final = 2.0
 """Seconds for the one try of an export while the destination is down."""
 _FIRST_PROBE: Final = 5.0
-"""Seconds for that try as long as no export has ended: Elasticsearch creates the data streams then, which takes a cold one up to three seconds."""
+"""Seconds for that try as long as no export has ended:
+
+Elasticsearch creates the data streams then, which takes a cold one up to three seconds.
+"""
 _LONG_PROBE_EVERY: Final = 60.0
-"""Seconds between tries that may last the whole timeout while the destination is down: a server that is only slow must be found up again."""
+"""Seconds between tries that may last the whole timeout while the destination is down:
+
+a server that is only slow must be found up again.
+"""
 _LONGEST_ASKED: Final = 3600.0
-"""Seconds that a server can ask to wait: a proxy's number without measure must not end delivery, and threads cannot wait for every number."""
+"""Seconds that a server can ask to wait:
+
+a proxy's number without measure must not end delivery, and threads cannot wait for every number.
+"""
 _FAREWELL: Final = 1.25
-"""Seconds that a process which ends waits for a first sign of life: a busy machine needs them, and with the rest of its end they are below two."""
+"""Seconds that a process which ends waits for a first sign of life:
+
+a busy machine needs them, and with the rest of its end they are below two.
+"""
 
 
 def pauses(random: Callable[[], float]) -> Iterator[float]:
@@ -38,7 +51,10 @@ def pauses(random: Callable[[], float]) -> Iterator[float]:
 
 
 def long_pauses(random: Callable[[], float]) -> Iterator[float]:
-    """Yield the seconds to wait before the next try to drain a spool: evenly random below 1, 2, 4, … and at last 60."""
+    """Yield the seconds to wait before the next try to drain a spool:
+
+    evenly random below 1, 2, 4, … and at last 60.
+    """
     return _jitter(random, _FIRST_LONG, _LONGEST_LONG)
 
 
@@ -53,7 +69,8 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float:
 
     Args:
         headers: of the answer, with names in lower case.
-        now: returns seconds since 1970. A date is compared with the answer's own `Date`, where it has one: two clocks seldom agree.
+        now: returns seconds since 1970. A date is compared with the answer's own `Date`, where it
+            has one: two clocks seldom agree.
     """
     text = headers.get("retry-after", "")
     if text.isascii() and text.isdecimal():
@@ -85,19 +102,31 @@ class Patience:
     """How long exports may try, by what became of those before.
 
     - Usually: the whole timeout, and as many tries as fit.
-    - After an export that failed at its deadline, until one succeeds: one try of two seconds. More would only let the batch processor's queue
-      (2,048 spans) overflow behind an export that waits. Once a minute the one try may last the whole timeout.
-    - After `stop`, when the process ends: one try, of what is left of a second and a quarter. Once the server has answered anything, exports may use
-      what is left of the time for the end; after a failure, there is no further try.
+    - After an export that failed at its deadline, until one succeeds: one try of two seconds. More
+      would only let the batch processor's queue (2,048 spans) overflow behind an export that waits.
+      Once a minute the one try may last the whole timeout.
+    - After `stop`, when the process ends: one try, of what is left of a second and a quarter. Once
+      the server has answered anything, exports may use what is left of the time for the end; after
+      a failure, there is no further try.
 
-    A *prompt* one has a spool behind it, and what is not delivered at once waits there: usually one try of two seconds (the first one: of five),
-    and none while the destination is down, but for one a minute; what drains the spool finds it up again. Where nothing waits, that finds nothing
-    out, and the next export tries. While the spool takes nothing, as when its disk is full, patience is as if there were none.
+    A *prompt* one has a spool behind it, and what is not delivered at once waits there: usually one
+    try of two seconds (the first one: of five), and none while the destination is down, but for one
+    a minute; what drains the spool finds it up again. Where nothing waits, that finds nothing out,
+    and the next export tries. While the spool takes nothing, as when its disk is full, patience is
+    as if there were none.
 
-    Two threads that read or write one of these attributes at once disagree about nothing but a single try.
+    Two threads that read or write one of these attributes at once disagree about nothing but a
+    single try.
     """
 
-    def __init__(self, timeout: float, clock: Callable[[], float], *, prompt: bool = False, shutdown_timeout: float = 5.0) -> None:
+    def __init__(
+        self,
+        timeout: float,
+        clock: Callable[[], float],
+        *,
+        prompt: bool = False,
+        shutdown_timeout: float = 5.0,
+    ) -> None:
         self._has_spool = self._prompt = prompt
         self._timeout = timeout
         self._shutdown_timeout = shutdown_timeout
@@ -123,7 +152,11 @@ class Patience:
             return Allowance(max(0.0, min(self._timeout, self._farewell - now)), repeat=False)
         probe = min(_PROBE, self._timeout)
         if not self._down:
-            return Allowance(min(_FIRST_PROBE, self._timeout) if self._first else probe, repeat=False) if self._prompt else self._whole
+            return (
+                Allowance(min(_FIRST_PROBE, self._timeout) if self._first else probe, repeat=False)
+                if self._prompt
+                else self._whole
+            )
         if now < self._next_long_probe:
             return Allowance(0.0 if self._prompt else probe, repeat=False)
         self._next_long_probe = now + _LONG_PROBE_EVERY
@@ -160,8 +193,8 @@ class Patience:
     def stop(self) -> None:
         """Learn that the process ends.
 
-        The time for that begins with the first export behind it, once the client is imported: on a busy machine that takes seconds, and tells nothing
-        about the server.
+        The time for that begins with the first export behind it, once the client is imported: on a
+        busy machine that takes seconds, and tells nothing about the server.
         """
         self._stopping = True
 
@@ -185,7 +218,11 @@ class Patience:
         return 0.0 if not self._stopping or self._farewell is not None else self.allow().seconds
 
     def end_farewell(self, answered: bool) -> None:  # noqa: FBT001 (the one thing there is to say)
-        """Learn whether it did. Without it, and with a spool, nothing is tried any more; without a spool, what is left of that time is used."""
+        """Learn whether it did.
+
+        Without it, and with a spool, nothing is tried any more; without a spool, what is left of
+        that time is used.
+        """
         self.has_answered, self.is_silent = answered, not answered
         if answered or self._prompt:
             self._farewell = self._begin_end() if answered else self._clock()

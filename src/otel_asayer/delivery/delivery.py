@@ -1,11 +1,15 @@
-"""From encoded operations to documents in Elasticsearch, or on the disk until it takes them, and the account of what was lost.
+"""From encoded operations to documents in Elasticsearch, or on the disk until it takes them, and
+the account of what was lost.
 
-One `Delivery` serves everything in the process that has the same settings. It belongs to the process that made it: after a fork `shared` gives
-the child one of its own, with its own connections, counts and locks.
+One `Delivery` serves everything in the process that has the same settings. It belongs to the
+process that made it: after a fork `shared` gives the child one of its own, with its own
+connections, counts and locks.
 
-*Spool first, retry later.* With a spool, an export makes one short try; what is not delivered goes to the disk at once, and a thread behind
-retries (`drain`). While the destination is down, everything goes straight to the disk. Else the batch processor's queue of 2,048 spans would
-overflow behind an export that waits. Without a spool, an export retries until its deadline, and what is left then is lost.
+*Spool first, retry later.* With a spool, an export makes one short try; what is not delivered goes
+to the disk at once, and a thread behind retries (`drain`). While the destination is down,
+everything goes straight to the disk. Else the batch processor's queue of 2,048 spans would overflow
+behind an export that waits. Without a spool, an export retries until its deadline, and what is left
+then is lost.
 
 Where no destination is configured, the spool is the store.
 """
@@ -32,7 +36,13 @@ from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.environment_variables import OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT
 from otel_asayer.runtime.last_resort import unsaid
 from otel_asayer.setup.first_contact import FirstContact
-from otel_asayer.spool import LOCAL, Destination as SpoolDestination, Spool, SpoolError, default_directory
+from otel_asayer.spool import (
+    LOCAL,
+    Destination as SpoolDestination,
+    Spool,
+    SpoolError,
+    default_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,14 +52,27 @@ if TYPE_CHECKING:
     from otel_asayer.elasticsearch.client import Response
     from otel_asayer.spool import Lease
 
-__all__ = ["Delivery", "Destination", "OnLoss", "deliveries", "of_this_process", "random_id", "shared", "spool_of", "spool_root"]
+__all__ = [
+    "Delivery",
+    "Destination",
+    "OnLoss",
+    "deliveries",
+    "of_this_process",
+    "random_id",
+    "shared",
+    "spool_of",
+    "spool_root",
+]
 
 _logger = logging.getLogger(__name__)
 
 _SERVER_ERROR: Final = 500
 """From here on a status says that a proxy does not reach Elasticsearch, or Elasticsearch its master."""
 _MOST_BYTES: Final = 24 * 1024 * 1024
-"""Bytes of one body of the spool, uncompressed, unless a single document is larger: below what is read of a small file (`spool.bodies`)."""
+"""Bytes of one body of the spool, uncompressed, unless a single document is larger:
+
+below what is read of a small file (`spool.bodies`).
+"""
 _GRACE: Final = 1.0
 """Seconds that a request may still take when an exporter is shut down."""
 _ID_BYTES: Final = 15
@@ -73,7 +96,15 @@ class OnLoss(Protocol):
 class Destination(Protocol):
     """What delivery needs of the client."""
 
-    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
+    ) -> Response:
         """Send one request that ends within `timeout` seconds; raise `Unreachable` when no endpoint answers."""
 
     def connect(self) -> None:
@@ -112,12 +143,16 @@ class Delivery:
         client: Destination | None = None,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = _system_random.random,
-        wait: Callable[[threading.Event, float], object] = lambda event, seconds: event.wait(seconds),  # gevent may put in a class of its own
+        wait: Callable[[threading.Event, float], object] = lambda event, seconds: event.wait(
+            seconds
+        ),  # gevent may put in a class of its own
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = random_id,
     ) -> None:
         self.config = config
-        self.obstacle = config.closed or ("" if config.has_destination else f"{OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT} is not set")
+        self.obstacle = config.closed or (
+            "" if config.has_destination else f"{OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT} is not set"
+        )
         self.spool = spool
         self.client = client or Client(config)
         self.clock = clock
@@ -125,7 +160,12 @@ class Delivery:
         self.counters = Counters()
         self.now = now
         self.new_id = new_id
-        self.patience = Patience(config.timeout, clock, prompt=spool is not None, shutdown_timeout=config.shutdown_timeout)
+        self.patience = Patience(
+            config.timeout,
+            clock,
+            prompt=spool is not None,
+            shutdown_timeout=config.shutdown_timeout,
+        )
         self.request_bytes = config.max_request_bytes
         self.drainer = Drainer(self, spool) if spool and not self.obstacle else None
         self._target = bulk.target(config.pipeline)
@@ -145,9 +185,15 @@ class Delivery:
 
     def announce(self) -> None:
         """Say, once, when by these settings nothing can be delivered, unless the start-up message has said why."""
-        reasons = [str(problem) for problem in self.config.problems if problem.closes is Closes.EXPORTER] or [self.obstacle]
+        reasons = [
+            str(problem) for problem in self.config.problems if problem.closes is Closes.EXPORTER
+        ] or [self.obstacle]
         if self.obstacle and (new := unsaid(reasons)):
-            kept = f" It is kept in {self.spool.folder}: `otel-asayer spool drain` sends it." if self.spool else ""
+            kept = (
+                f" It is kept in {self.spool.folder}: `otel-asayer spool drain` sends it."
+                if self.spool
+                else ""
+            )
             _logger.warning("No telemetry is sent to Elasticsearch: %s.%s", "; ".join(new), kept)
 
     def deliver(
@@ -158,7 +204,8 @@ class Delivery:
         interrupted: threading.Event | None = None,
         on_answer: Callable[[int], object] = lambda _: None,
     ) -> bool:
-        """Deliver all operations, or put them on the disk; return whether each is in one of the two now.
+        """Deliver all operations, or put them on the disk; return whether each is in one of the two
+        now.
 
         Args:
             operations: which nobody has sent before.
@@ -170,7 +217,12 @@ class Delivery:
             return True
         parts = list(bulk.bodies(operations, _MOST_BYTES))
         if len(parts) > 1:
-            return all([self.deliver(part, on_loss, interrupted=interrupted, on_answer=on_answer) for part in parts])  # noqa: C419 (each is delivered)
+            return all(
+                [  # noqa: C419
+                    self.deliver(part, on_loss, interrupted=interrupted, on_answer=on_answer)
+                    for part in parts
+                ]
+            )
         if self.obstacle:
             return self._keep(operations, "no destination", self.obstacle, on_loss)
         if self.drainer and not self.has_stopped():
@@ -179,7 +231,9 @@ class Delivery:
         interrupted = interrupted or threading.Event()
         self._waiting.add(interrupted)
         try:
-            left = Export(self, self._allow, first=True, interrupted=interrupted, on_answer=on_answer).run(operations)
+            left = Export(
+                self, self._allow, first=True, interrupted=interrupted, on_answer=on_answer
+            ).run(operations)
         finally:
             self._waiting.discard(interrupted)
         safe = self._take_over(left, lease, on_loss)
@@ -189,7 +243,8 @@ class Delivery:
         return safe
 
     def settle(self, left: Sequence[Left], lease: Lease, on_loss: OnLoss = lambda *_: None) -> bool:
-        """Take over what an export of a body on the disk left: what was refused leaves it, the rest stays. Return whether the body is so now.
+        """Take over what an export of a body on the disk left: what was refused leaves it, the rest
+        stays. Return whether the body is so now.
 
         Args:
             left: what was not delivered.
@@ -198,7 +253,9 @@ class Delivery:
         """
         self._advise(left)
         self._refuse([one for one in left if one.for_good], on_loss)
-        return self._give_back(lease, [operation for one in left if not one.for_good for operation in one.operations])
+        return self._give_back(
+            lease, [operation for one in left if not one.for_good for operation in one.operations]
+        )
 
     def count_evicted(self) -> None:
         """Count what had to make room on the disk, even for what could not be written then."""
@@ -237,7 +294,13 @@ class Delivery:
             raise Unreachable("the exporter is shut down")
         if self.config.compression == "none":
             return self.client.request("POST", self._target, b"".join(operations), timeout=timeout)
-        return self.client.request("POST", self._target, gzip_of(operations), headers={"content-encoding": "gzip"}, timeout=timeout)
+        return self.client.request(
+            "POST",
+            self._target,
+            gzip_of(operations),
+            headers={"content-encoding": "gzip"},
+            timeout=timeout,
+        )
 
     def pause(self, seconds: float, interrupted: threading.Event | None = None) -> None:
         """Wait, but no longer than until the process ends, or `interrupted` is set."""
@@ -252,7 +315,11 @@ class Delivery:
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """Learn that the process ends: waiting is over, and what is under way has the time for the end where Elasticsearch answers, else a second."""
+        """Learn that the process ends:
+
+        waiting is over, and what is under way has the time for the end where Elasticsearch answers,
+        else a second.
+        """
         self._stopped.set()
         for interrupted in list(self._waiting):
             interrupted.set()
@@ -264,16 +331,22 @@ class Delivery:
             self.client.give_up(self.patience.allow().seconds)
 
     def interrupt(self) -> None:
-        """Give up requests under way that are not over within a second: their documents are tried again, or go to the disk."""
+        """Give up requests under way that are not over within a second:
+
+        their documents are tried again, or go to the disk.
+        """
         self.client.give_up(_GRACE)
 
     def finish(self) -> None:
-        """Send, once `stop` was called, what this process put on the disk itself, while Elasticsearch answers and time is left.
+        """Send, once `stop` was called, what this process put on the disk itself, while
+        Elasticsearch answers and time is left.
 
         A container may have no other process to send it, nor a volume to keep it.
         """
         if self.drainer and not self.patience.is_silent:
-            self.drainer.finish(self.patience.ends_in, self._answers, answered=self.patience.has_answered)
+            self.drainer.finish(
+                self.patience.ends_in, self._answers, answered=self.patience.has_answered
+            )
 
     def resume(self) -> None:
         """Learn that the process goes on after all, or that there is an exporter again."""
@@ -284,7 +357,10 @@ class Delivery:
             self.drainer.rest()
 
     def close(self) -> None:
-        """Close idle connections, and say what was lost since the last line. Exports remain possible, though not after `stop`."""
+        """Close idle connections, and say what was lost since the last line.
+
+        Exports remain possible, though not after `stop`.
+        """
         if self.has_stopped():
             self._closed = True
             self.patience.end()
@@ -297,7 +373,10 @@ class Delivery:
         return self.patience.allow()
 
     def _ask(self) -> None:
-        """Ask, once when the process ends, whether anybody is there: for that a second has to do, which is too short for a first document."""
+        """Ask, once when the process ends, whether anybody is there:
+
+        for that a second has to do, which is too short for a first document.
+        """
         if seconds := self.patience.begin_farewell():
             self.patience.end_farewell(self._answers(seconds))
 
@@ -308,16 +387,24 @@ class Delivery:
             return False
 
     def _take_over(self, left: Sequence[Left], lease: Lease | None, on_loss: OnLoss) -> bool:
-        """Take over what an export left: put it on the disk, or count it as lost; return whether nothing is lost."""
+        """Take over what an export left:
+
+        put it on the disk, or count it as lost; return whether nothing is lost.
+        """
         waiting = [one for one in left if not one.for_good]
         if lease is not None:
             for one in waiting:
-                self.counters.add(Fate.SPOOLED, len(one.operations), one.finding.cause, one.finding.reason)
+                self.counters.add(
+                    Fate.SPOOLED, len(one.operations), one.finding.cause, one.finding.reason
+                )
             self.settle(left, lease, on_loss)
             return len(waiting) == len(left)
         self._advise(left)
         self._refuse([one for one in left if one.for_good], on_loss)
-        kept = [self._keep(one.operations, one.finding.cause, one.finding.reason, on_loss) for one in waiting]
+        kept = [
+            self._keep(one.operations, one.finding.cause, one.finding.reason, on_loss)
+            for one in waiting
+        ]
         return all(kept) and len(waiting) == len(left)
 
     def _keep(self, operations: Sequence[bytes], cause: str, reason: str, on_loss: OnLoss) -> bool:
@@ -336,7 +423,10 @@ class Delivery:
         return True
 
     def _tell(self) -> None:
-        """Say what was lost, if it is time to. When the process ends, `close` says all of it: else each exporter's last batch had a line."""
+        """Say what was lost, if it is time to. When the process ends, `close` says all of it:
+
+        else each exporter's last batch had a line.
+        """
         if not self.has_stopped():
             self._digest.write_when_due()
 
@@ -345,7 +435,9 @@ class Delivery:
         for finding in (one.finding for one in left if one.finding.advice):
             reason = finding.reason or "without a reason"
             self._say_once(
-                f"{finding.cause} {finding.advice}", f"Elasticsearch does not take all telemetry: {finding.cause}, {reason}. {finding.advice}."
+                f"{finding.cause} {finding.advice}",
+                f"Elasticsearch does not take all telemetry: {finding.cause}, {reason}. "
+                f"{finding.advice}.",
             )
 
     def _refuse(self, refused: Sequence[Left], on_loss: OnLoss) -> None:
@@ -353,7 +445,9 @@ class Delivery:
         problem = self._put_aside(refused)
         for finding, operations in refused:
             if problem:
-                self.counters.add(Fate.DROPPED, len(operations), "rejected and not kept", f"{finding}; {problem}")
+                self.counters.add(
+                    Fate.DROPPED, len(operations), "rejected and not kept", f"{finding}; {problem}"
+                )
             else:
                 self.counters.add(Fate.REJECTED, len(operations), finding.cause, finding.reason)
             on_loss(operations, finding.cause)
@@ -362,7 +456,13 @@ class Delivery:
         """Write what was refused to the spool, if there is one; return why that cannot be, or nothing."""
         try:
             if self.spool is not None:
-                self.spool.reject([(operation, str(finding)) for finding, operations in refused for operation in operations])
+                self.spool.reject(
+                    [
+                        (operation, str(finding))
+                        for finding, operations in refused
+                        for operation in operations
+                    ]
+                )
         except SpoolError as error:
             return str(error)
         return ""
@@ -374,7 +474,9 @@ class Delivery:
             _, lease = self.spool.write_ahead(operations)
         except SpoolError as error:
             self.patience.spool_takes(False)
-            self._say_once("write ahead", f"Telemetry is sent without being written to the disk first: {error}")
+            self._say_once(
+                "write ahead", f"Telemetry is sent without being written to the disk first: {error}"
+            )
             return None
         finally:
             self.count_evicted()
@@ -388,7 +490,8 @@ class Delivery:
             else:
                 lease.done()
         except SpoolError as error:
-            # The body stays as it is, and all of it is sent once more: the documents' ids make that harmless.
+            # The body stays as it is, and all of it is sent once more: the documents' ids make that
+            # harmless.
             _logger.debug("A body of the spool could not be changed: %s", error)
             if kept:  # else only its removal failed, and at once it would be sent again and again
                 give_back_unchanged(lease)
@@ -422,12 +525,23 @@ def of_this_process() -> list[Delivery]:
 
 def spool_root(config: Config) -> Path:
     """Return the folder in which the spools of all destinations lie."""
-    return Path(config.spool_directory) if config.spool_directory else default_directory(dict(config.base_directories))
+    return (
+        Path(config.spool_directory)
+        if config.spool_directory
+        else default_directory(dict(config.base_directories))
+    )
 
 
 def spool_of(config: Config) -> Spool | None:
-    """Return the spool that `config` asks for: one folder per destination, so that nothing is sent to the wrong one."""
+    """Return the spool that `config` asks for:
+
+    one folder per destination, so that nothing is sent to the wrong one.
+    """
     if config.spool == "off":
         return None
     addresses = config.endpoint or ((config.cloud_id,) if config.cloud_id else ())
-    return Spool(spool_root(config), SpoolDestination.of(addresses) if addresses else LOCAL, max_bytes=config.spool_max_bytes)
+    return Spool(
+        spool_root(config),
+        SpoolDestination.of(addresses) if addresses else LOCAL,
+        max_bytes=config.spool_max_bytes,
+    )

@@ -1,15 +1,20 @@
-"""What drains the spool: a thread behind, which sends what waits on the disk, oldest first, as long as Elasticsearch takes it.
+"""What drains the spool: a thread behind, which sends what waits on the disk, oldest first, as long
+as Elasticsearch takes it.
 
-It looks at the folder once when the process first exports, then every half minute, so that what another process left behind, killed or ended,
-is delivered too; and soon after an export of its own process had to put something there. A failed try is followed by a pause of full jitter, up
-to a minute, or what Elasticsearch asks for, up to an hour. The pauses begin anew after a pass that delivered something: where one request in ten
-fails, a large spool is never emptied in one pass, and is drained all the same.
+It looks at the folder once when the process first exports, then every half minute, so that what
+another process left behind, killed or ended, is delivered too; and soon after an export of its own
+process had to put something there. A failed try is followed by a pause of full jitter, up to a
+minute, or what Elasticsearch asks for, up to an hour. The pauses begin anew after a pass that
+delivered something: where one request in ten fails, a large spool is never emptied in one pass, and
+is drained all the same.
 
-A body whose documents wait for somebody to mend a key or a template goes to the end of the line, so that it does not hold up the others. A pass
-ends where it meets what it put there, by whatever clock; one of the thread also after a hundred such bodies in a row, for else a large spool
-would be sent whole, every minute, to an Elasticsearch that takes none of it.
+A body whose documents wait for somebody to mend a key or a template goes to the end of the line, so
+that it does not hold up the others. A pass ends where it meets what it put there, by whatever
+clock; one of the thread also after a hundred such bodies in a row, for else a large spool would be
+sent whole, every minute, to an Elasticsearch that takes none of it.
 
-When the process ends, what it has put there itself is sent once more, in the thread that ends it: a container may leave no other one, and no disk.
+When the process ends, what it has put there itself is sent once more, in the thread that ends it: a
+container may leave no other one, and no disk.
 """
 
 from __future__ import annotations
@@ -87,12 +92,17 @@ class Drainer:
             self._started = True
             try:
                 start_thread(self._run, "otel-asayer-drain")
-            except RuntimeError:  # the process has too many, and the next export tries again; or it ends, and another process drains
+            # The process has too many, and the next export tries again; or it ends, and another
+            # process drains
+            except RuntimeError:
                 self._started = False
                 _logger.debug("No thread can be started to drain the spool.")
 
     def notice(self) -> None:
-        """Let the thread know that something waits now: it looks after a short pause, or after the one in which a failure has left it."""
+        """Let the thread know that something waits now:
+
+        it looks after a short pause, or after the one in which a failure has left it.
+        """
         self._noticed.set()
 
     def wake(self) -> None:
@@ -112,8 +122,11 @@ class Drainer:
         """
         return self._spool.status()
 
-    def drain(self, on_progress: Callable[[int], None] = lambda _: None, *, most_in_vain: float = math.inf) -> bool:
-        """Send what waits until nothing does, or Elasticsearch takes no more; return whether the spool was emptied.
+    def drain(
+        self, on_progress: Callable[[int], None] = lambda _: None, *, most_in_vain: float = math.inf
+    ) -> bool:
+        """Send what waits until nothing does, or Elasticsearch takes no more; return whether the
+        spool was emptied.
 
         Args:
             on_progress: called with the number of documents delivered of each body.
@@ -124,17 +137,23 @@ class Drainer:
         """
         self._recover()
         self._put_back, self._in_vain = set(), 0
-        while not self._delivery.has_stopped() and self._in_vain < most_in_vain and (lease := self._spool.lease()):
+        while (
+            not self._delivery.has_stopped()
+            and self._in_vain < most_in_vain
+            and (lease := self._spool.lease())
+        ):
             if not self._send(lease, on_progress, self._allow):
                 return False
         return self._spool.empty
 
     def finish(self, seconds: float, answers: Callable[[float], bool], *, answered: bool) -> None:
-        """Send what this process put on the disk itself, within some seconds and while Elasticsearch answers.
+        """Send what this process put on the disk itself, within some seconds and while
+        Elasticsearch answers.
 
         Args:
             seconds: for everything.
-            answers: whether Elasticsearch answers within some seconds; asked after each try that failed.
+            answers: whether Elasticsearch answers within some seconds; asked after each try that
+                failed.
             answered: whether it just did; else it is asked before the first try, too.
         """
         until = self._delivery.clock() + seconds
@@ -147,7 +166,11 @@ class Drainer:
         except SpoolError as error:
             _logger.debug("The spool cannot be drained: %s", error)
         except Exception:
-            _logger.warning("Draining the spool at the end failed; what waits there stays, and another process sends it.", exc_info=True)
+            _logger.warning(
+                "Draining the spool at the end failed; what waits there stays, and another process "
+                "sends it.",
+                exc_info=True,
+            )
 
     def _finish(self, until: float, answers: Callable[[float], bool], *, asking: bool) -> None:
         def left() -> float:
@@ -161,7 +184,11 @@ class Drainer:
             asking = not self._send(lease, _ignore, lambda: Allowance(left(), repeat=False))
             if asking:
                 pause = max(next(waits), self._least_pause)
-                if self.trouble is None or self.trouble.outcome is Outcome.CONFIGURATION or pause >= left():
+                if (
+                    self.trouble is None
+                    or self.trouble.outcome is Outcome.CONFIGURATION
+                    or pause >= left()
+                ):
                     return
                 self._delivery.linger(pause)
 
@@ -196,7 +223,10 @@ class Drainer:
         except SpoolError as error:
             _logger.debug("The spool cannot be drained: %s", error)
         except Exception:
-            _logger.warning("Draining the spool failed; what waits there stays, and is tried again.", exc_info=True)
+            _logger.warning(
+                "Draining the spool failed; what waits there stays, and is tried again.",
+                exc_info=True,
+            )
         return False
 
     def _recover(self) -> None:
@@ -204,7 +234,9 @@ class Drainer:
             self._recover_at = self._delivery.clock() + _RECOVER_EVERY
             self._spool.recover()
 
-    def _send(self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], Allowance]) -> bool:
+    def _send(
+        self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], Allowance]
+    ) -> bool:
         """Send one body; return whether another may follow."""
         try:
             return self._deliver(lease, on_progress, allow)
@@ -212,13 +244,17 @@ class Drainer:
             give_back_unchanged(lease)
             raise
 
-    def _deliver(self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], Allowance]) -> bool:
+    def _deliver(
+        self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], Allowance]
+    ) -> bool:
         operations = list(map(moved_to_its_day, lease.operations()))
         if operations and hash(operations[0]) in self._put_back:
             lease.release()
             return False
         if lease.damage:
-            self._delivery.counters.add(Fate.DROPPED, lease.damage.documents, "damaged", lease.damage.reason)
+            self._delivery.counters.add(
+                Fate.DROPPED, lease.damage.documents, "damaged", lease.damage.reason
+            )
         export = Export(self._delivery, allow)
         left = export.run(operations)
         self._least_pause = export.least_pause
@@ -226,11 +262,17 @@ class Drainer:
         delivered = len(operations) - sum(len(one.operations) for one in left)
         if delivered:
             self._in_vain = 0
-        stuck = any(one.finding.outcome is not Outcome.CONFIGURATION and not one.for_good for one in left)
+        stuck = any(
+            one.finding.outcome is not Outcome.CONFIGURATION and not one.for_good for one in left
+        )
         if stuck and not delivered:
             lease.release()
             return False
-        if not stuck and (waiting := [operation for one in left if not one.for_good for operation in one.operations]):
+        if not stuck and (
+            waiting := [
+                operation for one in left if not one.for_good for operation in one.operations
+            ]
+        ):
             self._put_back.add(hash(waiting[0]))
             if waiting == operations and not lease.damage:
                 lease.to_the_end()
@@ -252,7 +294,9 @@ class Drainer:
 
     def _allow(self) -> Allowance:
         """The whole timeout for one try; what follows a failure is a pause of this thread's own."""
-        return Allowance(0.0 if self._delivery.has_stopped() else self._delivery.config.timeout, repeat=False)
+        return Allowance(
+            0.0 if self._delivery.has_stopped() else self._delivery.config.timeout, repeat=False
+        )
 
 
 def _ignore(_: int) -> None:

@@ -1,10 +1,13 @@
 """What this package tells about itself, as OpenTelemetry metrics.
 
-Of each exporter: the metrics of the semantic conventions (https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/). Under names of our
-own: what became of documents, and what waits in the spool. Both are read when somebody collects them, from counts that exist anyway, and so cost
+Of each exporter: the metrics of the semantic conventions
+(https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/). Under names of our
+own: what became of documents, and what waits in the spool. Both are read when somebody collects
+    them, from counts that exist anyway, and so cost
 an export nothing. Without a MeterProvider nobody collects.
 
-After a fork the child's own counts are read, for what a delivery counts belongs to its process. Nothing here raises.
+After a fork the child's own counts are read, for what a delivery counts belongs to its process.
+Nothing here raises.
 """
 
 from __future__ import annotations
@@ -51,7 +54,10 @@ _SERVER_PORT: Final = "server.port"
 _EXPORTER: Final = (_COMPONENT_NAME, _COMPONENT_TYPE, _SERVER_ADDRESS, _SERVER_PORT)
 
 _LOOK_EVERY: Final = 5.0
-"""Seconds for which one look at the spool serves all who collect: its two gauges, and several readers."""
+"""Seconds for which one look at the spool serves all who collect:
+
+its two gauges, and several readers.
+"""
 
 
 class Instrument(NamedTuple):
@@ -63,20 +69,28 @@ class Instrument(NamedTuple):
     attributes: tuple[str, ...]
     description: str
 
-    def create(self, meter: Meter, *callbacks: Callable[[CallbackOptions], Iterable[Observation]]) -> Any:
+    def create(
+        self, meter: Meter, *callbacks: Callable[[CallbackOptions], Iterable[Observation]]
+    ) -> Any:
         """Make it; an observable one reads `callbacks`."""
         observed = {"callbacks": callbacks} if callbacks else {}
-        return getattr(meter, f"create_{self.kind}")(self.name, unit=self.unit, description=self.description, **observed)
+        return getattr(meter, f"create_{self.kind}")(
+            self.name, unit=self.unit, description=self.description, **observed
+        )
 
 
 def _exported(signal: str, unit: str, what: str) -> Instrument:
     text = f"The number of {what} for which the export has finished: on the disk is successful, lost or refused is failed."
-    return Instrument(f"otel.sdk.exporter.{signal}.exported", "counter", unit, (*_EXPORTER, _ERROR_TYPE), text)
+    return Instrument(
+        f"otel.sdk.exporter.{signal}.exported", "counter", unit, (*_EXPORTER, _ERROR_TYPE), text
+    )
 
 
 def _inflight(signal: str, unit: str, what: str) -> Instrument:
     text = f"The number of {what} which were passed to the exporter, but that have not been exported yet."
-    return Instrument(f"otel.sdk.exporter.{signal}.inflight", "up_down_counter", unit, _EXPORTER, text)
+    return Instrument(
+        f"otel.sdk.exporter.{signal}.inflight", "up_down_counter", unit, _EXPORTER, text
+    )
 
 
 INSTRUMENTS: Final = {
@@ -91,7 +105,8 @@ INSTRUMENTS: Final = {
             "histogram",
             "s",
             (*_EXPORTER, _ERROR_TYPE, _STATUS_CODE),
-            "The duration of exporting a batch of telemetry records, all tries together; what a thread sends later from the disk is not in it.",
+            "The duration of exporting a batch of telemetry records, all tries together; what a "
+            "thread sends later from the disk is not in it.",
         ),
         Instrument(
             "otel_asayer.documents",
@@ -105,14 +120,16 @@ INSTRUMENTS: Final = {
             "observable_gauge",
             "By",
             (_FOLDER,),
-            "What waits in the spool takes on the disk. Processes that share a folder all report it: take the greatest, not the sum.",
+            "What waits in the spool takes on the disk. Processes that share a folder all report "
+            "it: take the greatest, not the sum.",
         ),
         Instrument(
             "otel_asayer.spool.documents",
             "observable_gauge",
             "{document}",
             (_FOLDER,),
-            "Documents that wait in the spool. Processes that share a folder all report it: take the greatest, not the sum.",
+            "Documents that wait in the spool. Processes that share a folder all report it: take "
+            "the greatest, not the sum.",
         ),
     )
 }
@@ -153,7 +170,9 @@ def meter_of(provider: MeterProvider | None) -> Meter:
     try:
         return NoOpMeter(_SCOPE) if sdk_disabled() else get_meter(_SCOPE, __version__, provider)
     except Exception:  # OTEL_PYTHON_METER_PROVIDER names one that cannot be loaded
-        _logger.warning("There is no MeterProvider, and so there are no metrics of otel-asayer.", exc_info=True)
+        _logger.warning(
+            "There is no MeterProvider, and so there are no metrics of otel-asayer.", exc_info=True
+        )
         return NoOpMeter(_SCOPE)
 
 
@@ -173,15 +192,27 @@ class ExporterMetrics:
 
     Args:
         meter: makes the instruments.
-        exporter: its class; no type of the semantic conventions applies, so they ask for the name of ours.
+        exporter: its class; no type of the semantic conventions applies, so they ask for the name
+            of ours.
         signal: `span` or `log`.
         config: where it exports to.
         clock: seconds that only grow.
     """
 
-    def __init__(self, meter: Meter, exporter: type, signal: str, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        exporter: type,
+        signal: str,
+        config: Config,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         kind = f"{exporter.__module__}.{exporter.__qualname__}"
-        self._attributes = {_COMPONENT_NAME: f"{kind}/{next(_instances[kind])}", _COMPONENT_TYPE: kind, **_server(config)}
+        self._attributes = {
+            _COMPONENT_NAME: f"{kind}/{next(_instances[kind])}",
+            _COMPONENT_TYPE: kind,
+            **_server(config),
+        }
         self._exported = INSTRUMENTS[f"otel.sdk.exporter.{signal}.exported"].create(meter)
         self._inflight = INSTRUMENTS[f"otel.sdk.exporter.{signal}.inflight"].create(meter)
         self._duration = INSTRUMENTS["otel.sdk.exporter.operation.duration"].create(meter)
@@ -209,22 +240,38 @@ class ExporterMetrics:
         if (exported := number - sum(lost.values())) > 0:
             self._record(self._exported.add, exported)
 
-    def _record(self, write: Callable[..., None], value: float, cause: str = "", *, more: Mapping[str, int] | None = None) -> None:
+    def _record(
+        self,
+        write: Callable[..., None],
+        value: float,
+        cause: str = "",
+        *,
+        more: Mapping[str, int] | None = None,
+    ) -> None:
         try:
             write(value, {**self._attributes, **_error(cause), **(more or {})})
         except Exception:
             _logger.debug("A metric could not be recorded.", exc_info=True)
 
 
-def observe(meter: Meter, deliveries: Callable[[], Iterable[Observed]], clock: Callable[[], float] = time.monotonic) -> None:
-    """Observe what becomes of documents, and the spools, of those deliveries that the process has when somebody collects.
+def observe(
+    meter: Meter,
+    deliveries: Callable[[], Iterable[Observed]],
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Observe what becomes of documents, and the spools, of those deliveries that the process has
+    when somebody collects.
 
     A second call with the same meter changes nothing: all deliveries are read by the first.
     """
     spools = _Spools(deliveries, clock)
     INSTRUMENTS["otel_asayer.documents"].create(meter, lambda _: _documents(deliveries()))
-    INSTRUMENTS["otel_asayer.spool.size"].create(meter, lambda _: spools.observe(lambda status: status.bytes))
-    INSTRUMENTS["otel_asayer.spool.documents"].create(meter, lambda _: spools.observe(lambda status: status.documents))
+    INSTRUMENTS["otel_asayer.spool.size"].create(
+        meter, lambda _: spools.observe(lambda status: status.bytes)
+    )
+    INSTRUMENTS["otel_asayer.spool.documents"].create(
+        meter, lambda _: spools.observe(lambda status: status.documents)
+    )
 
 
 def _documents(deliveries: Iterable[Observed]) -> list[Observation]:
@@ -232,14 +279,21 @@ def _documents(deliveries: Iterable[Observed]) -> list[Observation]:
     for delivery in deliveries:
         server = _server(delivery.config)
         for counted, number in delivery.counters.snapshot().items():
-            totals[tuple({_OUTCOME: counted.fate.value, **_error(counted.cause), **server}.items())] += number
+            totals[
+                tuple({_OUTCOME: counted.fate.value, **_error(counted.cause), **server}.items())
+            ] += number
     return [Observation(number, dict(attributes)) for attributes, number in totals.items()]
 
 
 class _Spools:
-    """What waits in the spools. No lock is held, here or there: whoever delivers is never kept waiting."""
+    """What waits in the spools. No lock is held, here or there:
 
-    def __init__(self, deliveries: Callable[[], Iterable[Observed]], clock: Callable[[], float]) -> None:
+    whoever delivers is never kept waiting.
+    """
+
+    def __init__(
+        self, deliveries: Callable[[], Iterable[Observed]], clock: Callable[[], float]
+    ) -> None:
         self._deliveries = deliveries
         self._clock = clock
         self._seen: Mapping[str, _Status] = {}
@@ -247,10 +301,18 @@ class _Spools:
 
     def observe(self, measure: Callable[[_Status], int]) -> list[Observation]:
         if self._clock() - self._seen_at >= _LOOK_EVERY:
-            spools = {str(delivery.spool.folder): delivery.spool for delivery in self._deliveries() if delivery.spool}
-            self._seen = {folder: status for folder, spool in spools.items() if (status := _status(spool))}
+            spools = {
+                str(delivery.spool.folder): delivery.spool
+                for delivery in self._deliveries()
+                if delivery.spool
+            }
+            self._seen = {
+                folder: status for folder, spool in spools.items() if (status := _status(spool))
+            }
             self._seen_at = self._clock()
-        return [Observation(measure(status), {_FOLDER: folder}) for folder, status in self._seen.items()]
+        return [
+            Observation(measure(status), {_FOLDER: folder}) for folder, status in self._seen.items()
+        ]
 
 
 def _status(spool: _Spool) -> _Status | None:
@@ -266,11 +328,17 @@ _instances: Final[defaultdict[str, count[int]]] = defaultdict(count)
 
 
 def _server(config: Config) -> dict[str, str | int]:
-    """Where `config` exports to: its first endpoint; nothing for a Cloud ID, and without a destination."""
+    """Where `config` exports to:
+
+    its first endpoint; nothing for a Cloud ID, and without a destination.
+    """
     first = urlsplit(config.endpoint[0]) if config.endpoint else None
     return {_SERVER_ADDRESS: first.hostname or "", _SERVER_PORT: first.port or 0} if first else {}
 
 
 def _error(cause: str) -> dict[str, str]:
-    """The cause as `error.type`: in one word, as other components write it (`queue_full`, `503`)."""
+    """The cause as `error.type`:
+
+    in one word, as other components write it (`queue_full`, `503`).
+    """
     return {_ERROR_TYPE: cause.removeprefix("http ").replace(" ", "_")} if cause else {}

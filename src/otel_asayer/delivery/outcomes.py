@@ -1,4 +1,7 @@
-"""What became of documents: counts by cause, and a line a minute about what was lost. Safe to use from any thread."""
+"""What became of documents: counts by cause, and a line a minute about what was lost.
+
+Safe to use from any thread.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +19,36 @@ __all__ = ["Count", "Counters", "Digest", "Fate"]
 _INTERVAL: Final = 60.0
 """Seconds between two lines."""
 _MOST_COUNTS: Final = 200
-"""Fates with causes that are counted apart. There are some thirty; more would be an endpoint that makes up types of errors."""
+"""Fates with causes that are counted apart.
+
+There are some thirty; more would be an endpoint that makes up types of errors.
+"""
 _OTHER: Final = "_OTHER"
 """The cause of all that came later: the semantic conventions' word for it."""
 
 
 class Fate(Enum):
-    """What became of a document; the value is the word for it in a message, and the attribute of the metric.
+    """What became of a document; the value is the word for it in a message, and the attribute of
+    the metric.
 
-    A document ends as `indexed`, `duplicate`, `rejected`, `evicted` or `dropped`; what happens to it before is counted besides.
+    A document ends as `indexed`, `duplicate`, `rejected`, `evicted` or `dropped`; what happens to
+    it before is counted besides.
     """
 
     INDEXED = "indexed"
     """Elasticsearch holds it, and said so."""
 
     DUPLICATE = "duplicate"
-    """Elasticsearch held it already: an earlier request had arrived, and only its answer was lost."""
+    """Elasticsearch held it already:
+
+    an earlier request had arrived, and only its answer was lost.
+    """
 
     COLLIDED = "collided"
-    """Given a new `_id` and sent again, as another document bears the one it had: something repeats trace and span ids, or seeds `random`."""
+    """Given a new `_id` and sent again, as another document bears the one it had:
+
+    something repeats trace and span ids, or seeds `random`.
+    """
 
     DIVERTED = "diverted"
     """Written to the configured data streams, as attributes asked for more of them than one process may write to."""
@@ -65,7 +79,10 @@ _LOST: Final = (Fate.REJECTED, Fate.EVICTED, Fate.DROPPED)
 
 
 class Count(NamedTuple):
-    """What is counted: a fate and its cause, in a word or two from a bounded set (an error's type, a status)."""
+    """What is counted:
+
+    a fate and its cause, in a word or two from a bounded set (an error's type, a status).
+    """
 
     fate: Fate
     cause: str = ""
@@ -108,7 +125,13 @@ class Counters:
 class Digest:
     """Writes what `counters` counted as lost, or as kept on the disk, since the last line, at most once a minute."""
 
-    def __init__(self, counters: Counters, logger: logging.Logger, clock: Callable[[], float], folder: object = None) -> None:
+    def __init__(
+        self,
+        counters: Counters,
+        logger: logging.Logger,
+        clock: Callable[[], float],
+        folder: object = None,
+    ) -> None:
         self._sentences = (
             ((Fate.SPOOLED,), f"Telemetry waits for Elasticsearch in {folder}, in documents: %s."),
             (_LOST, "Telemetry was lost on its way to Elasticsearch, in documents: %s."),
@@ -129,8 +152,16 @@ class Digest:
         """Write what no line tells yet."""
         with self._lock:
             now, before = self._counters.snapshot(), self._written
-            new = {count: more for count, number in now.items() if (more := number - before.get(count, 0))}
-            told = [(sentence, parts) for fates, sentence in self._sentences if (parts := self._parts(new, fates))]
+            new = {
+                count: more
+                for count, number in now.items()
+                if (more := number - before.get(count, 0))
+            }
+            told = [
+                (sentence, parts)
+                for fates, sentence in self._sentences
+                if (parts := self._parts(new, fates))
+            ]
             if not told:
                 return
             self._written, self._due = now, self._clock() + _INTERVAL
@@ -139,4 +170,8 @@ class Digest:
             self._logger.warning(sentence, parts)
 
     def _parts(self, new: Mapping[Count, int], fates: tuple[Fate, ...]) -> str:
-        return ", ".join(f"{number} {count.fate.value} ({self._counters.reason(count)})" for count, number in new.items() if count.fate in fates)
+        return ", ".join(
+            f"{number} {count.fate.value} ({self._counters.reason(count)})"
+            for count, number in new.items()
+            if count.fate in fates
+        )

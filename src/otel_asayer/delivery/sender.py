@@ -1,9 +1,11 @@
-"""One export: rounds, in each of which everything that still needs it is sent once, and pauses between them.
+"""One export: rounds, in each of which everything that still needs it is sent once, and pauses
+between them.
 
-Only items that need it are sent again, so an answer with 3 failures out of 1,000 costs 3 documents; a request whose answer was lost is sent
-whole, and what had arrived comes back as a duplicate. What comes back as one at its very first sending cannot be there: another document bears
-its `_id` (`documents.collisions`), and it gets a new one. A document that contradicts a mapping is sent again with the contradiction put aside. All
-tries of one export share one deadline.
+Only items that need it are sent again, so an answer with 3 failures out of 1,000 costs 3 documents;
+a request whose answer was lost is sent whole, and what had arrived comes back as a duplicate. What
+comes back as one at its very first sending cannot be there: another document bears its `_id`
+(`documents.collisions`), and it gets a new one. A document that contradicts a mapping is sent again
+with the contradiction put aside. All tries of one export share one deadline.
 """
 
 from __future__ import annotations
@@ -30,10 +32,16 @@ if TYPE_CHECKING:
 __all__ = ["Export", "Left", "Road"]
 
 _MOST_SPLITS: Final = 40
-"""Requests that one export may halve because a document spoils them: enough for some spoilt ones among thousands, and an end when all are."""
+"""Requests that one export may halve because a document spoils them:
+
+enough for some spoilt ones among thousands, and an end when all are.
+"""
 
 _LEAST_BYTES: Final = 64 * 1024
-"""Bytes below which later requests are not made smaller, whatever Elasticsearch answered: from there on their number would be the load."""
+"""Bytes below which later requests are not made smaller, whatever Elasticsearch answered:
+
+from there on their number would be the load.
+"""
 
 _UNMAPPED: Final = f'"{UNMAPPED}"'.encode()
 
@@ -53,7 +61,10 @@ class Left(NamedTuple):
 
 
 class Road(Protocol):
-    """What an export needs: the way to Elasticsearch, the clock, and what the exports of a process share."""
+    """What an export needs:
+
+    the way to Elasticsearch, the clock, and what the exports of a process share.
+    """
 
     counters: Counters
     patience: Patience
@@ -130,7 +141,8 @@ class Export:
     def run(self, operations: Sequence[bytes]) -> Sequence[Left]:
         """Deliver; return what was not delivered."""
         with suppress(Unreachable):  # the request that follows raises it again
-            # The import of the client takes half a second, and tells nothing about the server: no deadline of ours counts it.
+            # The import of the client takes half a second, and tells nothing about the server: no
+            # deadline of ours counts it.
             self._road.connect()
         self._begin()
         for number, pause in enumerate(pauses(self._road.random)):
@@ -142,7 +154,9 @@ class Export:
                 return self._left
             if not self._wait(max(pause, self.least_pause)):
                 break
-        if self._road.has_stopped() or not self._is_over():  # what an exporter's shutdown cut short says nothing about the server
+        if (
+            self._road.has_stopped() or not self._is_over()
+        ):  # what an exporter's shutdown cut short says nothing about the server
             self._road.patience.failed()
         return [*self._left, Left(self._trouble, operations)]
 
@@ -164,7 +178,9 @@ class Export:
 
     def _is_over(self) -> bool:
         """Whether all waiting is over: the process ends, or the exporter is shut down."""
-        return self._road.has_stopped() or (self._interrupted is not None and self._interrupted.is_set())
+        return self._road.has_stopped() or (
+            self._interrupted is not None and self._interrupted.is_set()
+        )
 
     def _round(self, operations: Sequence[bytes]) -> Sequence[bytes]:
         """Send every operation once; return those that have to be sent again."""
@@ -203,7 +219,11 @@ class Export:
             self._dispose(finding, operations, parts)
             raise _Later(finding, retry_after(response.headers, self._road.now))
         parts.popleft()
-        again = self._settle(operations, response.body, parts) if finding.outcome is Outcome.INDEXED else ()
+        again = (
+            self._settle(operations, response.body, parts)
+            if finding.outcome is Outcome.INDEXED
+            else ()
+        )
         if not again:
             self._answered()
         if finding.outcome is Outcome.SPLIT:
@@ -223,7 +243,9 @@ class Export:
             self._perhaps_there.update(operations)
             raise _Later(Finding(Outcome.TRANSIENT, "unreachable", failure.reason)) from None
 
-    def _halves(self, operations: Sequence[bytes], finding: Finding, parts: deque[Sequence[bytes]]) -> Sequence[Sequence[bytes]]:
+    def _halves(
+        self, operations: Sequence[bytes], finding: Finding, parts: deque[Sequence[bytes]]
+    ) -> Sequence[Sequence[bytes]]:
         """The halves, the second first, of a request that was too large or held a spoilt document; nothing where halving is at its end."""
         too_large = finding.cause == "http 413"
         self._splits += not too_large
@@ -231,12 +253,17 @@ class Export:
             self._dispose(finding._replace(outcome=Outcome.REFUSED), operations, parts)
             return ()
         if too_large:
-            # Small ones are halved when they come to it: what remembers them makes of one wrong answer a request for each document, for ever.
-            self._road.request_bytes = min(self._road.request_bytes, max(_LEAST_BYTES, sum(map(len, operations)) // 2))
+            # Small ones are halved when they come to it: what remembers them makes of one wrong
+            # answer a request for each document, for ever.
+            self._road.request_bytes = min(
+                self._road.request_bytes, max(_LEAST_BYTES, sum(map(len, operations)) // 2)
+            )
         middle = len(operations) // 2
         return operations[middle:], operations[:middle]
 
-    def _settle(self, operations: Sequence[bytes], body: bytes, parts: deque[Sequence[bytes]]) -> list[bytes]:
+    def _settle(
+        self, operations: Sequence[bytes], body: bytes, parts: deque[Sequence[bytes]]
+    ) -> list[bytes]:
         """Count what became of each operation of an answered request; return those that have to be sent again."""
         try:
             answer = bulk.parse_answer(body, len(operations))
@@ -248,14 +275,22 @@ class Export:
         groups: dict[Finding, list[bytes]] = {}
         for position, finding in answer.others:
             groups.setdefault(finding, []).append(operations[position])
-        return [operation for finding, group in groups.items() for operation in self._dispose(finding, group, parts)]
+        return [
+            operation
+            for finding, group in groups.items()
+            for operation in self._dispose(finding, group, parts)
+        ]
 
-    def _dispose(self, finding: Finding, operations: Sequence[bytes], parts: deque[Sequence[bytes]]) -> Sequence[bytes]:
+    def _dispose(
+        self, finding: Finding, operations: Sequence[bytes], parts: deque[Sequence[bytes]]
+    ) -> Sequence[bytes]:
         """Do with operations what was found about them; return those that have to be sent again, after a pause."""
         if finding.outcome in _TO_BE_RETRIED:
             self._trouble = finding
             if finding.outcome is Outcome.OVERLOADED:  # and so nothing of it was done
-                self._most_bytes = max(_LEAST_BYTES, min(self._most_bytes, sum(map(len, operations)) // 2))
+                self._most_bytes = max(
+                    _LEAST_BYTES, min(self._most_bytes, sum(map(len, operations)) // 2)
+                )
             else:
                 self._perhaps_there.update(operations)
             return operations
@@ -272,30 +307,43 @@ class Export:
         renamed = [
             other
             for operation in operations
-            if self._first and operation not in self._perhaps_there and (other := with_new_id(operation, self._road.new_id())) is not None
+            if self._first
+            and operation not in self._perhaps_there
+            and (other := with_new_id(operation, self._road.new_id())) is not None
         ]
         self._road.counters.add(Fate.DUPLICATE, len(operations) - len(renamed))
         if renamed:
             self._road.counters.add(Fate.COLLIDED, len(renamed))
-            self._perhaps_there.update(renamed)  # whatever answers 409 to a random `_id` as well will do so for ever
+            self._perhaps_there.update(
+                renamed
+            )  # whatever answers 409 to a random `_id` as well will do so for ever
             parts.append(renamed)
 
-    def _salvage(self, finding: Finding, operations: Sequence[bytes], parts: deque[Sequence[bytes]]) -> None:
+    def _salvage(
+        self, finding: Finding, operations: Sequence[bytes], parts: deque[Sequence[bytes]]
+    ) -> None:
         """Send documents that contradict a mapping once more, in this round, with the contradiction put aside; refuse what cannot be mended."""
         mended = [(operation, _mended(operation, finding)) for operation in operations]
         if refused := [operation for operation, other in mended if other is None]:
             self._left.append(Left(finding._replace(outcome=Outcome.REFUSED), refused))
         if saved := [other for _, other in mended if other is not None]:
-            first = sum(_UNMAPPED not in operation for operation, other in mended if other is not None)
+            first = sum(
+                _UNMAPPED not in operation for operation, other in mended if other is not None
+            )
             self._road.counters.add(Fate.SALVAGED, first, finding.cause, finding.reason)
-            self._perhaps_there.update(other for operation, other in mended if other is not None and operation in self._perhaps_there)
+            self._perhaps_there.update(
+                other
+                for operation, other in mended
+                if other is not None and operation in self._perhaps_there
+            )
             parts.append(saved)
 
 
 def _mended(operation: bytes, finding: Finding) -> bytes | None:
     """Return the operation with what contradicts the mapping put aside, or None.
 
-    What a failure store has got may contradict nothing: an ingest pipeline may have failed. So it is sent once more: each try leaves a copy there.
+    What a failure store has got may contradict nothing: an ingest pipeline may have failed. So it
+    is sent once more: each try leaves a copy there.
     """
     if finding.cause == bulk.FAILURE_STORE and _UNMAPPED in operation:
         return None

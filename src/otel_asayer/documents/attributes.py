@@ -1,4 +1,7 @@
-"""Attributes as documents carry them: a plain dict of their own, with the session id in its one form."""
+"""Attributes as documents carry them:
+
+a plain dict of their own, with the session id in its one form.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ _MAX_LONGITUDE: Final = 180
 def copied(attributes: Any) -> dict[str, Any]:
     """Return a dict of `attributes` (a mapping or None), to change and to encode.
 
-    The SDK's mapping has a public `copy` that ends in `dict.copy`, eight times faster than `dict(attributes)`.
+    The SDK's mapping has a public `copy` that ends in `dict.copy`, eight times faster than
+    `dict(attributes)`.
     """
     try:
         made = attributes.copy()
@@ -33,7 +37,8 @@ def copied(attributes: Any) -> dict[str, Any]:
 
 
 def take_session(attributes: dict[str, Any]) -> SessionId | None:
-    """Return the session of a document with `attributes`, if it is one that has a replay, and leave the id there as a string.
+    """Return the session of a document with `attributes`, if it is one that has a replay, and leave
+    the id there as a string.
 
     A token that code set by hand is reduced to its id: it is a credential.
     """
@@ -52,13 +57,19 @@ def is_part_of_point(name: str) -> bool:
 
 
 def join_points(attributes: dict[str, Any]) -> None:
-    """Make of each `geo.location.lat` and `geo.location.lon`, alone or in a namespace (`client.geo.location.lat`), one point `[lon, lat]`.
+    """Make of each `geo.location.lat` and `geo.location.lon`, alone or in a namespace
+    (`client.geo.location.lat`), one point `[lon, lat]`.
 
-    Latitude and longitude that are no place on earth stay as they are, for Elasticsearch refuses a document with such a point.
+    Latitude and longitude that are no place on earth stay as they are, for Elasticsearch refuses a
+    document with such a point.
     """
     for prefix in [name.removesuffix(_LATITUDE) for name in attributes if is_part_of_point(name)]:
         latitude, longitude = attributes[prefix + _LATITUDE], attributes.get(prefix + _LONGITUDE)
-        if prefix[-1:] in ("", ".") and _is_degree(latitude, _MAX_LATITUDE) and _is_degree(longitude, _MAX_LONGITUDE):
+        if (
+            prefix[-1:] in ("", ".")
+            and _is_degree(latitude, _MAX_LATITUDE)
+            and _is_degree(longitude, _MAX_LONGITUDE)
+        ):
             del attributes[prefix + _LATITUDE], attributes[prefix + _LONGITUDE]
             attributes[prefix + _POINT] = [longitude, latitude]
 

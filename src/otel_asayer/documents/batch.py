@@ -14,4 +14,7 @@ class Batch:
         self.operations: list[bytes] = []
         self.failures: list[str] = []
         self.exceptions: set[str] = set()
-        """Ids of the exceptions' replay records: an exception that passes through several spans is sent with its stack once."""
+        """Ids of the exceptions' replay records:
+
+        an exception that passes through several spans is sent with its stack once.
+        """

@@ -1,7 +1,9 @@
-"""Headers of requests that an instrumentation captured as attributes: what is a credential of a session's is reduced to the session's id.
+"""Headers of requests that an instrumentation captured as attributes: what is a credential of a
+session's is reduced to the session's id.
 
-`OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST` and its like store headers as they come, `http.request.header.x-session-id` or, of older
-instrumentations, with underscores. A value of a header for sessions that is none (other software puts secrets there) is not stored at all.
+`OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST` and its like store headers as they come,
+`http.request.header.x-session-id` or, of older instrumentations, with underscores. A value of a
+header for sessions that is none (other software puts secrets there) is not stored at all.
 """
 
 from __future__ import annotations
@@ -17,7 +19,12 @@ __all__ = ["REDACTED", "Credentials", "is_captured", "reduce_captured"]
 REDACTED: Final = "[REDACTED]"
 """What instrumentations write for headers that they are told to sanitise."""
 
-_CAPTURED: Final = ("http.request.header.", "http.response.header.", "rpc.request.metadata.", "rpc.grpc.request.metadata.")
+_CAPTURED: Final = (
+    "http.request.header.",
+    "http.response.header.",
+    "rpc.request.metadata.",
+    "rpc.grpc.request.metadata.",
+)
 
 
 class Credentials(NamedTuple):
@@ -42,9 +49,15 @@ def reduce_captured(attributes: dict[str, Any], credentials: Credentials) -> Non
 
 
 def _header_name(captured: str, credentials: Credentials) -> str:
-    """The header's own name, if it is one for sessions: instrumentations write some characters of it as underscores."""
+    """The header's own name, if it is one for sessions:
+
+    instrumentations write some characters of it as underscores.
+    """
     folded = _folded(captured)
-    return next((name for name in (*credentials.headers, "baggage", "cookie") if _folded(name) == folded), "")
+    return next(
+        (name for name in (*credentials.headers, "baggage", "cookie") if _folded(name) == folded),
+        "",
+    )
 
 
 def _folded(name: str) -> str:
@@ -73,6 +86,8 @@ def _baggage(header: str) -> str:
 def _cookies(header: str, wanted: str) -> str:
     cookies = (cookie.partition("=") for cookie in header.split(";"))
     return ";".join(
-        f"{name}={parse_session_id(value.strip()) or REDACTED}" if wanted and name.strip() == wanted else f"{name}{equals}{value}"
+        f"{name}={parse_session_id(value.strip()) or REDACTED}"
+        if wanted and name.strip() == wanted
+        else f"{name}{equals}{value}"
         for name, equals, value in cookies
     )

@@ -38,7 +38,8 @@ class DocumentSettings:
         replay_url: template of links to the replay, or None for no links.
         replay_records: whether replay records are made.
         replay_level: least level of replay records: `debug`, `info`, `warning` or `error`.
-        session_headers: headers that carry sessions, in lower case: captured as attributes, they are reduced to ids.
+        session_headers: headers that carry sessions, in lower case: captured as attributes, they
+            are reduced to ids.
         session_cookie: the cookie that carries one, likewise.
         max_data_streams: how many pairs of dataset and namespace are written to.
     """
@@ -65,28 +66,42 @@ class Encoded(NamedTuple):
 class Encoder:
     """Turns spans and log records into operations; safe for threads, as it keeps nothing but caches."""
 
-    def __init__(self, settings: DocumentSettings, random_id: Callable[[], str], data_streams: DataStreams | None = None) -> None:
+    def __init__(
+        self,
+        settings: DocumentSettings,
+        random_id: Callable[[], str],
+        data_streams: DataStreams | None = None,
+    ) -> None:
         """Prepare for documents of these settings.
 
         Args:
             settings: what they depend on.
             data_streams: those of other encoders with these settings, to be bounded together.
-            random_id: returns a new `_id` for a log record's document, at most 500 bytes of letters, digits, `-` and `_`.
+            random_id: returns a new `_id` for a log record's document, at most 500 bytes of
+                letters, digits, `-` and `_`.
 
         Raises:
-            ValueError: `settings.replay_url` is no template of links, or `settings.replay_level` no level.
+            ValueError: `settings.replay_url` is no template of links, or `settings.replay_level` no
+                level.
         """
-        data_streams = data_streams or DataStreams(settings.dataset, settings.namespace, settings.max_data_streams)
+        data_streams = data_streams or DataStreams(
+            settings.dataset, settings.namespace, settings.max_data_streams
+        )
         credentials = Credentials(frozenset(settings.session_headers), settings.session_cookie)
         origins = Origins(data_streams, credentials, links=bool(settings.replay_url))
         self.take_diverted = data_streams.take_diverted
         link = ReplayLink(settings.replay_url) if settings.replay_url else None
-        replay_records = ReplayRecords(link, settings.replay_level if settings.replay_records else None)
+        replay_records = ReplayRecords(
+            link, settings.replay_level if settings.replay_records else None
+        )
         self._spans = SpanDocuments(origins, replay_records)
         self._log_records = LogRecordDocuments(origins, replay_records, random_id)
 
     def spans(self, spans: Sequence[ReadableSpan]) -> Encoded:
-        """Return the operations for `spans`: of each its document, those of its events, and its replay records."""
+        """Return the operations for `spans`:
+
+        of each its document, those of its events, and its replay records.
+        """
         return _encoded(self._spans.add, spans, "span")
 
     def log_records(self, log_records: Sequence[ReadableLogRecord]) -> Encoded:

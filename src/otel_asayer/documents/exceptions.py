@@ -1,7 +1,8 @@
 """What an exception is called, read from attributes that two kinds of writers fill in two ways.
 
-Span events and `emit(exception=…)` give a qualified type and the exception's text; handlers of the standard library's logging leave the module
-out, and cut the text down to the exception's first argument.
+Span events and `emit(exception=…)` give a qualified type and the exception's text; handlers of the
+standard library's logging leave the module out, and cut the text down to the exception's first
+argument.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def reduce_exception(attributes: dict[str, Any]) -> None:
 
 def exception_text(attributes: Mapping[str, Any]) -> str:
     """Return an exception's type and message, and on the lines after it its stack."""
-    head = ": ".join(filter(None, (attribute_text(attributes, EXCEPTION_TYPE), exception_message(attributes))))
+    head = ": ".join(
+        filter(None, (attribute_text(attributes, EXCEPTION_TYPE), exception_message(attributes)))
+    )
     return f"{head or 'exception'}\n{attribute_text(attributes, EXCEPTION_STACKTRACE)}".rstrip()
 
 
@@ -60,7 +63,11 @@ def exception_message(attributes: Mapping[str, Any]) -> str:
     message = attribute_text(attributes, EXCEPTION_MESSAGE)
     last_line = attribute_text(attributes, EXCEPTION_STACKTRACE).rstrip().rpartition("\n")[2]
     kind, _, whole = last_line.partition(": ")
-    return whole if message in whole and kind.rpartition(".")[2] == exception_type_name(attributes) else message
+    return (
+        whole
+        if message in whole and kind.rpartition(".")[2] == exception_type_name(attributes)
+        else message
+    )
 
 
 def attribute_text(attributes: Mapping[str, Any], name: str) -> str:

@@ -7,7 +7,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
-from otel_asayer.documents.exceptions import EXCEPTION_EVENT, EXCEPTION_MESSAGE, EXCEPTION_TYPE, attribute_text, reduce_exception
+from otel_asayer.documents.exceptions import (
+    EXCEPTION_EVENT,
+    EXCEPTION_MESSAGE,
+    EXCEPTION_TYPE,
+    attribute_text,
+    reduce_exception,
+)
 from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
 from otel_asayer.documents.replay_records import Source
 from otel_asayer.documents.timestamps import otel_timestamp
@@ -28,7 +34,10 @@ __all__ = ["LogRecordDocuments", "level_of"]
 
 _MOST_ITEMS: Final = 100_000
 _LEVELS: Final = ((17, "error"), (13, "warning"), (9, "info"), (1, "debug"))
-"""Least severity number and level, by the log data model's ranges: ERROR and FATAL, WARN, INFO, DEBUG and TRACE."""
+"""Least severity number and level, by the log data model's ranges:
+
+ERROR and FATAL, WARN, INFO, DEBUG and TRACE.
+"""
 
 
 _DEEPEST: Final = 8
@@ -37,7 +46,9 @@ _DEEPEST: Final = 8
 class LogRecordDocuments:
     """Makes the documents of log records."""
 
-    def __init__(self, origins: Origins, replay_records: ReplayRecords, random_id: Callable[[], str]) -> None:
+    def __init__(
+        self, origins: Origins, replay_records: ReplayRecords, random_id: Callable[[], str]
+    ) -> None:
         self._origins = origins
         self._replay_records = replay_records
         self._random_id = random_id
@@ -75,10 +86,19 @@ class LogRecordDocuments:
 
         if session is None:
             return
-        source = Source(document_id, session, streams.replay, origin, document.get("trace_id", ""), document.get("span_id", ""))
+        source = Source(
+            document_id,
+            session,
+            streams.replay,
+            origin,
+            document.get("trace_id", ""),
+            document.get("span_id", ""),
+        )
         if not (is_exception and _only_announces(log_record, body, attributes)):
             text = text_of(document.get("event_name", "(no body)") if body is None else body)
-            self._replay_records.add(batch, source, time, level_of(document.get("severity_number", 0)), text)
+            self._replay_records.add(
+                batch, source, time, level_of(document.get("severity_number", 0)), text
+            )
         if is_exception:
             self._replay_records.add_exception(batch, source, time, attributes)
 
@@ -91,7 +111,9 @@ def _add_optional(document: dict[str, Any], log_record: LogRecord, body: Any) ->
         document["span_id"] = hex_span_id(log_record.span_id)
     if log_record.severity_text:
         document["severity_text"] = log_record.severity_text
-    if log_record.severity_number is not None and (severity := _severity(log_record.severity_number)):
+    if log_record.severity_number is not None and (
+        severity := _severity(log_record.severity_number)
+    ):
         document["severity_number"] = severity
     event_name = log_record.event_name or document["attributes"].get(EVENT_NAME)
     if event_name and isinstance(event_name, str):
@@ -105,8 +127,15 @@ def _severity(severity_number: Any) -> int:
 
 
 def _only_announces(log_record: LogRecord, body: Any, attributes: Mapping[str, Any]) -> bool:
-    """Whether the body of a record with an exception says nothing beside it: the exception's own replay record shows all of it."""
-    return body is None or log_record.event_name == EXCEPTION_EVENT or body == attribute_text(attributes, EXCEPTION_MESSAGE)
+    """Whether the body of a record with an exception says nothing beside it:
+
+    the exception's own replay record shows all of it.
+    """
+    return (
+        body is None
+        or log_record.event_name == EXCEPTION_EVENT
+        or body == attribute_text(attributes, EXCEPTION_MESSAGE)
+    )
 
 
 def level_of(severity: int) -> str:
@@ -126,12 +155,19 @@ def _without_tokens(body: Any, depth: int = 0) -> Any:
 
 
 def _body(body: Any) -> dict[str, Any]:
-    """Return the field `body`: text, or a structure, which Elasticsearch wants to be a map or a list of maps."""
+    """Return the field `body`:
+
+    text, or a structure, which Elasticsearch wants to be a map or a list of maps.
+    """
     if isinstance(body, (str, bytes, bytearray, memoryview)):
         return {"text": body}
     if isinstance(body, Mapping):
         return {"structured": body}
     if isinstance(body, Sequence):
         # Of a list without an end, the beginning tells.
-        return {"structured": body if all(isinstance(item, Mapping) for item in islice(body, _MOST_ITEMS)) else {"value": body}}
+        return {
+            "structured": body
+            if all(isinstance(item, Mapping) for item in islice(body, _MOST_ITEMS))
+            else {"value": body}
+        }
     return {"text": body}

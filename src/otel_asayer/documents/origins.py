@@ -1,7 +1,8 @@
 """What all documents of one resource and scope share, encoded once.
 
-Found by the identity of the two objects: hashing a resource costs nearly as much as encoding a whole span. Each entry holds its objects, so
-that no identity passes to another object while the entry lives.
+Found by the identity of the two objects: hashing a resource costs nearly as much as encoding a
+whole span. Each entry holds its objects, so that no identity passes to another object while the
+entry lives.
 """
 
 from __future__ import annotations
@@ -68,10 +69,15 @@ class Origins:
     def of(self, resource: Resource | None, scope: InstrumentationScope | None) -> Origin:
         """Return the origin of documents of this resource and scope."""
         origin = self._origins.get(id(scope))
-        return origin if origin is not None and origin.source[0] is resource else self._add(resource, scope)
+        return (
+            origin
+            if origin is not None and origin.source[0] is resource
+            else self._add(resource, scope)
+        )
 
     def settle(self, attributes: dict[str, Any], origin: Origin) -> Streams:
-        """Return where a document with `attributes` goes, take out of them what says so, what is no one's to set or to know, and join the points.
+        """Return where a document with `attributes` goes, take out of them what says so, what is no
+        one's to set or to know, and join the points.
 
         Nearly all documents have ordinary names only, and one look at a set of those tells.
         """
@@ -83,7 +89,9 @@ class Origins:
             attributes.pop(REPLAY_URL, None)
         join_points(attributes)
         routing = _routing(attributes)
-        return self._data_streams.of(*_asked(routing, origin.streams)) if routing else origin.streams
+        return (
+            self._data_streams.of(*_asked(routing, origin.streams)) if routing else origin.streams
+        )
 
     def _learn(self, attributes: dict[str, Any]) -> None:
         if len(self._ordinary) >= _MOST_NAMES:
@@ -99,22 +107,38 @@ class Origins:
         join_points(of_scope)
         service = text_of(of_resource.get(_SERVICE_NAME) or "")
         origin = Origin(
-            json_fragment(_present(schema_url=resource and resource.schema_url, attributes=of_resource)),
             json_fragment(
-                _present(schema_url=scope and scope.schema_url, name=scope and scope.name, version=scope and scope.version, attributes=of_scope)
+                _present(schema_url=resource and resource.schema_url, attributes=of_resource)
+            ),
+            json_fragment(
+                _present(
+                    schema_url=scope and scope.schema_url,
+                    name=scope and scope.name,
+                    version=scope and scope.version,
+                    attributes=of_scope,
+                )
             ),
             f" · service {one_line(service)}" if service else "",
             json_fragment({"attributes": {_SERVICE_NAME: service}}) if service else None,
             streams,
             (resource, scope),
         )
-        if asked == (streams.dataset, streams.namespace):  # what goes elsewhere is counted each time
+        if asked == (
+            streams.dataset,
+            streams.namespace,
+        ):  # what goes elsewhere is counted each time
             _put(self._origins, id(scope), origin)
         return origin
 
 
 def _is_ordinary(name: str) -> bool:
-    return not (name in _ROUTING or name == REPLAY_URL or is_part_of_point(name) or is_captured(name) or len(name) > _LONGEST_NAME)
+    return not (
+        name in _ROUTING
+        or name == REPLAY_URL
+        or is_part_of_point(name)
+        or is_captured(name)
+        or len(name) > _LONGEST_NAME
+    )
 
 
 def _routing(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +148,9 @@ def _routing(attributes: dict[str, Any]) -> dict[str, Any]:
 
 def _asked(routing: Mapping[str, Any], default: Streams) -> tuple[str, str]:
     """The dataset and namespace that attributes ask for."""
-    return dataset_of(routing.get(_DATASET), default.dataset), namespace_of(routing.get(_NAMESPACE), default.namespace)
+    return dataset_of(routing.get(_DATASET), default.dataset), namespace_of(
+        routing.get(_NAMESPACE), default.namespace
+    )
 
 
 def _present(**fields: Any) -> dict[str, Any]:

@@ -1,10 +1,14 @@
-"""Where replay records go: a plain index a day, `asayer-logs-<namespace>-<yyyy.MM.dd>`, the day of the record's own time in UTC.
+"""Where replay records go: a plain index a day, `asayer-logs-<namespace>-<yyyy.MM.dd>`, the day of
+the record's own time in UTC.
 
-- No data stream, for Elasticsearch lists the newest segment of one first, and OpenReplay's panel needs the oldest row first (ADR 8).
-- Outside of `logs-*`, for Elasticsearch's built-in template of that pattern would take the index from ours.
+- No data stream, for Elasticsearch lists the newest segment of one first, and OpenReplay's panel
+  needs the oldest row first (ADR 8).
+- Outside of `logs-*`, for Elasticsearch's built-in template of that pattern would take the index
+  from ours.
 - The index follows from the record, so what is sent twice, whenever, meets itself.
-- Each operation names the ingest pipeline `asayer-replay`, which does nothing and is put after the index template: while it is missing,
-  Elasticsearch refuses the record, and creates no index of guessed mappings.
+- Each operation names the ingest pipeline `asayer-replay`, which does nothing and is put after the
+  index template: while it is missing, Elasticsearch refuses the record, and creates no index of
+  guessed mappings.
 """
 
 from __future__ import annotations
@@ -49,7 +53,8 @@ class ReplayIndices(NamedTuple):
             document: the replay record.
             day: what `day_of` returns for its time.
         """
-        # The request as a whole asks for data streams, and perhaps for a pipeline of the user's: neither is meant for replay records.
+        # The request as a whole asks for data streams, and perhaps for a pipeline of the user's:
+        # neither is meant for replay records.
         action = f'{self.head}{day}","pipeline":"{REPLAY_PIPELINE}","require_data_stream":false,"_id":"{document_id}"}}}}\n'
         return action.encode() + json_line(document)
 
@@ -78,7 +83,19 @@ def moved_to_its_day(operation: bytes) -> bytes:
         return operation
     try:
         create, document = orjson.loads(action)["create"], orjson.loads(line)
-        namespace, document_id, time = create["_index"].removeprefix(_PREFIX), create["_id"], document["@timestamp"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):  # no record of ours: Elasticsearch says what is wrong with it
+        namespace, document_id, time = (
+            create["_index"].removeprefix(_PREFIX),
+            create["_id"],
+            document["@timestamp"],
+        )
+    except (
+        orjson.JSONDecodeError,
+        KeyError,
+        TypeError,
+    ):  # no record of ours: Elasticsearch says what is wrong with it
         return operation
-    return ReplayIndices.of(namespace).operation(document_id, document, day_of(time)) if _DATE.match(str(time)) else operation
+    return (
+        ReplayIndices.of(namespace).operation(document_id, document, day_of(time))
+        if _DATE.match(str(time))
+        else operation
+    )

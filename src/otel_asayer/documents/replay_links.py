@@ -1,7 +1,8 @@
 """Links to a moment in a replay.
 
-`https://app.openreplay.com/{project_id}/session/{session_id}?jumpto={time_ms}` is the form of Asayer and OpenReplay. `jumpto` is a time in
-milliseconds since 1970 from OpenReplay 1.15 on, and an offset from the session's start in 1.5 to 1.14: hence two placeholders.
+`https://app.openreplay.com/{project_id}/session/{session_id}?jumpto={time_ms}` is the form of
+Asayer and OpenReplay. `jumpto` is a time in milliseconds since 1970 from OpenReplay 1.15 on, and an
+offset from the session's start in 1.5 to 1.14: hence two placeholders.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class ReplayLink:
         self._fill = parse_replay_url(template).format
 
     def url(self, session_id: SessionId, time_ns: int) -> str | None:
-        """Return the link to the moment `time_ns` (nanoseconds since 1970) of a session, or None for an opaque one, which has no replay.
+        """Return the link to the moment `time_ns` (nanoseconds since 1970) of a session, or None
+        for an opaque one, which has no replay.
 
         A moment before the session's start (clocks differ) is its start.
         """
@@ -40,4 +42,6 @@ class ReplayLink:
         if started_at_ms is None:
             return None
         time_ms = max(time_ns, 0) // _NS_PER_MS
-        return self._fill(session_id=session_id, time_ms=time_ms, offset_ms=max(time_ms - started_at_ms, 0))
+        return self._fill(
+            session_id=session_id, time_ms=time_ms, offset_ms=max(time_ms - started_at_ms, 0)
+        )

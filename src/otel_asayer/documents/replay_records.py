@@ -1,12 +1,15 @@
-"""Replay records: documents in the form that the three generations of Asayer's and OpenReplay's readers need, all at once.
+"""Replay records: documents in the form that the three generations of Asayer's and OpenReplay's
+readers need, all at once.
 
 What each of them rests on:
 
-- Asayer finds a record by `asayer_session_id=([0-9]+)` in `message`, OpenReplay 1.5 to 1.20 by `openReplaySessionToken=([0-9a-zA-Z.]+)`; both
-  ignore case and take the first match, and need `utc_time` and `timestamp`. OpenReplay from 1.21 on asks for the phrase
+- Asayer finds a record by `asayer_session_id=([0-9]+)` in `message`, OpenReplay 1.5 to 1.20 by
+  `openReplaySessionToken=([0-9a-zA-Z.]+)`; both ignore case and take the first match, and need
+  `utc_time` and `timestamp`. OpenReplay from 1.21 on asks for the phrase
   `openReplaySession.id=<id>`.
-- The panel shows `message`, `@timestamp` (a string in ISO 8601) and `level`. One record without `level`, or with another one than `error`,
-  `warning`, `info` and `debug`, breaks the panel or hides the level.
+- The panel shows `message`, `@timestamp` (a string in ISO 8601) and `level`. One record without
+  `level`, or with another one than `error`, `warning`, `info` and `debug`, breaks the panel or
+  hides the level.
 - `tags` holds `error` for errors alone: the older readers list all records that have it.
 """
 
@@ -32,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ReplayRecords", "Source"]
 
-# Elasticsearch's standard analyzer makes one term of `openReplaySession.id`, and finds the phrase whatever stands between it and the number.
-# It lower-cases `İ` to `i`, as Python's IGNORECASE does.
+# Elasticsearch's standard analyzer makes one term of `openReplaySession.id`, and finds the phrase
+# whatever stands between it and the number. It lower-cases `İ` to `i`, as Python's IGNORECASE does.
 _TAG: Final = re.compile(r"(asayer_session|openReplaySession)(?=_id|\.id|Token)", re.IGNORECASE)
 _IN_EACH_TAG: Final = "sess"
 _DEFUSED: Final = "\\1\u200b"
@@ -55,15 +58,21 @@ class ReplayRecords:
     """Writes the replay records and links that go with documents, as far as the settings want them."""
 
     def __init__(self, link: ReplayLink | None, least_level: str | None) -> None:
-        """Write records from `least_level` on (None: no records), and links of the form of `link` (None: no links).
+        """Write records from `least_level` on (None: no records), and links of the form of `link`
+        (None: no links).
 
         Raises:
             ValueError: there is no such level.
         """
         if least_level not in (None, *REPLAY_LEVELS):
-            raise ValueError(f"There is no level {least_level!r} of replay records; there are {', '.join(REPLAY_LEVELS)}.")
+            raise ValueError(
+                f"There is no level {least_level!r} of replay records; there are "
+                f"{', '.join(REPLAY_LEVELS)}."
+            )
         self._link = link
-        self._levels = frozenset(REPLAY_LEVELS[REPLAY_LEVELS.index(least_level) :] if least_level else ())
+        self._levels = frozenset(
+            REPLAY_LEVELS[REPLAY_LEVELS.index(least_level) :] if least_level else ()
+        )
 
     def add_link(self, attributes: dict[str, Any], session: SessionId, time_ns: int) -> None:
         """Put the link to a moment into a document's attributes."""
@@ -78,18 +87,28 @@ class ReplayRecords:
             source: the document.
             time_ns: the moment in the replay, in nanoseconds since 1970.
             level: one of `REPLAY_LEVELS`.
-            text: what happened, its first line in short; whatever in it looks like the tag of a session is made ineffective.
+            text: what happened, its first line in short; whatever in it looks like the tag of a
+                session is made ineffective.
         """
         if level in self._levels:
-            batch.operations.append(_operation(source, f"{source.document_id}r", time_ns, level, text))
+            batch.operations.append(
+                _operation(source, f"{source.document_id}r", time_ns, level, text)
+            )
 
-    def add_exception(self, batch: Batch, source: Source, time_ns: int, attributes: Mapping[str, Any]) -> None:
-        """Add the record of an exception with these attributes, unless the batch has it: an error, but of one that was answered a warning."""
+    def add_exception(
+        self, batch: Batch, source: Source, time_ns: int, attributes: Mapping[str, Any]
+    ) -> None:
+        """Add the record of an exception with these attributes, unless the batch has it:
+
+        an error, but of one that was answered a warning.
+        """
         record_id = _exception_record_id(source, attributes)
         level = "warning" if attributes.get(HANDLED) is True else "error"
         if level in self._levels and record_id not in batch.exceptions:
             batch.exceptions.add(record_id)
-            batch.operations.append(_operation(source, record_id, time_ns, level, exception_text(attributes)))
+            batch.operations.append(
+                _operation(source, record_id, time_ns, level, exception_text(attributes))
+            )
 
 
 def _operation(source: Source, record_id: str, time_ns: int, level: str, text: str) -> bytes:
@@ -114,9 +133,11 @@ def _operation(source: Source, record_id: str, time_ns: int, level: str, text: s
 
 
 def _exception_record_id(source: Source, attributes: Mapping[str, Any]) -> str:
-    """Return the `_id` of an exception's record: the same for every span and log record of a trace that the exception passes through.
+    """Return the `_id` of an exception's record: the same for every span and log record of a trace
+    that the exception passes through.
 
-    Of its type only the last part counts: handlers of the standard library's logging leave the module out, span events do not.
+    Of its type only the last part counts: handlers of the standard library's logging leave the
+    module out, span events do not.
     """
     if not source.trace_id:
         return f"{source.document_id}er"

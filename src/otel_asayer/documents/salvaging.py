@@ -1,16 +1,22 @@
-"""Documents that contradict a mapping: the value that does is put aside, so that all the rest is indexed and nothing is lost.
+"""Documents that contradict a mapping: the value that does is put aside, so that all the rest is
+indexed and nothing is lost.
 
-Elasticsearch refuses a whole document for one value, and names that value's field in its reason. Rules of what is put aside, by round:
+Elasticsearch refuses a whole document for one value, and names that value's field in its reason.
+Rules of what is put aside, by round:
 
-1. The attribute that the reason names: an attribute of the document, its resource, its scope or a link, or its body. Where it names none
-   (`Limit of total fields [1000] has been exceeded`), every attribute of the document.
-2. A document that was refused again, which shows in that something of it is put aside already: everything that can be.
+1. The attribute that the reason names: an attribute of the document, its resource, its scope or a
+   link, or its body. Where it names none (`Limit of total fields [1000] has been exceeded`), every
+   attribute of the document.
+2. A document that was refused again, which shows in that something of it is put aside already:
+   everything that can be.
 
-What stays in any case is what documents are found by: the session id, and in the second round the service's name.
+What stays in any case is what documents are found by: the session id, and in the second round the
+service's name.
 
-What is put aside stands in one attribute, `otel_asayer.unmapped`, as JSON text of one map. Its keys are the names of attributes; those of the
-rest are paths (`resource.attributes.<name>`, `links.0.attributes.<name>`, `body.structured`), and an attribute whose own name begins like a
-path is told apart by `attributes.` before it.
+What is put aside stands in one attribute, `otel_asayer.unmapped`, as JSON text of one map. Its keys
+are the names of attributes; those of the rest are paths (`resource.attributes.<name>`,
+`links.0.attributes.<name>`, `body.structured`), and an attribute whose own name begins like a path
+is told apart by `attributes.` before it.
 """
 
 from __future__ import annotations
@@ -48,17 +54,23 @@ class _Field(NamedTuple):
 
 
 def salvage(operation: bytes, reason: str) -> bytes | None:
-    """Return an operation that was refused for a value, with that value put aside; or None if there is nothing left to put aside.
+    """Return an operation that was refused for a value, with that value put aside; or None if there
+    is nothing left to put aside.
 
-    Called again with its own result, should that be refused as well, it puts aside all that can be; the third time it returns None.
+    Called again with its own result, should that be refused as well, it puts aside all that can be;
+    the third time it returns None.
 
     Args:
-        operation: the two lines of a document in a bulk request, as `Encoder` makes them. The first one stays as it is, so the `_id` does, too.
-        reason: Elasticsearch's reason for refusing the document; it may be cut, and has gone through `sanitize_line`.
+        operation: the two lines of a document in a bulk request, as `Encoder` makes them. The first
+            one stays as it is, so the `_id` does, too.
+        reason: Elasticsearch's reason for refusing the document; it may be cut, and has gone
+            through `sanitize_line`.
     """
     header, line_break, line = operation.partition(b"\n")
     document = _parsed(line)
-    attributes = document.setdefault("attributes", {})  # a log record without any has a body that may be refused
+    attributes = document.setdefault(
+        "attributes", {}
+    )  # a log record without any has a body that may be refused
     if not isinstance(attributes, dict) or _is_beyond_help(reason):
         return None
     fields = list(_fields(document, attributes))
@@ -88,14 +100,22 @@ def _is_beyond_help(reason: str) -> bool:
 def _fields(document: dict[str, Any], attributes: dict[str, Any]) -> Iterator[_Field]:
     for name in attributes:
         if name not in (SESSION_ID, UNMAPPED):
-            yield _field(attributes, _ATTRIBUTES, name, _ATTRIBUTES + name if name.startswith(_PATHS) else name)
+            yield _field(
+                attributes,
+                _ATTRIBUTES,
+                name,
+                _ATTRIBUTES + name if name.startswith(_PATHS) else name,
+            )
     for part in ("resource", "scope"):
         yield from _within(_map(document.get(part)).get("attributes"), f"{part}.attributes.")
     yield from _within(document.get("body"), "body.")
     links = document.get("links")
     for index, link in enumerate(links if isinstance(links, list) else ()):
         of_link = _map(_map(link).get("attributes"))
-        yield from (_field(of_link, "links.attributes.", name, f"links.{index}.attributes.{name}") for name in of_link)
+        yield from (
+            _field(of_link, "links.attributes.", name, f"links.{index}.attributes.{name}")
+            for name in of_link
+        )
 
 
 def _within(holder: Any, prefix: str) -> Iterator[_Field]:
@@ -111,13 +131,29 @@ def _map(value: Any) -> dict[str, Any]:
 
 
 def _everything(fields: Iterable[_Field]) -> list[_Field]:
-    """Return what is put aside in the second round. The text of a body is what a log record says, and fits any mapping of a text."""
-    return [field for field in fields if field.key not in (f"resource.attributes.{_SERVICE_NAME}", "body.text")]
+    """Return what is put aside in the second round.
+
+    The text of a body is what a log record says, and fits any mapping of a text.
+    """
+    return [
+        field
+        for field in fields
+        if field.key not in (f"resource.attributes.{_SERVICE_NAME}", "body.text")
+    ]
 
 
 def _refused(fields: Sequence[_Field], reason: str) -> list[_Field]:
-    """Return what is put aside in the first round: the fields that the reason names in the clearest way."""
-    for is_named in (_is_itself_named, _is_above_the_named, _is_below_the_named, _is_cut, _is_named_without_path):
+    """Return what is put aside in the first round:
+
+    the fields that the reason names in the clearest way.
+    """
+    for is_named in (
+        _is_itself_named,
+        _is_above_the_named,
+        _is_below_the_named,
+        _is_cut,
+        _is_named_without_path,
+    ):
         if chosen := [field for field in fields if is_named(field, reason)]:
             return chosen
     return [field for field in fields if field.path.startswith(_ATTRIBUTES)] or _everything(fields)
@@ -128,7 +164,10 @@ def _is_itself_named(field: _Field, reason: str) -> bool:
 
 
 def _is_above_the_named(field: _Field, reason: str) -> bool:
-    """A value within the attribute's is the refused one: `Limit of mapping depth [20] has been exceeded due to object field [attributes.a.a.a]`."""
+    """A value within the attribute's is the refused one:
+
+    `Limit of mapping depth [20] has been exceeded due to object field [attributes.a.a.a]`.
+    """
     return f"[{field.path}." in reason
 
 
@@ -147,11 +186,17 @@ def _is_cut(field: _Field, reason: str) -> bool:
 
 def _is_named_without_path(field: _Field, reason: str) -> bool:
     name = sanitize_line(field.name)
-    return reason.endswith((f": ['{name}']", f": [{name}]", f" value for {name}", f"] for {name}")) or f" introduction of [{name}] within [" in reason
+    return (
+        reason.endswith((f": ['{name}']", f": [{name}]", f" value for {name}", f"] for {name}"))
+        or f" introduction of [{name}] within [" in reason
+    )
 
 
 def _merged(present: Any, moved: dict[str, Any]) -> dict[str, Any]:
-    """Return `moved` together with what was put aside before. Whatever else stands in its place is the application's own, and is kept as it is."""
+    """Return `moved` together with what was put aside before.
+
+    Whatever else stands in its place is the application's own, and is kept as it is.
+    """
     before = _parsed(present) if isinstance(present, str) else {}
     if present is None or (before and before.keys().isdisjoint(moved)):
         return {**before, **moved}

@@ -49,10 +49,26 @@ class SpanDocuments:
     def add(self, batch: Batch, span: ReadableSpan) -> None:
         """Add a span's document, those of its events, and its replay records.
 
-        One pass and one encoding, written out in one function: this is where an exporter spends its time.
+        One pass and one encoding, written out in one function: this is where an exporter spends its
+        time.
         """
-        name, context, span_kind, parent, start_time, end_time, status, own_attributes, events, links, resource, scope = fields_of(span)
-        trace_number, span_number, _, _, trace_state, _ = context  # a tuple, whose properties cost more
+        (
+            name,
+            context,
+            span_kind,
+            parent,
+            start_time,
+            end_time,
+            status,
+            own_attributes,
+            events,
+            links,
+            resource,
+            scope,
+        ) = fields_of(span)
+        trace_number, span_number, _, _, trace_state, _ = (
+            context  # a tuple, whose properties cost more
+        )
         trace_id = hex_trace_id(trace_number)
         span_id = hex_span_id(span_number)
         start = start_time or 0
@@ -87,7 +103,8 @@ class SpanDocuments:
             document["parent_span_id"] = hex_span_id(parent[_SPAN_ID])
         if trace_state is not DEFAULT_TRACE_STATE and trace_state:
             document["trace_state"] = trace_state.to_header()
-        # The lists know it themselves; only what is none of the SDK's own is asked by the span's slower public name.
+        # The lists know it themselves; only what is none of the SDK's own is asked by the span's
+        # slower public name.
         if getattr(own_attributes, "dropped", True) and span.dropped_attributes:
             document["dropped_attributes_count"] = span.dropped_attributes
         if getattr(events, "dropped", True) and span.dropped_events:
@@ -101,16 +118,26 @@ class SpanDocuments:
             self._add_companions(batch, _Written(span, document, origin, streams, entered), events)
 
     def _add_companions(self, batch: Batch, written: _Written, events: Sequence[Event]) -> None:
-        exceptions = [exception for item in enumerate(events) if (exception := self._add_event(batch, written, *item))]
+        exceptions = [
+            exception
+            for item in enumerate(events)
+            if (exception := self._add_event(batch, written, *item))
+        ]
         if written.entered is not None:
             span, document = written.span, written.document
-            level, text = entry_of(span.name, document["attributes"], span.status, document["duration"])
-            source = written.source(document["trace_id"] + document["span_id"], written.entered, written.streams)
+            level, text = entry_of(
+                span.name, document["attributes"], span.status, document["duration"]
+            )
+            source = written.source(
+                document["trace_id"] + document["span_id"], written.entered, written.streams
+            )
             self._replay_records.add(batch, source, span.start_time or 0, level, one_line(text))
         for exception in exceptions:
             self._replay_records.add_exception(batch, *exception)
 
-    def _add_event(self, batch: Batch, written: _Written, index: int, event: Event) -> tuple[Source, int, dict[str, Any]] | None:
+    def _add_event(
+        self, batch: Batch, written: _Written, index: int, event: Event
+    ) -> tuple[Source, int, dict[str, Any]] | None:
         """Add an event's document; return what its replay record needs, if it is an exception in a session."""
         attributes = copied(event.attributes)
         if SESSION_ID in written.document["attributes"]:
@@ -156,25 +183,41 @@ class _Written(NamedTuple):
 
     def source(self, document_id: str, session: SessionId, streams: Streams) -> Source:
         document = self.document
-        return Source(document_id, session, streams.replay, self.origin, document["trace_id"], document["span_id"])
+        return Source(
+            document_id,
+            session,
+            streams.replay,
+            self.origin,
+            document["trace_id"],
+            document["span_id"],
+        )
 
 
 def _is_handled(attributes: Mapping[str, Any], status: Status, events: Sequence[Event]) -> bool:
-    """Whether a server span's exceptions are answers: Django's `Http404`, gRPC's `abort(NOT_FOUND)`.
+    """Whether a server span's exceptions are answers: Django's `Http404`, gRPC's
+    `abort(NOT_FOUND)`.
 
-    Instrumentations record those as exceptions, and some set the span's status by it, with the exception's type and text. An error that the
-    application set otherwise stays one.
+    Instrumentations record those as exceptions, and some set the span's status by it, with the
+    exception's type and text. An error that the application set otherwise stays one.
     """
     if not blames_the_caller(attributes):
         return False
-    types = {exception_type_name(event.attributes or {}) for event in events if event.name == EXCEPTION_EVENT}
+    types = {
+        exception_type_name(event.attributes or {})
+        for event in events
+        if event.name == EXCEPTION_EVENT
+    }
     return bool(types) and (status.is_ok or (status.description or "").partition(":")[0] in types)
 
 
 def _status(status: Status) -> dict[str, str]:
     if status.is_ok:
         return {"code": "Ok"}
-    return {"code": "Error", "message": without_tokens(status.description)} if status.description else {"code": "Error"}
+    return (
+        {"code": "Error", "message": without_tokens(status.description)}
+        if status.description
+        else {"code": "Error"}
+    )
 
 
 def _link(link: Link) -> dict[str, Any]:

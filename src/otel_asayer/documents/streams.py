@@ -1,8 +1,10 @@
-"""Data streams: their names, and the two things of a stream that stand in each of its documents. Replay records go elsewhere (`replay_indices`).
+"""Data streams: their names, and the two things of a stream that stand in each of its documents.
+Replay records go elsewhere (`replay_indices`).
 
-A name is `<type>-<dataset>-<namespace>`. What attributes ask for is made valid in the way of the OpenTelemetry Collector, so that a Collector
-put in between later writes to the same streams: lower case, forbidden characters as `_`, at most 100 bytes each, `.otel` at the end of the
-dataset. What cannot be made valid is not used.
+A name is `<type>-<dataset>-<namespace>`. What attributes ask for is made valid in the way of the
+OpenTelemetry Collector, so that a Collector put in between later writes to the same streams: lower
+case, forbidden characters as `_`, at most 100 bytes each, `.otel` at the end of the dataset. What
+cannot be made valid is not used.
 """
 
 from __future__ import annotations
@@ -49,9 +51,11 @@ class Streams(NamedTuple):
 
 
 class DataStreams:
-    """The data streams that one process writes to: a bounded number, for attributes choose them, and strangers may choose attributes.
+    """The data streams that one process writes to: a bounded number, for attributes choose them,
+    and strangers may choose attributes.
 
-    Beyond it, documents go to the configured ones. Safe for threads, which may exceed the bound by one each.
+    Beyond it, documents go to the configured ones. Safe for threads, which may exceed the bound by
+    one each.
     """
 
     def __init__(self, dataset: str, namespace: str, most: int) -> None:
@@ -102,7 +106,11 @@ def namespace_of(attribute: object, default: str) -> str:
 
 
 def _sanitized(attribute: object, table: Mapping[int, str]) -> str:
-    return attribute.lower().translate(table) if isinstance(attribute, str) and attribute.isprintable() else ""
+    return (
+        attribute.lower().translate(table)
+        if isinstance(attribute, str) and attribute.isprintable()
+        else ""
+    )
 
 
 def _cut(text: str, length: int) -> str:
@@ -111,4 +119,7 @@ def _cut(text: str, length: int) -> str:
 
 def _stream(kind: str, dataset: str, namespace: str) -> Stream:
     index = text_of([f"{kind}-{dataset}-{namespace}"])[1:-1]
-    return Stream(f'{{"create":{{"_index":{index},"_id":"', json_fragment({"type": kind, "dataset": dataset, "namespace": namespace}))
+    return Stream(
+        f'{{"create":{{"_index":{index},"_id":"',
+        json_fragment({"type": kind, "dataset": dataset, "namespace": namespace}),
+    )

@@ -1,7 +1,8 @@
 """The two forms of a time in documents.
 
-Elasticsearch's `date_nanos` does not read nanoseconds since 1970, but it reads milliseconds with a fraction, as a string. The fraction has six
-digits always: unpadded, five nanoseconds would be stored as half a millisecond.
+Elasticsearch's `date_nanos` does not read nanoseconds since 1970, but it reads milliseconds with a
+fraction, as a string. The fraction has six digits always: unpadded, five nanoseconds would be
+stored as half a millisecond.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from typing import Final
 
 __all__ = ["iso_timestamp", "otel_timestamp"]
 
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 (the zone is written by hand: `Z`, which isoformat() spells otherwise)
+# The zone is written by hand: `Z`, which isoformat() spells otherwise
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001
 _NS_PER_MS: Final = 1_000_000
 _LAST_NS: Final = (1 << 63) - 1
-"""The last moment that `date_nanos` holds, in the year 2262; the first is 1970. A time outside would cost the whole document."""
+"""The last moment that `date_nanos` holds, in the year 2262; the first is 1970.
+
+A time outside would cost the whole document.
+"""
 
 
 def otel_timestamp(time_ns: int) -> str:
@@ -48,4 +53,8 @@ def _second(seconds: int) -> str:
 
 
 def _within_range(time_ns: int) -> int:
-    return time_ns if type(time_ns) is int and 0 <= time_ns <= _LAST_NS else min(max(int(time_ns), 0), _LAST_NS)
+    return (
+        time_ns
+        if type(time_ns) is int and 0 <= time_ns <= _LAST_NS
+        else min(max(int(time_ns), 0), _LAST_NS)
+    )

@@ -1,8 +1,9 @@
 """From Python values to one line of JSON that Elasticsearch reads.
 
-The fast path is one call of orjson, which writes NaN and infinities as `null` by itself. It refuses lone surrogates, integers beyond 64 bits,
-keys that are no strings, and deep nesting; only then the value is copied into one that it takes (`_Cleaner`), so that nothing of it is lost
-but what is nested beyond all reason.
+The fast path is one call of orjson, which writes NaN and infinities as `null` by itself. It refuses
+lone surrogates, integers beyond 64 bits, keys that are no strings, and deep nesting; only then the
+value is copied into one that it takes (`_Cleaner`), so that nothing of it is lost but what is
+nested beyond all reason.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _MAX_VALUES: Final = 100_000
 _CUT: Final = "…"
 _LEAST_INTEGER: Final = -(1 << 63)
 _GREATEST_INTEGER: Final = (1 << 64) - 1
-# Values of other types become text, as the SDK does it with attributes: a log record's body reaches us as the application gave it.
+# Values of other types become text, as the SDK does it with attributes: a log record's body reaches
+# us as the application gave it.
 _FRAGMENT: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _LINE: Final = _FRAGMENT | orjson.OPT_APPEND_NEWLINE
 
@@ -49,7 +51,10 @@ def json_fragment(value: Any) -> Fragment:
 
 
 def text_of(value: Any) -> str:
-    """Return `value` as text that has a UTF-8 form: strings as they are, bytes as hex, numbers and structures as JSON."""
+    """Return `value` as text that has a UTF-8 form:
+
+    strings as they are, bytes as hex, numbers and structures as JSON.
+    """
     if type(value) is str:
         return encodable(value)
     cleaned = _Cleaner().clean(value)
@@ -60,8 +65,8 @@ def _plain(value: Any) -> Any:
     """Return a value that orjson knows for one that it does not know: its `default` hook.
 
     Raises:
-        TypeError: it holds others, and only a copy that counts them is sure to end: a mapping of an application's own class may be endless, or
-            hold itself a hundred times at each level.
+        TypeError: it holds others, and only a copy that counts them is sure to end: a mapping of an
+            application's own class may be endless, or hold itself a hundred times at each level.
     """
     if isinstance(value, (MappingProxyType, deque, set, frozenset)):
         return dict(value) if isinstance(value, MappingProxyType) else list(value)
@@ -71,7 +76,9 @@ def _plain(value: Any) -> Any:
 
 
 def _is_container(value: Any) -> bool:
-    return isinstance(value, (Mapping, Sequence, AbstractSet)) and not isinstance(value, (str, bytes, bytearray, memoryview))
+    return isinstance(value, (Mapping, Sequence, AbstractSet)) and not isinstance(
+        value, (str, bytes, bytearray, memoryview)
+    )
 
 
 def _simple(value: Any) -> Any:
@@ -120,12 +127,20 @@ class _Cleaner:
             if isinstance(value, Mapping):
                 pairs = dict.items(value) if isinstance(value, dict) else self._first(value.items())
                 return {self._key(key): self.clean(item, depth + 1) for key, item in pairs}
-            return [self.clean(item, depth + 1) for item in (value if type(value) in (list, tuple) else self._first(value))]
-        except Exception:  # raised by the value's own methods: its type is all that can be said of it
+            return [
+                self.clean(item, depth + 1)
+                for item in (value if type(value) in (list, tuple) else self._first(value))
+            ]
+        except (
+            Exception
+        ):  # raised by the value's own methods: its type is all that can be said of it
             return f"<{type(value).__name__}>"
 
     def _first(self, items: Iterable[_T]) -> Iterator[_T]:
-        """Yield `items` as long as there is room for them: they may have no end, as those of the built-in classes have."""
+        """Yield `items` as long as there is room for them:
+
+        they may have no end, as those of the built-in classes have.
+        """
         for item in items:
             if self._left <= 0:
                 return
@@ -133,4 +148,6 @@ class _Cleaner:
 
     def _key(self, key: Any) -> str:
         cleaned = self.clean(key, _MAX_DEPTH - 1)
-        return str.__str__(cleaned if isinstance(cleaned, str) else text_of(cleaned))  # orjson wants no subclass here
+        return str.__str__(
+            cleaned if isinstance(cleaned, str) else text_of(cleaned)
+        )  # orjson wants no subclass here

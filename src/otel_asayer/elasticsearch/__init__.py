@@ -1,1 +1,4 @@
-"""The only door to Elasticsearch: client, request threads, bulk request and answer, sentences about failures."""
+"""The only door to Elasticsearch:
+
+client, request threads, bulk request and answer, sentences about failures.
+"""

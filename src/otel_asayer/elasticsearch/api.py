@@ -1,4 +1,7 @@
-"""Requests of a person to an Elasticsearch: each answer comes parsed, and each failure as sentences that say what to do."""
+"""Requests of a person to an Elasticsearch:
+
+each answer comes parsed, and each failure as sentences that say what to do.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,10 @@ class Identity(NamedTuple):
     version: str
     cluster: str
     serverless: bool = False
-    """Whether it is Elastic's serverless one: always of today, whatever number it gives for old clients."""
+    """Whether it is Elastic's serverless one:
+
+    always of today, whatever number it gives for old clients.
+    """
 
     @property
     def release(self) -> tuple[int, ...]:
@@ -84,11 +90,15 @@ class Api:
         """Close the connections."""
         self._client.close()
 
-    def ask(self, method: str, target: str, body: object = None, *, timeout: float | None = None) -> Answer:
+    def ask(
+        self, method: str, target: str, body: object = None, *, timeout: float | None = None
+    ) -> Answer:
         """Send a request, and return the answer of whatever status; see `measured`."""
         return self.measured(method, target, body, timeout=timeout)[0]
 
-    def measured(self, method: str, target: str, body: object = None, *, timeout: float | None = None) -> tuple[Answer, int]:
+    def measured(
+        self, method: str, target: str, body: object = None, *, timeout: float | None = None
+    ) -> tuple[Answer, int]:
         """Send a request, and return the answer of whatever status, and how many bytes it has.
 
         Args:
@@ -98,19 +108,29 @@ class Api:
             timeout: seconds; None: those of this object.
 
         Raises:
-            ElasticsearchError: nobody answers, or a success with what is no JSON; the message says why and what to do.
+            ElasticsearchError: nobody answers, or a success with what is no JSON; the message says
+                why and what to do.
         """
         sent = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         try:
-            response = self._client.request(method, target, sent, timeout=self._timeout if timeout is None else timeout)
+            response = self._client.request(
+                method, target, sent, timeout=self._timeout if timeout is None else timeout
+            )
         except Unreachable as failure:
-            raise (AnswerTooLongError if failure.too_long else ElasticsearchError)(explain_unreachable(failure.reason)) from None
+            raise (AnswerTooLongError if failure.too_long else ElasticsearchError)(
+                explain_unreachable(failure.reason)
+            ) from None
         content = _parse(response.body)
         if content is None and response.status // 100 == _SUCCESS:
-            raise ElasticsearchError(f"Elasticsearch answered {response.status} with what is no JSON. Check whether something changes it on its way.")
+            raise ElasticsearchError(
+                f"Elasticsearch answered {response.status} with what is no JSON. Check whether "
+                f"something changes it on its way."
+            )
         return Answer(response.status, content or {}), len(response.body)
 
-    def expect(self, method: str, target: str, body: object = None, *, doing: str, or_nothing: bool = False) -> dict[str, Any]:
+    def expect(
+        self, method: str, target: str, body: object = None, *, doing: str, or_nothing: bool = False
+    ) -> dict[str, Any]:
         """Send a request, and return the content of a good answer.
 
         Args:
@@ -121,7 +141,8 @@ class Api:
             or_nothing: return nothing where the server has no such thing.
 
         Raises:
-            NotAllowedError: the key or user may not; the message names the privilege that is missing.
+            NotAllowedError: the key or user may not; the message names the privilege that is
+                missing.
             ElasticsearchError: there is no good answer; the message says why and what to do.
         """
         answer = self.ask(method, target, body)
@@ -134,20 +155,29 @@ class Api:
         """Return the content of an answer, or raise as `expect` does when it is none of a success."""
         if answer.good:
             return answer.content
-        kind = NotAllowedError if answer.status in (http.HTTPStatus.FORBIDDEN, http.HTTPStatus.UNAUTHORIZED) else ElasticsearchError
+        kind = (
+            NotAllowedError
+            if answer.status in (http.HTTPStatus.FORBIDDEN, http.HTTPStatus.UNAUTHORIZED)
+            else ElasticsearchError
+        )
         raise kind(explain_refusal(answer.status, answer.content, doing))
 
     def identify(self) -> Identity | None:
         """Return who answers, or None when the key may not know.
 
         Raises:
-            ElasticsearchError: nobody answers, the credentials are refused, or the version is one that is not served.
+            ElasticsearchError: nobody answers, the credentials are refused, or the version is one
+                that is not served.
         """
         answer = self.ask("GET", "/")
         if answer.status == http.HTTPStatus.FORBIDDEN:
             return None
         if not answer.good:
-            kind = NotAllowedError if answer.status == http.HTTPStatus.UNAUTHORIZED else ElasticsearchError
+            kind = (
+                NotAllowedError
+                if answer.status == http.HTTPStatus.UNAUTHORIZED
+                else ElasticsearchError
+            )
             raise kind(explain_refusal(answer.status, answer.content, "who it is"))
         told = answer.content.get("version")
         version = _name(told.get("number", "")) if isinstance(told, dict) else ""
@@ -155,7 +185,10 @@ class Api:
         identity = Identity(version, _name(answer.content.get("cluster_name", "")), serverless)
         if not serverless and identity.release < OLDEST:
             oldest, found = ".".join(map(str, OLDEST)), version or "of an unknown version"
-            raise ElasticsearchError(f"This is Elasticsearch {found}, and {oldest} is the oldest that is served: update it.")
+            raise ElasticsearchError(
+                f"This is Elasticsearch {found}, and {oldest} is the oldest that is served: update "
+                f"it."
+            )
         return identity
 
 
@@ -164,7 +197,10 @@ def _name(told: object) -> str:
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:
-    """Return what a body says, None for what is no JSON. Documents may hold half a surrogate pair, escaped: orjson refuses it, json does not."""
+    """Return what a body says, None for what is no JSON.
+
+    Documents may hold half a surrogate pair, escaped: orjson refuses it, json does not.
+    """
     try:
         content = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError:

@@ -2,12 +2,17 @@
 
 Rules, and where they come from:
 
-- An *operation* is the two lines of one document in a bulk body, and travels as one bytes object. A body is a concatenation of operations.
-- Elasticsearch limits a request by its *uncompressed* bytes (`http.max_content_length`), so that is what is measured here.
-- Positions: the n-th item of an answer belongs to the n-th operation. `filter_path` keeps that only because every item keeps its status.
-- What an item's answer means stands in one table, `ITEMS`; what a request's means, in `REQUESTS`. The first rule that fits counts.
-- A reason may quote the document it is about, and name its id. What is quoted is cut, for telemetry may hold secrets; what names one document
-  is cut as well, so that a thousand like refusals read as one.
+- An *operation* is the two lines of one document in a bulk body, and travels as one bytes object. A
+  body is a concatenation of operations.
+- Elasticsearch limits a request by its *uncompressed* bytes (`http.max_content_length`), so that is
+  what is measured here.
+- Positions: the n-th item of an answer belongs to the n-th operation. `filter_path` keeps that only
+  because every item keeps its status.
+- What an item's answer means stands in one table, `ITEMS`; what a request's means, in `REQUESTS`.
+  The first rule that fits counts.
+- A reason may quote the document it is about, and name its id. What is quoted is cut, for telemetry
+  may hold secrets; what names one document is cut as well, so that a thousand like refusals read as
+  one.
 """
 
 from __future__ import annotations
@@ -25,9 +30,23 @@ from otel_asayer.sanitize import sanitize_line
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
-__all__ = ["FAILURE_STORE", "ITEMS", "REQUESTS", "Answer", "Finding", "Malformed", "Outcome", "bodies", "judge_request", "parse_answer", "target"]
+__all__ = [
+    "FAILURE_STORE",
+    "ITEMS",
+    "REQUESTS",
+    "Answer",
+    "Finding",
+    "Malformed",
+    "Outcome",
+    "bodies",
+    "judge_request",
+    "parse_answer",
+    "target",
+]
 
-_ANSWER_FIELDS: Final = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store"
+_ANSWER_FIELDS: Final = (
+    "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store"
+)
 _ALL_WELL: Final = b'{"errors":false,"items":['
 _FAILURE_STORE: Final = b'"failure_store"'
 _STATUS: Final = b'"status":'
@@ -35,7 +54,8 @@ FAILURE_STORE: Final = "failure_store"
 """The cause of what Elasticsearch put into a failure store: it says no other."""
 _MAX_REASON: Final = 300
 _QUOTED: Final = re.compile(
-    r" in document with id '|\.? Preview of field's value:|at \[Source:|\.? The prefix of the first immense term is:|(?<=: id )\["
+    r" in document with id '|\.? Preview of field's value:|at \[Source:|\.? The prefix of the "
+    r"first immense term is:|(?<=: id )\["
 )
 _POSITION: Final = re.compile(r"(?:\[\d+:\d+\] )+")
 _MAX_KIND: Final = 100
@@ -46,23 +66,39 @@ class Outcome(Enum):
 
     INDEXED = "indexed"
     DUPLICATE = "duplicate"
-    """The document is there already. Every `_id` is ours and given once, so an earlier request brought it."""
+    """The document is there already.
+
+    Every `_id` is ours and given once, so an earlier request brought it.
+    """
     TRANSIENT = "transient"
     """The same may succeed later."""
     OVERLOADED = "overloaded"
-    """The same may succeed later, and smaller requests sooner: Elasticsearch limits the bytes that are under way."""
+    """The same may succeed later, and smaller requests sooner:
+
+    Elasticsearch limits the bytes that are under way.
+    """
     CONFIGURATION = "configuration"
-    """Nothing is wrong with the document: a key, a template, an alias or an address is. It will succeed when that is mended."""
+    """Nothing is wrong with the document: a key, a template, an alias or an address is.
+
+    It will succeed when that is mended.
+    """
     UNMAPPED = "unmapped"
-    """A value of the document contradicts the mapping: it will be indexed with that value put aside."""
+    """A value of the document contradicts the mapping:
+
+    it will be indexed with that value put aside.
+    """
     REFUSED = "refused"
     """This document will never be indexed as it is."""
     SPLIT = "split"
-    """The request as a whole was too large, or one document made it fail: smaller ones will tell."""
+    """The request as a whole was too large, or one document made it fail:
+
+    smaller ones will tell.
+    """
 
 
 class _Rule(NamedTuple):
-    """Fits an answer of one of these statuses, of this error type, with this text in its reason; type and text left out fit all.
+    """Fits an answer of one of these statuses, of this error type, with this text in its reason;
+    type and text left out fit all.
 
     `advice` is what to do about a problem of configuration.
     """
@@ -80,32 +116,47 @@ class _Rule(NamedTuple):
 _PRIVILEGES: Final = "The key or user needs the privileges create_doc and auto_configure on logs-*.otel-*, traces-*.otel-* and asayer-logs-*"
 _CREDENTIALS: Final = "Set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or the file, user or token in its place, to one that this Elasticsearch accepts"
 _TEMPLATE: Final = (
-    "The index template of that data stream is missing: OTEL_EXPORTER_ELASTICSEARCH_SETUP=auto installs it, with a key that has the cluster "
+    "The index template of that data stream is missing: OTEL_EXPORTER_ELASTICSEARCH_SETUP=auto "
+    "installs it, with a key that has the cluster "
     "privilege manage_index_templates, and view_index_metadata on logs"
 )
 _ALIAS: Final = (
-    "The alias of that index or data stream stands on data streams as well as on plain indices, which Elasticsearch forbids: "
+    "The alias of that index or data stream stands on data streams as well as on plain indices, "
+    "which Elasticsearch forbids: "
     "`otel-asayer setup` says which they are, and what to do"
 )
 _REPLAY: Final = (
-    "Elasticsearch is not set up for replay records, whose index template comes before that pipeline: `otel-asayer setup` does it, and so does "
-    "OTEL_EXPORTER_ELASTICSEARCH_SETUP=auto with a key that has the cluster privileges manage_index_templates and manage_ingest_pipelines, and "
+    "Elasticsearch is not set up for replay records, whose index template comes before that "
+    "pipeline: `otel-asayer setup` does it, and so does "
+    "OTEL_EXPORTER_ELASTICSEARCH_SETUP=auto with a key that has the cluster privileges "
+    "manage_index_templates and manage_ingest_pipelines, and "
     "view_index_metadata on logs"
 )
 _PIPELINE: Final = "Create the pipeline, or correct OTEL_EXPORTER_ELASTICSEARCH_PIPELINE"
 _VERSION: Final = "Elasticsearch 8.12 or newer is needed"
-_ADDRESS: Final = "Check that OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is the address of Elasticsearch itself"
+_ADDRESS: Final = (
+    "Check that OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is the address of Elasticsearch itself"
+)
 
 ITEMS: Final = (
     _Rule(range(200, 300), Outcome.INDEXED),
     _Rule((409,), Outcome.DUPLICATE),
     _Rule((401, 403), Outcome.CONFIGURATION, advice=_PRIVILEGES),
-    # The answer to `require_data_stream`, which holds for all but replay records, where no index template fits: nothing is created by accident.
+    # The answer to `require_data_stream`, which holds for all but replay records, where no index
+    # template fits: nothing is created by accident.
     _Rule((404,), Outcome.CONFIGURATION, "index_not_found_exception", advice=_TEMPLATE),
     _Rule((500,), Outcome.CONFIGURATION, "illegal_state_exception", advice=_ALIAS),
     # The answer to a replay record before setup: nothing is created by accident either.
-    _Rule((400,), Outcome.CONFIGURATION, "illegal_argument_exception", f"pipeline with id [{REPLAY_PIPELINE}] does not exist", _REPLAY),
-    _Rule((400,), Outcome.CONFIGURATION, "illegal_argument_exception", "pipeline with id [", _PIPELINE),
+    _Rule(
+        (400,),
+        Outcome.CONFIGURATION,
+        "illegal_argument_exception",
+        f"pipeline with id [{REPLAY_PIPELINE}] does not exist",
+        _REPLAY,
+    ),
+    _Rule(
+        (400,), Outcome.CONFIGURATION, "illegal_argument_exception", "pipeline with id [", _PIPELINE
+    ),
     _Rule((400,), Outcome.UNMAPPED, "document_parsing_exception"),
     _Rule((400,), Outcome.UNMAPPED, "mapper_parsing_exception"),
     _Rule((400,), Outcome.UNMAPPED, "strict_dynamic_mapping_exception"),
@@ -118,7 +169,13 @@ ITEMS: Final = (
 
 REQUESTS: Final = (
     _Rule((413,), Outcome.SPLIT),
-    _Rule((400,), Outcome.CONFIGURATION, "illegal_argument_exception", "unrecognized parameter", _VERSION),
+    _Rule(
+        (400,),
+        Outcome.CONFIGURATION,
+        "illegal_argument_exception",
+        "unrecognized parameter",
+        _VERSION,
+    ),
     # One `_id` over 512 bytes, or one broken action line, fails the whole request.
     _Rule((400,), Outcome.SPLIT, "action_request_validation_exception"),
     _Rule((400,), Outcome.SPLIT, "illegal_argument_exception"),
@@ -134,7 +191,8 @@ REQUESTS: Final = (
 class Finding(NamedTuple):
     """What became of an operation, or of a whole request.
 
-    `cause` is a word or two from a bounded set, to count by; `reason` is to be read; `advice` says what to do, where configuration is wrong.
+    `cause` is a word or two from a bounded set, to count by; `reason` is to be read; `advice` says
+    what to do, where configuration is wrong.
     """
 
     outcome: Outcome
@@ -152,13 +210,17 @@ class Finding(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The answer to a bulk request: how many operations were indexed, and what became of each other one, by its position."""
+    """The answer to a bulk request:
+
+    how many operations were indexed, and what became of each other one, by its position.
+    """
 
     indexed: int
     others: tuple[tuple[int, Finding], ...] = ()
 
 
-class Malformed(ValueError):  # noqa: N818 (a finding about an answer, like Unreachable about a server)
+# A finding about an answer, like Unreachable about a server
+class Malformed(ValueError):  # noqa: N818
     """An answer of status 200 that is none to this bulk request; the message says why, without its text."""
 
 
@@ -188,17 +250,28 @@ def parse_answer(body: bytes, number: int) -> Answer:
     Raises:
         Malformed: it is not the answer to such a request.
     """
-    # The usual answer is recognised without parsing: to build hundreds of objects that say "201" costs more than to compress the request.
+    # The usual answer is recognised without parsing: to build hundreds of objects that say "201"
+    # costs more than to compress the request.
     if body.startswith(_ALL_WELL) and _FAILURE_STORE not in body and body.count(_STATUS) == number:
         return Answer(number)
     try:
         items = orjson.loads(body)["items"]
         findings = [_judge_item(*item.values()) for item in items]
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:  # the last one: a status that no rule fits
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        StopIteration,
+    ) as error:  # the last one: a status that no rule fits
         raise Malformed("the answer is none to a bulk request") from error
     if len(findings) != number:
         raise Malformed(f"the answer names {len(findings)} items, and {number} were sent")
-    others = tuple((position, finding) for position, finding in enumerate(findings) if finding.outcome is not Outcome.INDEXED)
+    others = tuple(
+        (position, finding)
+        for position, finding in enumerate(findings)
+        if finding.outcome is not Outcome.INDEXED
+    )
     return Answer(number - len(others), others)
 
 
@@ -208,18 +281,28 @@ def judge_request(status: int, body: bytes) -> Finding:
         return _INDEXED
     kind, reason = _error_of(body)
     rule = _judge(REQUESTS, status, kind, reason)
-    # What is not Elasticsearch's JSON was written by something in between, and may quote the request with its credentials: it is not repeated.
-    return Finding(rule.outcome, f"http {status}", f"{kind}: {_clean(reason)}" if kind else "", rule.advice)
+    # What is not Elasticsearch's JSON was written by something in between, and may quote the
+    # request with its credentials: it is not repeated.
+    return Finding(
+        rule.outcome, f"http {status}", f"{kind}: {_clean(reason)}" if kind else "", rule.advice
+    )
 
 
 def _judge_item(item: dict[str, Any]) -> Finding:
     if item.get("failure_store") == "used":
-        # Not in the data stream, whatever the status says. As nothing names the offending value, all attributes are put aside.
-        return Finding(Outcome.UNMAPPED, FAILURE_STORE, "the document is in the data stream's failure store")
+        # Not in the data stream, whatever the status says. As nothing names the offending value,
+        # all attributes are put aside.
+        return Finding(
+            Outcome.UNMAPPED, FAILURE_STORE, "the document is in the data stream's failure store"
+        )
     status, error = item["status"], item.get("error") or {}
     kind, reason = _kind(error.get("type") or f"status {status}"), str(error.get("reason") or "")
     rule = _judge(ITEMS, status, kind, reason)
-    return _INDEXED if rule.outcome is Outcome.INDEXED else Finding(rule.outcome, kind, _clean(reason), rule.advice)
+    return (
+        _INDEXED
+        if rule.outcome is Outcome.INDEXED
+        else Finding(rule.outcome, kind, _clean(reason), rule.advice)
+    )
 
 
 def _judge(rules: tuple[_Rule, ...], status: int, kind: str, reason: str) -> _Rule:

@@ -1,11 +1,14 @@
-"""The only door to the network: one HTTP exchange with whichever of the configured endpoints answers.
+"""The only door to the network: one HTTP exchange with whichever of the configured endpoints
+answers.
 
-The elasticsearch package brings connections, TLS and addresses; its nodes are used one by one, below its own transport. What is above them
-would trace and log each request, retry 429 four times in a tenth of a second, send a whole body again after a dropped connection, hide an
-endpoint for up to 30 seconds, add a newline to a compressed body, and negotiate a media type that Elasticsearch 8 refuses from version 9 of the
-package. Plain `application/json` is understood by all of them.
+The elasticsearch package brings connections, TLS and addresses; its nodes are used one by one,
+below its own transport. What is above them would trace and log each request, retry 429 four times
+in a tenth of a second, send a whole body again after a dropped connection, hide an endpoint for up
+to 30 seconds, add a newline to a compressed body, and negotiate a media type that Elasticsearch 8
+refuses from version 9 of the package. Plain `application/json` is understood by all of them.
 
-There are no proxies: urllib3 reads none from the environment. Redirects come back as answers, for credentials must not follow them.
+There are no proxies: urllib3 reads none from the environment. Redirects come back as answers, for
+credentials must not follow them.
 """
 
 from __future__ import annotations
@@ -34,12 +37,19 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Requester", "Response", "Unreachable"]
 
 _GRACE: Final = 0.25
-"""Seconds past a request's own timeout after which it is not waited for: its own timeout has the better message."""
+"""Seconds past a request's own timeout after which it is not waited for:
+
+its own timeout has the better message.
+"""
 
 _LONGEST_ANSWER: Final = 128 * 1024 * 1024
 """Bytes, decompressed. The longest answers are pages of a thousand documents."""
 _ENCODINGS: Final = ("identity", "gzip")
-"""Of an answer. Packed several times, or by what packs a million to one, 64 KiB of it would fill the memory before they are counted."""
+"""Of an answer.
+
+Packed several times, or by what packs a million to one, 64 KiB of it would fill the memory before
+they are counted.
+"""
 _PIECE: Final = 64 * 1024
 _LONGEST_REASON: Final = 1000
 """Characters: a line that is no HTTP may have 65,536."""
@@ -54,13 +64,27 @@ class Response(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     repeated: bool = False
-    """Whether another endpoint got the same request before, and gave no answer: it may have carried it out."""
+    """Whether another endpoint got the same request before, and gave no answer:
+
+    it may have carried it out.
+    """
 
 
 class Requester(Protocol):
-    """What most need of a client: every status comes back as an answer, and only a failed connection raises."""
+    """What most need of a client:
 
-    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
+    every status comes back as an answer, and only a failed connection raises.
+    """
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
+    ) -> Response:
         """Send one request that ends within `timeout` seconds; raise `Unreachable` when no endpoint answers."""
 
 
@@ -71,8 +95,12 @@ class _Request(NamedTuple):
     headers: Mapping[str, str]
 
 
-class Unreachable(Exception):  # noqa: N818 (the contract's name: a state of the server, not a defect of the program)
-    """No endpoint answered as Elasticsearch does. `reason` is half a sentence that names each endpoint and what went wrong there."""
+# The contract's name: a state of the server, not a defect of the program
+class Unreachable(Exception):  # noqa: N818
+    """No endpoint answered as Elasticsearch does.
+
+    `reason` is half a sentence that names each endpoint and what went wrong there.
+    """
 
     def __init__(self, reason: str, *, too_long: bool = False) -> None:
         self.too_long = too_long  # a smaller request may be answered
@@ -83,8 +111,8 @@ class Unreachable(Exception):  # noqa: N818 (the contract's name: a state of the
 class Client:
     """An Elasticsearch, as `config` has it.
 
-    Nothing is imported, read or connected before the first request. A client belongs to the process that made it: after a fork, connections
-    shared with the parent would bring the parent's answers.
+    Nothing is imported, read or connected before the first request. A client belongs to the process
+    that made it: after a fork, connections shared with the parent would bring the parent's answers.
     """
 
     def __init__(self, config: Config) -> None:
@@ -94,15 +122,25 @@ class Client:
         self._lock = threading.Lock()
         self._nodes: list[BaseNode] = []
 
-    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
+    ) -> Response:
         """Send one request and return the answer, of whatever status.
 
         Args:
             method: GET, POST, …
             target: Path and query.
-            body: JSON or NDJSON. It is compressed on the way, unless `headers` name a `content-encoding`.
+            body: JSON or NDJSON. It is compressed on the way, unless `headers` name a
+                `content-encoding`.
             headers: More headers, in lower case.
-            timeout: Seconds for everything: connecting, other endpoints, a second try with a new key.
+            timeout: Seconds for everything: connecting, other endpoints, a second try with a new
+                key.
 
         Raises:
             Unreachable: no endpoint answered in time, or what answers is not Elasticsearch.
@@ -148,11 +186,20 @@ class Client:
             return self._send(compressed, fresh, deadline, timeout)
         return response
 
-    def _send(self, request: _Request, credentials: Mapping[str, str], deadline: float, timeout: float) -> Response:
+    def _send(
+        self, request: _Request, credentials: Mapping[str, str], deadline: float, timeout: float
+    ) -> Response:
         """Ask one endpoint after the other, each within its share of the time that is left of `timeout`, until one answers."""
         nodes = self._connected()
-        limit = f"within {timeout:.3g} s" if len(nodes) == 1 else f"within its share of {timeout:.3g} s"
-        headers = {**_base_headers(), **dict(self._config.headers), **credentials, **request.headers}
+        limit = (
+            f"within {timeout:.3g} s" if len(nodes) == 1 else f"within its share of {timeout:.3g} s"
+        )
+        headers = {
+            **_base_headers(),
+            **dict(self._config.headers),
+            **credentials,
+            **request.headers,
+        }
         failures: list[Unreachable] = []
         for position, node in enumerate(nodes):
             share = max(0.001, (deadline - time.monotonic()) / (len(nodes) - position))
@@ -163,7 +210,10 @@ class Client:
             else:
                 self._prefer(node)
                 return response._replace(repeated=bool(failures))
-        raise Unreachable("; ".join(failure.reason for failure in failures), too_long=any(failure.too_long for failure in failures))
+        raise Unreachable(
+            "; ".join(failure.reason for failure in failures),
+            too_long=any(failure.too_long for failure in failures),
+        )
 
     def _connected(self) -> list[BaseNode]:
         with self._lock:
@@ -171,7 +221,9 @@ class Client:
                 try:
                     self._nodes = _build_nodes(self._config)
                 except Exception as error:
-                    raise Unreachable(f"the settings make no client for Elasticsearch: {error}") from error
+                    raise Unreachable(
+                        f"the settings make no client for Elasticsearch: {error}"
+                    ) from error
             return self._nodes
 
     def _prefer(self, node: BaseNode) -> None:
@@ -210,9 +262,12 @@ def _read_key(path: str) -> str:
     try:
         return parse_api_key(Path(path).read_text("ascii"))
     except (OSError, ValueError) as error:
-        # Neither message holds the file's text: an OSError names the file, a BadValue what was expected, a decoding error a position.
+        # Neither message holds the file's text: an OSError names the file, a BadValue what was
+        # expected, a decoding error a position.
         reason = "it is not ASCII text" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise Unreachable(f"the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: {reason}") from None
+        raise Unreachable(
+            f"the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: {reason}"
+        ) from None
 
 
 def _perform(node: BaseNode, request: _Request, timeout: float, limit: str) -> Response:
@@ -221,25 +276,47 @@ def _perform(node: BaseNode, request: _Request, timeout: float, limit: str) -> R
 
     try:
         meta, content = node.perform_request(
-            request.method, request.target, body=request.body, headers=HttpHeaders(request.headers), request_timeout=timeout
+            request.method,
+            request.target,
+            body=request.body,
+            headers=HttpHeaders(request.headers),
+            request_timeout=timeout,
         )
     except ConnectionTimeout:
         raise Unreachable(f"{node.base_url}: no answer {limit}") from None
     except TransportError as error:
         inner = _innermost(error)
-        raise Unreachable(f"{node.base_url}: {_describe(inner, limit)}", too_long=isinstance(inner, _Endless)) from None
+        raise Unreachable(
+            f"{node.base_url}: {_describe(inner, limit)}", too_long=isinstance(inner, _Endless)
+        ) from None
     except Exception as error:
-        # Messages of the standard library's HTTP client may quote a header, and with it the credentials.
-        raise Unreachable(f"{node.base_url}: the request failed with {type(error).__name__}") from None
-    answer = Response(meta.status, {name.lower(): value for name, value in meta.headers.items()}, content)
-    if answer.status // 100 == 2 and answer.headers.get("x-elastic-product") != "Elasticsearch":  # noqa: PLR2004 (success)
-        raise Unreachable(f"{node.base_url}: this is not Elasticsearch (its answer has no header X-Elastic-Product)")
+        # Messages of the standard library's HTTP client may quote a header, and with it the
+        # credentials.
+        raise Unreachable(
+            f"{node.base_url}: the request failed with {type(error).__name__}"
+        ) from None
+    answer = Response(
+        meta.status, {name.lower(): value for name, value in meta.headers.items()}, content
+    )
+    # Success
+    if answer.status // 100 == 2 and answer.headers.get("x-elastic-product") != "Elasticsearch":  # noqa: PLR2004
+        raise Unreachable(
+            f"{node.base_url}: this is not Elasticsearch (its answer has no header "
+            f"X-Elastic-Product)"
+        )
     return answer
 
 
 def _innermost(error: BaseException) -> BaseException:
     """The innermost of nested errors, which says what happened; those around it say only that a request failed."""
-    while inner := next((cause for cause in (*getattr(error, "errors", ()), *error.args) if isinstance(cause, BaseException)), error.__cause__):
+    while inner := next(
+        (
+            cause
+            for cause in (*getattr(error, "errors", ()), *error.args)
+            if isinstance(cause, BaseException)
+        ),
+        error.__cause__,
+    ):
         error = inner
     return error
 
@@ -261,20 +338,25 @@ def _build_nodes(config: Config) -> list[BaseNode]:
 
         from otel_asayer.elasticsearch.pinning import Pin, PinnedPool
 
-    pin = config.certificate_fingerprint and Pin(config.certificate_fingerprint, config.client_certificate, config.client_key)
+    pin = config.certificate_fingerprint and Pin(
+        config.certificate_fingerprint, config.client_certificate, config.client_key
+    )
 
     class Node(Urllib3HttpNode):
         def __init__(self, node: NodeConfig) -> None:
             super().__init__(node)
             if pin and node.scheme == "https":
                 self.pool = PinnedPool(pin, node.host, node.port, node.connections_per_node)  # type: ignore[assignment]
-            # When the interpreter ends, urllib3 empties its pools before the SDK exports what is left. A pool that blocks would then wait for
-            # ever for a connection to come back; this one opens another.
+            # When the interpreter ends, urllib3 empties its pools before the SDK exports what is
+            # left. A pool that blocks would then wait for ever for a connection to come back; this
+            # one opens another.
             self.pool.block = False
             self.pool.urlopen = partial(_open, self.pool.urlopen)  # type: ignore[assignment,method-assign]
 
     silence_loggers()
-    return Elasticsearch(**_addresses(config), **_tls(config), node_class=Node, http_compress=False).transport.node_pool.all()
+    return Elasticsearch(
+        **_addresses(config), **_tls(config), node_class=Node, http_compress=False
+    ).transport.node_pool.all()
 
 
 class _Answer(NamedTuple):
@@ -293,8 +375,13 @@ class _Endless(Exception):  # noqa: N818 (caught in this module)
     """An answer goes on for too long."""
 
 
-def _open(urlopen: Callable[..., Any], method: str, target: str, *, timeout: float, **options: Any) -> _Answer:
-    """Ask, and read the answer as long as it is no danger: what never ends would fill the memory long after everybody has given it up."""
+def _open(
+    urlopen: Callable[..., Any], method: str, target: str, *, timeout: float, **options: Any
+) -> _Answer:
+    """Ask, and read the answer as long as it is no danger:
+
+    what never ends would fill the memory long after everybody has given it up.
+    """
     deadline = time.monotonic() + timeout
     response = urlopen(method, target, timeout=timeout, preload_content=False, **options)
     if response.headers.get("content-encoding", "identity").lower() not in _ENCODINGS:
@@ -313,7 +400,11 @@ def _open(urlopen: Callable[..., Any], method: str, target: str, *, timeout: flo
 
 
 def _addresses(config: Config) -> dict[str, Any]:
-    return {"cloud_id": config.cloud_id} if config.cloud_id else {"hosts": list(dict.fromkeys(config.endpoint))}
+    return (
+        {"cloud_id": config.cloud_id}
+        if config.cloud_id
+        else {"hosts": list(dict.fromkeys(config.endpoint))}
+    )
 
 
 def _tls(config: Config) -> dict[str, Any]:
@@ -323,20 +414,30 @@ def _tls(config: Config) -> dict[str, Any]:
         "client_key": config.client_key,
     }
     given = {name: value for name, value in options.items() if value}
-    # Its warning would go to stderr at each start; that the setting is dangerous stands with the setting. Fingerprints are checked by `pinning`: the
-    # package itself takes one for proof wherever it stands among what a server sends, and checks no signature.
-    return given if config.verify_certs else {**given, "verify_certs": False, "ssl_show_warn": False}
+    # Its warning would go to stderr at each start; that the setting is dangerous stands with the
+    # setting. Fingerprints are checked by `pinning`: the package itself takes one for proof
+    # wherever it stands among what a server sends, and checks no signature.
+    return (
+        given if config.verify_certs else {**given, "verify_certs": False, "ssl_show_warn": False}
+    )
 
 
-_BASE_HEADERS: Final = {"accept": "application/json", "content-type": "application/json", "user-agent": f"otel-asayer/{__version__}"}
+_BASE_HEADERS: Final = {
+    "accept": "application/json",
+    "content-type": "application/json",
+    "user-agent": f"otel-asayer/{__version__}",
+}
 
 
 def _base_headers() -> Mapping[str, str]:
-    # A connection of gevent's works in the thread that opened it alone, and the next request may have another one.
+    # A connection of gevent's works in the thread that opened it alone, and the next request may
+    # have another one.
     return {**_BASE_HEADERS, "connection": "close"} if patched_late() else _BASE_HEADERS
 
 
 def _compress(request: _Request) -> _Request:
     if request.body is None or "content-encoding" in request.headers:
         return request
-    return request._replace(body=gzip_of([request.body]), headers={**request.headers, "content-encoding": "gzip"})
+    return request._replace(
+        body=gzip_of([request.body]), headers={**request.headers, "content-encoding": "gzip"}
+    )

@@ -1,4 +1,7 @@
-"""What went wrong between us and an Elasticsearch, as sentences for a person: what, where, what to do next. Pure: texts in, texts out."""
+"""What went wrong between us and an Elasticsearch, as sentences for a person:
+
+what, where, what to do next. Pure: texts in, texts out.
+"""
 
 from __future__ import annotations
 
@@ -16,49 +19,113 @@ __all__ = ["explain_refusal", "explain_unreachable", "missing_privileges", "reas
 _MAX_REASON: Final = 500
 
 _UNREACHABLE: Final = (
-    (r"certificate has expired", "Its certificate has expired: renew it on the server. Nothing that is set here can make it valid again"),
-    (r"certificate is not yet valid", "Its certificate is not valid yet: set the clocks of this machine and of the server right"),
+    (
+        r"certificate has expired",
+        (
+            "Its certificate has expired: renew it on the server. Nothing that is set here can "
+            "make it "
+            "valid again"
+        ),
+    ),
+    (
+        r"certificate is not yet valid",
+        "Its certificate is not valid yet: set the clocks of this machine and of the server right",
+    ),
     (
         r"no_certificate_or_crl_found|no certificate or crl found|\[x509\] pem lib|\[ssl\] pem lib",
-        "The file of OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE holds no certificate: give the CA's file, in the form PEM",
+        (
+            "The file of OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE holds no certificate: give the "
+            "CA's "
+            "file, in the form PEM"
+        ),
     ),
     (
         r"hostname mismatch|ip address mismatch|doesn't match|not valid for",
-        "Its certificate is made for other names: use one of those in the URL, or give the server a certificate for this one",
+        (
+            "Its certificate is made for other names: use one of those in the URL, or give the "
+            "server "
+            "a certificate for this one"
+        ),
     ),
     (
         r"fingerprint",
-        "Its certificate is not the one of OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT, nor signed by it: ask its owner for the right one",
+        (
+            "Its certificate is not the one of "
+            "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT, "
+            "nor signed by it: ask its owner for the right one"
+        ),
     ),
     (
         r"self[- ]signed|local issuer|certificate_verify_failed|certificate verify failed",
-        "Who signed its certificate is not known here: give OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file (config/certs/http_ca.crt there)",
+        (
+            "Who signed its certificate is not known here: give "
+            "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file (config/certs/http_ca.crt there)"
+        ),
     ),
     (
         r"wrong_version_number|record layer failure|unknown protocol",
         "It does not speak TLS on this port: write http:// in the URL, or use the port that does",
     ),
     (
-        r"name or service not known|name resolution|nodename nor servname|getaddrinfo|no address associated",
-        "The name of the host is unknown here: check its spelling, and whether this machine is in the right network",
+        (
+            r"name or service not known|name resolution|nodename nor servname|getaddrinfo|no "
+            r"address "
+            r"associated"
+        ),
+        (
+            "The name of the host is unknown here: check its spelling, and whether this machine is "
+            "in "
+            "the right network"
+        ),
     ),
-    (r"connection refused", "Nothing listens there: check host and port, and whether Elasticsearch runs"),
     (
-        r"this is not elasticsearch|what answers is no http|its answer does not end|is packed in a way",
-        "What answers there is something else: give the URL of Elasticsearch itself, not that of Kibana, OpenSearch or a proxy's page",
+        r"connection refused",
+        "Nothing listens there: check host and port, and whether Elasticsearch runs",
+    ),
+    (
+        (
+            r"this is not elasticsearch|what answers is no http|its answer does not end|is packed "
+            r"in a "
+            r"way"
+        ),
+        (
+            "What answers there is something else: give the URL of Elasticsearch itself, not that "
+            "of "
+            "Kibana, OpenSearch or a proxy's page"
+        ),
     ),
     (r"gives no key", "Put the key into that file, as the field 'encoded' or as id:key"),
     (r"make no client", "Check the settings named here"),
     (
-        r"closed connection|connection aborted|remotedisconnected|connection reset|badstatusline|without response",
-        "It closed the connection without an answer. A server that expects TLS does so: try https:// in the URL",
+        (
+            r"closed connection|connection aborted|remotedisconnected|connection "
+            r"reset|badstatusline|without response"
+        ),
+        (
+            "It closed the connection without an answer. A server that expects TLS does so: try "
+            "https:// in the URL"
+        ),
     ),
-    (r"incompleteread", "It broke off in the middle of an answer: try again, and see whether it or a proxy in front of it was stopped"),
-    (r"no answer within", "Something swallows what is sent there, a firewall or a server that hangs: check host, port and network"),
+    (
+        r"incompleteread",
+        (
+            "It broke off in the middle of an answer: try again, and see whether it or a proxy in "
+            "front of it was stopped"
+        ),
+    ),
+    (
+        r"no answer within",
+        (
+            "Something swallows what is sent there, a firewall or a server that hangs: check host, "
+            "port and network"
+        ),
+    ),
 )
 """Patterns of what a client says, and what to do about it; the first that is found counts."""
 
-_ELSEWHERE: Final = "It sends on to another address, as Kibana and proxies do: give the URL of Elasticsearch itself"
+_ELSEWHERE: Final = (
+    "It sends on to another address, as Kibana and proxies do: give the URL of Elasticsearch itself"
+)
 _STATUS_ADVICE: Final[Mapping[int, str]] = {
     http.HTTPStatus.MOVED_PERMANENTLY: _ELSEWHERE,
     http.HTTPStatus.FOUND: _ELSEWHERE,
@@ -67,23 +134,37 @@ _STATUS_ADVICE: Final[Mapping[int, str]] = {
     http.HTTPStatus.PERMANENT_REDIRECT: _ELSEWHERE,
     http.HTTPStatus.NOT_FOUND: "Check the path in the URL",
     http.HTTPStatus.TOO_MANY_REQUESTS: "It is overloaded: try again later",
-    http.HTTPStatus.BAD_GATEWAY: "The proxy in front of it does not reach it: check whether Elasticsearch runs",
+    http.HTTPStatus.BAD_GATEWAY: "The proxy in front of it does not reach it: check whether "
+    "Elasticsearch runs",
     http.HTTPStatus.SERVICE_UNAVAILABLE: "It is starting, or has no master: try again later",
-    http.HTTPStatus.GATEWAY_TIMEOUT: "The proxy in front of it does not reach it: check whether Elasticsearch runs",
+    http.HTTPStatus.GATEWAY_TIMEOUT: "The proxy in front of it does not reach it: check whether "
+    "Elasticsearch runs",
 }
 _KEY_STATES: Final = (
     ("expired", "The API key has expired: create a new one, with `otel-asayer setup`"),
     ("invalidated", "The API key was invalidated: create a new one, with `otel-asayer setup`"),
-    ("missing authentication", "No credentials are given: set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or a user name and a password"),
+    (
+        "missing authentication",
+        (
+            "No credentials are given: set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or a user name and "
+            "a "
+            "password"
+        ),
+    ),
 )
 _UNKNOWN_CREDENTIALS: Final = "It does not know these credentials: check that the key (or user and password) is whole, and made on this cluster"
-_GRANTED_BY: Final = re.compile(r"granted by the (?P<kind>index|cluster) privileges \[(?P<names>[a-z_,:/*]+)\]")
+_GRANTED_BY: Final = re.compile(
+    r"granted by the (?P<kind>index|cluster) privileges \[(?P<names>[a-z_,:/*]+)\]"
+)
 _ON_INDICES: Final = re.compile(r"on indices \[(?P<names>[^\]]*)\]")
 
 
 def explain_unreachable(reason: str) -> str:
     """Return the sentences for a request that nobody answered, from what the client says of it."""
-    advice = next((advice for pattern, advice in _UNREACHABLE if re.search(pattern, reason.lower())), "Check host, port and network")
+    advice = next(
+        (advice for pattern, advice in _UNREACHABLE if re.search(pattern, reason.lower())),
+        "Check host, port and network",
+    )
     return f"Elasticsearch cannot be reached: {reason}. {advice}."
 
 
@@ -98,7 +179,9 @@ def explain_refusal(status: int, content: Mapping[str, Any], doing: str) -> str:
     reason = reason_of(content)
     if status == http.HTTPStatus.UNAUTHORIZED:
         states = f"{reason} {_all_text(content)}".lower()
-        advice = next((advice for word, advice in _KEY_STATES if word in states), _UNKNOWN_CREDENTIALS)
+        advice = next(
+            (advice for word, advice in _KEY_STATES if word in states), _UNKNOWN_CREDENTIALS
+        )
         return f"Elasticsearch refuses the credentials. {advice}."
     if status == http.HTTPStatus.FORBIDDEN:
         return f"Not allowed {doing}: {_missing(reason)}."
@@ -121,7 +204,11 @@ def _inner(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return dict(error["caused_by"])
     shards = error.get("failed_shards")
     first = shards[0] if isinstance(shards, list) and shards else None
-    return dict(first["reason"]) if isinstance(first, dict) and isinstance(first.get("reason"), dict) else None
+    return (
+        dict(first["reason"])
+        if isinstance(first, dict) and isinstance(first.get("reason"), dict)
+        else None
+    )
 
 
 def missing_privileges(granted: Mapping[str, Any]) -> str:

@@ -1,14 +1,18 @@
-"""Trust in a server by the fingerprint of one certificate, its own or that of the authority which signed it.
+"""Trust in a server by the fingerprint of one certificate, its own or that of the authority which
+signed it.
 
-A server may send any certificates it likes: an authority's is public, and stands in the chain of every server that it vouches for. What a
-fingerprint proves depends on which certificate has it:
+A server may send any certificates it likes: an authority's is public, and stands in the chain of
+every server that it vouches for. What a fingerprint proves depends on which certificate has it:
 
-- *The server's own.* The handshake proves that the server has its key. Nothing else is asked, neither names nor dates.
-- *Another one of those sent.* It proves nothing by being there. It becomes the only authority that is trusted, and a second handshake checks
-  everything: the signatures down to the server's own certificate, its dates, and the name of the host.
+- *The server's own.* The handshake proves that the server has its key. Nothing else is asked,
+  neither names nor dates.
+- *Another one of those sent.* It proves nothing by being there. It becomes the only authority that
+  is trusted, and a second handshake checks everything: the signatures down to the server's own
+  certificate, its dates, and the name of the host.
 
-Which of the two it is, one handshake without a request tells, before the first request and again after TLS failed. Nothing that comes from it
-is believed but the certificate with the fingerprint itself.
+Which of the two it is, one handshake without a request tells, before the first request and again
+after TLS failed. Nothing that comes from it is believed but the certificate with the fingerprint
+itself.
 """
 
 from __future__ import annotations
@@ -44,7 +48,8 @@ class Pin(NamedTuple):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if authorities:
             context.load_verify_locations(cadata=b"".join(authorities))
-            # So that an intermediate authority can be trusted, too: its own issuer is none of our affair.
+            # So that an intermediate authority can be trusted, too: its own issuer is none of our
+            # affair.
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         else:
             context.check_hostname = False
@@ -54,19 +59,27 @@ class Pin(NamedTuple):
         return context
 
     def options(self, certificates: list[bytes]) -> dict[str, Any]:
-        """Return what makes a pool of urllib3's trust the certificate with the fingerprint, of those that a server sent, its own first.
+        """Return what makes a pool of urllib3's trust the certificate with the fingerprint, of
+        those that a server sent, its own first.
 
         Raises:
             SSLError: none of them has it.
         """
         fingerprints = [sha256(certificate).hexdigest() for certificate in certificates]
         if self.fingerprint == fingerprints[0]:
-            pinned = {"cert_reqs": "CERT_NONE", "assert_fingerprint": self.fingerprint, "assert_hostname": False}
+            pinned = {
+                "cert_reqs": "CERT_NONE",
+                "assert_fingerprint": self.fingerprint,
+                "assert_hostname": False,
+            }
             return {**pinned, "ssl_context": self.context()}
         known = dict(zip(fingerprints, certificates, strict=True)) | _known_here()
         if self.fingerprint not in known:
             shown = ", ".join(fingerprints[:_MOST_NAMED])
-            raise SSLError(f"none of the server's certificates has the given fingerprint; it sent those with {shown}")
+            raise SSLError(
+                f"none of the server's certificates has the given fingerprint; it sent those with "
+                f"{shown}"
+            )
         return {"cert_reqs": "CERT_REQUIRED", "ssl_context": self.context(known[self.fingerprint])}
 
 
@@ -80,15 +93,22 @@ class PinnedPool:
         self._connections = connections
         self._pool: HTTPSConnectionPool | None = None
 
-    def urlopen(self, method: str, target: str, *, timeout: float, **options: Any) -> BaseHTTPResponse:
+    def urlopen(
+        self, method: str, target: str, *, timeout: float, **options: Any
+    ) -> BaseHTTPResponse:
         """Ask a server that proves to be the one; `timeout` in seconds."""
         deadline = time.monotonic() + timeout
         pool = self._pool or self._open(timeout)
         try:
-            return pool.urlopen(method, target, timeout=max(0.001, deadline - time.monotonic()), **options)
+            return pool.urlopen(
+                method, target, timeout=max(0.001, deadline - time.monotonic()), **options
+            )
         except SSLError as error:
             self.close()  # it may show another of its certificates from now on
-            raise SSLError(f"the certificate with the given fingerprint does not vouch for this server: {error}") from None
+            raise SSLError(
+                f"the certificate with the given fingerprint does not vouch for this server: "
+                f"{error}"
+            ) from None
 
     def close(self) -> None:
         """Close idle connections, and find out anew what to trust before the next request."""
@@ -99,20 +119,30 @@ class PinnedPool:
     def _open(self, timeout: float) -> HTTPSConnectionPool:
         host, port = self._address
         options = self._pin.options(sent_certificates(host, port, self._pin.context(), timeout))
-        # A pool that blocks would wait for ever, once the interpreter ends, for a connection to come back.
-        self._pool = HTTPSConnectionPool(host, port, maxsize=self._connections, block=False, **options)
+        # A pool that blocks would wait for ever, once the interpreter ends, for a connection to
+        # come back.
+        self._pool = HTTPSConnectionPool(
+            host, port, maxsize=self._connections, block=False, **options
+        )
         return self._pool
 
 
 def sent_certificates(host: str, port: int, context: ssl.SSLContext, timeout: float) -> list[bytes]:
-    """Return the certificates (DER) that a server sends in a handshake, its own first; nothing is sent to it after that.
+    """Return the certificates (DER) that a server sends in a handshake, its own first; nothing is
+    sent to it after that.
 
-    Before Python 3.13 the method has no public name. Where neither is there, only the server's own is known.
+    Before Python 3.13 the method has no public name. Where neither is there, only the server's own
+    is known.
     """
     try:
-        with socket.create_connection((host, port), timeout) as plain, context.wrap_socket(plain, server_hostname=host) as wrapped:
+        with (
+            socket.create_connection((host, port), timeout) as plain,
+            context.wrap_socket(plain, server_hostname=host) as wrapped,
+        ):
             own = wrapped.getpeercert(binary_form=True) or b""
-            read = getattr(wrapped, "get_unverified_chain", None) or getattr(getattr(wrapped, "_sslobj", None), "get_unverified_chain", None)
+            read = getattr(wrapped, "get_unverified_chain", None) or getattr(
+                getattr(wrapped, "_sslobj", None), "get_unverified_chain", None
+            )
             return list(dict.fromkeys([own, *map(_der, (read and read()) or ())]))
     except TimeoutError as error:
         raise ConnectTimeoutError(str(error)) from error
@@ -121,9 +151,19 @@ def sent_certificates(host: str, port: int, context: ssl.SSLContext, timeout: fl
 
 
 def _der(certificate: Any) -> bytes:
-    return certificate if isinstance(certificate, bytes) else ssl.PEM_cert_to_DER_cert(certificate.public_bytes())
+    return (
+        certificate
+        if isinstance(certificate, bytes)
+        else ssl.PEM_cert_to_DER_cert(certificate.public_bytes())
+    )
 
 
 def _known_here() -> dict[str, bytes]:
-    """The system's authorities by their fingerprints: servers that a public one vouches for do not send its certificate."""
-    return {sha256(certificate).hexdigest(): certificate for certificate in ssl.create_default_context().get_ca_certs(binary_form=True)}
+    """The system's authorities by their fingerprints:
+
+    servers that a public one vouches for do not send its certificate.
+    """
+    return {
+        sha256(certificate).hexdigest(): certificate
+        for certificate in ssl.create_default_context().get_ca_certs(binary_form=True)
+    }

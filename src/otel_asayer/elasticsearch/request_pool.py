@@ -1,16 +1,19 @@
 """Requests run on daemon threads of their own, for two reasons.
 
-- *They can be given up.* Name look-up, connecting, the TLS handshake and a server that sends one byte a second cannot be interrupted in Python.
-  Whoever waits for a request waits here, for a number of seconds that holds, and less when the process ends.
-- *They are invisible to telemetry.* The client logs each request, and an instrumented urllib3 makes a span of it; exported, each of those would
-  cause the next request, for ever. On these threads instrumentation is suppressed and the loggers below them are silent, while the
-  application's own use of the same libraries is recorded as ever.
+- *They can be given up.* Name look-up, connecting, the TLS handshake and a server that sends one
+  byte a second cannot be interrupted in Python. Whoever waits for a request waits here, for a
+  number of seconds that holds, and less when the process ends.
+- *They are invisible to telemetry.* The client logs each request, and an instrumented urllib3 makes
+  a span of it; exported, each of those would cause the next request, for ever. On these threads
+  instrumentation is suppressed and the loggers below them are silent, while the application's own
+  use of the same libraries is recorded as ever.
 
 The threads are kept: a new one for each request would double what a request costs.
 
-gevent makes greenlets of the threads that start once it has patched this process, and a greenlet stands still while the thread it belongs to
-does. Where it patches after this module was imported, as in a worker of gunicorn's, the SDK's own threads are real and mostly stand still. So
-what is started here is a real thread then, too.
+gevent makes greenlets of the threads that start once it has patched this process, and a greenlet
+stands still while the thread it belongs to does. Where it patches after this module was imported,
+as in a worker of gunicorn's, the SDK's own threads are real and mostly stand still. So what is
+started here is a real thread then, too.
 """
 
 from __future__ import annotations
@@ -50,7 +53,10 @@ SILENCED: Final = (
     "urllib3.response",
     "urllib3.util.retry",
 )
-"""Every logger that is used on the way of a request. A filter works on the very logger it is put on, never on those below it."""
+"""Every logger that is used on the way of a request.
+
+A filter works on the very logger it is put on, never on those below it.
+"""
 
 _MOST: Final = 8
 """Calls under way at a time, so that a server that hangs costs no more than as many threads; below the ten connections that the client keeps."""
@@ -66,7 +72,8 @@ class GivenUp(Exception):  # noqa: N818 (nothing failed yet: nobody waits any mo
 class _Silence(logging.Filter):
     """Drops what is logged on a thread that carries a request of ours."""
 
-    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 (the place counts, not the record)
+    # The place counts, not the record
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
         return not getattr(_here, "quiet", False)
 
 
@@ -107,7 +114,8 @@ class Calls:
         """Return what `function` returns, or raise what it raises.
 
         Raises:
-            GivenUp: it was not over after `timeout` seconds, or was given up before, or too many others hang.
+            GivenUp: it was not over after `timeout` seconds, or was given up before, or too many
+                others hang.
         """
         if len(self._under_way) >= _MOST:
             raise GivenUp(f"{_MOST} earlier requests still hang")
@@ -135,7 +143,10 @@ class Calls:
             self._idle.pop().put(None)
 
     def _start(self, job: Callable[[], None]) -> None:
-        """Run `job` on a thread that waits, on a new one, or on this one: from 3.12 on, an interpreter that ends starts no thread any more."""
+        """Run `job` on a thread that waits, on a new one, or on this one:
+
+        from 3.12 on, an interpreter that ends starts no thread any more.
+        """
         try:
             jobs = self._idle.pop()
         except IndexError:
@@ -183,7 +194,8 @@ def _suppressed() -> AbstractContextManager[None]:
         with unforked():
             from opentelemetry.instrumentation.utils import suppress_instrumentation
     except Exception:
-        # It imports the propagators that OTEL_PROPAGATORS names. Where one of them cannot be loaded, nothing in this process is instrumented.
+        # It imports the propagators that OTEL_PROPAGATORS names. Where one of them cannot be
+        # loaded, nothing in this process is instrumented.
         return nullcontext()
     return suppress_instrumentation()
 

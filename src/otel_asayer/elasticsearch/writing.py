@@ -1,10 +1,20 @@
-"""Writing for a person who waits: one request, searchable when it is answered, and what was not taken said at once."""
+"""Writing for a person who waits:
+
+one request, searchable when it is answered, and what was not taken said at once.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_asayer.elasticsearch.bulk import Finding, Malformed, Outcome, judge_request, parse_answer, target
+from otel_asayer.elasticsearch.bulk import (
+    Finding,
+    Malformed,
+    Outcome,
+    judge_request,
+    parse_answer,
+    target,
+)
 from otel_asayer.elasticsearch.client import Unreachable
 from otel_asayer.elasticsearch.explain import explain_unreachable
 from otel_asayer.errors import ElasticsearchError
@@ -18,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["write"]
 
 
-def write(client: Requester, config: Config, operations: Sequence[bytes], *, timeout: float) -> list[Finding]:
+def write(
+    client: Requester, config: Config, operations: Sequence[bytes], *, timeout: float
+) -> list[Finding]:
     """Send operations as the exporter sends them.
 
     Args:
@@ -28,13 +40,16 @@ def write(client: Requester, config: Config, operations: Sequence[bytes], *, tim
         timeout: seconds for the request.
 
     Returns:
-        What became of those that are not in Elasticsearch now; one finding where that is the whole request's.
+        What became of those that are not in Elasticsearch now; one finding where that is the whole
+        request's.
 
     Raises:
         ElasticsearchError: Elasticsearch does not answer, or not so that it can be understood.
     """
     try:
-        response = client.request("POST", f"{target(config.pipeline)}&refresh=true", b"".join(operations), timeout=timeout)
+        response = client.request(
+            "POST", f"{target(config.pipeline)}&refresh=true", b"".join(operations), timeout=timeout
+        )
     except Unreachable as failure:
         raise ElasticsearchError(explain_unreachable(failure.reason)) from None
     whole = judge_request(response.status, response.body)
@@ -43,5 +58,8 @@ def write(client: Requester, config: Config, operations: Sequence[bytes], *, tim
     try:
         answer = parse_answer(response.body, len(operations))
     except Malformed as error:
-        raise ElasticsearchError(f"Elasticsearch's answer to a bulk request cannot be read: {error}. Is a proxy in between?") from None
+        raise ElasticsearchError(
+            f"Elasticsearch's answer to a bulk request cannot be read: {error}. Is a proxy in "
+            f"between?"
+        ) from None
     return [finding for _, finding in answer.others if finding.outcome is not Outcome.DUPLICATE]

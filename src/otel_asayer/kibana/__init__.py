@@ -1,4 +1,5 @@
-"""What Kibana shows of the documents, as saved objects: data views whose session ids open the replay, two searches and a dashboard.
+"""What Kibana shows of the documents, as saved objects: data views whose session ids open the
+replay, two searches and a dashboard.
 
 `otel-asayer.ndjson` beside this module is the same without a replay's URL, ready to be imported.
 """

@@ -1,7 +1,8 @@
 """The form that Kibana's import wants of every saved object.
 
-The import migrates an older object, and refuses one of a version that it does not know. So each bears the version of its type in Kibana 8.9,
-which 8.12 and everything newer reads; without any version it would be taken for one of Kibana 6 and be migrated from there.
+The import migrates an older object, and refuses one of a version that it does not know. So each
+bears the version of its type in Kibana 8.9, which 8.12 and everything newer reads; without any
+version it would be taken for one of Kibana 6 and be migrated from there.
 """
 
 from __future__ import annotations
@@ -18,10 +19,20 @@ PREFIX: Final = "otel-asayer-"
 """How every id begins. Ids are fixed: a second import replaces what the first one brought."""
 
 _CORE_VERSION: Final = "8.8.0"
-_TYPE_VERSIONS: Final = {"index-pattern": "8.0.0", "search": "8.0.0", "lens": "8.9.0", "dashboard": "8.9.0"}
+_TYPE_VERSIONS: Final = {
+    "index-pattern": "8.0.0",
+    "search": "8.0.0",
+    "lens": "8.9.0",
+    "dashboard": "8.9.0",
+}
 
 
-def saved_object(kind: str, identifier: str, attributes: Mapping[str, Any], references: Iterable[Mapping[str, str]] = ()) -> dict[str, Any]:
+def saved_object(
+    kind: str,
+    identifier: str,
+    attributes: Mapping[str, Any],
+    references: Iterable[Mapping[str, str]] = (),
+) -> dict[str, Any]:
     """Return one saved object; `kind` is Kibana's name of its type."""
     return {
         "type": kind,

@@ -18,7 +18,9 @@ NO_QUERY: Final = {"query": "", "language": "kuery"}
 """The search bar, left to the person who looks."""
 
 
-def filters(chosen: Iterable[Chosen], view: DataView, names: str) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
+def filters(
+    chosen: Iterable[Chosen], view: DataView, names: str
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
     """Return filters by the names of their references to `view`, and these references; `names` is a pattern with `{}` for a number."""
     made = {names.format(number): _filter(one) for number, one in enumerate(chosen)}
     return made, [reference(name, "index-pattern", view.id) for name in made]

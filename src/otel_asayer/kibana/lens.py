@@ -1,6 +1,8 @@
-"""A panel as Kibana's editor Lens keeps it: columns, each one operation on a field, and a chart or table that shows them.
+"""A panel as Kibana's editor Lens keeps it: columns, each one operation on a field, and a chart or
+table that shows them.
 
-Lens makes one Elasticsearch query of the columns: the bucketed ones become nested aggregations in their order, the others the metrics within.
+Lens makes one Elasticsearch query of the columns: the bucketed ones become nested aggregations in
+their order, the others the metrics within.
 """
 
 from __future__ import annotations
@@ -39,7 +41,17 @@ def lens(panel: Panel, title: str) -> dict[str, Any]:
         "visualization": _bars(columns) if panel.kind == "bars" else _table(columns),
         "query": NO_QUERY,
         "filters": [{**one, "meta": {**one["meta"], "index": name}} for name, one in named.items()],
-        "datasourceStates": {"formBased": {"layers": {_LAYER: {"columns": columns, "columnOrder": list(columns), "incompleteColumns": {}}}}},
+        "datasourceStates": {
+            "formBased": {
+                "layers": {
+                    _LAYER: {
+                        "columns": columns,
+                        "columnOrder": list(columns),
+                        "incompleteColumns": {},
+                    }
+                }
+            }
+        },
         "internalReferences": [],
         "adHocDataViews": {},
     }
@@ -81,7 +93,9 @@ def _values(top: Top, ordered_by: str) -> dict[str, Any]:
 
 
 def _metric(metric: Metric) -> dict[str, Any]:
-    params = {"emptyAsNull": True} if metric.percentile is None else {"percentile": metric.percentile}
+    params = (
+        {"emptyAsNull": True} if metric.percentile is None else {"percentile": metric.percentile}
+    )
     return {
         "label": metric.label,
         "customLabel": True,
@@ -103,8 +117,17 @@ def _bars(columns: dict[str, Any]) -> dict[str, Any]:
         "splitAccessor": _TOP,
         "accessors": [name for name, column in columns.items() if not column["isBucketed"]],
     }
-    return {"preferredSeriesType": "bar_stacked", "legend": {"isVisible": True, "position": "right"}, "valueLabels": "hide", "layers": [layer]}
+    return {
+        "preferredSeriesType": "bar_stacked",
+        "legend": {"isVisible": True, "position": "right"},
+        "valueLabels": "hide",
+        "layers": [layer],
+    }
 
 
 def _table(columns: dict[str, Any]) -> dict[str, Any]:
-    return {"layerId": _LAYER, "layerType": "data", "columns": [{"columnId": name} for name in columns]}
+    return {
+        "layerId": _LAYER,
+        "layerType": "data",
+        "columns": [{"columnId": name} for name in columns],
+    }

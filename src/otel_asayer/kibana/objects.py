@@ -1,4 +1,8 @@
-"""All saved objects: three data views, the panels, two searches, and the dashboard that shows panels and searches of one session or of all."""
+"""All saved objects:
+
+three data views, the panels, two searches, and the dashboard that shows panels and searches of one
+session or of all.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,14 @@ _CONTROL: Final = "session"
 _PANEL_VERSION: Final = "8.9.0"
 
 
-def saved_objects(replay_url: str | None = None, namespaces: Sequence[str] = ()) -> list[dict[str, Any]]:
+def saved_objects(
+    replay_url: str | None = None, namespaces: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Return all saved objects, each after those that it refers to.
 
     Args:
-        replay_url: Template of a replay's URL, as in `OTEL_ASAYER_REPLAY_URL`; None leaves session ids without a link.
+        replay_url: Template of a replay's URL, as in `OTEL_ASAYER_REPLAY_URL`; None leaves session
+            ids without a link.
         namespaces: Of the data streams that the data views cover; none means all.
 
     Raises:
@@ -45,10 +52,14 @@ def ndjson(replay_url: str | None = None, namespaces: Sequence[str] = ()) -> str
 
 
 def _search(search: Search) -> dict[str, Any]:
-    named, filter_references = filters(search.chosen, search.view, f"{_SOURCE}.filter[{{}}].meta.index")
+    named, filter_references = filters(
+        search.chosen, search.view, f"{_SOURCE}.filter[{{}}].meta.index"
+    )
     source = {
         "query": NO_QUERY,
-        "filter": [{**one, "meta": {**one["meta"], "indexRefName": name}} for name, one in named.items()],
+        "filter": [
+            {**one, "meta": {**one["meta"], "indexRefName": name}} for name, one in named.items()
+        ],
         "indexRefName": f"{_SOURCE}.index",
         "highlightAll": True,
         "version": True,
@@ -63,7 +74,12 @@ def _search(search: Search) -> dict[str, Any]:
         "isTextBasedQuery": False,
         "kibanaSavedObjectMeta": {"searchSourceJSON": compact(source)},
     }
-    return saved_object("search", search.id, attributes, [reference(f"{_SOURCE}.index", "index-pattern", search.view.id), *filter_references])
+    return saved_object(
+        "search",
+        search.id,
+        attributes,
+        [reference(f"{_SOURCE}.index", "index-pattern", search.view.id), *filter_references],
+    )
 
 
 def _dashboard() -> dict[str, Any]:
@@ -72,13 +88,26 @@ def _dashboard() -> dict[str, Any]:
     attributes = {
         "title": _TITLE.format("Sessions"),
         "description": "What the backend did in the sessions that Asayer / OpenReplay recorded",
-        "panelsJSON": compact([_placed(number, kind, part) for number, (kind, part) in enumerate(parts)]),
-        "optionsJSON": compact({"useMargins": True, "syncColors": True, "syncCursor": True, "syncTooltips": False, "hidePanelTitles": False}),
+        "panelsJSON": compact(
+            [_placed(number, kind, part) for number, (kind, part) in enumerate(parts)]
+        ),
+        "optionsJSON": compact(
+            {
+                "useMargins": True,
+                "syncColors": True,
+                "syncCursor": True,
+                "syncTooltips": False,
+                "hidePanelTitles": False,
+            }
+        ),
         "timeRestore": False,
         "kibanaSavedObjectMeta": {"searchSourceJSON": compact({"query": NO_QUERY, "filter": []})},
         "controlGroupInput": _controls(),
     }
-    shown = [reference(f"{number}:panel_{number}", kind, part.id) for number, (kind, part) in enumerate(parts)]
+    shown = [
+        reference(f"{number}:panel_{number}", kind, part.id)
+        for number, (kind, part) in enumerate(parts)
+    ]
     control = reference(f"controlGroup_{_CONTROL}:optionsListDataView", "index-pattern", TRACES.id)
     return saved_object("dashboard", f"{PREFIX}dashboard", attributes, [*shown, control])
 
@@ -99,8 +128,16 @@ def _placed(number: int, kind: str, part: Panel | Search) -> dict[str, Any]:
 def _controls() -> dict[str, str]:
     """The list of sessions above the panels: the one chosen there filters all of them."""
     explicit = {"id": _CONTROL, "fieldName": SESSION_FIELD, "title": "Session", "enhancements": {}}
-    session = {"order": 0, "width": "large", "grow": True, "type": "optionsListControl", "explicitInput": explicit}
-    ignored = dict.fromkeys(("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations"), False)
+    session = {
+        "order": 0,
+        "width": "large",
+        "grow": True,
+        "type": "optionsListControl",
+        "explicitInput": explicit,
+    }
+    ignored = dict.fromkeys(
+        ("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations"), False
+    )
     return {
         "controlStyle": "oneLine",
         "chainingSystem": "HIERARCHICAL",

@@ -1,6 +1,8 @@
-"""The panels of the dashboard, and the searches, as a table: what is counted, of which documents, and by what.
+"""The panels of the dashboard, and the searches, as a table: what is counted, of which documents,
+and by what.
 
-Documents are chosen by queries of Elasticsearch itself, which Kibana's filters carry unchanged: what is tested is what Kibana sends.
+Documents are chosen by queries of Elasticsearch itself, which Kibana's filters carry unchanged:
+what is tested is what Kibana sends.
 """
 
 from __future__ import annotations
@@ -9,11 +11,19 @@ from typing import Any, Final, Literal, NamedTuple
 
 from otel_asayer.attributes import HANDLED
 from otel_asayer.kibana.envelope import PREFIX
-from otel_asayer.kibana.views import LOGS, REPLAY_URL_FIELD, SERVICE_FIELD, SESSION_FIELD, TRACES, DataView
+from otel_asayer.kibana.views import (
+    LOGS,
+    REPLAY_URL_FIELD,
+    SERVICE_FIELD,
+    SESSION_FIELD,
+    TRACES,
+    DataView,
+)
 
 __all__ = ["PANELS", "SEARCHES", "Chosen", "Metric", "Panel", "Place", "Search", "Top"]
 
-_ERROR: Final = 17  # the least severity number of an error: https://opentelemetry.io/docs/specs/otel/logs/data-model/
+# The least severity number of an error: https://opentelemetry.io/docs/specs/otel/logs/data-model/
+_ERROR: Final = 17
 
 
 class Chosen(NamedTuple):
@@ -24,7 +34,10 @@ class Chosen(NamedTuple):
 
 
 class Top(NamedTuple):
-    """The rows of a table, or the colours of a chart: the `size` values of `field` that rank highest by the panel's first metric."""
+    """The rows of a table, or the colours of a chart:
+
+    the `size` values of `field` that rank highest by the panel's first metric.
+    """
 
     field: str
     label: str
@@ -32,7 +45,10 @@ class Top(NamedTuple):
 
 
 class Metric(NamedTuple):
-    """A number of each row: `operation` is Lens's name of it; `field` and `percentile` where it needs them."""
+    """A number of each row:
+
+    `operation` is Lens's name of it; `field` and `percentile` where it needs them.
+    """
 
     label: str
     operation: Literal["count", "unique_count", "percentile"] = "count"
@@ -80,20 +96,37 @@ def _any_of(*queries: dict[str, Any]) -> dict[str, Any]:
 
 _ENTRIES: Final = Chosen(
     "requests and jobs",
-    _any_of({"terms": {"kind": ["Server", "Consumer"]}}, {"bool": {"must_not": [{"exists": {"field": "parent_span_id"}}]}}),
+    _any_of(
+        {"terms": {"kind": ["Server", "Consumer"]}},
+        {"bool": {"must_not": [{"exists": {"field": "parent_span_id"}}]}},
+    ),
 )
 _HANDLED: Final = {"must_not": [{"term": {f"attributes.{HANDLED}": True}}]}
-_FAILED: Final = Chosen("failed", {"bool": {"filter": [{"term": {"status.code": "Error"}}], **_HANDLED}})
+_FAILED: Final = Chosen(
+    "failed", {"bool": {"filter": [{"term": {"status.code": "Error"}}], **_HANDLED}}
+)
 _ERRORS: Final = Chosen(
     "exceptions and errors",
-    _any_of({"bool": {"filter": [{"exists": {"field": "attributes.exception.type"}}], **_HANDLED}}, {"range": {"severity_number": {"gte": _ERROR}}}),
+    _any_of(
+        {"bool": {"filter": [{"exists": {"field": "attributes.exception.type"}}], **_HANDLED}},
+        {"range": {"severity_number": {"gte": _ERROR}}},
+    ),
 )
 
 _BY_SERVICE: Final = Top(SERVICE_FIELD, "Service", 10)
 _IN_TRACES: Final = Metric("Traces", "unique_count", "trace_id")
 
 PANELS: Final = (
-    Panel(f"{PREFIX}requests", "Requests by service", "bars", TRACES, (_ENTRIES,), _BY_SERVICE, (Metric("Requests"),), Place(0, 0, 24, 10)),
+    Panel(
+        f"{PREFIX}requests",
+        "Requests by service",
+        "bars",
+        TRACES,
+        (_ENTRIES,),
+        _BY_SERVICE,
+        (Metric("Requests"),),
+        Place(0, 0, 24, 10),
+    ),
     Panel(
         f"{PREFIX}failed-requests",
         "Failed requests by service",
@@ -115,7 +148,8 @@ PANELS: Final = (
         Place(0, 10, 24, 10),
     ),
     Panel(
-        # The name of an entry span is its method and route, or its task: every one has it, as not every one has a route.
+        # The name of an entry span is its method and route, or its task: every one has it, as not
+        # every one has a route.
         f"{PREFIX}latency",
         "Latency by route",
         "table",
@@ -156,10 +190,19 @@ SEARCHES: Final = (
     Search(
         f"{PREFIX}errors",
         "Exceptions and errors",
-        "Exceptions, and log records of level error and above, each with the link to its moment in the replay",
+        "Exceptions, and log records of level error and above, each with the link to its moment in "
+        "the replay",
         LOGS,
         (_ERRORS,),
-        (SERVICE_FIELD, "attributes.exception.type", "attributes.exception.message", "body.text", SESSION_FIELD, REPLAY_URL_FIELD, "trace_id"),
+        (
+            SERVICE_FIELD,
+            "attributes.exception.type",
+            "attributes.exception.message",
+            "body.text",
+            SESSION_FIELD,
+            REPLAY_URL_FIELD,
+            "trace_id",
+        ),
         Place(0, 30, 48, 12),
     ),
     Search(

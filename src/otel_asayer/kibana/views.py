@@ -1,7 +1,9 @@
-"""Data views: which data streams and indices, under which names, and how the values of their fields are shown.
+"""Data views: which data streams and indices, under which names, and how the values of their fields
+are shown.
 
-A data view's URL formatter puts the value of one field into a template, percent-encoded, for `{{value}}`. So the link on a session id leads to
-the replay's start. The link to the moment stands in the documents themselves, as `asayer.replay.url`.
+A data view's URL formatter puts the value of one field into a template, percent-encoded, for
+`{{value}}`. So the link on a session id leads to the replay's start. The link to the moment stands
+in the documents themselves, as `asayer.replay.url`.
 """
 
 from __future__ import annotations
@@ -17,20 +19,35 @@ from otel_asayer.kibana.envelope import PREFIX, compact, saved_object
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["LOGS", "REPLAY", "REPLAY_URL_FIELD", "SERVICE_FIELD", "SESSION_FIELD", "TRACES", "DataView", "data_view", "session_link"]
+__all__ = [
+    "LOGS",
+    "REPLAY",
+    "REPLAY_URL_FIELD",
+    "SERVICE_FIELD",
+    "SESSION_FIELD",
+    "TRACES",
+    "DataView",
+    "data_view",
+    "session_link",
+]
 
 SESSION_FIELD: Final = f"attributes.{SESSION_ID}"
 SERVICE_FIELD: Final = "resource.attributes.service.name"
 REPLAY_URL_FIELD: Final = f"attributes.{REPLAY_URL}"
 
 _ANY_NAMESPACE: Final = "*"
-# A parameter whose value is a moment, wherever in the URL parameters stand: also behind a `#`, where some applications have their paths.
+# A parameter whose value is a moment, wherever in the URL parameters stand: also behind a `#`,
+# where some applications have their paths.
 _MOMENT: Final = re.compile(r"(?<=[?&])[^?&#=]*=[^?&#]*\{(?:time_ms|offset_ms)\}[^?&#]*&?")
 _DANGLING: Final = re.compile(r"[?&]+(?=#|$)")
 
 
 class DataView(NamedTuple):
-    """A data view. `pattern` names its data streams or indices, with `{namespace}`; `labels` are what its fields are called in Kibana."""
+    """A data view.
+
+    `pattern` names its data streams or indices, with `{namespace}`; `labels` are what its fields
+    are called in Kibana.
+    """
 
     id: str
     name: str
@@ -42,7 +59,12 @@ class DataView(NamedTuple):
 
 _LABELS: Final = {SESSION_FIELD: "Session", SERVICE_FIELD: "Service", "trace_id": "Trace"}
 _LINK: Final = {"id": "url", "params": {"type": "a"}}
-_MILLISECONDS: Final = {"outputFormat": "asMilliseconds", "outputPrecision": 1, "showSuffix": True, "useShortSuffix": True}
+_MILLISECONDS: Final = {
+    "outputFormat": "asMilliseconds",
+    "outputPrecision": 1,
+    "showSuffix": True,
+    "useShortSuffix": True,
+}
 _DURATION: Final = {"id": "duration", "params": {"inputFormat": "nanoseconds", **_MILLISECONDS}}
 
 TRACES: Final = DataView(
@@ -66,7 +88,13 @@ LOGS: Final = DataView(
     },
     {REPLAY_URL_FIELD: _LINK, REPLAY_URL: _LINK},
 )
-REPLAY: Final = DataView(f"{PREFIX}replay", "Replay records (otel-asayer)", "asayer-logs-{namespace}-*", _LABELS, time="utc_time")
+REPLAY: Final = DataView(
+    f"{PREFIX}replay",
+    "Replay records (otel-asayer)",
+    "asayer-logs-{namespace}-*",
+    _LABELS,
+    time="utc_time",
+)
 """Their `@timestamp` is not indexed."""
 
 
@@ -79,12 +107,17 @@ def data_view(view: DataView, link: str | None, namespaces: Sequence[str]) -> di
         namespaces: Of the data streams; none means all.
     """
     attributes = {
-        "title": ",".join(view.pattern.format(namespace=namespace) for namespace in namespaces or (_ANY_NAMESPACE,)),
+        "title": ",".join(
+            view.pattern.format(namespace=namespace)
+            for namespace in namespaces or (_ANY_NAMESPACE,)
+        ),
         "name": view.name,
         "timeFieldName": view.time,
         "allowNoIndex": True,
         "fieldFormatMap": compact({**_session_formats(link), **view.formats}),
-        "fieldAttrs": compact({field: {"customLabel": label} for field, label in view.labels.items()}),
+        "fieldAttrs": compact(
+            {field: {"customLabel": label} for field, label in view.labels.items()}
+        ),
         "fields": "[]",
         "runtimeFieldMap": "{}",
         "sourceFilters": "[]",
@@ -95,12 +128,16 @@ def data_view(view: DataView, link: str | None, namespaces: Sequence[str]) -> di
 
 def _session_formats(link: str | None) -> dict[str, Any]:
     """The formats of a session id under its whole name, and under the short one that Elasticsearch finds it by as well."""
-    link_to_replay = {"id": "url", "params": {"type": "a", "urlTemplate": link, "labelTemplate": "{{value}}"}}
+    link_to_replay = {
+        "id": "url",
+        "params": {"type": "a", "urlTemplate": link, "labelTemplate": "{{value}}"},
+    }
     return dict.fromkeys((SESSION_FIELD, SESSION_ID), link_to_replay) if link else {}
 
 
 def session_link(replay_url: str) -> str:
-    """Return Kibana's template of the link from a session id to its replay, out of the template of `OTEL_ASAYER_REPLAY_URL`.
+    """Return Kibana's template of the link from a session id to its replay, out of the template of
+    `OTEL_ASAYER_REPLAY_URL`.
 
     A field's formatter knows no other field, so a parameter with the moment is left out.
 
@@ -110,5 +147,8 @@ def session_link(replay_url: str) -> str:
     without_moment = _DANGLING.sub("", _MOMENT.sub("", parse_replay_url(replay_url)))
     placeholders = {name for _, name, *_ in Formatter().parse(without_moment) if name}
     if placeholders != {"session_id"}:
-        raise BadValue("expected the moment in a parameter of its own, such as ?jumpto={time_ms}: Kibana's link to a session has to do without it")
+        raise BadValue(
+            "expected the moment in a parameter of its own, such as ?jumpto={time_ms}: Kibana's "
+            "link to a session has to do without it"
+        )
     return without_moment.format(session_id="{{value}}")

@@ -1,1 +1,4 @@
-"""The session id and how it travels: header, baggage, context, and on to the hosts that may know it."""
+"""The session id and how it travels:
+
+header, baggage, context, and on to the hosts that may know it.
+"""

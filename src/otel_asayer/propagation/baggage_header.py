@@ -1,9 +1,12 @@
-"""The header `baggage` of an incoming request, read as the W3C propagator reads it, but in a time that grows with its length only.
+"""The header `baggage` of an incoming request, read as the W3C propagator reads it, but in a time
+that grows with its length only.
 
-Whoever sends a request chooses this header. The W3C propagator beneath ours logs what it refuses word for word, a line for each entry, and takes
-0.1 s for a header of spaces. Here nothing of it is ever logged, and no pattern looks at a character twice.
+Whoever sends a request chooses this header. The W3C propagator beneath ours logs what it refuses
+word for word, a line for each entry, and takes 0.1 s for a header of spaces. Here nothing of it is
+ever logged, and no pattern looks at a character twice.
 
-The rules are those of W3C Baggage, section 3.3: at most 8,192 bytes, 180 entries, and 4,096 bytes for each entry.
+The rules are those of W3C Baggage, section 3.3: at most 8,192 bytes, 180 entries, and 4,096 bytes
+for each entry.
 """
 
 from __future__ import annotations
@@ -25,7 +28,10 @@ _KEY: Final = re.compile(r"[!#-'*+\-.0-9A-Z^-z|~]+")
 _VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*")
 """W3C Baggage, section 3.3.1: visible ASCII but double quote, comma, semicolon and backslash."""
 _OURS: Final = ("data_stream.", "elasticsearch.", "asayer.")
-"""How names begin that choose where documents go and what they link to. No caller does: where baggage becomes attributes, it could."""
+"""How names begin that choose where documents go and what they link to. No caller does:
+
+where baggage becomes attributes, it could.
+"""
 _GROWTH: Final = 3
 """Bytes that a character may take when it is passed on, percent-encoded."""
 
@@ -43,7 +49,9 @@ class Incoming(NamedTuple):
 
 def is_too_large(header: str) -> bool:
     """Whether `header` has more bytes than W3C Baggage admits."""
-    return len(header) > MAX_BYTES or not (header.isascii() or len(header.encode("utf-8", "surrogatepass")) <= MAX_BYTES)
+    return len(header) > MAX_BYTES or not (
+        header.isascii() or len(header.encode("utf-8", "surrogatepass")) <= MAX_BYTES
+    )
 
 
 def read_baggage(header: str) -> Incoming:
@@ -62,13 +70,17 @@ def read_baggage(header: str) -> Incoming:
             sessions.append(_session_value(value))
             continue
         listed += 1
-        if listed > _MAX_ENTRIES or not (is_pair and len(entry) <= _MAX_ENTRY_BYTES and _KEY.fullmatch(key) and _is_value(value)):
+        if listed > _MAX_ENTRIES or not (
+            is_pair and len(entry) <= _MAX_ENTRY_BYTES and _KEY.fullmatch(key) and _is_value(value)
+        ):
             refused += 1
             continue
         name, text = unquote_plus(key).strip(), unquote_plus(value.strip(_SPACE)).strip()
         if name.lower().startswith(_OURS):
             continue
-        if room:  # what cannot be passed on is refused here, for the W3C propagator would log its name at each call
+        # What cannot be passed on is refused here, for the W3C propagator would log its name at
+        # each call
+        if room:
             size = len(f"{quote_plus(name)}={quote_plus(text)}")
             if size > min(room, _MAX_ENTRY_BYTES):
                 refused += 1
@@ -80,12 +92,16 @@ def read_baggage(header: str) -> Incoming:
 
 def without_session(header: str) -> str:
     """Return `header` without its entries `session.id`, and otherwise as it is."""
-    return ",".join(entry for entry in header.split(",") if not _is_session_key(entry.partition("=")[0].strip()))
+    return ",".join(
+        entry for entry in header.split(",") if not _is_session_key(entry.partition("=")[0].strip())
+    )
 
 
 def _is_session_key(key: str) -> bool:
     """Whether this key, in any of its spellings, is that of the session."""
-    return key == BAGGAGE_SESSION_ID or (("%" in key or "+" in key) and unquote_plus(key).strip() == BAGGAGE_SESSION_ID)
+    return key == BAGGAGE_SESSION_ID or (
+        ("%" in key or "+" in key) and unquote_plus(key).strip() == BAGGAGE_SESSION_ID
+    )
 
 
 def _session_value(value: str) -> str:
@@ -101,4 +117,7 @@ def _is_value(value: str) -> bool:
 
 def _is_property(text: str) -> bool:
     key, _, value = text.partition("=")
-    return _KEY.fullmatch(key.strip(_SPACE)) is not None and _VALUE.fullmatch(value.strip(_SPACE)) is not None
+    return (
+        _KEY.fullmatch(key.strip(_SPACE)) is not None
+        and _VALUE.fullmatch(value.strip(_SPACE)) is not None
+    )

@@ -1,11 +1,13 @@
 """The session id in OpenTelemetry's Context: it travels as the baggage entry `session.id`.
 
-Some instrumentations start a request's span in the context they extracted, and make current the span alone (aiohttp's server). So where the baggage
-has no session, that of the current span counts, if the span is one of this process: a remote parent says nothing about sessions. The span
-knows it by the note that `SessionSpanProcessor` left on it, or by an attribute `session.id` that the application set.
+Some instrumentations start a request's span in the context they extracted, and make current the
+span alone (aiohttp's server). So where the baggage has no session, that of the current span counts,
+if the span is one of this process: a remote parent says nothing about sessions. The span knows it
+by the note that `SessionSpanProcessor` left on it, or by an attribute `session.id` that the
+application set.
 
-Needs the OpenTelemetry API only. What stands in baggage or on a span may have been put there by anybody: it is parsed again unless it is a
-`SessionId`, which only the parser makes.
+Needs the OpenTelemetry API only. What stands in baggage or on a span may have been put there by
+anybody: it is parsed again unless it is a `SessionId`, which only the parser makes.
 """
 
 from __future__ import annotations
@@ -49,17 +51,23 @@ _CONTEXT_ATTRIBUTE = "__otel_asayer_context__"
 
 
 def get_session_id(context: Context | None = None) -> SessionId | None:
-    """Return the session id of `context` (default: the current one), or None where there is no session.
+    """Return the session id of `context` (default: the current one), or None where there is no
+    session.
 
-    That of the baggage counts before that of the span, which counts only if this process started it.
+    That of the baggage counts before that of the span, which counts only if this process started
+    it.
     """
     value = baggage.get_baggage(BAGGAGE_SESSION_ID, context)
     if type(value) is SessionId:
         return value
-    if isinstance(value, str) and (session_id := parse_session_id(value, opaque=environment_config().opaque_session_ids)):
+    if isinstance(value, str) and (
+        session_id := parse_session_id(value, opaque=environment_config().opaque_session_ids)
+    ):
         return session_id
     span = get_current_span(context)
-    return None if span is INVALID_SPAN else session_of_span(span)  # none is current where a request begins
+    return (
+        None if span is INVALID_SPAN else session_of_span(span)
+    )  # none is current where a request begins
 
 
 def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | None:
@@ -67,22 +75,33 @@ def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | No
 
     Args:
         span: any span; a remote one, and one that is not recorded, has no session.
-        opaque: admit ids of other systems in the span's attribute (default: what the environment says).
+        opaque: admit ids of other systems in the span's attribute (default: what the environment
+            says).
     """
     noted = getattr(span, NOTED_SESSION_ID, None)
     if type(noted) is SessionId:
         return noted
     attributes = getattr(span, "attributes", None)
     value = None if attributes is None else attributes.get(SESSION_ID)
-    # OpenTelemetry may have cut it where it is as long as the limit, and then reads like another session's.
-    if not isinstance(value, str) or len(value) >= attribute_length_limit() or span.get_span_context().is_remote:
+    # OpenTelemetry may have cut it where it is as long as the limit, and then reads like another
+    # session's.
+    if (
+        not isinstance(value, str)
+        or len(value) >= attribute_length_limit()
+        or span.get_span_context().is_remote
+    ):
         return None
-    return parse_session_id(value, opaque=environment_config().opaque_session_ids if opaque is None else opaque)
+    return parse_session_id(
+        value, opaque=environment_config().opaque_session_ids if opaque is None else opaque
+    )
 
 
 @cache
 def keep_inside() -> None:
-    """Guard the clients that would take a session along to other hosts, from the first one on: before that, nothing has to be loaded for it."""
+    """Guard the clients that would take a session along to other hosts, from the first one on:
+
+    before that, nothing has to be loaded for it.
+    """
     from otel_asayer.propagation.redirects import guard_redirects
 
     guard_redirects()
@@ -101,10 +120,12 @@ def remove_session_id(context: Context | None = None) -> Context:
 
 @contextmanager
 def session(session_id: str | int) -> Iterator[SessionId]:
-    """Run a block inside a session: for jobs, scripts, WebSockets, and whatever else brings the id by its own way.
+    """Run a block inside a session: for jobs, scripts, WebSockets, and whatever else brings the id
+    by its own way.
 
-    Spans and log records of the block carry the id, calls to other services pass it on, and an exception that leaves the block is
-    remembered as this session's, so that it is recorded with its session even where nothing catches it.
+    Spans and log records of the block carry the id, calls to other services pass it on, and an
+    exception that leaves the block is remembered as this session's, so that it is recorded with its
+    session even where nothing catches it.
 
     Args:
         session_id: the id as text or number, or an OpenReplay token, of which only the id is kept.
@@ -124,9 +145,11 @@ def session(session_id: str | int) -> Iterator[SessionId]:
 
 
 def remember_exception(error: BaseException, session_id: SessionId) -> None:
-    """Note on `error` in which session it arose, unless that is known: hooks for uncaught exceptions run when the context is gone.
+    """Note on `error` in which session it arose, unless that is known: hooks for uncaught
+    exceptions run when the context is gone.
 
-    The note is an attribute of the exception object, so it lives exactly as long as the exception does.
+    The note is an attribute of the exception object, so it lives exactly as long as the exception
+    does.
     """
     error.__dict__.setdefault(_EXCEPTION_ATTRIBUTE, session_id)
 
@@ -140,11 +163,15 @@ def session_of_exception(error: BaseException) -> SessionId | None:
     return None if session_id is None else parse_session_id(session_id, opaque=True)
 
 
-def remember_span(error: BaseException, span: SpanContext, session_id: SessionId | None = None) -> None:
-    """Note on `error` the span that it left, and that span's session: of one trace the first is the one it arose in.
+def remember_span(
+    error: BaseException, span: SpanContext, session_id: SessionId | None = None
+) -> None:
+    """Note on `error` the span that it left, and that span's session: of one trace the first is the
+    one it arose in.
 
-    An exception that is raised again in another trace belongs to that one: some are made once, and raised in every request.
-    Noted as plain numbers and text, for exceptions are pickled, and read where there is no OpenTelemetry.
+    An exception that is raised again in another trace belongs to that one: some are made once, and
+    raised in every request. Noted as plain numbers and text, for exceptions are pickled, and read
+    where there is no OpenTelemetry.
     """
     noted = error.__dict__.get(_SPAN_ATTRIBUTE)
     if noted is not None and noted[0] == span.trace_id:
@@ -163,7 +190,10 @@ def span_of_exception(error: BaseException) -> SpanContext | None:
 
 
 def remember_context(request: object, context: Context) -> None:
-    """Note on a framework's request object the context in which it is handled: some frameworks log about it when that is gone."""
+    """Note on a framework's request object the context in which it is handled:
+
+    some frameworks log about it when that is gone.
+    """
     request.__dict__[_CONTEXT_ATTRIBUTE] = context
 
 

@@ -1,9 +1,11 @@
 """gRPC: the session id stays behind when a channel leads to a host that may not know it.
 
-The spans of a gRPC client do not say where a call goes, so that the propagator writes the id into the metadata of every call. The channel knows its
-target. What sends the metadata is guarded, below all interceptors, whenever they and the channel were made.
+The spans of a gRPC client do not say where a call goes, so that the propagator writes the id into
+the metadata of every call. The channel knows its target. What sends the metadata is guarded, below
+all interceptors, whenever they and the channel were made.
 
-The classes have private names. Where grpcio has renamed one, `is_guarded` says so, and no call of gRPC gets an id.
+The classes have private names. Where grpcio has renamed one, `is_guarded` says so, and no call of
+gRPC gets an id.
 """
 
 from __future__ import annotations
@@ -29,7 +31,12 @@ _CALLS: Final = {
     "_StreamStreamMultiCallable": ("__call__",),
 }
 """What sends a call, by class: each method takes a request, a timeout and metadata."""
-_CALLS_OF_ASYNCIO: Final = ("UnaryUnaryCall", "UnaryStreamCall", "StreamUnaryCall", "StreamStreamCall")
+_CALLS_OF_ASYNCIO: Final = (
+    "UnaryUnaryCall",
+    "UnaryStreamCall",
+    "StreamUnaryCall",
+    "StreamStreamCall",
+)
 """Each is made of a request, a deadline, metadata, credentials, `wait_for_ready` and a channel, and sent by being made."""
 _METADATA: Final = 2
 _CHANNEL: Final = 5
@@ -52,16 +59,28 @@ def guard_calls(module: ModuleType, withdraw: Withdraw) -> None:
     """Guard the calls of `grpc._channel`; `withdraw` takes the session out of headers for a URL, or for None, an unknown destination."""
     for name, methods in _CALLS.items():
         for method in methods:
-            _guard(getattr(module, name, None), f"{name}.{method}", lambda caller, _: caller._channel, withdraw)  # noqa: SLF001
+            _guard(
+                getattr(module, name, None),
+                f"{name}.{method}",
+                lambda caller, _: caller._channel,  # noqa: SLF001
+                withdraw,
+            )
 
 
 def guard_calls_of_asyncio(module: ModuleType, withdraw: Withdraw) -> None:
     """Guard the calls of `grpc.aio._call`."""
     for name in _CALLS_OF_ASYNCIO:
-        _guard(getattr(module, name, None), f"{name}.__init__", lambda _, arguments: arguments["channel"], withdraw)
+        _guard(
+            getattr(module, name, None),
+            f"{name}.__init__",
+            lambda _, arguments: arguments["channel"],
+            withdraw,
+        )
 
 
-def _guard(owner: Any, name: str, channel_of: Callable[[Any, dict[str, Any]], Any], withdraw: Withdraw) -> None:
+def _guard(
+    owner: Any, name: str, channel_of: Callable[[Any, dict[str, Any]], Any], withdraw: Withdraw
+) -> None:
     method = name.partition(".")[2]
     original = getattr(owner, method, None)
     if original is None:
@@ -72,7 +91,11 @@ def _guard(owner: Any, name: str, channel_of: Callable[[Any, dict[str, Any]], An
 
     @wraps(original)
     def replacement(caller: Any, *positional: Any, **keywords: Any) -> Any:
-        named = {name: positional[place] for name, place in (("metadata", _METADATA), ("channel", _CHANNEL)) if place < len(positional)}
+        named = {
+            name: positional[place]
+            for name, place in (("metadata", _METADATA), ("channel", _CHANNEL))
+            if place < len(positional)
+        }
         metadata = {**named, **keywords}.get("metadata")
         if isinstance(metadata, Collection) and any(key in _CARRIED for key, _ in metadata):
             left = _left(metadata, _target(channel_of, caller, {**named, **keywords}), withdraw)
@@ -86,7 +109,9 @@ def _guard(owner: Any, name: str, channel_of: Callable[[Any, dict[str, Any]], An
     setattr(owner, method, replacement)
 
 
-def _target(channel_of: Callable[[Any, dict[str, Any]], Any], caller: Any, arguments: dict[str, Any]) -> str | None:
+def _target(
+    channel_of: Callable[[Any, dict[str, Any]], Any], caller: Any, arguments: dict[str, Any]
+) -> str | None:
     try:
         target = channel_of(caller, arguments).target  # of asyncio's, a value
         text = target() if callable(target) else target
@@ -102,7 +127,9 @@ def _left(metadata: Iterable[tuple[str, Any]], target: str | None, withdraw: Wit
     return tuple(pairs) if isinstance(metadata, (tuple, list)) else type(metadata)(*pairs)
 
 
-def _pairs(key: str, value: Any, urls: Iterable[str | None], withdraw: Withdraw) -> Iterator[tuple[str, Any]]:
+def _pairs(
+    key: str, value: Any, urls: Iterable[str | None], withdraw: Withdraw
+) -> Iterator[tuple[str, Any]]:
     if key not in _CARRIED:
         yield key, value
         return
@@ -116,8 +143,9 @@ def _pairs(key: str, value: Any, urls: Iterable[str | None], withdraw: Withdraw)
 def urls_of(target: str | None) -> tuple[str | None, ...]:
     """Return the hosts of a channel's target as URLs, or None for one that cannot be known.
 
-    The forms are those of gRPC's name resolution: `host:port`, `dns:[//resolver/]host:port`, `ipv4:` and `ipv6:` with several addresses,
-    `unix:path`, `xds:///name`. A socket is this machine. What is behind another scheme, that scheme's resolver knows alone.
+    The forms are those of gRPC's name resolution: `host:port`, `dns:[//resolver/]host:port`,
+    `ipv4:` and `ipv6:` with several addresses, `unix:path`, `xds:///name`. A socket is this
+    machine. What is behind another scheme, that scheme's resolver knows alone.
     """
     if not target:
         return (None,)

@@ -1,17 +1,25 @@
 """Redirects: the session id stays behind when a call is sent on to a host that may not know it.
 
-HTTP clients send the headers of a request on to where it is redirected. No propagator is asked about the second host, or it is asked under a span
-that does not say where the call goes: `requests`, `urllib.request` and aiohttp follow redirects inside one call, below their instrumentations, and
-httpx has no span for a host whose URLs are excluded, nor a recorded one where the trace is not sampled. Each makes the next request in one place:
+HTTP clients send the headers of a request on to where it is redirected. No propagator is asked
+about the second host, or it is asked under a span that does not say where the call goes:
+`requests`, `urllib.request` and aiohttp follow redirects inside one call, below their
+instrumentations, and httpx has no span for a host whose URLs are excluded, nor a recorded one where
+the trace is not sampled. Each makes the next request in one place:
 
-- `requests` takes credentials out of it in `Session.rebuild_auth`, which applications override, and looks for its proxies in `rebuild_proxies`.
-- `urllib.request` makes it in `HTTPRedirectHandler.redirect_request`. A handler of the application's own that does not call that is not guarded.
-- aiohttp announces it to the session's `TraceConfig`s, with the headers that it sends again. A session gets ours with its next request.
-- httpx makes it in `BaseClient._build_redirect_request`, also what `Response.next_request` holds. A private name; a test follows real redirects.
+- `requests` takes credentials out of it in `Session.rebuild_auth`, which applications override, and
+  looks for its proxies in `rebuild_proxies`.
+- `urllib.request` makes it in `HTTPRedirectHandler.redirect_request`. A handler of the
+  application's own that does not call that is not guarded.
+- aiohttp announces it to the session's `TraceConfig`s, with the headers that it sends again. A
+  session gets ours with its next request.
+- httpx makes it in `BaseClient._build_redirect_request`, also what `Response.next_request` holds. A
+  private name; a test follows real redirects.
 
-urllib3 starts each hop with the headers that the application gave. gRPC knows no redirects, and no hosts: `grpc_calls`.
+urllib3 starts each hop with the headers that the application gave. gRPC knows no redirects, and no
+hosts: `grpc_calls`.
 
-Guards are set when the first session comes into a context, or is injected, by whatever way this package was set up.
+Guards are set when the first session comes into a context, or is injected, by whatever way this
+package was set up.
 """
 
 from __future__ import annotations
@@ -36,12 +44,16 @@ _logger = logging.getLogger(__name__)
 def guard_redirects() -> None:
     """Guard the redirects of each client from when it is imported, or from now on; a second call changes nothing. Never raises."""
     try:
-        from wrapt import register_post_import_hook  # it takes as long as all of the propagator, which every process loads
+        from wrapt import (
+            register_post_import_hook,
+        )  # it takes as long as all of the propagator, which every process loads
 
         for name, guard in _CLIENTS.items():
             register_post_import_hook(partial(_set, guard), name)
     except Exception:
-        _logger.warning("Redirects are not guarded: a session id may follow them to any host.", exc_info=True)
+        _logger.warning(
+            "Redirects are not guarded: a session id may follow them to any host.", exc_info=True
+        )
 
 
 def _set(guard: Callable[[ModuleType], None], module: ModuleType) -> None:
@@ -49,7 +61,11 @@ def _set(guard: Callable[[ModuleType], None], module: ModuleType) -> None:
     try:
         guard(module)
     except Exception:
-        _logger.warning("%s cannot be guarded: a session id may follow its redirects to any host.", module.__name__, exc_info=True)
+        _logger.warning(
+            "%s cannot be guarded: a session id may follow its redirects to any host.",
+            module.__name__,
+            exc_info=True,
+        )
 
 
 def _guard_requests(module: ModuleType) -> None:
@@ -69,14 +85,19 @@ def _guard_urllib(module: ModuleType) -> None:
 
 
 def _guard_httpx(module: ModuleType) -> None:
-    _do_after(module.BaseClient, "_build_redirect_request", lambda request, *_, **__: _withdraw(request.headers, str(request.url)))
+    _do_after(
+        module.BaseClient,
+        "_build_redirect_request",
+        lambda request, *_, **__: _withdraw(request.headers, str(request.url)),
+    )
 
 
 def _guard_aiohttp(module: ModuleType) -> None:
     ours = module.TraceConfig()
     ours.on_request_redirect.append(_on_request_redirect)
     ours.freeze()
-    request = module.ClientSession._request  # noqa: SLF001 (every request of a session's goes through it)
+    # Every request of a session's goes through it
+    request = module.ClientSession._request  # noqa: SLF001
     if hasattr(request, _MARK):
         return
 

@@ -1,1 +1,4 @@
-"""The process around us: private SDK names, fork safety, exit flush, logging, console, uncaught exceptions, diagnostics."""
+"""The process around us:
+
+private SDK names, fork safety, exit flush, logging, console, uncaught exceptions, diagnostics.
+"""

@@ -1,11 +1,15 @@
-"""Log records of Celery's workers: two of Celery's habits would keep them from OpenTelemetry's handlers on the root logger.
+"""Log records of Celery's workers: two of Celery's habits would keep them from OpenTelemetry's
+handlers on the root logger.
 
-- It takes all handlers off the root logger before it installs its own (`worker_hijack_root_logger`), or, with that switched off, installs none
-  where it finds any: then the console stays empty.
-- `celery.task`, the parent of all loggers of `get_task_logger`, gets a handler of its own and hands nothing on to the root logger.
+- It takes all handlers off the root logger before it installs its own
+  (`worker_hijack_root_logger`), or, with that switched off, installs none where it finds any: then
+  the console stays empty.
+- `celery.task`, the parent of all loggers of `get_task_logger`, gets a handler of its own and hands
+  nothing on to the root logger.
 
-So OpenTelemetry's handlers are taken off while Celery sets up its logging, and put back behind it, on `celery.task` as well, if that has become
-an end. What else Celery or the application installs is left alone.
+So OpenTelemetry's handlers are taken off while Celery sets up its logging, and put back behind it,
+on `celery.task` as well, if that has become an end. What else Celery or the application installs is
+left alone.
 """
 
 from __future__ import annotations

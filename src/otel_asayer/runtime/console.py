@@ -1,11 +1,13 @@
 """Keeps on the console what an application logs without having configured any logging.
 
-The logging instrumentation puts a handler on the root logger. Python and many libraries take any handler there for the application's own, and then
-print nothing: `logging.lastResort` stays silent, `logging.warning()` calls no `basicConfig()`, Flask, Werkzeug and Tornado install no handler of
+The logging instrumentation puts a handler on the root logger. Python and many libraries take any
+handler there for the application's own, and then print nothing: `logging.lastResort` stays silent,
+`logging.warning()` calls no `basicConfig()`, Flask, Werkzeug and Tornado install no handler of
 theirs. A traceback, or "Running on http://…", is seen by nobody who looks at the console.
 
-So OpenTelemetry's handlers stand beside the root logger's list and not in it, and get each record that reaches the root logger behind all others.
-Everybody who looks at the list finds what the application itself has put there, and does what it does without OpenTelemetry: nothing here knows
+So OpenTelemetry's handlers stand beside the root logger's list and not in it, and get each record
+that reaches the root logger behind all others. Everybody who looks at the list finds what the
+application itself has put there, and does what it does without OpenTelemetry: nothing here knows
 what that is, and nothing is printed twice.
 """
 
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["keep_console", "release_console"]
 
-_original: Final[list[Callable[[logging.Logger, logging.LogRecord], None]]] = []  # of `Logger.callHandlers`, while the console is kept
+_original: Final[
+    list[Callable[[logging.Logger, logging.LogRecord], None]]
+] = []  # of `Logger.callHandlers`, while the console is kept
 
 
 def keep_console() -> None:

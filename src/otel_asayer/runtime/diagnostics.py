@@ -1,4 +1,7 @@
-"""What is wrong with how OpenTelemetry is set up around us, and what to do: said by the hook at start-up, and by `otel-asayer doctor`."""
+"""What is wrong with how OpenTelemetry is set up around us, and what to do:
+
+said by the hook at start-up, and by `otel-asayer doctor`.
+"""
 
 from __future__ import annotations
 
@@ -51,11 +54,14 @@ NO_SDK: Final = Finding(
 )
 NO_PROPAGATOR: Final = Finding(
     "No X-Session-Id will be read or passed on, for the propagator 'asayer' is not at work",
-    "set OTEL_PROPAGATORS=tracecontext,asayer, or list it under 'propagator' in the file that OTEL_CONFIG_FILE names",
+    "set OTEL_PROPAGATORS=tracecontext,asayer, or list it under 'propagator' in the file that "
+    "OTEL_CONFIG_FILE names",
 )
 LEAK: Final = Finding(
-    "The session id leaves for every host, for the propagator 'baggage' is at work beside 'asayer', which carries baggage as well",
-    "set OTEL_PROPAGATORS=tracecontext,asayer, or take 'baggage' out of the file that OTEL_CONFIG_FILE names",
+    "The session id leaves for every host, for the propagator 'baggage' is at work beside "
+    "'asayer', which carries baggage as well",
+    "set OTEL_PROPAGATORS=tracecontext,asayer, or take 'baggage' out of the file that "
+    "OTEL_CONFIG_FILE names",
 )
 NO_TRACE_RESPONSE: Final = Finding(
     "No traceresponse header is sent, for another response propagator is at work",
@@ -70,7 +76,8 @@ NO_LOGGING: Final = Finding(
 def two_distros(modules: str) -> Finding:
     """Several packages with the same entry point's name."""
     return Finding(
-        "Several packages set up OpenTelemetry under the same name, and whichever is found first displaces the others",
+        "Several packages set up OpenTelemetry under the same name, and whichever is found first "
+        "displaces the others",
         f"uninstall all but one of {modules}",
     )
 
@@ -83,9 +90,12 @@ def not_wrapped(what: str, interface: str) -> Finding:
         interface: `wsgi` or `asgi`.
     """
     return Finding(
-        f"Requests to {what} have no session and no spans, for OpenTelemetry does not instrument it by itself",
-        f"wrap the application: `from opentelemetry.instrumentation.{interface} import OpenTelemetryMiddleware`, "
-        f"then `app = OpenTelemetryMiddleware(app)` (pip install opentelemetry-instrumentation-{interface})",
+        f"Requests to {what} have no session and no spans, for OpenTelemetry does not instrument "
+        f"it by itself",
+        f"wrap the application: `from opentelemetry.instrumentation.{interface} import "
+        f"OpenTelemetryMiddleware`, "
+        f"then `app = OpenTelemetryMiddleware(app)` (pip install "
+        f"opentelemetry-instrumentation-{interface})",
     )
 
 
@@ -93,7 +103,8 @@ def not_instrumented(framework: str, instrumentation: str) -> Finding:
     """An application of a framework whose instrumentation is missing, or switched off."""
     return Finding(
         f"Requests have no session and no spans, for nothing instruments {framework}",
-        f"pip install opentelemetry-instrumentation-{instrumentation}, and take it out of OTEL_PYTHON_DISABLED_INSTRUMENTATIONS if it is there",
+        f"pip install opentelemetry-instrumentation-{instrumentation}, and take it out of "
+        f"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS if it is there",
     )
 
 
@@ -118,4 +129,6 @@ def on_packages() -> Iterator[Finding]:
     for group in ("opentelemetry_distro", "opentelemetry_configurator"):
         found = list(entry_points(group=group))
         if len({entry_point.name for entry_point in found}) < len(found):
-            yield two_distros(", ".join(sorted({entry_point.value.partition(":")[0] for entry_point in found})))
+            yield two_distros(
+                ", ".join(sorted({entry_point.value.partition(":")[0] for entry_point in found}))
+            )

@@ -1,7 +1,9 @@
-"""Log records about a request whose span has ended: Django says "Not Found: /…" and "Internal Server Error: /…" behind all of its middleware.
+"""Log records about a request whose span has ended: Django says "Not Found: /…" and "Internal
+Server Error: /…" behind all of its middleware.
 
-OpenTelemetry's middleware ends the request's span and takes its context away in `process_response`. So the context is noted on the request before,
-and `otel_asayer.stdlib` hands over in it what is logged with `extra={"request": request}`, as Django does.
+OpenTelemetry's middleware ends the request's span and takes its context away in `process_response`.
+So the context is noted on the request before, and `otel_asayer.stdlib` hands over in it what is
+logged with `extra={"request": request}`, as Django does.
 """
 
 from __future__ import annotations

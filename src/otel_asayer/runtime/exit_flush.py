@@ -1,11 +1,17 @@
-"""Ends of processes at which Python runs no exit handlers, or runs them into a wall: what the batch processors hold is exported there, too.
+"""Ends of processes at which Python runs no exit handlers, or runs them into a wall: what the batch
+processors hold is exported there, too.
 
-- A child that `multiprocessing` forked ends by `os._exit`. It runs finalizers of `multiprocessing`'s own before, and the last of them is ours.
-- A child of Celery's prefork pool ends by `os._exit` as well, and sends `worker_process_shutdown` before.
-- uvicorn shuts down in good order at a SIGTERM, and then sends itself another one, which nobody handles any more.
-- uWSGI calls `uwsgi.atexit`, and then ends Python from a signal's handler, where it may die before it comes to exit handlers. And it forks behind
-  Python's back: the SDK's processors notice it when they get their first span or record, and start anew the thread that stayed in the parent; one
-  that never gets any would wait for that thread at the exit, for 30 seconds, until the worker is killed with what others hold.
+- A child that `multiprocessing` forked ends by `os._exit`. It runs finalizers of
+  `multiprocessing`'s own before, and the last of them is ours.
+- A child of Celery's prefork pool ends by `os._exit` as well, and sends `worker_process_shutdown`
+  before.
+- uvicorn shuts down in good order at a SIGTERM, and then sends itself another one, which nobody
+  handles any more.
+- uWSGI calls `uwsgi.atexit`, and then ends Python from a signal's handler, where it may die before
+  it comes to exit handlers. And it forks behind Python's back: the SDK's processors notice it when
+  they get their first span or record, and start anew the thread that stayed in the parent; one that
+  never gets any would wait for that thread at the exit, for 30 seconds, until the worker is killed
+  with what others hold.
 """
 
 from __future__ import annotations
@@ -56,7 +62,9 @@ _providers: Final[WeakSet[_Provider]] = WeakSet()
 _find_deliveries: Final[list[Callable[[], Sequence[_Delivery]]]] = []
 
 
-def export_at_ends(provider: _Provider, find_deliveries: Callable[[], Sequence[_Delivery]] | None = None) -> None:
+def export_at_ends(
+    provider: _Provider, find_deliveries: Callable[[], Sequence[_Delivery]] | None = None
+) -> None:
     """Export what `provider` holds when this process or a child of it ends in one of these ways.
 
     Calling it again changes nothing.
@@ -83,13 +91,17 @@ def _watch() -> None:
 
 
 def _watch_multiprocessing(module: ModuleType) -> None:
-    # A process starts without the finalizers of its parent, so each registers ours anew. The first argument is only looked at while it lives.
-    module.register_after_fork(_watch_multiprocessing, lambda _: module.Finalize(None, _export, exitpriority=_LAST))
+    # A process starts without the finalizers of its parent, so each registers ours anew. The first
+    # argument is only looked at while it lives.
+    module.register_after_fork(
+        _watch_multiprocessing, lambda _: module.Finalize(None, _export, exitpriority=_LAST)
+    )
 
 
 def _watch_celery(module: ModuleType) -> None:
     ending = module.worker_process_shutdown
-    # Not connected to it: receivers are called in the order in which they were, and the application's come after ours and may still end spans.
+    # Not connected to it: receivers are called in the order in which they were, and the
+    # application's come after ours and may still end spans.
     ending.send = _exporting_after(ending.send)
 
 
@@ -118,7 +130,11 @@ def _watch_uvicorn(module: ModuleType) -> None:
 
 
 class _AwaitUwsgi:
-    """Finds no module, but uWSGI: that puts its own among the imported ones, behind all import hooks, before it imports the application."""
+    """Finds no module, but uWSGI:
+
+    that puts its own among the imported ones, behind all import hooks, before it imports the
+    application.
+    """
 
     def find_spec(self, *_: object) -> None:
         if module := sys.modules.get("uwsgi"):
@@ -145,7 +161,9 @@ def _watch_uwsgi(module: ModuleType) -> None:
 
 def _export() -> None:
     """Export what the providers hold, and send what this process put on the disk; the process may go on all the same, as behind uvicorn."""
-    deliveries = [delivery for find in _find_deliveries for delivery in find() if not delivery.has_stopped()]
+    deliveries = [
+        delivery for find in _find_deliveries for delivery in find() if not delivery.has_stopped()
+    ]
     steps: list[Callable[[], object]] = [delivery.stop for delivery in deliveries]
     steps += [provider.force_flush for provider in list(_providers)]
     for delivery in deliveries:

@@ -1,13 +1,18 @@
 """Imports on a thread behind, which no fork comes into the middle of.
 
-A child that is forked while another thread imports a module waits for ever for that module, whose lock is held by a thread that stayed in the
-parent: here, and wherever the application imports the same one. The first export imports some hundreds, and takes half a second; a server that
-forks its workers does so at about the same time. uWSGI, which forks behind Python's back, cannot be kept waiting.
+A child that is forked while another thread imports a module waits for ever for that module, whose
+lock is held by a thread that stayed in the
+parent: here, and wherever the application imports the same one. The first export imports some
+    hundreds, and takes half a second; a server that
+forks its workers does so at about the same time. uWSGI, which forks behind Python's back, cannot be
+kept waiting.
 """
 
 from __future__ import annotations
 
-import logging  # noqa: F401 (its own lock is taken before a fork, and imports need it: what is registered later waits before that)
+# Its own lock is taken before a fork, and imports need it: what is registered later waits before
+# that
+import logging  # noqa: F401
 import os
 import threading
 from contextlib import contextmanager, suppress
@@ -26,7 +31,9 @@ class _Gate:
     def __init__(self) -> None:
         self.lock = threading.RLock()  # what is imported may fork by itself
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=self._wait, after_in_parent=self._go_on, after_in_child=self._begin_anew)
+            os.register_at_fork(
+                before=self._wait, after_in_parent=self._go_on, after_in_child=self._begin_anew
+            )
 
     def _wait(self) -> None:
         self.lock.acquire(timeout=_LONGEST)

@@ -78,7 +78,8 @@ class Installed(NamedTuple):
 
     Attributes:
         packages: Names of all, normalised.
-        only_ours: Those that nobody but our extra `cli` asked for: they say nothing about the application.
+        only_ours: Those that nobody but our extra `cli` asked for: they say nothing about the
+            application.
     """
 
     packages: frozenset[str]
@@ -93,16 +94,29 @@ class Installed(NamedTuple):
     def of(cls, found: Iterable[Distribution]) -> Installed:
         """Sort out what is installed.
 
-        Installers mark what a person named with a file REQUESTED. Where they mark all that the extra brings, as some always do and others for a
-        file of pins, the mark tells nothing: an application that uses Starlette without saying so in its metadata is overlooked then.
+        Installers mark what a person named with a file REQUESTED. Where they mark all that the
+        extra brings, as some always do and others for a file of pins, the mark tells nothing: an
+        application that uses Starlette without saying so in its metadata is overlooked then.
         """
-        by_name = {normalised(name): distribution for distribution in found if (name := distribution.metadata["Name"])}
+        by_name = {
+            normalised(name): distribution
+            for distribution in found
+            if (name := distribution.metadata["Name"])
+        }
         ours = set(_names(by_name.get(_OURS), _IS_OF_EXTRA))
         if not ours <= by_name.keys():  # the extra is not installed
             return cls(frozenset(by_name), frozenset())
         asked_for = {name for name in ours if by_name[name].read_text("REQUESTED") is not None}
-        others = {required for name, distribution in by_name.items() if name != _OURS for required in _names(distribution, _IS_OF_NO_EXTRA)}
-        return cls(frozenset(by_name), frozenset(ours - others - (asked_for if asked_for < ours else set())))
+        others = {
+            required
+            for name, distribution in by_name.items()
+            if name != _OURS
+            for required in _names(distribution, _IS_OF_NO_EXTRA)
+        }
+        return cls(
+            frozenset(by_name),
+            frozenset(ours - others - (asked_for if asked_for < ours else set())),
+        )
 
 
 def _names(distribution: Distribution | None, condition: Pattern[str]) -> Iterator[str]:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 __all__ = ["BESIDE_ROOT", "handlers_of", "is_telemetry", "reaches_root"]
 
 BESIDE_ROOT: Final[list[logging.Handler]] = []
-"""OpenTelemetry's handlers that get what reaches the root logger and do not stand in its list: `otel_asayer.runtime.console` put them here."""
+"""OpenTelemetry's handlers that get what reaches the root logger and do not stand in its list:
+
+`otel_asayer.runtime.console` put them here.
+"""
 
 
 def handlers_of(logger: logging.Logger) -> Iterator[logging.Handler]:
@@ -32,5 +35,8 @@ def reaches_root(logger: logging.Logger) -> bool:
 
 
 def is_telemetry(handler: logging.Handler) -> bool:
-    """Whether `handler` hands records to OpenTelemetry: the logging instrumentation's, the SDK's, or a class below one of them."""
+    """Whether `handler` hands records to OpenTelemetry:
+
+    the logging instrumentation's, the SDK's, or a class below one of them.
+    """
     return any(base.__module__.startswith("opentelemetry.") for base in type(handler).__mro__)

@@ -1,13 +1,17 @@
 """Mends how OpenTelemetry's handlers hand over what Python's `logging` logs.
 
-- Django logs "Not Found: …", aiohttp's server "Error handling request" and gRPC "Exception calling application" when the request's span has ended.
-  Such a record is handed over in the context of its request, which is noted on the request or on the exception.
-- What no attribute can hold (`extra={"request": request}`, as Django has it) makes the SDK log a warning from inside of the handler, which the
-  handler then refuses with another one on stderr, "detected recursive logging". It becomes text before; the SDK would make text of it as well.
-- The handler's `flush` starts a thread, and Python 3.12 starts none once the interpreter ends: it prints a traceback at each exit. Nothing is to
-  be flushed by then: the provider's own exit handler has exported everything.
-- What this package says at the end of a process, of telemetry that waits or was lost, comes when the provider is shut down. Handed over, it would
-  be counted as a record that was dropped, and the SDK would log that from inside of the handler.
+- Django logs "Not Found: …", aiohttp's server "Error handling request" and gRPC "Exception calling
+  application" when the request's span has ended. Such a record is handed over in the context of its
+  request, which is noted on the request or on the exception.
+- What no attribute can hold (`extra={"request": request}`, as Django has it) makes the SDK log a
+  warning from inside of the handler, which the handler then refuses with another one on stderr,
+  "detected recursive logging". It becomes text before; the SDK would make text of it as well.
+- The handler's `flush` starts a thread, and Python 3.12 starts none once the interpreter ends: it
+  prints a traceback at each exit. Nothing is to be flushed by then: the provider's own exit handler
+  has exported everything.
+- What this package says at the end of a process, of telemetry that waits or was lost, comes when
+  the provider is shut down. Handed over, it would be counted as a record that was dropped, and the
+  SDK would log that from inside of the handler.
 """
 
 from __future__ import annotations
@@ -23,7 +27,13 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_context
 from wrapt import register_post_import_hook
 
-from otel_asayer.propagation.context import context_of_request, get_session_id, session_of_exception, set_session_id, span_of_exception
+from otel_asayer.propagation.context import (
+    context_of_request,
+    get_session_id,
+    session_of_exception,
+    set_session_id,
+    span_of_exception,
+)
 from otel_asayer.runtime import sdk
 
 if TYPE_CHECKING:
@@ -55,10 +65,14 @@ def _mend(module: ModuleType) -> None:
 
     @wraps(emit)
     def emit_in_its_context(self: logging.Handler, record: logging.LogRecord) -> None:
-        if record.name.startswith(_OURS) and sdk.is_shut_down(getattr(self, "_logger_provider", None)):
+        if record.name.startswith(_OURS) and sdk.is_shut_down(
+            getattr(self, "_logger_provider", None)
+        ):
             return
         context = None
-        with suppress(Exception):  # what others keep on their exceptions and requests must not cost the record
+        with suppress(
+            Exception
+        ):  # what others keep on their exceptions and requests must not cost the record
             context = _context_of(record)
         with suppress(Exception):
             record = _admissible(record)
@@ -80,10 +94,17 @@ def _mend(module: ModuleType) -> None:
 
 
 def _context_of(record: logging.LogRecord) -> Context | None:
-    """Return the context that `record` belongs to, where it is not the current one: a record that is logged in a span or a session stays there."""
+    """Return the context that `record` belongs to, where it is not the current one:
+
+    a record that is logged in a span or a session stays there.
+    """
     error = record.exc_info[1] if record.exc_info else None
     request = vars(record).get("request")
-    if (error is None and request is None) or get_current_span().get_span_context().is_valid or get_session_id() is not None:
+    if (
+        (error is None and request is None)
+        or get_current_span().get_span_context().is_valid
+        or get_session_id() is not None
+    ):
         return None
     if request is not None and (noted := context_of_request(request)) is not None:
         return noted
@@ -99,7 +120,10 @@ def _context_of(record: logging.LogRecord) -> Context | None:
 
 
 def _admissible(record: logging.LogRecord) -> logging.LogRecord:
-    """Return `record`, or a copy of it with texts in the place of what no attribute can hold: other handlers may want that as it is."""
+    """Return `record`, or a copy of it with texts in the place of what no attribute can hold:
+
+    other handlers may want that as it is.
+    """
     extra = {name: vars(record)[name] for name in vars(record).keys() - _KNOWN}
     if all(map(_is_admissible, extra.values())):
         return record
@@ -112,7 +136,9 @@ def _is_admissible(value: Any) -> bool:
     if isinstance(value, _SCALARS):
         return True
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and key and _is_admissible(item) for key, item in value.items())
+        return all(
+            isinstance(key, str) and key and _is_admissible(item) for key, item in value.items()
+        )
     return isinstance(value, Sequence) and all(map(_is_admissible, value))
 
 

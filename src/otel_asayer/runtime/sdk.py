@@ -1,15 +1,22 @@
-"""Every touch on a private name of OpenTelemetry, each with a public fallback, and each held by a canary test.
+"""Every touch on a private name of OpenTelemetry, each with a public fallback, and each held by a
+canary test.
 
 Why private names at all:
 
-- The SDK drops the oldest attribute when a span has too many, and cuts values that are too long. A session id that is dropped is a span lost for
-  the replay; one that is cut is a plausible id of *another* session.
-- A log record processor can only be appended, and one behind the exporting processor comes too late.
-- A span's public lists of events and links are locked and copied at each look, which costs a tenth of its export when they are empty.
+- The SDK drops the oldest attribute when a span has too many, and cuts values that are too long. A
+  session id that is dropped is a span lost for the replay; one that is cut is a plausible id of
+  *another* session.
+- A log record processor can only be appended, and one behind the exporting processor comes too
+  late.
+- A span's public lists of events and links are locked and copied at each look, which costs a tenth
+  of its export when they are empty.
 - Which propagators, exporters and instrumentations are at work can be seen nowhere else.
-- What the queue of a batch processor drops is told to nobody but the processor's own metrics, which are off by default.
-- A tracer keeps a reference of its own to its provider's id generator, and instrumentations may have asked for theirs before us.
-- A batch processor that was forked behind Python's back waits 30 seconds, when it is shut down, for a thread that does not exist.
+- What the queue of a batch processor drops is told to nobody but the processor's own metrics, which
+  are off by default.
+- A tracer keeps a reference of its own to its provider's id generator, and instrumentations may
+  have asked for theirs before us.
+- A batch processor that was forked behind Python's back waits 30 seconds, when it is shut down, for
+  a thread that does not exist.
 """
 # ruff: noqa: SLF001 (this module exists for it)
 
@@ -70,9 +77,11 @@ def stamp_span(span: Span, session_id: str) -> None:
 
 
 def restore_session(span: Span) -> bool:
-    """Write the session id that `stamp_span` remembered once more on a span that is ending; return whether there is one.
+    """Write the session id that `stamp_span` remembered once more on a span that is ending; return
+    whether there is one.
 
-    Public names cannot: a span that is ending refuses attributes. Without the private ones it keeps what it has.
+    Public names cannot: a span that is ending refuses attributes. Without the private ones it keeps
+    what it has.
     """
     session_id = getattr(span, NOTED_SESSION_ID, None)
     if session_id is None:
@@ -110,11 +119,16 @@ def _write(attributes: Any, session_id: str) -> bool:
 
 
 def add_span_processor_first(provider: TracerProvider, processor: SpanProcessor) -> None:
-    """Add `processor`, unless one of its class is there. Its place does not matter: all spans' ends are announced before any is exported."""
+    """Add `processor`, unless one of its class is there. Its place does not matter:
+
+    all spans' ends are announced before any is exported.
+    """
     multi = getattr(provider, "_active_span_processor", None)
     if isinstance(multi, _CONCURRENT):
         _call_first(multi, processor, "on_start", "_on_ending")
-    elif not any(isinstance(other, type(processor)) for other in getattr(multi, "_span_processors", ())):
+    elif not any(
+        isinstance(other, type(processor)) for other in getattr(multi, "_span_processors", ())
+    ):
         provider.add_span_processor(processor)
 
 
@@ -134,8 +148,8 @@ def add_log_record_processor_first(provider: LoggerProvider, processor: LogRecor
 class _First:
     """A method of a concurrent processor that calls ours before it.
 
-    Processors in a concurrent one run beside each other, in threads to which the current context does not reach: none is first there, and
-    none can see the session.
+    Processors in a concurrent one run beside each other, in threads to which the current context
+    does not reach: none is first there, and none can see the session.
     """
 
     def __init__(self, ours: Callable[..., None], theirs: Callable[..., None]) -> None:
@@ -155,7 +169,11 @@ def _call_first(multi: object, processor: object, *methods: str) -> None:
 
 def exporters(provider: object) -> list[object]:
     """Return the exporters that a provider of either signal feeds; none where they cannot be seen."""
-    found = (getattr(p, "span_exporter", None) or getattr(getattr(p, "_batch_processor", p), "_exporter", None) for p in _processors(provider))
+    found = (
+        getattr(p, "span_exporter", None)
+        or getattr(getattr(p, "_batch_processor", p), "_exporter", None)
+        for p in _processors(provider)
+    )
     return [exporter for exporter in found if exporter is not None]
 
 
@@ -167,13 +185,17 @@ class Listener(Protocol):
 
 
 def hear_of_drops(listener: Listener) -> None:
-    """Let `listener` hear of what the batch processor drops that is exporting at this moment; without the private names it hears nothing.
+    """Let `listener` hear of what the batch processor drops that is exporting at this moment;
+    without the private names it hears nothing.
 
-    Called by an exporter. Nobody tells it who feeds it, but whoever does is on the stack while it exports. The processor calls what is hooked
-    here when its queue is full, and else never: a span that is not dropped pays nothing for it.
+    Called by an exporter. Nobody tells it who feeds it, but whoever does is on the stack while it
+    exports. The processor calls what is hooked here when its queue is full, and else never: a span
+    that is not dropped pays nothing for it.
     """
     module = sys.modules.get("opentelemetry.sdk._shared_internal")
-    code = getattr(getattr(getattr(module, "BatchProcessor", None), "_export", None), "__code__", None)
+    code = getattr(
+        getattr(getattr(module, "BatchProcessor", None), "_export", None), "__code__", None
+    )
     frame: FrameType | None = getattr(sys, "_getframe", lambda: None)()
     while frame is not None and frame.f_code is not code:
         frame = frame.f_back
@@ -197,8 +219,9 @@ def _tell_of_drops(batch: object, listener: Listener) -> None:
 def dismiss_strangers(provider: object) -> None:
     """Let no shutdown of `provider` wait for threads that a fork left in the parent.
 
-    Where the at-fork hooks of Python did not run (uWSGI), a batch processor starts its thread when it gets something. One that never got
-    anything in this process holds nothing, and would join its parent's thread for 30 seconds: it counts as shut down.
+    Where the at-fork hooks of Python did not run (uWSGI), a batch processor starts its thread when
+    it gets something. One that never got anything in this process holds nothing, and would join its
+    parent's thread for 30 seconds: it counts as shut down.
     """
     for processor in _processors(provider):
         batch: Any = getattr(processor, "_batch_processor", None)
@@ -207,20 +230,32 @@ def dismiss_strangers(provider: object) -> None:
 
 
 def _processors(provider: object) -> Iterable[object]:
-    multi = getattr(provider, "_active_span_processor", None) or getattr(provider, "_multi_log_record_processor", None)
-    return getattr(multi, "_span_processors", None) or getattr(multi, "_log_record_processors", None) or ()
+    multi = getattr(provider, "_active_span_processor", None) or getattr(
+        provider, "_multi_log_record_processor", None
+    )
+    return (
+        getattr(multi, "_span_processors", None)
+        or getattr(multi, "_log_record_processors", None)
+        or ()
+    )
 
 
 def is_shut_down(provider: object) -> bool:
     """Whether batch processors of `provider` take nothing more; without the private names, no."""
-    batches = [batch for processor in _processors(provider) if (batch := getattr(processor, "_batch_processor", None)) is not None]
+    batches = [
+        batch
+        for processor in _processors(provider)
+        if (batch := getattr(processor, "_batch_processor", None)) is not None
+    ]
     return bool(batches) and all(getattr(batch, "_shutdown", False) is True for batch in batches)
 
 
 def replace_id_generator(provider: object, ours: type[RandomIdGenerator]) -> None:
-    """Let `provider` draw its ids as `ours` does, where it has the SDK's own generator; one that the application chose stays.
+    """Let `provider` draw its ids as `ours` does, where it has the SDK's own generator; one that
+    the application chose stays.
 
-    The object changes its class, for the tracers that exist hold it. Where it cannot, they keep theirs, and later tracers get a new one.
+    The object changes its class, for the tracers that exist hold it. Where it cannot, they keep
+    theirs, and later tracers get a new one.
     """
     generator: Any = getattr(provider, "id_generator", None)
     if type(generator) is RandomIdGenerator:
@@ -233,11 +268,15 @@ def replace_id_generator(provider: object, ours: type[RandomIdGenerator]) -> Non
 def environment_sampler() -> Sampler | None:
     """Return the sampler that `OTEL_TRACES_SAMPLER` names among the installed ones, or None.
 
-    A `TracerProvider` made in code knows the SDK's own samplers only; the SDK's configurator reads the entry points as well.
+    A `TracerProvider` made in code knows the SDK's own samplers only; the SDK's configurator reads
+    the entry points as well.
     """
     from opentelemetry.sdk import _configuration
 
-    name, load = getattr(_configuration, "_get_sampler", None), getattr(_configuration, "_import_sampler", None)
+    name, load = (
+        getattr(_configuration, "_get_sampler", None),
+        getattr(_configuration, "_import_sampler", None),
+    )
     sampler: Sampler | None = load(name()) if name and load else None
     return sampler
 
@@ -248,13 +287,24 @@ def thread_context(thread: Thread | None) -> Context | None:
 
 
 def is_instrumented(name: str) -> bool:
-    """Whether the instrumentation in the module `opentelemetry.instrumentation.<name>` is at work at this moment.
+    """Whether the instrumentation in the module `opentelemetry.instrumentation.<name>` is at work
+    at this moment.
 
     Asked of its class: to ask for the instance, as public names would, resets it.
     """
     module = sys.modules.get(f"opentelemetry.instrumentation.{name}")
-    instances = (getattr(value, "_instance", None) for value in list(vars(module).values()) if isinstance(value, type)) if module else ()
-    return any(getattr(instance, "is_instrumented_by_opentelemetry", False) for instance in instances)
+    instances = (
+        (
+            getattr(value, "_instance", None)
+            for value in list(vars(module).values())
+            if isinstance(value, type)
+        )
+        if module
+        else ()
+    )
+    return any(
+        getattr(instance, "is_instrumented_by_opentelemetry", False) for instance in instances
+    )
 
 
 def exceptions_are_instrumented() -> bool:
@@ -301,7 +351,9 @@ def fields_of(span: ReadableSpan) -> Fields:
     In one go: its public properties cost a fifth of the time in which its document is made.
     """
     try:
-        return cast("Fields", _PRIVATE_FIELDS(span.__dict__))  # a plain tuple is built in a third of the time
+        return cast(
+            "Fields", _PRIVATE_FIELDS(span.__dict__)
+        )  # a plain tuple is built in a third of the time
     except (AttributeError, KeyError):
         return Fields(
             span.name,

@@ -1,7 +1,9 @@
-"""Applications that a server has loaded and that nothing instruments: a person hears of them at the start, and not by an empty timeline.
+"""Applications that a server has loaded and that nothing instruments: a person hears of them at the
+start, and not by an empty timeline.
 
-Which framework is in use shows only when the application is loaded, long after the hook has run. So the hook leaves word with the servers that are
-met most: gunicorn, uvicorn, waitress, and Bottle's own. Where there is a doubt, nothing is said.
+Which framework is in use shows only when the application is loaded, long after the hook has run. So
+the hook leaves word with the servers that are met most: gunicorn, uvicorn, waitress, and Bottle's
+own. Where there is a doubt, nothing is said.
 """
 
 from __future__ import annotations
@@ -74,7 +76,9 @@ def _wrapped(*_: Any, **__: Any) -> None:
 
 
 def _watch_gunicorn(module: ModuleType) -> None:
-    module.Worker.load_wsgi = _after(module.Worker.load_wsgi, lambda worker: _look_at(worker.wsgi, "wsgi"))
+    module.Worker.load_wsgi = _after(
+        module.Worker.load_wsgi, lambda worker: _look_at(worker.wsgi, "wsgi")
+    )
 
 
 def _watch_uvicorn(module: ModuleType) -> None:
@@ -89,7 +93,9 @@ def _look_at_uvicorn(config: Any) -> None:
 
 
 def _watch_waitress(module: ModuleType) -> None:
-    module.create_server = _after(module.create_server, lambda application, *_, **__: _look_at(application, "wsgi"))  # type: ignore[attr-defined]
+    module.create_server = _after(  # type: ignore[attr-defined]
+        module.create_server, lambda application, *_, **__: _look_at(application, "wsgi")
+    )
 
 
 def _watch_bottle(module: ModuleType) -> None:
@@ -150,7 +156,9 @@ def _look_at(application: object, interface: str) -> None:
 
 def _is_asgi(application: object) -> bool:
     """Whether gunicorn has loaded it for a worker of uvicorn's."""
-    return inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(getattr(application, "__call__", None))  # noqa: B004 (it is asked of what it is)
+    return inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(
+        getattr(application, "__call__", None)  # noqa: B004
+    )
 
 
 def _name_of(application: object) -> str:

@@ -1,17 +1,24 @@
-"""Stamps console output: `[asayer_session_id=…] ` at the head of each line that stdout and stderr write inside a session.
+"""Stamps console output: `[asayer_session_id=…] ` at the head of each line that stdout and stderr
+write inside a session.
 
-For output that Filebeat or Logstash ships: Asayer's first reader finds a session's lines by this very text. The rules:
+For output that Filebeat or Logstash ships: Asayer's first reader finds a session's lines by this
+very text. The rules:
 
-- A line belongs to the session in which its first character is written. A line that was begun outside is not stamped in its middle, and one
-  that another thread or task continues stays with the one that began it. Whether a stream stands at the head of a line is known once for each
-  stream, under a lock, so that no stamp lands inside of a line; what threads write piecemeal mixes as it always does.
-- A newline ends a line, a carriage return does not: a progress bar is one line. What `write` returns counts the text given, not the stamp.
-- Outside of sessions the text passes as it is, and so do bytes written to `sys.stdout.buffer`, and what writes to the file descriptors.
+- A line belongs to the session in which its first character is written. A line that was begun
+  outside is not stamped in its middle, and one that another thread or task continues stays with the
+  one that began it. Whether a stream stands at the head of a line is known once for each stream,
+  under a lock, so that no stamp lands inside of a line; what threads write piecemeal mixes as it
+  always does.
+- A newline ends a line, a carriage return does not: a progress bar is one line. What `write`
+  returns counts the text given, not the stamp.
+- Outside of sessions the text passes as it is, and so do bytes written to `sys.stdout.buffer`, and
+  what writes to the file descriptors.
 
-Why a delegate and no subclass of `TextIOWrapper`: a second text layer over the same buffer would have a buffer of its own, so that output of those
-who hold the original stream (`sys.__stdout__`, logging handlers, C code) would change places with ours, and whichever of the two is collected
-first closes the file of both. The delegate passes every other attribute through to the original, whatever kind of stream that is, and is
-registered as an `io.TextIOBase` for those who ask.
+Why a delegate and no subclass of `TextIOWrapper`: a second text layer over the same buffer would
+have a buffer of its own, so that output of those who hold the original stream (`sys.__stdout__`,
+logging handlers, C code) would change places with ours, and whichever of the two is collected first
+closes the file of both. The delegate passes every other attribute through to the original, whatever
+kind of stream that is, and is registered as an `io.TextIOBase` for those who ask.
 """
 
 from __future__ import annotations
@@ -46,7 +53,8 @@ class StampedStream:
         self._lock, self._process = RLock(), os.getpid()
 
     def write(self, text: str) -> int:
-        """Write `text`, its lines stamped when there is a session; return how many characters of `text` were written.
+        """Write `text`, its lines stamped when there is a session; return how many characters of
+        `text` were written.
 
         Whatever the stream raises is raised; this class adds nothing to it.
         """
@@ -54,7 +62,9 @@ class StampedStream:
             return self._stream.write(text)
         stamp = _stamp()
         with self._own_lock():
-            self._stream.write(_stamped(text, stamp, at_line_start=self._at_line_start) if stamp else text)
+            self._stream.write(
+                _stamped(text, stamp, at_line_start=self._at_line_start) if stamp else text
+            )
             self._at_line_start = text.endswith("\n")
         return len(text)
 
@@ -64,7 +74,8 @@ class StampedStream:
             self.write(line)
 
     def _own_lock(self) -> RLock:
-        # A fork may copy a lock that a thread of the parent held. uWSGI runs no at-fork hooks, so the process id tells.
+        # A fork may copy a lock that a thread of the parent held. uWSGI runs no at-fork hooks, so
+        # the process id tells.
         process = os.getpid()
         if process != self._process:
             self._lock, self._process = RLock(), process
@@ -93,7 +104,9 @@ class StampedStream:
 def _stamp() -> str:
     try:
         session_id = get_session_id()
-    except Exception:  # destructors print while the interpreter takes its modules apart; the text counts more than its stamp
+    # Destructors print while the interpreter takes its modules apart; the text counts more than its
+    # stamp
+    except Exception:
         return ""
     return f"[asayer_session_id={session_id}] " if session_id is not None else ""
 
@@ -106,15 +119,20 @@ def _stamped(text: str, stamp: str, *, at_line_start: bool) -> str:
 
 
 def stamp_stdio() -> None:
-    """Put a `StampedStream` in the place of `sys.stdout` and `sys.stderr`, and under logging handlers that hold those; once.
+    """Put a `StampedStream` in the place of `sys.stdout` and `sys.stderr`, and under logging
+    handlers that hold those; once.
 
-    Who replaces the streams later (pytest, `contextlib.redirect_stdout`) replaces ours as he would the original.
+    Who replaces the streams later (pytest, `contextlib.redirect_stdout`) replaces ours as he would
+    the original.
     """
     for name in _STREAMS:
         stream = getattr(sys, name)
-        if name in _installed or stream is None:  # there is none under pythonw, and in some services
+        if (
+            name in _installed or stream is None
+        ):  # there is none under pythonw, and in some services
             continue
-        known = {id(stamped._stream): stamped for stamped in _installed.values()}  # noqa: SLF001 (stderr may be stdout)
+        # Stderr may be stdout
+        known = {id(stamped._stream): stamped for stamped in _installed.values()}  # noqa: SLF001
         stamped = _installed[name] = known.get(id(stream)) or StampedStream(stream)
         setattr(sys, name, stamped)
         _move_handlers(stream, cast("TextIO", stamped))
@@ -131,7 +149,14 @@ def unstamp_stdio() -> None:
 
 
 def _move_handlers(old: TextIO, new: TextIO) -> None:
-    loggers = (logging.root, *(logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)))
+    loggers = (
+        logging.root,
+        *(
+            logger
+            for logger in logging.root.manager.loggerDict.values()
+            if isinstance(logger, logging.Logger)
+        ),
+    )
     for handler in (handler for logger in loggers for handler in logger.handlers):
         if isinstance(handler, logging.StreamHandler) and vars(handler).get("stream") is old:
             handler.setStream(new)

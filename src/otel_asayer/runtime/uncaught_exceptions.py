@@ -1,24 +1,31 @@
-"""Records exceptions that nothing catches, in the main thread, in threads and in asyncio, as log records of their session.
+"""Records exceptions that nothing catches, in the main thread, in threads and in asyncio, as log
+records of their session.
 
-When such an exception is reported its own context is gone, or another's is current. Where its context comes from instead:
+When such an exception is reported its own context is gone, or another's is current. Where its
+context comes from instead:
 
-========  ==========================================  ======================================================================
-where     reported by                                 context
-========  ==========================================  ======================================================================
-main      `sys.excepthook`                            the current one
-thread    `threading.excepthook`                      the one it was started in, which the threading instrumentation notes
-asyncio   the loop's `call_exception_handler`         the task's or the callback's own; an empty one for a bare future
-========  ==========================================  ======================================================================
+========  ==========================================
+====================================================================== where     reported by
+context ========  ==========================================
+====================================================================== main      `sys.excepthook`
+the current one thread    `threading.excepthook`                      the one it was started in,
+which the threading instrumentation notes asyncio   the loop's `call_exception_handler`         the
+task's or the callback's own; an empty one for a bare future ========
+==========================================
+======================================================================
 
-Where that has no session, the one counts that `session()` noted on the exception, or on one that it came from. The context is current while the
-previous hooks run, so that the traceback they print and the line they log belong to the session too; they are always called.
+Where that has no session, the one counts that `session()` noted on the exception, or on one that it
+came from. The context is current while the previous hooks run, so that the traceback they print and
+the line they log belong to the session too; they are always called.
 
-Recorded once: while `opentelemetry-instrumentation-exceptions` is at work it records, and this module only provides the context; asyncio's own
-log line about an exception that has been recorded goes to the console and not to telemetry. What is no `Exception` (`KeyboardInterrupt`,
-`SystemExit`, cancellation) is no error.
+Recorded once: while `opentelemetry-instrumentation-exceptions` is at work it records, and this
+module only provides the context; asyncio's own log line about an exception that has been recorded
+goes to the console and not to telemetry. What is no `Exception` (`KeyboardInterrupt`, `SystemExit`,
+cancellation) is no error.
 
-Not covered, since no hook is called there: exceptions kept in a `concurrent.futures.Future`, child processes of `multiprocessing`, greenlets,
-and event loops that are neither asyncio's own nor uvloop's.
+Not covered, since no hook is called there: exceptions kept in a `concurrent.futures.Future`, child
+processes of `multiprocessing`, greenlets, and event loops that are neither asyncio's own nor
+uvloop's.
 """
 
 from __future__ import annotations
@@ -58,7 +65,10 @@ __all__ = ["unwatch_exceptions", "watch_exceptions"]
 
 _logger = logging.getLogger(__name__)
 _SCOPE: Final = "otel-asayer"
-"""The distribution's name and no module's: what this package's own loggers say is never exported."""
+"""The distribution's name and no module's:
+
+what this package's own loggers say is never exported.
+"""
 _EVENT_NAME: Final = "exception"
 _MAX_RELATED: Final = 32
 _LOOPS: Final = (
@@ -71,7 +81,10 @@ _watches: Final[list[_Watch]] = []  # the one that is on, or none
 
 
 def watch_exceptions(logger_provider: LoggerProvider | None = None) -> None:
-    """Record uncaught exceptions from now on, through `logger_provider` (default: the global one); a second call changes the provider alone."""
+    """Record uncaught exceptions from now on, through `logger_provider` (default:
+
+    the global one); a second call changes the provider alone.
+    """
     if _watches:
         _watches[-1].logger_provider = logger_provider
         return
@@ -81,7 +94,10 @@ def watch_exceptions(logger_provider: LoggerProvider | None = None) -> None:
 
 
 def unwatch_exceptions() -> None:
-    """Undo `watch_exceptions`. Hooks of ours that others have built upon stay in their place and only pass on."""
+    """Undo `watch_exceptions`.
+
+    Hooks of ours that others have built upon stay in their place and only pass on.
+    """
     while _watches:
         _watches.pop().end()
 
@@ -100,7 +116,9 @@ class _Watch:
         if threading.excepthook == self.in_thread:
             threading.excepthook = self._previous_in_thread
 
-    def in_main(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    def in_main(
+        self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
         with _context_of_failure(error, otel_context.get_current):
             self.record(error, SeverityNumber.FATAL, "Uncaught exception")
             self._previous_in_main(kind, error, traceback)
@@ -108,22 +126,36 @@ class _Watch:
     def in_thread(self, arguments: threading.ExceptHookArgs) -> None:
         error, thread = arguments.exc_value, arguments.thread
         with _context_of_failure(error, partial(_context_of_thread, thread)):
-            self.record(error, SeverityNumber.ERROR, f"Uncaught exception in thread {thread and thread.name}")
+            self.record(
+                error,
+                SeverityNumber.ERROR,
+                f"Uncaught exception in thread {thread and thread.name}",
+            )
             self._previous_in_thread(arguments)
 
     def in_loop(self, loop: object, report: Report, handle: Callable[[Report], None]) -> None:
         error = report.get("exception")
-        with _context_of_failure(error, partial(_context_of_report, report)), _without_line_of_asyncio(error):
+        with (
+            _context_of_failure(error, partial(_context_of_report, report)),
+            _without_line_of_asyncio(error),
+        ):
             self.record(error, SeverityNumber.ERROR, str(report.get("message")), loop)
             handle(report)
 
-    def record(self, error: BaseException | None, severity: SeverityNumber, text: str, loop: object = None) -> None:
+    def record(
+        self, error: BaseException | None, severity: SeverityNumber, text: str, loop: object = None
+    ) -> None:
         """Emit a log record in the current context, unless the exceptions instrumentation does; never raise."""
         if self not in _watches or not _is_error(error) or _is_instrumented(loop):
             return
         try:
             get_logger(_SCOPE, __version__, self.logger_provider).emit(
-                timestamp=time_ns(), severity_number=severity, severity_text=severity.name, body=text, event_name=_EVENT_NAME, exception=error
+                timestamp=time_ns(),
+                severity_number=severity,
+                severity_text=severity.name,
+                body=text,
+                event_name=_EVENT_NAME,
+                exception=error,
             )
         except Exception:  # `str()` of somebody's exception may raise as well
             _logger.warning("An uncaught exception could not be recorded.", exc_info=True)
@@ -146,8 +178,8 @@ def _is_instrumented(loop: object) -> bool:
 def _hook_loop(name: str, module: ModuleType) -> None:
     """Hook a class of event loops.
 
-    The classes hooked are those below `BaseEventLoop`, to which the exceptions instrumentation puts its hook: so ours comes before it,
-    whichever is installed first.
+    The classes hooked are those below `BaseEventLoop`, to which the exceptions instrumentation puts
+    its hook: so ours comes before it, whichever is installed first.
     """
     loop_class: Any = getattr(module, name, None)
     if loop_class is None or loop_class in _hooked_loops:
@@ -169,7 +201,11 @@ def _context_of_failure(error: BaseException | None, find: Callable[[], Context]
     """Make the context that `find` returns current, with the session of `error` where it has none; never raise."""
     try:
         context = find()
-        if _is_error(error) and get_session_id(context) is None and (session_id := _noted_session(error)):
+        if (
+            _is_error(error)
+            and get_session_id(context) is None
+            and (session_id := _noted_session(error))
+        ):
             context = set_session_id(session_id, context)
     except Exception:
         _logger.warning("The context of an uncaught exception could not be found.", exc_info=True)
@@ -191,7 +227,11 @@ def _noted_session(error: BaseException | None) -> SessionId | None:
         if session_id is not None:
             return session_id
         members = getattr(candidate, "exceptions", ())
-        related += candidate.__cause__, candidate.__context__, *(members if isinstance(members, tuple) else ())
+        related += (
+            candidate.__cause__,
+            candidate.__context__,
+            *(members if isinstance(members, tuple) else ()),
+        )
     return None
 
 
@@ -201,8 +241,13 @@ def _context_of_thread(thread: threading.Thread | None) -> Context:
 
 
 def _context_of_report(report: Report) -> Context:
-    """Return the context of what a loop reports: tasks and futures are reported when they are collected, in anybody's context."""
-    owner = next((report[key] for key in ("task", "future", "handle") if report.get(key) is not None), None)
+    """Return the context of what a loop reports:
+
+    tasks and futures are reported when they are collected, in anybody's context.
+    """
+    owner = next(
+        (report[key] for key in ("task", "future", "handle") if report.get(key) is not None), None
+    )
     if owner is None:
         return otel_context.get_current()
     variables = _variables_of(owner)
@@ -210,20 +255,32 @@ def _context_of_report(report: Report) -> Context:
 
 
 def _variables_of(owner: object) -> Variables | None:
-    """Return the context variables of a task or handle: `get_context()` has them from Python 3.12 on, the garbage collector sees them always."""
+    """Return the context variables of a task or handle:
+
+    `get_context()` has them from Python 3.12 on, the garbage collector sees them always.
+    """
     if callable(get_context := getattr(owner, "get_context", None)):
         return get_context()  # type: ignore[no-any-return]
-    return next((referent for referent in gc.get_referents(owner) if isinstance(referent, Variables)), None)
+    return next(
+        (referent for referent in gc.get_referents(owner) if isinstance(referent, Variables)), None
+    )
 
 
 @contextmanager
 def _without_line_of_asyncio(error: BaseException | None) -> Iterator[None]:
-    """Keep asyncio's own log line about `error` out of OpenTelemetry's handlers: it has been recorded."""
+    """Keep asyncio's own log line about `error` out of OpenTelemetry's handlers:
+
+    it has been recorded.
+    """
 
     def is_other(record: logging.LogRecord) -> bool:
         return record.name != "asyncio" or not record.exc_info or record.exc_info[1] is not error
 
-    handlers = [handler for handler in handlers_of(logging.getLogger("asyncio")) if is_telemetry(handler)] if _is_error(error) else []
+    handlers = (
+        [handler for handler in handlers_of(logging.getLogger("asyncio")) if is_telemetry(handler)]
+        if _is_error(error)
+        else []
+    )
     for handler in handlers:
         handler.addFilter(is_other)
     try:

@@ -1,1 +1,4 @@
-"""What has to be in Elasticsearch: index templates, aliases, pipelines, keys, privileges, retention."""
+"""What has to be in Elasticsearch:
+
+index templates, aliases, pipelines, keys, privileges, retention.
+"""

@@ -1,4 +1,7 @@
-"""First contact with an Elasticsearch, once per process, or until it could serve us: what is missing there is installed, where the key may."""
+"""First contact with an Elasticsearch, once per process, or until it could serve us:
+
+what is missing there is installed, where the key may.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,9 @@ class FirstContact:
         except Exception as error:
             sentence = f"Elasticsearch was not set up: its answers were not understood ({type(error).__name__}). Documents are sent all the same."
             report = SetupReport(problems=(sentence,))
-        for problem in map(sanitize_line, report.problems):  # they name what the server says of itself
+        for problem in map(
+            sanitize_line, report.problems
+        ):  # they name what the server says of itself
             if problem not in self._said:
                 self._said.add(problem)
                 _logger.warning("%s", problem)

@@ -1,7 +1,9 @@
-"""What setup brings about on an Elasticsearch besides keys: index templates, an ingest pipeline, the alias `logs`, retention, a first replay record.
+"""What setup brings about on an Elasticsearch besides keys: index templates, an ingest pipeline,
+the alias `logs`, retention, a first replay record.
 
-Planned by reading alone. What is not ours is left alone, and said: a template of our name that somebody else manages, a newer one, whoever bears
-the alias, Elasticsearch's own OTel templates and what users add to those.
+Planned by reading alone. What is not ours is left alone, and said: a template of our name that
+somebody else manages, a newer one, whoever bears the alias, Elasticsearch's own OTel templates and
+what users add to those.
 """
 
 from __future__ import annotations
@@ -37,7 +39,16 @@ from otel_asayer.setup.refusals import OUT_OF_ORDER, Lesser, without_refused
 from otel_asayer.setup.repair import additions, newest_of_each, repair
 from otel_asayer.setup.retention import plan_retention
 from otel_asayer.setup.steps import Request, Step
-from otel_asayer.setup.template_bodies import LOGS, MANAGED_BY, PIPELINE, PIPELINE_TARGET, READERS_ALIAS, REPLAY, TRACES, IndexTemplate
+from otel_asayer.setup.template_bodies import (
+    LOGS,
+    MANAGED_BY,
+    PIPELINE,
+    PIPELINE_TARGET,
+    READERS_ALIAS,
+    REPLAY,
+    TRACES,
+    IndexTemplate,
+)
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
@@ -60,9 +71,12 @@ class Wishes(NamedTuple):
     """What is asked for.
 
     Attributes:
-        retention: How long data streams of our templates, and replay records, are kept, in Elasticsearch's notation (`30d`); None changes nothing.
-        alias: Whether replay records bear the alias `logs`, without which OpenReplay from 1.21 on finds nothing.
-        restore: Whether templates of ours become again what they are in this version, whoever changed them.
+        retention: How long data streams of our templates, and replay records, are kept, in
+            Elasticsearch's notation (`30d`); None changes nothing.
+        alias: Whether replay records bear the alias `logs`, without which OpenReplay from 1.21 on
+            finds nothing.
+        restore: Whether templates of ours become again what they are in this version, whoever
+            changed them.
     """
 
     retention: str | None = None
@@ -86,7 +100,13 @@ def plan_installation(api: Api, config: Config, wishes: Wishes, now_ns: int) -> 
     steps = [plan.template(template) for template in (TRACES, LOGS)]
     if config.replay_records:
         replay = plan.replay_template()
-        steps += [*plan.policy(replay), replay, plan.pipeline(replay), *plan.replay_indices(), plan.first_record(replay, now_ns)]
+        steps += [
+            *plan.policy(replay),
+            replay,
+            plan.pipeline(replay),
+            *plan.replay_indices(),
+            plan.first_record(replay, now_ns),
+        ]
     return (*steps, *(plan_retention(api, wishes.retention) if wishes.retention else ()))
 
 
@@ -104,14 +124,25 @@ class _Found(NamedTuple):
 
 
 def _look(api: Api, wishes: Wishes) -> _Found:
-    bearers = api.expect("GET", BEARERS, doing=f"who bears the alias {READERS_ALIAS}", or_nothing=True)
-    aliased = api.expect("GET", f"/asayer-logs-*/_alias/{READERS_ALIAS}", doing="to read aliases of asayer-logs-*", or_nothing=True)
+    bearers = api.expect(
+        "GET", BEARERS, doing=f"who bears the alias {READERS_ALIAS}", or_nothing=True
+    )
+    aliased = api.expect(
+        "GET",
+        f"/asayer-logs-*/_alias/{READERS_ALIAS}",
+        doing="to read aliases of asayer-logs-*",
+        or_nothing=True,
+    )
     resolved = api.expect("GET", REPLAY_INDICES, doing="to look for asayer-logs-*", or_nothing=True)
     return _Found(
         templates_in(api.expect("GET", TEMPLATES, doing="to list index templates")),
         days_in(resolved),
         former_streams(resolved),
-        frozenset(name for name, entry in aliased.items() if isinstance(entry, dict) and READERS_ALIAS in entry.get("aliases", {})),
+        frozenset(
+            name
+            for name, entry in aliased.items()
+            if isinstance(entry, dict) and READERS_ALIAS in entry.get("aliases", {})
+        ),
         clash_of(bearers) if wishes.alias else None,
         policy_on(api) if wishes.retention else Policy({}),
     )
@@ -138,36 +169,87 @@ class _Plan:
             return Step(
                 _subject(template),
                 "not needed",
-                f"The index template {rival.name} takes {'these indices' if template is REPLAY else 'these data streams'}.",
+                f"The index template {rival.name} takes "
+                f"{'these indices' if template is REPLAY else 'these data streams'}.",
             )
         body, lacking = self._accepted(template, self._body(template, None))
-        return Step(_subject(template), "installed", lacking, (Request("PUT", f"{_target(template)}?create=true", body),))
+        return Step(
+            _subject(template),
+            "installed",
+            lacking,
+            (Request("PUT", f"{_target(template)}?create=true", body),),
+        )
 
     def _ours(self, template: IndexTemplate, there: Template) -> Step:
         if _release(there.version) > _release(__version__):
-            return Step(_subject(template), "left alone", f"It is of version {there.version}, newer than this otel-asayer {__version__}.")
+            return Step(
+                _subject(template),
+                "left alone",
+                f"It is of version {there.version}, newer than this otel-asayer {__version__}.",
+            )
         if _release(there.version) < _release(__version__):
             # The indices of replay records have steps of their own.
             more = [] if template is REPLAY else additions(self.api, template, self.found.templates)
-            return self._put(template, there, "upgraded", f"From version {there.version or 'unknown'} to {__version__}.", more)
+            return self._put(
+                template,
+                there,
+                "upgraded",
+                f"From version {there.version or 'unknown'} to {__version__}.",
+                more,
+            )
         if self.wishes.restore:
-            return self._put(template, there, "restored", "It is as this version has it, whatever was changed there.")
+            return self._put(
+                template,
+                there,
+                "restored",
+                "It is as this version has it, whatever was changed there.",
+            )
         if template is REPLAY and there.is_of_streams:
-            return self._put(template, there, "changed", "It made data streams, and makes an index a day from now on.")
+            return self._put(
+                template,
+                there,
+                "changed",
+                "It made data streams, and makes an index a day from now on.",
+            )
         if changes := self._changes(template, there):
             return self._put(template, there, "changed", f"{changes}.")
-        return Step(_subject(template), "present", f"It keeps documents for {there.retention}." if there.retention else "")
+        return Step(
+            _subject(template),
+            "present",
+            f"It keeps documents for {there.retention}." if there.retention else "",
+        )
 
-    def _put(self, template: IndexTemplate, there: Template, word: str, note: str, more: Sequence[Request] = ()) -> Step:
+    def _put(
+        self,
+        template: IndexTemplate,
+        there: Template,
+        word: str,
+        note: str,
+        more: Sequence[Request] = (),
+    ) -> Step:
         body, lacking = self._accepted(template, self._body(template, there))
-        return Step(_subject(template), word, " ".join(filter(None, (note, lacking))), (Request("PUT", _target(template), body), *more))
+        return Step(
+            _subject(template),
+            word,
+            " ".join(filter(None, (note, lacking))),
+            (Request("PUT", _target(template), body), *more),
+        )
 
-    def _accepted(self, template: IndexTemplate, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-        """The template as this server takes it, and a sentence about what it refuses of it. Only replay records have settings to do without."""
+    def _accepted(
+        self, template: IndexTemplate, body: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], str]:
+        """The template as this server takes it, and a sentence about what it refuses of it.
+
+        Only replay records have settings to do without.
+        """
         lesser: Lesser | None = None
         while template is REPLAY:
-            answer = self.api.ask("POST", "/_index_template/_simulate", lesser.body if lesser else body)
-            if answer.status != http.HTTPStatus.BAD_REQUEST or not (less := without_refused(body, reason_of(answer.content), lesser)):
+            answer = self.api.ask(
+                "POST", "/_index_template/_simulate", lesser.body if lesser else body
+            )
+            if answer.status != http.HTTPStatus.BAD_REQUEST or not (
+                less := without_refused(body, reason_of(answer.content), lesser)
+            ):
                 break
             lesser = less
         return (lesser.body, f"{lesser}: {OUT_OF_ORDER}.") if lesser else (body, "")
@@ -176,7 +258,13 @@ class _Plan:
         """Install that of replay records, unless they would be hidden from their readers."""
         if self.found.former:
             advised = (Request("DELETE", f"/_data_stream/{','.join(self.found.former)}"),)
-            return Step(_subject(REPLAY), "not possible", f"{former_sentence(self.found.former)}. {_UNTIL}.", advised=advised, problem=True)
+            return Step(
+                _subject(REPLAY),
+                "not possible",
+                f"{former_sentence(self.found.former)}. {_UNTIL}.",
+                advised=advised,
+                problem=True,
+            )
         if self.found.clash:
             return _migration(self.found.clash)
         if hidden := self._hidden():
@@ -188,16 +276,25 @@ class _Plan:
         subject = f"ingest pipeline {PIPELINE_TARGET.rpartition('/')[2]}"
         if replay.problem:
             return Step(subject, "not possible", f"The index template {REPLAY.name} comes first.")
-        there = self.api.expect("GET", PIPELINE_TARGET, doing="to read ingest pipelines", or_nothing=True)
+        there = self.api.expect(
+            "GET", PIPELINE_TARGET, doing="to read ingest pipelines", or_nothing=True
+        )
         if not there:
             return Step(subject, "installed", "", (Request("PUT", PIPELINE_TARGET, PIPELINE),))
         (body,) = there.values()
         if body.get("_meta", {}).get("managed_by") != MANAGED_BY:
-            return Step(subject, "left alone", f"Somebody else made it: its _meta does not say managed_by: {MANAGED_BY}.")
+            return Step(
+                subject,
+                "left alone",
+                f"Somebody else made it: its _meta does not say managed_by: {MANAGED_BY}.",
+            )
         return Step(subject, "present")
 
     def policy(self, replay: Step) -> list[Step]:
-        """Keep replay records as long as is asked for: their indices, those that exist among them."""
+        """Keep replay records as long as is asked for:
+
+        their indices, those that exist among them.
+        """
         if not self.wishes.retention or replay.problem:
             return []
         policy = plan_policy(self.found.policy, self.wishes.retention)
@@ -205,10 +302,21 @@ class _Plan:
         return [policy, days] if days else [policy]
 
     def replay_indices(self) -> list[Step]:
-        """Repair indices that came into being without our template: another one took them, or ours was older."""
-        lacking = set(self.found.days) - self.found.with_alias if self.wishes.alias and not self.found.clash else set()
+        """Repair indices that came into being without our template:
+
+        another one took them, or ours was older.
+        """
+        lacking = (
+            set(self.found.days) - self.found.with_alias
+            if self.wishes.alias and not self.found.clash
+            else set()
+        )
         newest = newest_of_each(self.found.days)
-        return [step for day in self.found.days if (step := repair(self.api, day, lacks_alias=day in lacking, is_newest=day in newest))]
+        return [
+            step
+            for day in self.found.days
+            if (step := repair(self.api, day, lacks_alias=day in lacking, is_newest=day in newest))
+        ]
 
     def first_record(self, replay: Step, now_ns: int) -> Step:
         """Write a record, without which OpenReplay's form refuses the integration; it belongs to no session, and none shows it."""
@@ -218,7 +326,12 @@ class _Plan:
             return Step(subject, "not possible", f"The index template {REPLAY.name} comes first.")
         if any(fnmatchcase(day, indices) for day in self.found.days) and self._has_records(indices):
             return Step(subject, "present")
-        return Step(subject, "written", "", (Request("POST", f"{bulk.target()}&refresh=true", _first_record(self.config, now_ns)),))
+        return Step(
+            subject,
+            "written",
+            "",
+            (Request("POST", f"{bulk.target()}&refresh=true", _first_record(self.config, now_ns)),),
+        )
 
     def _there(self, template: IndexTemplate) -> Template | None:
         return next((other for other in self.found.templates if other.name == template.name), None)
@@ -232,15 +345,31 @@ class _Plan:
         taker = self._rival(REPLAY) or (there if there and there.stranger else None)
         if not taker or not self.wishes.alias:
             return ""
-        target, doing = f"/_index_template/_simulate_index/{example_of(indices)}", f"which template takes {indices}"
-        return hidden_sentence(taker, indices, REPLAY.priority, self.api.expect("POST", target, doing=doing))
+        target, doing = (
+            f"/_index_template/_simulate_index/{example_of(indices)}",
+            f"which template takes {indices}",
+        )
+        return hidden_sentence(
+            taker, indices, REPLAY.priority, self.api.expect("POST", target, doing=doing)
+        )
 
     def _body(self, template: IndexTemplate, there: Template | None) -> dict[str, Any]:
-        """The template as it is sent: with the retention asked for or, without one, that which was set before."""
+        """The template as it is sent:
+
+        with the retention asked for or, without one, that which was set before.
+        """
         inner = dict(template.body["template"])
         if template is REPLAY:
-            policy = POLICY if self.wishes.retention and self.found.policy.possible else there.policy if there else ""
-            inner["settings"] = {**inner["settings"], SETTING: policy} if policy else inner["settings"]
+            policy = (
+                POLICY
+                if self.wishes.retention and self.found.policy.possible
+                else there.policy
+                if there
+                else ""
+            )
+            inner["settings"] = (
+                {**inner["settings"], SETTING: policy} if policy else inner["settings"]
+            )
         elif retention := self.wishes.retention or (there.retention if there else None):
             inner["lifecycle"] = {"data_retention": retention}
         if not self.wishes.alias:
@@ -249,26 +378,44 @@ class _Plan:
 
     def _changes(self, template: IndexTemplate, there: Template) -> str:
         changes = []
-        if template is REPLAY and self.wishes.retention and self.found.policy.possible and there.policy != POLICY:
+        if (
+            template is REPLAY
+            and self.wishes.retention
+            and self.found.policy.possible
+            and there.policy != POLICY
+        ):
             changes.append(f"its indices follow the ILM policy {POLICY}")
-        if template is not REPLAY and self.wishes.retention and self.wishes.retention != there.retention:
+        if (
+            template is not REPLAY
+            and self.wishes.retention
+            and self.wishes.retention != there.retention
+        ):
             before = f", not for {there.retention}" if there.retention else ""
             changes.append(f"it keeps documents for {self.wishes.retention}{before}")
         if "aliases" in template.body["template"] and self.wishes.alias != there.has_alias:
-            changes.append(f"new indices bear {'the' if self.wishes.alias else 'no'} alias {READERS_ALIAS}")
+            changes.append(
+                f"new indices bear {'the' if self.wishes.alias else 'no'} alias {READERS_ALIAS}"
+            )
         return " and ".join(changes).capitalize()
 
     def _has_records(self, stream: str) -> bool:
         answer = self.api.ask("GET", f"/{stream}/_count?ignore_unavailable=true")
         if answer.status == http.HTTPStatus.FORBIDDEN:
-            return False  # who may not read writes: the record's id is known, and another try changes nothing
+            # Who may not read writes: the record's id is known, and another try changes nothing
+            return False
         return bool(answer.content.get("count"))
 
 
 def _first_record(config: Config, now_ns: int) -> bytes:
     """A record in the form that all generations of readers need, without the tag of a session."""
     time = iso_timestamp(now_ns)
-    document = {"@timestamp": time, "utc_time": time, "timestamp": time, "message": _FIRST_MESSAGE, "level": "info"}
+    document = {
+        "@timestamp": time,
+        "utc_time": time,
+        "timestamp": time,
+        "message": _FIRST_MESSAGE,
+        "level": "info",
+    }
     return ReplayIndices.of(config.namespace).operation(FIRST_RECORD_ID, document, day_of(time))
 
 
@@ -277,14 +424,23 @@ def _migration(clash: Clash) -> Step:
         actions = [
             action
             for index in clash.bearers
-            for action in ({"remove": {"index": index, "alias": READERS_ALIAS}}, {"add": {"index": index, "alias": _FORMER}})
+            for action in (
+                {"remove": {"index": index, "alias": READERS_ALIAS}},
+                {"add": {"index": index, "alias": _FORMER}},
+            )
         ]
         advised: tuple[Request, ...] = (Request("POST", "/_aliases", {"actions": actions}),)
         how = f"whoever searches {READERS_ALIAS} for them searches {_FORMER} from then on"
     else:
-        copied = {"source": {"index": READERS_ALIAS}, "dest": {"index": f"logs-{_FORMER.replace('-', '_')}-default", "op_type": "create"}}
+        copied = {
+            "source": {"index": READERS_ALIAS},
+            "dest": {"index": f"logs-{_FORMER.replace('-', '_')}-default", "op_type": "create"},
+        }
         deleted = "/_data_stream" if clash.kind == "data stream" else ""
-        advised = (Request("POST", "/_reindex?wait_for_completion=false", copied), Request("DELETE", f"{deleted}/{READERS_ALIAS}"))
+        advised = (
+            Request("POST", "/_reindex?wait_for_completion=false", copied),
+            Request("DELETE", f"{deleted}/{READERS_ALIAS}"),
+        )
         how = "whoever writes there writes to a name of its own first, and nothing is deleted before all is copied"
     note = f"{clash}; {how}. {_UNTIL}. {_OTHER_INDEX}."
     return Step(_subject(REPLAY), "not possible", note, advised=advised, problem=True)

@@ -1,4 +1,7 @@
-"""What stands on a server, read from its answers: index templates, who bears the readers' alias, and what is left of earlier versions. Pure."""
+"""What stands on a server, read from its answers:
+
+index templates, who bears the readers' alias, and what is left of earlier versions. Pure.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,11 @@ class Template(NamedTuple):
     @property
     def stranger(self) -> str:
         """Why it is not for us to change, where it has a name of ours: a sentence, or nothing."""
-        return "" if self.managed_by == MANAGED_BY else f"Somebody else made it: its _meta does not say managed_by: {MANAGED_BY}."
+        return (
+            ""
+            if self.managed_by == MANAGED_BY
+            else f"Somebody else made it: its _meta does not say managed_by: {MANAGED_BY}."
+        )
 
     def matches(self, stream: str) -> bool:
         """Whether one of its patterns fits a data stream of this name."""
@@ -84,7 +91,10 @@ class Template(NamedTuple):
 
 
 def _fits(pattern: str, name: str) -> bool:
-    """Whether a pattern with stars fits a name. As a regular expression, a dozen stars of a hostile server's would take for ever."""
+    """Whether a pattern with stars fits a name.
+
+    As a regular expression, a dozen stars of a hostile server's would take for ever.
+    """
     head, *parts = pattern.split("*")
     if not parts:
         return pattern == name
@@ -94,12 +104,17 @@ def _fits(pattern: str, name: str) -> bool:
         if found < 0:
             return False
         place = found + len(part)
-    return name.startswith(head) and name.endswith(parts[-1]) and len(name) - len(parts[-1]) >= place
+    return (
+        name.startswith(head) and name.endswith(parts[-1]) and len(name) - len(parts[-1]) >= place
+    )
 
 
 def templates_in(content: Mapping[str, Any]) -> tuple[Template, ...]:
     """Return the templates of the answer to GET `TEMPLATES`."""
-    return tuple(_template(entry["name"], entry["index_template"]) for entry in content.get("index_templates", ()))
+    return tuple(
+        _template(entry["name"], entry["index_template"])
+        for entry in content.get("index_templates", ())
+    )
 
 
 def _template(name: str, body: Mapping[str, Any]) -> Template:
@@ -119,7 +134,9 @@ def _template(name: str, body: Mapping[str, Any]) -> Template:
 
 def stream_of(template: IndexTemplate, config: Config) -> str:
     """Return the data stream of a template that these settings write to; of replay records, the pattern of their indices."""
-    return template.stream.format(dataset=config.dataset.removesuffix(".otel"), namespace=config.namespace)
+    return template.stream.format(
+        dataset=config.dataset.removesuffix(".otel"), namespace=config.namespace
+    )
 
 
 def example_of(stream: str) -> str:
@@ -129,12 +146,17 @@ def example_of(stream: str) -> str:
 
 def rival_of(template: IndexTemplate, stream: str, present: Iterable[Template]) -> Template | None:
     """Return the template that takes `stream` before ours: Elasticsearch's own, or the user's."""
-    rivals = [other for other in present if other.priority > template.priority and other.matches(stream)]
+    rivals = [
+        other for other in present if other.priority > template.priority and other.matches(stream)
+    ]
     return max(rivals, key=lambda rival: rival.priority, default=None)
 
 
-def hidden_sentence(rival: Template, indices: str, priority: int, simulated: Mapping[str, Any]) -> str:
-    """Say what is wrong when `rival` takes the indices of replay records, without the last full stop; nothing when it does what ours would do.
+def hidden_sentence(
+    rival: Template, indices: str, priority: int, simulated: Mapping[str, Any]
+) -> str:
+    """Say what is wrong when `rival` takes the indices of replay records, without the last full
+    stop; nothing when it does what ours would do.
 
     Args:
         rival: the template.
@@ -148,7 +170,8 @@ def hidden_sentence(rival: Template, indices: str, priority: int, simulated: Map
     if READERS_ALIAS in simulated.get("template", {}).get("aliases", {}):
         return ""
     return (
-        f"The index template {rival.name} takes the indices {indices} without the alias {READERS_ALIAS!r}, so Asayer / OpenReplay would never "
+        f"The index template {rival.name} takes the indices {indices} without the alias "
+        f"{READERS_ALIAS!r}, so Asayer / OpenReplay would never "
         f"see what is written there: {way_out}"
     )
 
@@ -156,7 +179,12 @@ def hidden_sentence(rival: Template, indices: str, priority: int, simulated: Map
 def former_streams(resolved: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the data streams of replay records that an earlier version made, from the answer to GET `REPLAY_INDICES` or `BEARERS`."""
     listed = {stream["name"] for stream in resolved.get("data_streams", ())}
-    aliased = {_stream_of_backing(index) for alias in resolved.get("aliases", ()) for index in alias["indices"] if _is_of_stream(index)}
+    aliased = {
+        _stream_of_backing(index)
+        for alias in resolved.get("aliases", ())
+        for index in alias["indices"]
+        if _is_of_stream(index)
+    }
     return tuple(sorted(filter(_FORMER_STREAM.fullmatch, listed | aliased)))
 
 
@@ -165,7 +193,8 @@ def former_sentence(streams: Sequence[str]) -> str:
     names = ", ".join(streams)
     what, them = ("The data stream", "it") if len(streams) == 1 else ("The data streams", "them")
     return (
-        f"{what} {names} of an earlier version of otel-asayer cannot share templates and alias with the plain indices that replay records go to "
+        f"{what} {names} of an earlier version of otel-asayer cannot share templates and alias "
+        f"with the plain indices that replay records go to "
         f"now: delete {them}, with what was recorded (DELETE /_data_stream/{','.join(streams)})"
     )
 
@@ -188,22 +217,40 @@ class Clash(NamedTuple):
         """The first half of a sentence that says so, and what to do."""
         if self.kind != "alias":
             return (
-                f"An index or data stream is called {READERS_ALIAS!r}, which has to be an alias of the replay records, for Asayer / OpenReplay "
-                "reads nothing else: move its documents to another name (POST /_reindex) and delete it"
+                f"An index or data stream is called {READERS_ALIAS!r}, which has to be an alias of "
+                f"the replay records, for Asayer / OpenReplay "
+                "reads nothing else: move its documents to another name (POST /_reindex) and "
+                "delete it"
             )
         return (
-            f"The alias {READERS_ALIAS!r}, which Asayer / OpenReplay reads, stands on the data streams {', '.join(self.bearers)}, and Elasticsearch "
-            "lets no alias stand on data streams and on plain indices: take the alias away there (POST /_aliases)"
+            f"The alias {READERS_ALIAS!r}, which Asayer / OpenReplay reads, stands on the data "
+            f"streams {', '.join(self.bearers)}, and Elasticsearch "
+            "lets no alias stand on data streams and on plain indices: take the alias away there "
+            "(POST /_aliases)"
         )
 
 
 def clash_of(resolved: Mapping[str, Any]) -> Clash | None:
     """Return who bears the readers' alias so that replay records cannot, from the answer to GET `BEARERS`."""
-    for kind, entries in (("index", resolved.get("indices", ())), ("data stream", resolved.get("data_streams", ()))):
+    for kind, entries in (
+        ("index", resolved.get("indices", ())),
+        ("data stream", resolved.get("data_streams", ())),
+    ):
         if any(entry["name"] == READERS_ALIAS for entry in entries):
             return Clash(kind)
-    backing = (index for alias in resolved.get("aliases", ()) for index in alias["indices"] if _is_of_stream(index))
-    streams = sorted({stream for stream in map(_stream_of_backing, backing) if not _FORMER_STREAM.fullmatch(stream)})
+    backing = (
+        index
+        for alias in resolved.get("aliases", ())
+        for index in alias["indices"]
+        if _is_of_stream(index)
+    )
+    streams = sorted(
+        {
+            stream
+            for stream in map(_stream_of_backing, backing)
+            if not _FORMER_STREAM.fullmatch(stream)
+        }
+    )
     return Clash("alias", tuple(streams)) if streams else None
 
 
@@ -215,11 +262,14 @@ def _stream_of_backing(index: str) -> str:
     return _BACKING_INDEX.sub(r"\g<stream>", index)
 
 
-def mapping_gap(wanted: Mapping[str, Any], there: Mapping[str, Any], path: str = "") -> tuple[dict[str, Any], Sequence[str]]:
+def mapping_gap(
+    wanted: Mapping[str, Any], there: Mapping[str, Any], path: str = ""
+) -> tuple[dict[str, Any], Sequence[str]]:
     """Compare the `properties` of two mappings.
 
     Returns:
-        What `there` lacks, in the form of `properties`; and the paths of fields that contradict, which no request can change.
+        What `there` lacks, in the form of `properties`; and the paths of fields that contradict,
+        which no request can change.
     """
     missing: dict[str, Any] = {}
     contradictions: list[str] = []
@@ -230,7 +280,9 @@ def mapping_gap(wanted: Mapping[str, Any], there: Mapping[str, Any], path: str =
         elif any(_decisive(field, key) != _decisive(present, key) for key in _DECISIVE):
             contradictions.append(f"{path}{name}")
         elif "properties" in field:
-            lacking, contradicting = mapping_gap(field["properties"], present.get("properties", {}), f"{path}{name}.")
+            lacking, contradicting = mapping_gap(
+                field["properties"], present.get("properties", {}), f"{path}{name}."
+            )
             contradictions += contradicting
             if lacking:
                 missing[name] = {**field, "properties": lacking}

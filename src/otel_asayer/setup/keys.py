@@ -1,7 +1,8 @@
-"""API keys of least rights: which there are, who has one, and the requests that make and invalidate them.
+"""API keys of least rights: which there are, who has one, and the requests that make and invalidate
+them.
 
-What marks a key as ours is its metadata, `{"managed_by": "otel-asayer", "role": "writer"}`. The secret of a key cannot be read again, so a
-valid key is never doubled unasked.
+What marks a key as ours is its metadata, `{"managed_by": "otel-asayer", "role": "writer"}`. The
+secret of a key cannot be read again, so a valid key is never doubled unasked.
 """
 
 from __future__ import annotations
@@ -19,7 +20,20 @@ if TYPE_CHECKING:
 
     from otel_asayer.elasticsearch.api import Api
 
-__all__ = ["FORGETTER", "READER", "ROLES", "VIEWER", "WRITER", "Key", "KeyWishes", "Role", "expiration_of", "invalidation", "keys_on", "plan_keys"]
+__all__ = [
+    "FORGETTER",
+    "READER",
+    "ROLES",
+    "VIEWER",
+    "WRITER",
+    "Key",
+    "KeyWishes",
+    "Role",
+    "expiration_of",
+    "invalidation",
+    "keys_on",
+    "plan_keys",
+]
 
 _TARGET: Final = "/_security/api_key"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -45,13 +59,22 @@ class Role(NamedTuple):
     @property
     def descriptor(self) -> dict[str, Any]:
         """The role descriptor of the key."""
-        return {"cluster": list(self.cluster), "index": [{"names": list(self.indices), "privileges": list(self.privileges)}]}
+        return {
+            "cluster": list(self.cluster),
+            "index": [{"names": list(self.indices), "privileges": list(self.privileges)}],
+        }
 
     def is_granted_by(self, descriptors: Mapping[str, Any]) -> bool:
         """Whether these role descriptors, as Elasticsearch returns them, say the same."""
         cluster = {name for one in descriptors.values() for name in one.get("cluster", ())}
-        indices = {(frozenset(part["names"]), frozenset(part["privileges"])) for one in descriptors.values() for part in one.get("indices", ())}
-        return cluster == set(self.cluster) and indices == {(frozenset(self.indices), frozenset(self.privileges))}
+        indices = {
+            (frozenset(part["names"]), frozenset(part["privileges"]))
+            for one in descriptors.values()
+            for part in one.get("indices", ())
+        }
+        return cluster == set(self.cluster) and indices == {
+            (frozenset(self.indices), frozenset(self.privileges))
+        }
 
 
 _STREAMS: Final = ("logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*")
@@ -65,7 +88,8 @@ VIEWER: Final = Role(
     "viewer",
     ("logs", *_STREAMS),
     ("read", "view_index_metadata"),
-    # What `monitor` would grant besides: tasks, and with them everybody's searches; the cluster's settings and state; hot threads.
+    # What `monitor` would grant besides: tasks, and with them everybody's searches; the cluster's
+    # settings and state; hot threads.
     (
         "cluster:monitor/main",
         "cluster:monitor/health",
@@ -74,14 +98,23 @@ VIEWER: Final = Role(
         "indices:admin/index_template/get",
     ),
 )
-"""That of people who look with `timeline`, `errors`, `serve` and `doctor`; the last asks the alias itself, as OpenReplay does.
+"""That of people who look with `timeline`, `errors`, `serve` and `doctor`; the last asks the alias
+itself, as OpenReplay does.
 
-Of the cluster they see its version, its health and, for the doctor, its clock, its certificates and its index templates.
+Of the cluster they see its version, its health and, for the doctor, its clock, its certificates and
+its index templates.
 """
-FORGETTER: Final = Role("forget", _STREAMS, ("read", "delete", "maintenance", "view_index_metadata"), ("cluster:monitor/main",))
-"""That of people who delete a session with `forget`, which refreshes to see what came just now. It is made on request alone.
+FORGETTER: Final = Role(
+    "forget",
+    _STREAMS,
+    ("read", "delete", "maintenance", "view_index_metadata"),
+    ("cluster:monitor/main",),
+)
+"""That of people who delete a session with `forget`, which refreshes to see what came just now. It
+is made on request alone.
 
-It sees where failure stores are, and not into them: a privilege that an Elasticsearch does not know makes it refuse the whole key.
+It sees where failure stores are, and not into them: a privilege that an Elasticsearch does not know
+makes it refuse the whole key.
 """
 ROLES: Final = (WRITER, READER, VIEWER)
 
@@ -126,15 +159,26 @@ def keys_on(api: Api) -> tuple[Key, ...]:
         content, own = api.expect("GET", query, doing=_LISTING), False
     except NotAllowedError:  # with `manage_own_api_key` alone, only one's own can be asked for
         content, own = api.expect("GET", f"{query}&owner=true", doing=_LISTING), True
-    ours = (_key(entry, own=own) for entry in content.get("api_keys", ()) if entry.get("metadata", {}).get("managed_by") == MANAGED_BY)
+    ours = (
+        _key(entry, own=own)
+        for entry in content.get("api_keys", ())
+        if entry.get("metadata", {}).get("managed_by") == MANAGED_BY
+    )
     return tuple(sorted(ours, key=lambda key: key.created_ms))
 
 
 def expiration_of(api: Api, key_id: str) -> datetime | None:
-    """Return until when the key that asks is valid; None for ever, or where it is not told. A key may look at itself, whatever its rights."""
+    """Return until when the key that asks is valid; None for ever, or where it is not told.
+
+    A key may look at itself, whatever its rights.
+    """
     answer = api.ask("GET", f"{_TARGET}?id={quote(key_id, safe='')}")
     entries = answer.content.get("api_keys") if answer.good else None
-    expiration = entries[0].get("expiration") if isinstance(entries, list) and entries and isinstance(entries[0], dict) else None
+    expiration = (
+        entries[0].get("expiration")
+        if isinstance(entries, list) and entries and isinstance(entries[0], dict)
+        else None
+    )
     return _time(expiration) if isinstance(expiration, int) else None
 
 
@@ -152,7 +196,14 @@ def plan_keys(api: Api, wishes: KeyWishes) -> tuple[Step, ...]:
         old = keys if creates else keys[:-1]
         steps.append(_creation(role, wishes, old) if creates else _standing(role, keys[-1]))
         if old and wishes.invalidate_old:
-            steps.append(Step(f"older API keys {role.key_name}", "invalidated", _ids(old), (invalidation(old),)))
+            steps.append(
+                Step(
+                    f"older API keys {role.key_name}",
+                    "invalidated",
+                    _ids(old),
+                    (invalidation(old),),
+                )
+            )
     return tuple(steps)
 
 
@@ -163,17 +214,36 @@ def invalidation(keys: Sequence[Key]) -> Request:
 
 
 def _creation(role: Role, wishes: KeyWishes, old: Sequence[Key]) -> Step:
-    body = {"name": role.key_name, "role_descriptors": {role.name: role.descriptor}, "metadata": {"managed_by": MANAGED_BY, "role": role.name}}
+    body = {
+        "name": role.key_name,
+        "role_descriptors": {role.name: role.descriptor},
+        "metadata": {"managed_by": MANAGED_BY, "role": role.name},
+    }
     if wishes.expiration:
         body["expiration"] = wishes.expiration
     lasting = bool(old) and not wishes.invalidate_old
-    note = f"The older {_ids(old)} goes on being valid: invalidate it once the new one is in use (--invalidate-old-keys)." if lasting else ""
-    return Step(f"API key {role.key_name}", "created", note, (Request("POST", _TARGET, body),), (invalidation(old),) if lasting else ())
+    note = (
+        f"The older {_ids(old)} goes on being valid: invalidate it once the new one is in use "
+        f"(--invalidate-old-keys)."
+        if lasting
+        else ""
+    )
+    return Step(
+        f"API key {role.key_name}",
+        "created",
+        note,
+        (Request("POST", _TARGET, body),),
+        (invalidation(old),) if lasting else (),
+    )
 
 
 def _standing(role: Role, key: Key) -> Step:
     until = f", valid until {key.expires}" if key.expires else ""
-    rights = "" if role.is_granted_by(key.descriptors) else " Its rights are other ones than a new key has."
+    rights = (
+        ""
+        if role.is_granted_by(key.descriptors)
+        else " Its rights are other ones than a new key has."
+    )
     note = f"Its id is {key.id}{until}. Elasticsearch shows a secret only once: --new-keys creates another key.{rights}"
     return Step(f"API key {role.key_name}", "present", note)
 
@@ -189,4 +259,11 @@ def _ids(keys: Sequence[Key]) -> str:
 def _key(entry: Mapping[str, Any], *, own: bool) -> Key:
     expiration = entry.get("expiration")
     expires = _time(expiration).date().isoformat() if expiration else ""
-    return Key(entry["id"], str(entry["metadata"].get("role", "")), entry.get("creation", 0), expires, entry.get("role_descriptors", {}), own)
+    return Key(
+        entry["id"],
+        str(entry["metadata"].get("role", "")),
+        entry.get("creation", 0),
+        expires,
+        entry.get("role_descriptors", {}),
+        own,
+    )

@@ -1,4 +1,7 @@
-"""How long replay records are kept: by a policy of index lifecycle management, where Elasticsearch has that; elsewhere, it is said how."""
+"""How long replay records are kept:
+
+by a policy of index lifecycle management, where Elasticsearch has that; elsewhere, it is said how.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,11 @@ SETTING: Final = "index.lifecycle.name"
 _SUBJECT: Final = f"ILM policy {POLICY}"
 _DAY: Final = {"d": 1, "h": 24, "m": 1440, "s": 86400}
 """A day, in the units of Elasticsearch's times."""
-_NO_API: Final = (http.HTTPStatus.BAD_REQUEST, http.HTTPStatus.METHOD_NOT_ALLOWED, http.HTTPStatus.GONE)
+_NO_API: Final = (
+    http.HTTPStatus.BAD_REQUEST,
+    http.HTTPStatus.METHOD_NOT_ALLOWED,
+    http.HTTPStatus.GONE,
+)
 
 
 class Policy:
@@ -71,11 +78,20 @@ def plan_policy(policy: Policy, retention: str) -> Step:
         note = f"This Elasticsearch has no index lifecycle management. `otel-asayer prune --older-than {retention} --yes`, once a day, does the same."
         return Step("retention of replay records", "not possible", note)
     if policy.body and not policy.is_ours:
-        return Step(_SUBJECT, "left alone", f"Somebody else made it: its _meta does not say managed_by: {MANAGED_BY}.")
+        return Step(
+            _SUBJECT,
+            "left alone",
+            f"Somebody else made it: its _meta does not say managed_by: {MANAGED_BY}.",
+        )
     if policy.retention == retention:
         return Step(_SUBJECT, "present", f"Replay records are kept for {retention}.")
     word = "changed" if policy.body else "installed"
-    return Step(_SUBJECT, word, f"Replay records are kept for {retention}, a day at a time.", (Request("PUT", POLICY_TARGET, _body(retention)),))
+    return Step(
+        _SUBJECT,
+        word,
+        f"Replay records are kept for {retention}, a day at a time.",
+        (Request("PUT", POLICY_TARGET, _body(retention)),),
+    )
 
 
 def plan_days(api: Api, days: Sequence[str]) -> Step | None:
@@ -87,16 +103,34 @@ def plan_days(api: Api, days: Sequence[str]) -> Step | None:
     if not days:
         return None
     doing = "to read the settings of asayer-logs-*"
-    settings = api.expect("GET", f"/asayer-logs-*/_settings?filter_path=*.settings.{SETTING}", doing=doing, or_nothing=True)
+    settings = api.expect(
+        "GET",
+        f"/asayer-logs-*/_settings?filter_path=*.settings.{SETTING}",
+        doing=doing,
+        or_nothing=True,
+    )
     free = [day for day in days if not settings.get(day)]
     if not free:
         return None
     request = Request("PUT", f"/{','.join(free)}/_settings", {SETTING: POLICY})
-    return Step("retention of existing indices", "changed", f"{free[0]}{f' and {len(free) - 1} more' if len(free) > 1 else ''}.", (request,))
+    return Step(
+        "retention of existing indices",
+        "changed",
+        f"{free[0]}{f' and {len(free) - 1} more' if len(free) > 1 else ''}.",
+        (request,),
+    )
 
 
 def _body(retention: str) -> dict[str, Any]:
-    """The policy. An index holds a day, and its age counts from its creation: so the last record of the day is kept as long as was asked for."""
+    """The policy. An index holds a day, and its age counts from its creation:
+
+    so the last record of the day is kept as long as was asked for.
+    """
     age = f"{int(retention[:-1]) + _DAY[retention[-1]]}{retention[-1]}"
     phases = {"hot": {"actions": {}}, "delete": {"min_age": age, "actions": {"delete": {}}}}
-    return {"policy": {"_meta": {"managed_by": MANAGED_BY, "version": __version__, "retention": retention}, "phases": phases}}
+    return {
+        "policy": {
+            "_meta": {"managed_by": MANAGED_BY, "version": __version__, "retention": retention},
+            "phases": phases,
+        }
+    }

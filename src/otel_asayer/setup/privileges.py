@@ -1,4 +1,7 @@
-"""Who asks, and what they may not do: found out before anything is changed, so that setup does not stop half way."""
+"""Who asks, and what they may not do:
+
+found out before anything is changed, so that setup does not stop half way.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Asker", "Needs", "asker_of", "needs_of", "require"]
 
-# Without security nobody handles its requests; Elasticsearch 8 takes the path for one of an index then, which has other methods.
-_NO_SECURITY: Final = ("no handler found", "incorrect http method", "security must be explicitly enabled", "security is not enabled")
+# Without security nobody handles its requests; Elasticsearch 8 takes the path for one of an index
+# then, which has other methods.
+_NO_SECURITY: Final = (
+    "no handler found",
+    "incorrect http method",
+    "security must be explicitly enabled",
+    "security is not enabled",
+)
 _HOW_TO_GIVE: Final = "Give it what is missing, or use another user"
 _WITHOUT_KEYS: Final = "Part of it is what the API keys will do, for a key can do no more than who makes it; with --no-keys that is not needed."
 
@@ -47,12 +56,19 @@ def asker_of(api: Api) -> Asker:
         ElasticsearchError: the credentials are refused; the message says why.
     """
     answer = api.ask("GET", "/_security/_authenticate")
-    if answer.status != http.HTTPStatus.UNAUTHORIZED and any(word in str(answer.content).lower() for word in _NO_SECURITY):
+    if answer.status != http.HTTPStatus.UNAUTHORIZED and any(
+        word in str(answer.content).lower() for word in _NO_SECURITY
+    ):
         return Asker("", is_api_key=False, secured=False)
     content = api.content_of(answer, "who asks")
     key = content.get("api_key")
     key_id = str(key.get("id", "")) if isinstance(key, dict) else ""
-    return Asker(str(content.get("username", "")), content.get("authentication_type") == "api_key", secured=True, key_id=key_id)
+    return Asker(
+        str(content.get("username", "")),
+        content.get("authentication_type") == "api_key",
+        secured=True,
+        key_id=key_id,
+    )
 
 
 def needs_of(namespace: str, roles: Sequence[Role]) -> Needs:
@@ -67,33 +83,59 @@ def needs_of(namespace: str, roles: Sequence[Role]) -> Needs:
         cluster |= {"manage_own_api_key", *role.cluster}
         for pattern in role.indices:
             index.setdefault(pattern, set()).update(role.privileges)
-    return Needs(frozenset(cluster), {pattern: frozenset(names) for pattern, names in index.items()})
+    return Needs(
+        frozenset(cluster), {pattern: frozenset(names) for pattern, names in index.items()}
+    )
 
 
 def require(api: Api, asker: Asker, namespace: str, roles: Sequence[Role]) -> None:
-    """Raise an error that names every privilege that is missing for setup, with keys of these roles.
+    """Raise an error that names every privilege that is missing for setup, with keys of these
+    roles.
 
     Raises:
         NotAllowedError: one is.
     """
-    granted = api.expect("GET", "/_security/user/_has_privileges", _body(needs_of(namespace, roles)), doing="which privileges there are")
+    granted = api.expect(
+        "GET",
+        "/_security/user/_has_privileges",
+        _body(needs_of(namespace, roles)),
+        doing="which privileges there are",
+    )
     if missing := missing_privileges(granted):
-        more = f" {_WITHOUT_KEYS}" if roles and missing != missing_privileges(_of_these(granted, needs_of(namespace, ()))) else ""
+        more = (
+            f" {_WITHOUT_KEYS}"
+            if roles and missing != missing_privileges(_of_these(granted, needs_of(namespace, ())))
+            else ""
+        )
         who = f"API key of {asker.name!r}" if asker.is_api_key else f"user {asker.name!r}"
-        raise NotAllowedError(f"The {who} may not set this up: it lacks {missing}. {_HOW_TO_GIVE}.{more}")
+        raise NotAllowedError(
+            f"The {who} may not set this up: it lacks {missing}. {_HOW_TO_GIVE}.{more}"
+        )
 
 
 def _of_these(granted: Mapping[str, Any], needs: Needs) -> dict[str, Any]:
     """The part of an answer of `_has_privileges` that is about `needs`."""
     index = {
-        pattern: {name: has for name, has in granted.get("index", {}).get(pattern, {}).items() if name in names}
+        pattern: {
+            name: has
+            for name, has in granted.get("index", {}).get(pattern, {}).items()
+            if name in names
+        }
         for pattern, names in needs.indices.items()
     }
-    return {"cluster": {name: has for name, has in granted.get("cluster", {}).items() if name in needs.cluster}, "index": index}
+    return {
+        "cluster": {
+            name: has for name, has in granted.get("cluster", {}).items() if name in needs.cluster
+        },
+        "index": index,
+    }
 
 
 def _body(needs: Needs) -> dict[str, Any]:
     return {
         "cluster": sorted(needs.cluster),
-        "index": [{"names": [pattern], "privileges": sorted(names)} for pattern, names in needs.indices.items()],
+        "index": [
+            {"names": [pattern], "privileges": sorted(names)}
+            for pattern, names in needs.indices.items()
+        ],
     }

@@ -1,4 +1,7 @@
-"""Whole days of replay records, listed and deleted: retention for an Elasticsearch without index lifecycle management."""
+"""Whole days of replay records, listed and deleted:
+
+retention for an Elasticsearch without index lifecycle management.
+"""
 
 from __future__ import annotations
 
@@ -36,16 +39,27 @@ class Day(NamedTuple):
 
 
 def days_before(api: Api, until: datetime | None, namespace: str | None = None) -> list[Day]:
-    """Return the days that were over at `until`, the oldest first; None: all, today's too. `namespace` leaves all others out.
+    """Return the days that were over at `until`, the oldest first; None: all, today's too.
+    `namespace` leaves all others out.
 
     Raises:
-        NotAllowedError: the key or user may not delete them, or not look at them; the message names what is missing.
+        NotAllowedError: the key or user may not delete them, or not look at them; the message names
+            what is missing.
         ElasticsearchError: there is no good answer.
     """
     _require(api)
-    names = days_in(api.expect("GET", REPLAY_INDICES, doing=f"to look for {_PATTERN}", or_nothing=True))
-    wanted = [name for name in names if (until is None or _is_over(name, until)) and namespace in (None, _namespace_of(name))]
-    found = [Day((day_of_index(name) or "").replace(".", "-"), _count(api, name), name) for name in wanted]
+    names = days_in(
+        api.expect("GET", REPLAY_INDICES, doing=f"to look for {_PATTERN}", or_nothing=True)
+    )
+    wanted = [
+        name
+        for name in names
+        if (until is None or _is_over(name, until)) and namespace in (None, _namespace_of(name))
+    ]
+    found = [
+        Day((day_of_index(name) or "").replace(".", "-"), _count(api, name), name)
+        for name in wanted
+    ]
     return sorted(found, key=lambda day: (day.day, day.name))
 
 
@@ -64,14 +78,21 @@ def _require(api: Api) -> None:
     if not asker_of(api).secured:
         return  # everybody may do everything
     asked = {"index": [{"names": [_PATTERN], "privileges": list(_PRIVILEGES)}]}
-    granted = api.expect("POST", "/_security/user/_has_privileges", asked, doing="which privileges there are")
+    granted = api.expect(
+        "POST", "/_security/user/_has_privileges", asked, doing="which privileges there are"
+    )
     if missing := missing_privileges(granted):
-        raise NotAllowedError(f"Not allowed to delete replay records: it takes {missing}. Use a key or user that has it.")
+        raise NotAllowedError(
+            f"Not allowed to delete replay records: it takes {missing}. Use a key or user that has "
+            f"it."
+        )
 
 
 def _is_over(index: str, until: datetime) -> bool:
     try:
-        begins = datetime.strptime(day_of_index(index) or "", "%Y.%m.%d").replace(tzinfo=timezone.utc)
+        begins = datetime.strptime(day_of_index(index) or "", "%Y.%m.%d").replace(
+            tzinfo=timezone.utc
+        )
     except ValueError:  # no day of any calendar
         return False
     return begins + _ONE_DAY <= until
@@ -82,4 +103,8 @@ def _namespace_of(index: str) -> str:
 
 
 def _count(api: Api, index: str) -> int:
-    return int(api.expect("GET", f"/{index}/_count?ignore_unavailable=true", doing=f"to count {index}").get("count", 0))
+    return int(
+        api.expect(
+            "GET", f"/{index}/_count?ignore_unavailable=true", doing=f"to count {index}"
+        ).get("count", 0)
+    )

@@ -1,4 +1,5 @@
-"""What `otel-asayer setup --uninstall` takes away: our templates that no data stream needs, our pipeline and policy, and our keys. Never data.
+"""What `otel-asayer setup --uninstall` takes away: our templates that no data stream needs, our
+pipeline and policy, and our keys. Never data.
 
 The pipeline goes first: where it is, the template of replay records has to be.
 """
@@ -36,14 +37,27 @@ def plan_removal(api: Api, *, keys: bool) -> tuple[Step, ...]:
         ElasticsearchError: the server cannot be looked at; the message says why.
     """
     present = templates_in(api.expect("GET", TEMPLATES, doing="to list index templates"))
-    steps = [_pipeline(api), *(_template(api, template, present) for template in (TRACES, LOGS, REPLAY)), _policy(api)]
+    steps = [
+        _pipeline(api),
+        *(_template(api, template, present) for template in (TRACES, LOGS, REPLAY)),
+        _policy(api),
+    ]
     return (*filter(None, steps), *(_keys(api) if keys else ()))
 
 
 def _pipeline(api: Api) -> Step | None:
     there = api.expect("GET", PIPELINE_TARGET, doing="to read ingest pipelines", or_nothing=True)
     ours = any(body.get("_meta", {}).get("managed_by") == MANAGED_BY for body in there.values())
-    return Step(f"ingest pipeline {REPLAY_PIPELINE}", "removed", "", (Request("DELETE", PIPELINE_TARGET),)) if ours else None
+    return (
+        Step(
+            f"ingest pipeline {REPLAY_PIPELINE}",
+            "removed",
+            "",
+            (Request("DELETE", PIPELINE_TARGET),),
+        )
+        if ours
+        else None
+    )
 
 
 def _policy(api: Api) -> Step | None:
@@ -65,7 +79,9 @@ def _template(api: Api, template: IndexTemplate, present: tuple[Template, ...]) 
     if stranger := there.stranger:
         return Step(subject, "left alone", stranger)
     (pattern,) = template.body["index_patterns"]
-    if needing := [stream for stream in streams_on(api, pattern) if rival_of(template, stream, present) is None]:
+    if needing := [
+        stream for stream in streams_on(api, pattern) if rival_of(template, stream, present) is None
+    ]:
         deletion = Request("DELETE", f"/_data_stream/{','.join(needing)}")
         return Step(subject, "left", f"{', '.join(needing)}: {_AFTER}.", advised=(deletion,))
     return Step(subject, "removed", "", (Request("DELETE", f"/_index_template/{template.name}"),))
@@ -73,4 +89,15 @@ def _template(api: Api, template: IndexTemplate, present: tuple[Template, ...]) 
 
 def _keys(api: Api) -> list[Step]:
     keys = keys_on(api)
-    return [Step("API keys", "invalidated", ", ".join(f"{key.role} {key.id}" for key in keys) + ".", (invalidation(keys),))] if keys else []
+    return (
+        [
+            Step(
+                "API keys",
+                "invalidated",
+                ", ".join(f"{key.role} {key.id}" for key in keys) + ".",
+                (invalidation(keys),),
+            )
+        ]
+        if keys
+        else []
+    )

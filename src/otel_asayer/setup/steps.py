@@ -1,6 +1,7 @@
 """Steps of setup: planned by reading alone, shown or carried out later.
 
-A plan that is only shown and one that is carried out are the same value, so a dry run cannot differ from the run.
+A plan that is only shown and one that is carried out are the same value, so a dry run cannot differ
+from the run.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def carry_out(api: Api, step: Step) -> Outcome:
     contents: list[dict[str, Any]] = []
     try:
         for request in step.requests:
-            contents.append(_send(api, request, f"for the {step.subject} to be {step.word}"))  # noqa: PERF401 (what came before a failure stays)
+            # What came before a failure stays
+            contents.append(_send(api, request, f"for the {step.subject} to be {step.word}"))  # noqa: PERF401
     except ElasticsearchError as error:
         return Outcome(step, tuple(contents), str(error))
     return Outcome(step, tuple(contents))
@@ -86,7 +88,12 @@ def _judge(content: dict[str, Any]) -> None:
     try:
         answer = parse_answer(orjson.dumps(content), 1)
     except Malformed as malformed:
-        raise ElasticsearchError(f"Elasticsearch was not understood: {malformed}. Check what stands between it and here.") from None
+        raise ElasticsearchError(
+            f"Elasticsearch was not understood: {malformed}. Check what stands between it and here."
+        ) from None
     for _, finding in answer.others:
         if finding.outcome is not Verdict.DUPLICATE:
-            raise ElasticsearchError(f"Elasticsearch refuses the document: {finding}. {finding.advice or 'The rest of the setup does not need it'}.")
+            raise ElasticsearchError(
+                f"Elasticsearch refuses the document: {finding}. "
+                f"{finding.advice or 'The rest of the setup does not need it'}."
+            )

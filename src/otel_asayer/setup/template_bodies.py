@@ -1,10 +1,13 @@
 """Our three index templates, as data.
 
-- `REPLAY` makes the indices of replay records, one a day, which the readers of Asayer and OpenReplay reach through the alias `logs`.
-- `TRACES` and `LOGS` stand in on servers without Elasticsearch's own OTel templates (8.16 and newer have them, priority 120). They follow the
-  names and behaviour of those and keep to core field types, which every distribution and licence has.
+- `REPLAY` makes the indices of replay records, one a day, which the readers of Asayer and
+  OpenReplay reach through the alias `logs`.
+- `TRACES` and `LOGS` stand in on servers without Elasticsearch's own OTel templates (8.16 and newer
+  have them, priority 120). They follow the names and behaviour of those and keep to core field
+  types, which every distribution and licence has.
 
-Every key of `attributes`, `resource.attributes` and `scope.attributes` stays dotted and flat, so `{"clash": 1, "clash.sub": 2}` is one document.
+Every key of `attributes`, `resource.attributes` and `scope.attributes` stays dotted and flat, so
+`{"clash": 1, "clash.sub": 2}` is one document.
 """
 
 from __future__ import annotations
@@ -17,10 +20,23 @@ from otel_asayer.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LOGS", "MANAGED_BY", "ORDERING", "PIPELINE", "PIPELINE_TARGET", "READERS_ALIAS", "REPLAY", "TRACES", "IndexTemplate"]
+__all__ = [
+    "LOGS",
+    "MANAGED_BY",
+    "ORDERING",
+    "PIPELINE",
+    "PIPELINE_TARGET",
+    "READERS_ALIAS",
+    "REPLAY",
+    "TRACES",
+    "IndexTemplate",
+]
 
 READERS_ALIAS: Final = "logs"
-"""The only name that OpenReplay reads, since 1.21. It must never reach the OTel streams: one such hit breaks the panel."""
+"""The only name that OpenReplay reads, since 1.21. It must never reach the OTel streams:
+
+one such hit breaks the panel.
+"""
 
 
 MANAGED_BY: Final = "otel-asayer"
@@ -30,8 +46,8 @@ MANAGED_BY: Final = "otel-asayer"
 class IndexTemplate(NamedTuple):
     """A composable index template.
 
-    `stream` is the name of the data stream that a configuration writes to, with `{dataset}` and `{namespace}` for its two parts; of replay
-    records, the pattern of their indices.
+    `stream` is the name of the data stream that a configuration writes to, with `{dataset}` and
+    `{namespace}` for its two parts; of replay records, the pattern of their indices.
     """
 
     name: str
@@ -44,7 +60,8 @@ class IndexTemplate(NamedTuple):
         return int(self.body["priority"])
 
 
-# Longer strings are stored and not indexed. Without a limit one of more than 32,766 bytes makes Elasticsearch refuse the whole document.
+# Longer strings are stored and not indexed. Without a limit one of more than 32,766 bytes makes
+# Elasticsearch refuse the whole document.
 _KEYWORD: Final = {"type": "keyword", "ignore_above": 1024}
 _FLATTENED: Final = {"type": "flattened", "ignore_above": 1024}
 _TEXT: Final = {"type": "text"}
@@ -55,9 +72,11 @@ _DATE_NANOS: Final = {"type": "date_nanos"}
 
 _ATTRIBUTE_PATHS: Final = ("attributes.*", "resource.attributes.*", "scope.attributes.*")
 
-# Below the 500 and more that Elastic's manual gives to a user's template which is to override all others; above everything else.
+# Below the 500 and more that Elastic's manual gives to a user's template which is to override all
+# others; above everything else.
 _REPLAY_PRIORITY: Final = 499
-# Above Elasticsearch's `logs-*-*` (100), which would map attributes as objects; below its OTel templates (120), which then win of themselves.
+# Above Elasticsearch's `logs-*-*` (100), which would map attributes as objects; below its OTel
+# templates (120), which then win of themselves.
 _OTEL_PRIORITY: Final = 117
 
 
@@ -74,7 +93,10 @@ def _meta(description: str) -> dict[str, str]:
 
 
 def _flat_attributes(name: str) -> dict[str, Any]:
-    """Attributes of replay records: one is searchable. No `passthrough`, which older servers lack."""
+    """Attributes of replay records: one is searchable.
+
+    No `passthrough`, which older servers lack.
+    """
     return {"type": "object", "subobjects": False, "dynamic": False, "properties": {name: _KEYWORD}}
 
 
@@ -92,9 +114,10 @@ ORDERING: Final = {
 }
 """Settings by which rows come oldest first; a server may refuse some of them.
 
-OpenReplay's query has no sort: with equal scores (similarity `boolean`) its rows come by segment, then in the order within the segment. The policy
-merges neighbours alone. The interval is Elasticsearch's default, but only where it is set does an index refresh that nobody searches: else what
-several processes write in a day becomes segments that span the day.
+OpenReplay's query has no sort: with equal scores (similarity `boolean`) its rows come by segment,
+then in the order within the segment. The policy merges neighbours alone. The interval is
+Elasticsearch's default, but only where it is set does an index refresh that nobody searches: else
+what several processes write in a day becomes segments that span the day.
 """
 
 REPLAY: Final = IndexTemplate(
@@ -110,7 +133,8 @@ REPLAY: Final = IndexTemplate(
             "mappings": {
                 "dynamic": False,
                 "properties": {
-                    # Unindexed: of an index with a searchable @timestamp Elasticsearch lists the newest segment first.
+                    # Unindexed: of an index with a searchable @timestamp Elasticsearch lists the
+                    # newest segment first.
                     "@timestamp": {**_DATE, "index": False},
                     "utc_time": _DATE,
                     "timestamp": _DATE,
@@ -135,24 +159,43 @@ REPLAY: Final = IndexTemplate(
 
 PIPELINE_TARGET: Final = f"/_ingest/pipeline/{REPLAY_PIPELINE}"
 PIPELINE: Final = {
-    "description": "Does nothing to replay records. It says that their index template is installed: without it they are refused",
+    "description": "Does nothing to replay records. It says that their index template is "
+    "installed: without it they are refused",
     "_meta": {"managed_by": MANAGED_BY, "version": __version__},
     "processors": [],
 }
 
 
-def _otel_template(name: str, stream: str, pattern: str, description: str, /, **properties: Any) -> IndexTemplate:
+def _otel_template(
+    name: str, stream: str, pattern: str, description: str, /, **properties: Any
+) -> IndexTemplate:
     mappings = {
         "dynamic": False,
         "date_detection": False,
         "dynamic_templates": [
-            {"complex_attributes": {"path_match": _ATTRIBUTE_PATHS, "match_mapping_type": "object", "mapping": _FLATTENED}},
-            {"text_attributes": {"path_match": _ATTRIBUTE_PATHS, "match_mapping_type": "string", "mapping": _KEYWORD}},
+            {
+                "complex_attributes": {
+                    "path_match": _ATTRIBUTE_PATHS,
+                    "match_mapping_type": "object",
+                    "mapping": _FLATTENED,
+                }
+            },
+            {
+                "text_attributes": {
+                    "path_match": _ATTRIBUTE_PATHS,
+                    "match_mapping_type": "string",
+                    "mapping": _KEYWORD,
+                }
+            },
         ],
         "properties": {**_COMMON, **properties},
     }
-    # An attribute beyond the thousandth name is stored and not indexed; without this setting its document would be refused.
-    settings = {"index.codec": "best_compression", "index.mapping.total_fields.ignore_dynamic_beyond_limit": True}
+    # An attribute beyond the thousandth name is stored and not indexed; without this setting its
+    # document would be refused.
+    settings = {
+        "index.codec": "best_compression",
+        "index.mapping.total_fields.ignore_dynamic_beyond_limit": True,
+    }
     body = {
         "index_patterns": [pattern],
         "data_stream": {},
@@ -184,8 +227,18 @@ _COMMON: Final = {
     "trace_flags": _BYTE,
     "attributes": _attributes(20, **_SPAN_ATTRIBUTES),
     "dropped_attributes_count": _LONG,
-    "scope": _object(name=_KEYWORD, version=_KEYWORD, schema_url=_KEYWORD, dropped_attributes_count=_LONG, attributes=_attributes(30)),
-    "resource": _object(schema_url=_KEYWORD, dropped_attributes_count=_LONG, attributes=_attributes(40, **_RESOURCE_ATTRIBUTES)),
+    "scope": _object(
+        name=_KEYWORD,
+        version=_KEYWORD,
+        schema_url=_KEYWORD,
+        dropped_attributes_count=_LONG,
+        attributes=_attributes(30),
+    ),
+    "resource": _object(
+        schema_url=_KEYWORD,
+        dropped_attributes_count=_LONG,
+        attributes=_attributes(40, **_RESOURCE_ATTRIBUTES),
+    ),
     "event": _object(dataset=_alias("data_stream.dataset")),
     "service": _object(
         environment=_alias("resource.attributes.deployment.environment"),
@@ -209,7 +262,12 @@ TRACES: Final = _otel_template(
     dropped_events_count=_LONG,
     dropped_links_count=_LONG,
     # Attributes of links are kept as they came: a clash among them could be salvaged by nobody.
-    links=_object(trace_id=_KEYWORD, span_id=_KEYWORD, trace_state=_KEYWORD, attributes={"type": "object", "enabled": False}),
+    links=_object(
+        trace_id=_KEYWORD,
+        span_id=_KEYWORD,
+        trace_state=_KEYWORD,
+        attributes={"type": "object", "enabled": False},
+    ),
     span=_object(id=_alias("span_id"), name=_alias("name")),
     parent=_object(id=_alias("parent_span_id")),
 )
@@ -229,7 +287,9 @@ LOGS: Final = _otel_template(
     span=_object(id=_alias("span_id")),
     log=_object(level=_alias("severity_text")),
     error=_object(
-        exception=_object(type=_alias("attributes.exception.type"), message=_alias("attributes.exception.message")),
+        exception=_object(
+            type=_alias("attributes.exception.type"), message=_alias("attributes.exception.message")
+        ),
         stack_trace=_alias("attributes.exception.stacktrace"),
     ),
 )

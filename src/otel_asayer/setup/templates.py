@@ -1,9 +1,12 @@
-"""First contact with an Elasticsearch: install our index templates where they are missing, where we may, and where nothing stands in the way.
+"""First contact with an Elasticsearch: install our index templates where they are missing, where we
+may, and where nothing stands in the way.
 
-Replay records also need the ingest pipeline that their operations name. It is put after their template: where it is, the template is.
+Replay records also need the ingest pipeline that their operations name. It is put after their
+template: where it is, the template is.
 
-What is there is never overwritten: a template of our name, a template of higher rank for the same streams, whoever bears the alias `logs`.
-Elasticsearch does not version a template's owner, so `PUT` goes with `create=true`, and of several processes at first contact one wins.
+What is there is never overwritten: a template of our name, a template of higher rank for the same
+streams, whoever bears the alias `logs`. Elasticsearch does not version a template's owner, so `PUT`
+goes with `create=true`, and of several processes at first contact one wins.
 """
 
 from __future__ import annotations
@@ -30,7 +33,14 @@ from otel_asayer.setup.inventory import (
     templates_in,
 )
 from otel_asayer.setup.refusals import OUT_OF_ORDER, Lesser, without_refused
-from otel_asayer.setup.template_bodies import LOGS, PIPELINE, PIPELINE_TARGET, REPLAY, TRACES, IndexTemplate
+from otel_asayer.setup.template_bodies import (
+    LOGS,
+    PIPELINE,
+    PIPELINE_TARGET,
+    REPLAY,
+    TRACES,
+    IndexTemplate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,8 +67,9 @@ _FOR_NOW: Final = (
 class SetupReport:
     """What setup did.
 
-    `installed` are names of index templates, new on the server. `problems` are sentences, each with what to do next; nothing that the key
-    simply may not do is among them, for the recommended one cannot install templates.
+    `installed` are names of index templates, new on the server. `problems` are sentences, each with
+    what to do next; nothing that the key simply may not do is among them, for the recommended one
+    cannot install templates.
     """
 
     installed: tuple[str, ...] = ()
@@ -67,8 +78,15 @@ class SetupReport:
     """Whether the server could not serve some of it at the moment: another try is worth it."""
 
 
-def ensure(client: Requester, config: Config, *, timeout: float, clock: Callable[[], float] = time.monotonic) -> SetupReport:
-    """Install those of our index templates that the server lacks, and say what stands in the way of the others.
+def ensure(
+    client: Requester,
+    config: Config,
+    *,
+    timeout: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> SetupReport:
+    """Install those of our index templates that the server lacks, and say what stands in the way of
+    the others.
 
     Args:
         client: The way to the server.
@@ -89,7 +107,11 @@ def ensure(client: Requester, config: Config, *, timeout: float, clock: Callable
         return SetupReport(problems=stopped.problems, unfinished=stopped.for_now)
     outcomes = [setup.install(template, present) for template in templates]
     return SetupReport(
-        tuple(template.name for template, outcome in zip(templates, outcomes, strict=True) if outcome.installed),
+        tuple(
+            template.name
+            for template, outcome in zip(templates, outcomes, strict=True)
+            if outcome.installed
+        ),
         tuple(problem for outcome in outcomes for problem in outcome.problems),
         any(outcome.unfinished for outcome in outcomes),
     )
@@ -118,11 +140,16 @@ class _Server:
         self._deadline = deadline
         self._clock = clock
 
-    def ask(self, method: str, target: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
+    def ask(
+        self, method: str, target: str, body: bytes | None = None
+    ) -> tuple[int, dict[str, Any]]:
         """Send a request; return the status, and the parsed body (nothing when it is no JSON object)."""
         left = self._deadline - self._clock()
         if left <= 0:
-            raise _Stopped(f"Setup of Elasticsearch ran out of time before {method} {target}. {_SOON}", for_now=True)
+            raise _Stopped(
+                f"Setup of Elasticsearch ran out of time before {method} {target}. {_SOON}",
+                for_now=True,
+            )
         response = self._client.request(method, target, body, timeout=left)
         if response.status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
             raise _Stopped
@@ -156,18 +183,28 @@ class _Setup:
             if template is REPLAY:
                 self._put_pipeline()
         except _Stopped as stopped:
-            return outcome._replace(problems=(*outcome.problems, *stopped.problems), unfinished=stopped.for_now)
+            return outcome._replace(
+                problems=(*outcome.problems, *stopped.problems), unfinished=stopped.for_now
+            )
         return outcome
 
     def _check_way(self, there: Template | None, rival: Template | None) -> None:
-        """Stop where replay records would not be seen, or not in order: another template takes their indices, or the alias cannot stand on them."""
+        """Stop where replay records would not be seen, or not in order:
+
+        another template takes their indices, or the alias cannot stand on them.
+        """
         indices = stream_of(REPLAY, self.config)
         if rival:
-            simulated = self.server.expect("POST", f"/_index_template/_simulate_index/{example_of(indices)}")
+            simulated = self.server.expect(
+                "POST", f"/_index_template/_simulate_index/{example_of(indices)}"
+            )
             if sentence := hidden_sentence(rival, indices, REPLAY.priority, simulated):
                 raise _Stopped(f"{sentence}. {_AGAIN}")
         elif there and there.is_of_streams:
-            raise _Stopped(f"The index template {there.name} makes data streams, as an earlier version of it did: {_SETUP}. {_UNTIL}. {_AGAIN}")
+            raise _Stopped(
+                f"The index template {there.name} makes data streams, as an earlier version of it "
+                f"did: {_SETUP}. {_UNTIL}. {_AGAIN}"
+            )
         elif not there:
             self._check_alias()
 
@@ -176,7 +213,10 @@ class _Setup:
         if former := former_streams(bearers):
             raise _Stopped(f"{former_sentence(former)}. {_UNTIL}. {_AGAIN}")
         if clash := clash_of(bearers):
-            raise _Stopped(f"{clash}; until then no replay records can be delivered (OTEL_ASAYER_REPLAY_RECORDS=false writes none). {_AGAIN}")
+            raise _Stopped(
+                f"{clash}; until then no replay records can be delivered "
+                f"(OTEL_ASAYER_REPLAY_RECORDS=false writes none). {_AGAIN}"
+            )
 
     def _put_pipeline(self) -> None:
         try:
@@ -194,17 +234,23 @@ class _Setup:
         target = f"/_index_template/{template.name}?create=true"
         lesser: Lesser | None = None
         status, content = self.server.ask("PUT", target, orjson.dumps(template.body))
-        while status == http.HTTPStatus.BAD_REQUEST and (lesser := without_refused(template.body, reason_of(content), lesser)):
+        while status == http.HTTPStatus.BAD_REQUEST and (
+            lesser := without_refused(template.body, reason_of(content), lesser)
+        ):
             status, content = self.server.ask("PUT", target, orjson.dumps(lesser.body))
         if status == http.HTTPStatus.OK:
-            return _Outcome(installed=True, problems=(f"{lesser}: {OUT_OF_ORDER}.",) if lesser else ())
+            return _Outcome(
+                installed=True, problems=(f"{lesser}: {OUT_OF_ORDER}.",) if lesser else ()
+            )
         if status != http.HTTPStatus.BAD_REQUEST:
             raise _unexpected("PUT", target, status, content)
         if self.server.ask("GET", f"/_index_template/{template.name}")[0] == http.HTTPStatus.OK:
             return _Outcome()  # another process was first
         raise _Stopped(
-            f"Elasticsearch refused the index template {template.name}: {reason_of(content)}. Versions from 8.15 on take it: update, "
-            f"or install a template of your own for {', '.join(template.body['index_patterns'])}. {_AGAIN}"
+            f"Elasticsearch refused the index template {template.name}: {reason_of(content)}. "
+            f"Versions from 8.15 on take it: update, "
+            f"or install a template of your own for {', '.join(template.body['index_patterns'])}. "
+            f"{_AGAIN}"
         )
 
 

@@ -1,6 +1,7 @@
 """The spool: a durable folder of request bodies that several processes share.
 
-Nothing in here knows of a server or a network. POSIX only: elsewhere the package imports, and `Spool` raises `SpoolError` when it is used.
+Nothing in here knows of a server or a network. POSIX only: elsewhere the package imports, and
+`Spool` raises `SpoolError` when it is used.
 """
 
 from __future__ import annotations
@@ -8,7 +9,13 @@ from __future__ import annotations
 from otel_asayer.spool.bodies import Damage
 from otel_asayer.spool.directory import SpoolError
 from otel_asayer.spool.lease import Lease
-from otel_asayer.spool.locations import LOCAL, Destination, default_directory, destination_folder, destinations
+from otel_asayer.spool.locations import (
+    LOCAL,
+    Destination,
+    default_directory,
+    destination_folder,
+    destinations,
+)
 from otel_asayer.spool.recovery import Recovered
 from otel_asayer.spool.remains import Remains
 from otel_asayer.spool.space import Written

@@ -1,13 +1,19 @@
-"""The content of a file: operations, concatenated and compressed with gzip. That is a request's body as it stands.
+"""The content of a file: operations, concatenated and compressed with gzip. That is a request's
+body as it stands.
 
-An *operation* is the two lines of one document: what to do with it, and the document, each a JSON object that ends with a newline.
+An *operation* is the two lines of one document: what to do with it, and the document, each a JSON
+object that ends with a newline.
 
-A file may come back damaged, by a crash of the machine, a bad disk or a hand that meant well. Then every operation that is whole is still
-delivered: two lines of the right shape up to the first that is not, and, as a checksum fails only at the end, only if both are JSON.
+A file may come back damaged, by a crash of the machine, a bad disk or a hand that meant well. Then
+every operation that is whole is still
+delivered: two lines of the right shape up to the first that is not, and, as a checksum fails only
+    at the end, only if both are JSON.
 
-A file may be forged, too, by whoever can write here, or handed over with a volume. It is sent with the application's credentials, which may be those
-of somebody who may do everything. So an operation is one that this program writes, byte for byte: it creates a document in a place of ours. Any
-other action, and any other way to write the same one, is as good as damage. And a small file that decompresses to a huge one is read to a bound.
+A file may be forged, too, by whoever can write here, or handed over with a volume. It is sent with
+the application's credentials, which may be those of somebody who may do everything. So an operation
+is one that this program writes, byte for byte: it creates a document in a place of ours. Any other
+action, and any other way to write the same one, is as good as damage. And a small file that
+decompresses to a huge one is read to a bound.
 """
 
 from __future__ import annotations
@@ -27,21 +33,39 @@ if TYPE_CHECKING:
 
     from otel_asayer.spool.directory import Folder
 
-__all__ = ["Damage", "DamagedBodyError", "foreign_lines", "most_bytes", "open_body", "operations_of", "salvage"]
+__all__ = [
+    "Damage",
+    "DamagedBodyError",
+    "foreign_lines",
+    "most_bytes",
+    "open_body",
+    "operations_of",
+    "salvage",
+]
 
 _MOST_BYTES: Final = 128 * 1024 * 1024
-"""Bytes that a file may decompress to. No request is that long, nor is a batch, which is divided before it is written (`delivery`)."""
+"""Bytes that a file may decompress to.
+
+No request is that long, nor is a batch, which is divided before it is written (`delivery`).
+"""
 _MOST_BYTES_OF_A_SMALL_ONE: Final = 32 * 1024 * 1024
 _MOST_RATIO: Final = 100
-"""Beyond those, a file may decompress to a hundred times its size: telemetry does to ten or thirty times, what is meant to fill memory to 1,000."""
+"""Beyond those, a file may decompress to a hundred times its size:
+
+telemetry does to ten or thirty times, what is meant to fill memory to 1,000.
+"""
 
 _ACTION: Final = re.compile(
     rb'\{"create":\{"_index":"(?:'
     rb'(?:traces|logs)-[^-"\\/*?<>|,#: ]+-[^"\\/*?<>|,#: ]+"|'
-    rb'asayer-logs-[^"\\/*?<>|,#: ]+"(?:,"pipeline":"asayer-replay")?(?:,"require_data_stream":(?:true|false))?'
+    rb'asayer-logs-[^"\\/*?<>|,#: '
+    rb']+"(?:,"pipeline":"asayer-replay")?(?:,"require_data_stream":(?:true|false))?'
     rb'),"_id":"[^"\\\x00-\x1f]+"\}\}\n'
 )
-"""What this program writes, in its only form: in another one, JSON lets a name stand twice, and readers disagree which counts."""
+"""What this program writes, in its only form:
+
+in another one, JSON lets a name stand twice, and readers disagree which counts.
+"""
 
 _FOREIGN: Final = " of its lines are nothing that this program writes"
 
@@ -84,7 +108,8 @@ def operations_of(file: BinaryIO) -> Iterator[bytes]:
     """Yield the operations of a file, one by one.
 
     Raises:
-        DamagedBodyError: after the last operation that can be read, when something is there besides.
+        DamagedBodyError: after the last operation that can be read, when something is there
+            besides.
     """
     foreign = 0
     left = most_bytes(file)
@@ -95,7 +120,9 @@ def operations_of(file: BinaryIO) -> Iterator[bytes]:
             while action := lines.readline(left + 1):
                 left -= len(action)
                 if left >= 0 and not _ACTION.fullmatch(action):
-                    foreign += 1  # perhaps an action with no document behind it: the next line is looked at as one
+                    # Perhaps an action with no document behind it: the next line is looked at as
+                    # one
+                    foreign += 1
                     continue
                 document = lines.readline(left + 1) if left >= 0 else b""
                 left -= len(document)
@@ -104,7 +131,11 @@ def operations_of(file: BinaryIO) -> Iterator[bytes]:
                 if not _is_object_line(document):
                     raise DamagedBodyError("it holds something else than pairs of JSON lines")
                 yield action + document
-    except (EOFError, OSError, zlib.error) as error:  # cut short; no gzip, a wrong checksum or a bad disk; broken inside
+    except (
+        EOFError,
+        OSError,
+        zlib.error,
+    ) as error:  # cut short; no gzip, a wrong checksum or a bad disk; broken inside
         raise DamagedBodyError(str(error)) from error
     if foreign:
         raise DamagedBodyError(f"{foreign}{_FOREIGN}")

@@ -1,9 +1,11 @@
 """Safe file operations in a folder that belongs to this user alone.
 
-- A folder is opened once per operation, without following a link in its place, and checked while open: it must be this user's, and nobody
-  else's to write. Everything in it is then looked up relative to the open folder, so that a path swapped meanwhile changes nothing.
+- A folder is opened once per operation, without following a link in its place, and checked while
+  open: it must be this user's, and nobody else's to write. Everything in it is then looked up
+  relative to the open folder, so that a path swapped meanwhile changes nothing.
 - A file appears under its name only when whole: temporary file, fsync, rename, fsync of the folder.
-- Names vanish at any time, for other processes work in the same folder: what vanished is an answer (`False`, `None`), not an error.
+- Names vanish at any time, for other processes work in the same folder: what vanished is an answer
+  (`False`, `None`), not an error.
 - Every other failure is a `SpoolError`: a sentence that says where, what, and what to do.
 """
 
@@ -34,28 +36,38 @@ _WRITABLE_BY_OTHERS: Final = 0o022
 _COMMON: Final[int] = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _OPEN_FOLDER: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON
 _CREATE_FILE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
-# Without O_NONBLOCK, opening a named pipe that somebody put there would wait for its writer for ever.
+# Without O_NONBLOCK, opening a named pipe that somebody put there would wait for its writer for
+# ever.
 _READ_FILE: Final[int] = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
 
 _SUPPORTED: Final = os.open in os.supports_dir_fd
 
 _ADVICE: Final = {
     errno.ENOSPC: "the disk is full. Free space, or choose a spool directory on another disk",
-    errno.EDQUOT: "this user's disk quota is used up. Free space, or choose a spool directory on another disk",
-    errno.EFBIG: "the file would exceed the process's limit of file size. Raise it (ulimit -f), or send smaller batches",
+    errno.EDQUOT: "this user's disk quota is used up. Free space, or choose a spool directory on "
+    "another disk",
+    errno.EFBIG: "the file would exceed the process's limit of file size. Raise it (ulimit -f), or "
+    "send smaller batches",
     errno.EROFS: "the file system is read-only. Choose a spool directory that can be written to",
-    errno.EACCES: "this user has no right to it. Choose a spool directory that this user can write to",
-    errno.EPERM: "this user has no right to it. Choose a spool directory that this user can write to",
-    errno.ENOTDIR: "it is a symbolic link, or no folder. Give the folder itself, for links are not followed",
+    errno.EACCES: "this user has no right to it. Choose a spool directory that this user can write "
+    "to",
+    errno.EPERM: "this user has no right to it. Choose a spool directory that this user can write "
+    "to",
+    errno.ENOTDIR: "it is a symbolic link, or no folder. Give the folder itself, for links are not "
+    "followed",
     errno.ELOOP: "it is a symbolic link. Give the folder itself, for links are not followed",
 }
 
-# Some network file systems cannot sync a folder and say so with one of these; the rename itself has been done.
+# Some network file systems cannot sync a folder and say so with one of these; the rename itself has
+# been done.
 _CANNOT_SYNC_FOLDERS: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 
 
 class SpoolError(AsayerError):
-    """The spool cannot do what was asked; the message says where, why, and what to do. Nothing half-written is left."""
+    """The spool cannot do what was asked; the message says where, why, and what to do.
+
+    Nothing half-written is left.
+    """
 
 
 @contextmanager
@@ -64,7 +76,10 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}. Check the folder and its disk"
+        advice = (
+            _ADVICE.get(error.errno or 0)
+            or f"{error.strerror or error}. Check the folder and its disk"
+        )
         raise SpoolError(f"The spool cannot use {path}: {advice}.") from error
 
 
@@ -81,11 +96,19 @@ class Folder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         os.close(self._descriptor)
 
     def scan(self) -> Iterator[str]:
-        """Yield the names of regular files, in no order. What is renamed meanwhile may be missed, or seen under both names."""
+        """Yield the names of regular files, in no order.
+
+        What is renamed meanwhile may be missed, or seen under both names.
+        """
         with explained(self.path), os.scandir(self._descriptor) as entries:
             yield from (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
 
@@ -119,7 +142,8 @@ class Folder:
                 present = name
                 self._sync()
             except BaseException:
-                # The first error is the one to tell; what cannot be removed now is swept by the next start's recovery.
+                # The first error is the one to tell; what cannot be removed now is swept by the
+                # next start's recovery.
                 with suppress(OSError):
                     os.unlink(present, dir_fd=self._descriptor)
                 raise
@@ -128,8 +152,8 @@ class Folder:
         """Open `name` for reading.
 
         Raises:
-            OSError: as the system says it, for a reader tells damage from shortage by the error's number; ENOENT when `name` vanished,
-                EPERM when it is no regular file of this user.
+            OSError: as the system says it, for a reader tells damage from shortage by the error's
+                number; ENOENT when `name` vanished, EPERM when it is no regular file of this user.
         """
         descriptor = os.open(name, _READ_FILE, dir_fd=self._descriptor)
         status = os.fstat(descriptor)
@@ -141,7 +165,9 @@ class Folder:
     def rename(self, name: str, new_name: str, *, to: Folder | None = None) -> bool:
         """Rename a file, in one step; False when it vanished, which is how one of several processes learns that another was faster."""
         target = (to or self)._descriptor  # noqa: SLF001 (of this class)
-        return self._unless_gone(lambda: os.rename(name, new_name, src_dir_fd=self._descriptor, dst_dir_fd=target))
+        return self._unless_gone(
+            lambda: os.rename(name, new_name, src_dir_fd=self._descriptor, dst_dir_fd=target)
+        )
 
     def remove(self, name: str) -> bool:
         """Remove a file; False when it vanished."""
@@ -151,7 +177,8 @@ class Folder:
         """Set a file's time of modification, nanoseconds since 1970; False when it vanished."""
 
         def touch() -> None:
-            # A file that another user copied here cannot be touched: then it looks old, and that is all.
+            # A file that another user copied here cannot be touched: then it looks old, and that is
+            # all.
             with suppress(PermissionError):
                 os.utime(name, ns=(now_ns, now_ns), dir_fd=self._descriptor, follow_symlinks=False)
 
@@ -201,12 +228,15 @@ def find_folder(path: Path) -> Folder | None:
         SpoolError: it is a link, another user's, or writable by others.
     """
     if not _SUPPORTED:
-        raise SpoolError(f"The spool cannot use {path}: it needs a POSIX system. Switch the spool off.")
+        raise SpoolError(
+            f"The spool cannot use {path}: it needs a POSIX system. Switch the spool off."
+        )
     return _opened(path, path, None)
 
 
 def make_folder(path: Path) -> Folder:
-    """Open the folder at `path`, made with its parents when missing, for this user alone whatever the umask is.
+    """Open the folder at `path`, made with its parents when missing, for this user alone whatever
+    the umask is.
 
     Raises:
         SpoolError: it cannot be made, is a link, another user's, or writable by others.
@@ -214,7 +244,9 @@ def make_folder(path: Path) -> Folder:
     found = find_folder(path)
     if found is None:
         with explained(path):
-            for missing in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
+            for missing in reversed(
+                [folder for folder in (path, *path.parents) if not folder.exists()]
+            ):
                 _make(missing, None)
                 _sync_path(missing.parent)
         found = _present(find_folder(path), path)
@@ -236,7 +268,10 @@ def _opened(name: Path | str, path: Path, parent: int | None) -> Folder | None:
 
 def _present(folder: Folder | None, path: Path) -> Folder:
     if folder is None:
-        raise SpoolError(f"The spool cannot use {path}: something removed it just after it was made. Choose a spool directory of its own.")
+        raise SpoolError(
+            f"The spool cannot use {path}: something removed it just after it was made. Choose a "
+            f"spool directory of its own."
+        )
     return folder
 
 
@@ -250,22 +285,31 @@ def _complaint(status: os.stat_result) -> str:
 
 
 def _make(name: Path | str, parent: int | None) -> None:
-    with suppress(FileExistsError):  # another process made it meanwhile; whose it is gets checked when it is opened
+    with suppress(
+        FileExistsError
+    ):  # another process made it meanwhile; whose it is gets checked when it is opened
         os.mkdir(name, _FOLDER_MODE, dir_fd=parent)
         with suppress(FileNotFoundError):  # something removed it already; whoever opens it says so
             _restrict(name, parent)
 
 
 def _restrict(name: Path | str, parent: int | None) -> None:
-    """Give a folder that was just made its mode, where a umask has taken rights from the owner himself.
+    """Give a folder that was just made its mode, where a umask has taken rights from the owner
+    himself.
 
-    By a descriptor of that very folder, for a link may stand in its place by now, and chmod would follow it to a file of somebody else's choice.
+    By a descriptor of that very folder, for a link may stand in its place by now, and chmod would
+    follow it to a file of somebody else's choice.
     """
-    descriptor = os.open(name, getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | _COMMON, dir_fd=parent)
+    descriptor = os.open(
+        name,
+        getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | _COMMON,
+        dir_fd=parent,
+    )
     try:
         made = os.fstat(descriptor)
         if made.st_uid == os.geteuid() and stat.S_IMODE(made.st_mode) & 0o777 != _FOLDER_MODE:
-            # A descriptor that needs no right to read cannot be given to fchmod; its entry in /proc can be given to chmod.
+            # A descriptor that needs no right to read cannot be given to fchmod; its entry in /proc
+            # can be given to chmod.
             if hasattr(os, "O_PATH"):
                 Path(f"/proc/self/fd/{descriptor}").chmod(_FOLDER_MODE)
             else:
@@ -275,7 +319,8 @@ def _restrict(name: Path | str, parent: int | None) -> None:
 
 
 def _sync_path(path: Path) -> None:
-    # The folder is made; where its parent cannot be opened or synced, only a loss of power in this very moment could take it away.
+    # The folder is made; where its parent cannot be opened or synced, only a loss of power in this
+    # very moment could take it away.
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -285,7 +330,10 @@ def _sync_path(path: Path) -> None:
 
 
 def _fill(descriptor: int, content: bytes) -> None:
-    """Write all of `content`, durably, and close: some file systems tell of a full disk only then."""
+    """Write all of `content`, durably, and close:
+
+    some file systems tell of a full disk only then.
+    """
     try:
         os.fchmod(descriptor, _FILE_MODE)  # whatever the umask is
         rest = memoryview(content)

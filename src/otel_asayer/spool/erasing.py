@@ -1,6 +1,7 @@
 """Taking single operations out of a spool for good: what waits, and what was refused.
 
-Bodies that are being delivered by another process are left alone, and so is `damaged/`, where nothing can be told apart (`remains`).
+Bodies that are being delivered by another process are left alone, and so is `damaged/`, where
+nothing can be told apart (`remains`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ __all__ = ["erase_rejected", "erase_waiting"]
 
 
 def erase_waiting(lease: Callable[[], Lease | None], wanted: Callable[[bytes], bool]) -> int:
-    """Remove the operations that are `wanted` from every body that can be leased; return how many they were.
+    """Remove the operations that are `wanted` from every body that can be leased; return how many
+    they were.
 
     Raises:
         SpoolError: the folder cannot be used, or written to.
@@ -52,7 +54,8 @@ def _leave(held: Lease, kept: Sequence[bytes]) -> None:
 
 
 def erase_rejected(folder: Folder, wanted: Callable[[bytes], bool]) -> int:
-    """Remove the operations that are `wanted` from what was refused, and their reasons with them; return how many they were.
+    """Remove the operations that are `wanted` from what was refused, and their reasons with them;
+    return how many they were.
 
     Raises:
         SpoolError: the folder cannot be written to.
@@ -75,7 +78,9 @@ def _erase_from(folder: Folder, body: Entry, wanted: Callable[[bytes], bool]) ->
         return 0
     if kept:
         rest = new_body(body.written_ns, len(kept))
-        folder.write(reasons_name(rest), temporary_name(reasons_name(rest)), _reasons_of(folder, body, kept))
+        folder.write(
+            reasons_name(rest), temporary_name(reasons_name(rest)), _reasons_of(folder, body, kept)
+        )
         folder.write(rest, temporary_name(rest), gzip_of(kept))
     folder.remove(body.name)
     folder.remove(reasons_name(body.body))
@@ -84,7 +89,9 @@ def _erase_from(folder: Folder, body: Entry, wanted: Callable[[bytes], bool]) ->
 
 def _reasons_of(folder: Folder, body: Entry, kept: Sequence[bytes]) -> bytes:
     """The lines of the body's reasons that go with these operations."""
-    beginnings = tuple(b'{"operation":%b,"reason":' % operation.partition(b"\n")[0] for operation in kept)
+    beginnings = tuple(
+        b'{"operation":%b,"reason":' % operation.partition(b"\n")[0] for operation in kept
+    )
     try:
         with folder.read(reasons_name(body.body)) as file:
             lines = file.readlines()

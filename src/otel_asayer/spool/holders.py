@@ -1,8 +1,9 @@
 """Which process holds a file, and whether that process is gone.
 
-A process is named by its *scope* (host and pid namespace: the only place where its pid means anything), its pid, and the time it started,
-in clock ticks since boot: a pid is given again, to another process, but not at the same tick. Containers that share a folder have
-different scopes, for all of them have a pid 1; there, only time tells.
+A process is named by its *scope* (host and pid namespace: the only place where its pid means
+anything), its pid, and the time it started, in clock ticks since boot: a pid is given again, to
+another process, but not at the same tick. Containers that share a folder have different scopes, for
+all of them have a pid 1; there, only time tells.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ class Holder(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the process is known to have ended. On another host, or in another container, nobody can know."""
+        """Whether the process is known to have ended.
+
+        On another host, or in another container, nobody can know.
+        """
         return self._is_near and not self._is_running
 
     @property
@@ -49,7 +53,9 @@ class Holder(NamedTuple):
     @property
     def _is_running(self) -> bool:
         started = _started(self.pid)
-        return started is not None and (_UNKNOWN in (started, self.started) or started == self.started)
+        return started is not None and (
+            _UNKNOWN in (started, self.started) or started == self.started
+        )
 
 
 def current_holder() -> Holder:
@@ -64,7 +70,9 @@ def _holder(pid: int) -> Holder:
 
 def _scope() -> str:
     try:
-        place = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii") + str(Path("/proc/self/ns/pid").readlink())
+        place = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii") + str(
+            Path("/proc/self/ns/pid").readlink()
+        )
     except OSError:  # no /proc: the host's name has to do
         place = ""
     return hashlib.sha256(f"{os.uname().nodename} {place}".encode()).hexdigest()[:8]
@@ -76,7 +84,8 @@ def _started(pid: int) -> int | None:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return _UNKNOWN if _answers(pid) else None
-    # The second field is the program's name, in parentheses, and may hold anything; the state is the third and the start the twenty-second.
+    # The second field is the program's name, in parentheses, and may hold anything; the state is
+    # the third and the start the twenty-second.
     state, *fields = text.rpartition(b")")[2].split()
     return None if state in _DEAD_STATES else int(fields[18])
 

@@ -21,10 +21,11 @@ __all__ = ["Lease"]
 
 
 class Lease:
-    """A body held by this process. It ends with `done`, `release`, `to_the_end` or `replace`; after that, and when it was lost, each does nothing.
+    """A body held by this process. It ends with `done`, `release`, `to_the_end` or `replace`; after
+    that, and when it was lost, each does nothing.
 
-    A lease is lost when it was not renewed for so long that another process took its holder for dead. Then that process delivers the body
-    as well, which the documents' own ids make harmless.
+    A lease is lost when it was not renewed for so long that another process took its holder for
+    dead. Then that process delivers the body as well, which the documents' own ids make harmless.
     """
 
     def __init__(self, place: Place, entry: Entry, on_return: Callable[[], None]) -> None:
@@ -46,10 +47,12 @@ class Lease:
         return self._entry.written_ns
 
     def operations(self) -> list[bytes]:
-        """Return the operations of the body; of a damaged one those that can be read, and then `damage` is set.
+        """Return the operations of the body; of a damaged one those that can be read, and then
+        `damage` is set.
 
-        The lease is ended as if nothing had happened: instead of being removed, a damaged body goes to `damaged/`, and if it is released, only
-        what can be read of it comes back. So it is met, and counted, once.
+        The lease is ended as if nothing had happened: instead of being removed, a damaged body goes
+        to `damaged/`, and if it is released, only what can be read of it comes back. So it is met,
+        and counted, once.
 
         Raises:
             SpoolError: the process has no file descriptor or memory left; the body is fine.
@@ -63,7 +66,9 @@ class Lease:
                 operations, complaint = [], str(error)
             if complaint:
                 lost = max(self.documents - len(operations), foreign_lines(complaint))
-                self.damage = Damage(lost, f"{folder.path / self._entry.body} is damaged: {complaint}")
+                self.damage = Damage(
+                    lost, f"{folder.path / self._entry.body} is damaged: {complaint}"
+                )
                 self._salvaged = operations
         return operations
 
@@ -109,7 +114,8 @@ class Lease:
     def replace(self, operations: Sequence[bytes]) -> None:
         """Leave only these operations, in the body's old place by age: the rest is delivered.
 
-        First they are written, then the old body is removed: a crash between the two leaves some documents twice, and loses none.
+        First they are written, then the old body is removed: a crash between the two leaves some
+        documents twice, and loses none.
 
         Raises:
             SpoolError: they could not be written; the lease goes on, and holds the whole body.

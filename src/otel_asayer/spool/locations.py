@@ -1,4 +1,8 @@
-"""Where a spool lies: its root, and in it one folder per destination, so that no process delivers another's bodies to the wrong one."""
+"""Where a spool lies:
+
+its root, and in it one folder per destination, so that no process delivers another's bodies to the
+wrong one.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,14 @@ from otel_asayer.spool.names import temporary_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["LOCAL", "Destination", "default_directory", "describe", "destination_folder", "destinations"]
+__all__ = [
+    "LOCAL",
+    "Destination",
+    "default_directory",
+    "describe",
+    "destination_folder",
+    "destinations",
+]
 
 _LOCAL_FOLDER: Final = "local"
 _FOLDER: Final = re.compile(rf"[0-9a-f]{{16}}|{_LOCAL_FOLDER}")
@@ -41,7 +52,10 @@ class Destination(NamedTuple):
 
     @classmethod
     def of(cls, endpoints: Sequence[str]) -> Destination:
-        """Return the destination with these endpoints; without any, `LOCAL`. Credentials in them are left out."""
+        """Return the destination with these endpoints; without any, `LOCAL`.
+
+        Credentials in them are left out.
+        """
         return cls(destination_folder(endpoints), _without_secrets(endpoints))
 
 
@@ -50,7 +64,8 @@ LOCAL: Final = Destination(_LOCAL_FOLDER)
 
 
 def destination_folder(endpoints: Sequence[str]) -> str:
-    """Return the name of the folder for these endpoints, in any order: digits of a hash, or `local` for none.
+    """Return the name of the folder for these endpoints, in any order: digits of a hash, or `local`
+    for none.
 
     User names, passwords and queries do not count: a new password is no new destination.
     """
@@ -59,7 +74,9 @@ def destination_folder(endpoints: Sequence[str]) -> str:
 
 
 def _without_secrets(endpoints: Sequence[str]) -> tuple[str, ...]:
-    return tuple(sorted({_QUERY.sub("", _USER_AND_PASSWORD.sub("", endpoint)) for endpoint in endpoints}))
+    return tuple(
+        sorted({_QUERY.sub("", _USER_AND_PASSWORD.sub("", endpoint)) for endpoint in endpoints})
+    )
 
 
 def describe(folder: Folder, destination: Destination) -> None:
@@ -79,7 +96,11 @@ def destinations(root: Path) -> list[Destination]:
     if found is None:
         return []
     with found:
-        return [Destination(name, _endpoints_in(found, name)) for name in found.folders() if _FOLDER.fullmatch(name)]
+        return [
+            Destination(name, _endpoints_in(found, name))
+            for name in found.folders()
+            if _FOLDER.fullmatch(name)
+        ]
 
 
 def _endpoints_in(root: Folder, name: str) -> tuple[str, ...]:
@@ -98,28 +119,35 @@ def _endpoints_in(root: Folder, name: str) -> tuple[str, ...]:
 def default_directory(environ: Mapping[str, str]) -> Path:
     """Return the spool's root for a process with this environment. Nothing is made.
 
-    `$XDG_STATE_HOME/otel-asayer/spool`, else `$HOME/.local/state/otel-asayer/spool`, else `otel-asayer-<uid>` in `$TMPDIR` or `/tmp`; the
-    first where this user can write. The last one is returned in any case: using it then tells what is wrong.
+    `$XDG_STATE_HOME/otel-asayer/spool`, else `$HOME/.local/state/otel-asayer/spool`, else
+    `otel-asayer-<uid>` in `$TMPDIR` or `/tmp`; the first where this user can write. The last one is
+    returned in any case: using it then tells what is wrong.
     """
     *preferred, last = _candidates(environ)
     return next(filter(_is_usable, preferred), last)
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
-    state, home, temporary = (environ.get(name, "") for name in ("XDG_STATE_HOME", "HOME", "TMPDIR"))
+    state, home, temporary = (
+        environ.get(name, "") for name in ("XDG_STATE_HOME", "HOME", "TMPDIR")
+    )
     mine = f"otel-asayer-{_user()}"
     if Path(state).is_absolute():  # the XDG specification: a relative path is to be ignored
         yield Path(state, "otel-asayer", "spool")
-    # Under sudo and in containers, HOME may be another user's: a folder left there would be one that its owner cannot use.
+    # Under sudo and in containers, HOME may be another user's: a folder left there would be one
+    # that its owner cannot use.
     if Path(home).is_absolute() and _belongs_to_us(Path(home)):
         yield Path(home, ".local", "state", "otel-asayer", "spool")
     if Path(temporary).is_absolute():
         yield Path(temporary, mine)
-    yield Path("/tmp", mine)  # noqa: S108 (the name is predictable on purpose; whose it is gets checked at every opening)
+    # The name is predictable on purpose; whose it is gets checked at every opening
+    yield Path("/tmp", mine)  # noqa: S108
 
 
 def _user() -> int:
-    return os.geteuid() if hasattr(os, "geteuid") else 0  # on Windows the place is named, and using it says why it cannot be used
+    return (
+        os.geteuid() if hasattr(os, "geteuid") else 0
+    )  # on Windows the place is named, and using it says why it cannot be used
 
 
 def _belongs_to_us(path: Path) -> bool:
@@ -130,10 +158,15 @@ def _belongs_to_us(path: Path) -> bool:
 
 
 def _is_usable(path: Path) -> bool:
-    """Whether a spool at `path` could be written: it is ours, or can be made in the nearest folder above that exists."""
+    """Whether a spool at `path` could be written:
+
+    it is ours, or can be made in the nearest folder above that exists.
+    """
     try:
         nearest = next(folder for folder in (path, *path.parents) if folder.exists())
-        writable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+        writable = nearest.is_dir() and os.access(
+            nearest, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids
+        )
         return writable and (nearest != path or (not path.is_symlink() and _belongs_to_us(path)))
     except OSError:
         return False

@@ -2,14 +2,17 @@
 
 ::
 
-    01795536236662271530-4711-9f86d081884c7d65-512.ndjson.gz                                   a body that waits
-    ….ndjson.gz.5f70bf18-4711-89342-d2c3b4a5.lease                                             the same body, held by a process
-    ….ndjson.gz.5f70bf18-4711-89342-d2c3b4a5.tmp                                               a file being written
-    ….reasons.ndjson                                                                           beside a rejected body
+    01795536236662271530-4711-9f86d081884c7d65-512.ndjson.gz                                   a
+    body that waits ….ndjson.gz.5f70bf18-4711-89342-d2c3b4a5.lease
+    the same body, held by a process ….ndjson.gz.5f70bf18-4711-89342-d2c3b4a5.tmp
+    a file being written ….reasons.ndjson
+    beside a rejected body
 
-A body's name is the time it was first written in nanoseconds since 1970 (20 digits: sorted names are sorted by age), the writer's pid, random
-digits (unique among hosts) and the number of documents in it. It stays the same through leases, so that a released body is back in its place.
-The part before `.lease` and `.tmp` is the holder (`holders`), and random digits that tell one lease of a process from its next.
+A body's name is the time it was first written in nanoseconds since 1970 (20 digits: sorted names
+are sorted by age), the writer's pid, random digits (unique among hosts) and the number of documents
+in it. It stays the same through leases, so that a released body is back in its place. The part
+before `.lease` and `.tmp` is the holder (`holders`), and random digits that tell one lease of a
+process from its next.
 """
 
 from __future__ import annotations
@@ -20,13 +23,24 @@ from typing import Final, NamedTuple
 
 from otel_asayer.spool.holders import Holder, current_holder
 
-__all__ = ["Entry", "Temporary", "held_name", "new_body", "parse", "parse_temporary", "reasons_name", "temporary_name"]
+__all__ = [
+    "Entry",
+    "Temporary",
+    "held_name",
+    "new_body",
+    "parse",
+    "parse_temporary",
+    "reasons_name",
+    "temporary_name",
+]
 
 _BODY_SUFFIX: Final = ".ndjson.gz"
 _REASONS_SUFFIX: Final = ".reasons.ndjson"
 
 _HOLDER: Final = r"([0-9a-f]{8})-([1-9][0-9]{0,9})-([0-9]{1,19})-[0-9a-f]{8}"
-_ENTRY: Final = re.compile(rf"(([0-9]{{20}})-[0-9]{{1,10}}-[0-9a-f]{{16}}-([0-9]{{1,9}})(?:\.ndjson\.gz|(\.reasons\.ndjson)))(?:\.{_HOLDER}\.lease)?")
+_ENTRY: Final = re.compile(
+    rf"(([0-9]{{20}})-[0-9]{{1,10}}-[0-9a-f]{{16}}-([0-9]{{1,9}})(?:\.ndjson\.gz|(\.reasons\.ndjson)))(?:\.{_HOLDER}\.lease)?"
+)
 _TEMPORARY: Final = re.compile(rf".+\.{_HOLDER}\.tmp")
 
 
@@ -81,7 +95,9 @@ def parse_temporary(name: str) -> Temporary | None:
 def new_body(written_ns: int, documents: int) -> str:
     """Return a name for a new body, unique among all processes and hosts."""
     # From the system, not from `random`, whose state forked workers share.
-    return f"{max(written_ns, 0):020d}-{os.getpid()}-{os.urandom(8).hex()}-{documents}{_BODY_SUFFIX}"
+    return (
+        f"{max(written_ns, 0):020d}-{os.getpid()}-{os.urandom(8).hex()}-{documents}{_BODY_SUFFIX}"
+    )
 
 
 def held_name(body: str) -> str:

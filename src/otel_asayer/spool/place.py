@@ -1,4 +1,7 @@
-"""The folders of one spool: the one of its destination, and beside the waiting bodies `rejected/` and `damaged/`."""
+"""The folders of one spool:
+
+the one of its destination, and beside the waiting bodies `rejected/` and `damaged/`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _SIDE_SHARE: Final = 8
 
 
 class Place(NamedTuple):
-    """Where a spool lies, and its clock. A folder is opened for each operation: it may have been removed, or replaced, since the last."""
+    """Where a spool lies, and its clock. A folder is opened for each operation:
+
+    it may have been removed, or replaced, since the last.
+    """
 
     root: Path
     destination: Destination

@@ -19,13 +19,15 @@ _logger = logging.getLogger(__name__)
 
 
 def read(place: Place, side: str = "", *, seen: set[str] | None = None) -> Iterator[bytes]:
-    """Yield the operations of all bodies, leased ones too, oldest first; one file is open at a time, and no body is held in memory.
+    """Yield the operations of all bodies, leased ones too, oldest first; one file is open at a
+    time, and no body is held in memory.
 
-    `side` is the folder beside the waiting bodies, if it is to be read instead of those. Bodies named in `seen` are left out, and those that were
-    read are added: who looks again and again reads what is new.
+    `side` is the folder beside the waiting bodies, if it is to be read instead of those. Bodies
+    named in `seen` are left out, and those that were read are added: who looks again and again
+    reads what is new.
 
-    A body that is renamed meanwhile is found under its new name; one that is delivered meanwhile is left out. What is damaged is left out,
-    and logged.
+    A body that is renamed meanwhile is found under its new name; one that is delivered meanwhile is
+    left out. What is damaged is left out, and logged.
 
     Raises:
         SpoolError: the folder cannot be used.
@@ -44,7 +46,12 @@ def read(place: Place, side: str = "", *, seen: set[str] | None = None) -> Itera
                     with file:
                         yield from operations_of(file)
             except DamagedBodyError as error:
-                _logger.warning("A body of the spool is damaged, and what cannot be read of it is left out: %s: %s.", body, error)
+                _logger.warning(
+                    "A body of the spool is damaged, and what cannot be read of it is left out: "
+                    "%s: %s.",
+                    body,
+                    error,
+                )
             done = body
             if seen is not None:
                 seen.add(body)
@@ -55,7 +62,11 @@ def read(place: Place, side: str = "", *, seen: set[str] | None = None) -> Itera
 def _bodies(place: Place, side: str, *, after: str) -> list[tuple[str, str]]:
     with place.find(side) as folder:
         entries = filter(None, map(parse, folder.scan())) if folder else ()
-        return sorted({entry.body: entry.name for entry in entries if entry.is_body and entry.body > after}.items())
+        return sorted(
+            {
+                entry.body: entry.name for entry in entries if entry.is_body and entry.body > after
+            }.items()
+        )
 
 
 def _open(place: Place, side: str, name: str) -> BinaryIO | None:

@@ -1,4 +1,7 @@
-"""What a crash left behind: bodies leased by a process that is gone, and files it had not finished."""
+"""What a crash left behind:
+
+bodies leased by a process that is gone, and files it had not finished.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,10 @@ class Recovered(NamedTuple):
 def recover(folder: Folder, *, now_ns: int, stale_ns: int) -> Recovered:
     """Give back what nobody works on any more, and remove what nobody will finish.
 
-    A lease is stale when its holder is gone, or did not renew it for `stale_ns`: a holder on another host cannot be asked, and one that hangs
-    would keep it for ever. A temporary file costs little and may be somebody's last words, so it goes only when it is that old *and* its
-    writer is not known to run.
+    A lease is stale when its holder is gone, or did not renew it for `stale_ns`: a holder on
+    another host cannot be asked, and one that hangs would keep it for ever. A temporary file costs
+    little and may be somebody's last words, so it goes only when it is that old *and* its writer is
+    not known to run.
     """
     bodies = temporary_files = 0
     for name in list(folder.scan()):

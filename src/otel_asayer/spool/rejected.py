@@ -1,4 +1,7 @@
-"""`rejected/`: what was refused for good, with the reasons, for a human to look at. Nothing in the program reads it again."""
+"""`rejected/`: what was refused for good, with the reasons, for a human to look at.
+
+Nothing in the program reads it again.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["reject"]
 
 
-def reject(folder: Folder, rejected: Sequence[tuple[bytes, str]], *, max_bytes: int, now_ns: int) -> Written:
-    """Write operations as a body like any other, and beside it one line per operation with its reason.
+def reject(
+    folder: Folder, rejected: Sequence[tuple[bytes, str]], *, max_bytes: int, now_ns: int
+) -> Written:
+    """Write operations as a body like any other, and beside it one line per operation with its
+    reason.
 
     Raises:
         SpoolError: they could not be written, or take more than `max_bytes`.
@@ -29,7 +35,10 @@ def reject(folder: Folder, rejected: Sequence[tuple[bytes, str]], *, max_bytes: 
     reasons = b"".join(_reason_line(operation, reason) for operation, reason in rejected)
     size = footprint(len(operations)) + footprint(len(reasons))
     if size > max_bytes:
-        raise SpoolError(f"The spool cannot keep {size} bytes of rejected documents: {folder.path} may take {max_bytes}. Raise the spool's cap.")
+        raise SpoolError(
+            f"The spool cannot keep {size} bytes of rejected documents: {folder.path} may take "
+            f"{max_bytes}. Raise the spool's cap."
+        )
     evicted = evict(folder, limit=max_bytes - size, goal=max_bytes - size)
     # The reasons first: whoever sees a body can read why it is there.
     folder.write(reasons_name(body), temporary_name(reasons_name(body)), reasons)

@@ -1,7 +1,8 @@
-"""What is left of something in a spool's folder once all operations are erased that can be told apart: found as `zgrep` would find it.
+"""What is left of something in a spool's folder once all operations are erased that can be told
+apart: found as `zgrep` would find it.
 
-Whole files are looked at here, without regard to what is in them: those that cannot be read, those that a dead process was writing, and whatever
-else lies there.
+Whole files are looked at here, without regard to what is in them: those that cannot be read, those
+that a dead process was writing, and whatever else lies there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ __all__ = ["Remains", "erase_remains", "remains"]
 
 _PIECE: Final = 64 * 1024
 _LONGEST: Final = 1024 * 1024 * 1024
-"""Bytes of a file that are looked at, decompressed: one that goes on longer, which no spool writes, counts as a hit."""
+"""Bytes of a file that are looked at, decompressed:
+
+one that goes on longer, which no spool writes, counts as a hit.
+"""
 _GZIP: Final = b"\x1f\x8b"
 _ANY_HEADER: Final = 32 + zlib.MAX_WBITS
 
@@ -36,14 +40,19 @@ class Remains(NamedTuple):
     why: str
     """Why it is still there, as half a sentence."""
     apart: bool
-    """Whether its documents can be told apart, and so be erased by themselves: those that are left are of other sessions, or being sent."""
+    """Whether its documents can be told apart, and so be erased by themselves:
+
+    those that are left are of other sessions, or being sent.
+    """
 
 
 def erase_remains(place: Place, text: bytes) -> int:
-    """Remove whole files that hold `text`, where nothing in them can be told apart and nobody works on them; return how many they were.
+    """Remove whole files that hold `text`, where nothing in them can be told apart and nobody works
+    on them; return how many they were.
 
-    These are what lies in `damaged/` and has been delivered as far as it can be read, files that a dead process has not finished, and refused
-    documents that cannot be read. Of the reasons beside refused documents, the lines go.
+    These are what lies in `damaged/` and has been delivered as far as it can be read, files that a
+    dead process has not finished, and refused documents that cannot be read. Of the reasons beside
+    refused documents, the lines go.
 
     Raises:
         SpoolError: the folder cannot be used.
@@ -69,22 +78,36 @@ def remains(place: Place, text: bytes) -> list[Remains]:
     for side in ("", REJECTED, DAMAGED):
         with place.find(side) as folder:
             if folder:
-                found += [_left(folder, name, side) for name in sorted(folder.scan()) if _holds(folder, name, text)]
+                found += [
+                    _left(folder, name, side)
+                    for name in sorted(folder.scan())
+                    if _holds(folder, name, text)
+                ]
     return found
 
 
 def _left(folder: Folder, name: str, side: str) -> Remains:
     entry = parse(name)
-    holder = entry.holder if entry else (temporary.holder if (temporary := parse_temporary(name)) else None)
+    holder = (
+        entry.holder
+        if entry
+        else (temporary.holder if (temporary := parse_temporary(name)) else None)
+    )
     if holder is not None:
-        why = f"process {holder.pid} is at work on it" if holder.is_alive else f"process {holder.pid}, perhaps of another host, may be at work on it"
+        why = (
+            f"process {holder.pid} is at work on it"
+            if holder.is_alive
+            else f"process {holder.pid}, perhaps of another host, may be at work on it"
+        )
     elif entry is None:
         why = "it is no file of the spool"
     elif _is_rubbish(folder, name, side):
         why = "it cannot be read"
     else:
         why = "documents of other sessions mention it"
-    return Remains(folder.path / name, why, apart=entry is not None and not _is_rubbish(folder, name, side))
+    return Remains(
+        folder.path / name, why, apart=entry is not None and not _is_rubbish(folder, name, side)
+    )
 
 
 def _is_rubbish(folder: Folder, name: str, side: str) -> bool:

@@ -1,9 +1,11 @@
-"""How much a folder takes on the disk, and what goes when it is too much: the oldest bodies that nobody holds.
+"""How much a folder takes on the disk, and what goes when it is too much: the oldest bodies that
+nobody holds.
 
-Space is counted as disks give it, in whole blocks: a quiet service writes many small files, and by their sizes alone they would take
-several times the cap. Looking at a full folder is slow (measured: 3 microseconds per file, 65,536 files in 256 MiB at most). So `Room` keeps
-an estimate, looks only when that says full, and after every 32nd write for what other processes wrote; and it makes room for more than one
-write at once.
+Space is counted as disks give it, in whole blocks: a quiet service writes many small files, and by
+their sizes alone they would take several times the cap. Looking at a full folder is slow (measured:
+3 microseconds per file, 65,536 files in 256 MiB at most). So `Room` keeps an estimate, looks only
+when that says full, and after every 32nd write for what other processes wrote; and it makes room
+for more than one write at once.
 """
 
 from __future__ import annotations
@@ -81,9 +83,11 @@ def sizes(folder: Folder) -> Iterator[tuple[Entry | Temporary, int]]:
 
 
 def evict(folder: Folder, *, limit: int, goal: int) -> Evicted:
-    """Where the files take more than `limit` bytes, remove the oldest that nobody holds until they take at most `goal`.
+    """Where the files take more than `limit` bytes, remove the oldest that nobody holds until they
+    take at most `goal`.
 
-    Nothing is removed where what is held takes more than `limit` by itself: it would be lost for nothing.
+    Nothing is removed where what is held takes more than `limit` by itself: it would be lost for
+    nothing.
     """
     found = _survey(folder)
     documents = 0

@@ -1,4 +1,8 @@
-"""The spool itself: writing, leasing and reading bodies that wait for delivery, in a folder that any number of processes share."""
+"""The spool itself:
+
+writing, leasing and reading bodies that wait for delivery, in a folder that any number of processes
+share.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,10 @@ __all__ = ["Spool"]
 _BACKLOG: Final = 1024
 """Names of waiting bodies kept in memory at once, however many there are."""
 _JOINED_BYTES: Final = 64 * 1024
-"""Compressed bytes up to which more is joined to a body: a small one takes a whole block of the disk, and a request of its own."""
+"""Compressed bytes up to which more is joined to a body:
+
+a small one takes a whole block of the disk, and a request of its own.
+"""
 
 _JOINED_BYTES_READ: Final = 24 * 1024 * 1024
 """Bytes of a joined body, uncompressed: below what is read of a small file (`bodies`)."""
@@ -44,9 +51,14 @@ class _Own:
 
     room: Room
     since_ns: int
-    """When the process began with this spool: what was written before was written by another one, of whatever pid."""
+    """When the process began with this spool:
 
-    lock: threading.RLock = field(default_factory=threading.RLock)  # a signal's handler may write while its thread writes
+    what was written before was written by another one, of whatever pid.
+    """
+
+    lock: threading.RLock = field(
+        default_factory=threading.RLock
+    )  # a signal's handler may write while its thread writes
     backlog: list[Entry] = field(default_factory=list)
     """Waiting bodies as they were last seen, the oldest at the end."""
 
@@ -66,11 +78,13 @@ class _Own:
 class Spool:
     """A durable folder of bodies for one destination, shared safely by threads and processes.
 
-    Waiting and leased bodies take at most `max_bytes` on the disk; beside them `rejected/` and `damaged/` take at most an eighth of that each.
-    Processes that write at the same time may exceed the cap by what they write between two looks (`space`).
+    Waiting and leased bodies take at most `max_bytes` on the disk; beside them `rejected/` and
+    `damaged/` take at most an eighth of that each. Processes that write at the same time may exceed
+    the cap by what they write between two looks (`space`).
 
-    Nothing is read or made before the first call. No method needs another process to be well: a lease whose holder died comes back by
-    `recover`, to be called at start and, while draining, now and then.
+    Nothing is read or made before the first call. No method needs another process to be well: a
+    lease whose holder died comes back by `recover`, to be called at start and, while draining, now
+    and then.
     """
 
     def __init__(
@@ -89,7 +103,8 @@ class Spool:
             destination: where the bodies are to go.
             max_bytes: the cap of what waits, in bytes on the disk.
             clock: nanoseconds since 1970.
-            stale_seconds: a lease that was not renewed for so long is given back, whatever its holder does.
+            stale_seconds: a lease that was not renewed for so long is given back, whatever its
+                holder does.
         """
         self._place = Place(root, destination, max_bytes, clock)
         self._stale_ns = int(stale_seconds * 1e9)
@@ -108,7 +123,10 @@ class Spool:
 
     @property
     def evicted_documents(self) -> int:
-        """Documents of waiting bodies that this process evicted: they are lost. Complete, even after a write that failed."""
+        """Documents of waiting bodies that this process evicted: they are lost.
+
+        Complete, even after a write that failed.
+        """
         return self._own().evicted
 
     def newly_evicted(self) -> int:
@@ -123,8 +141,8 @@ class Spool:
 
         Args:
             operations: in the order in which they are to be delivered.
-            join: put them to what this process wrote last, where that is small and still waits. A crash meanwhile leaves some of it twice, and
-                loses nothing.
+            join: put them to what this process wrote last, where that is small and still waits. A
+                crash meanwhile leaves some of it twice, and loses nothing.
 
         Raises:
             SpoolError: they could not be written; nothing half-written remains.
@@ -137,7 +155,8 @@ class Spool:
         return written
 
     def write_ahead(self, operations: Sequence[bytes]) -> tuple[Written, Lease]:
-        """Write operations as one body, durably, and leased: the caller delivers them now, and no other process does meanwhile.
+        """Write operations as one body, durably, and leased: the caller delivers them now, and no
+        other process does meanwhile.
 
         Raises:
             SpoolError: they could not be written; nothing half-written remains.
@@ -148,7 +167,8 @@ class Spool:
     def lease(self) -> Lease | None:
         """Lease the oldest body that nobody holds, or return None.
 
-        Among processes the order is that of their last look, which each takes after 1024 bodies at the latest.
+        Among processes the order is that of their last look, which each takes after 1024 bodies at
+        the latest.
 
         Raises:
             SpoolError: the folder cannot be used.
@@ -166,7 +186,8 @@ class Spool:
     def lease_own(self) -> Lease | None:
         """Lease the oldest body that this process wrote and nobody holds, or return None.
 
-        A process of the same pid in another container, which shares the folder, cannot be told apart; that does no harm.
+        A process of the same pid in another container, which shares the folder, cannot be told
+        apart; that does no harm.
 
         Raises:
             SpoolError: the folder cannot be used.
@@ -177,12 +198,17 @@ class Spool:
                 return None
             if not own.own_backlog:
                 pid = os.getpid()
-                mine = (entry for entry in _waiting(folder) if entry.writer == pid and entry.written_ns >= own.since_ns)
+                mine = (
+                    entry
+                    for entry in _waiting(folder)
+                    if entry.writer == pid and entry.written_ns >= own.since_ns
+                )
                 own.own_backlog = sorted(heapq.nsmallest(_BACKLOG, mine), reverse=True)
             return self._take_oldest(folder, own.own_backlog)
 
     def reject(self, operations_with_reasons: Sequence[tuple[bytes, str]]) -> Written:
-        """Keep operations that were refused for good, each with the reason, in `rejected/`; the oldest there make room.
+        """Keep operations that were refused for good, each with the reason, in `rejected/`; the
+        oldest there make room.
 
         Raises:
             SpoolError: they could not be written.
@@ -190,7 +216,12 @@ class Spool:
         if not operations_with_reasons:
             return Written(0, 0, 0)
         with self._place.make(REJECTED) as side:
-            written = rejected.reject(side, operations_with_reasons, max_bytes=self._place.side_bytes, now_ns=self._place.clock())
+            written = rejected.reject(
+                side,
+                operations_with_reasons,
+                max_bytes=self._place.side_bytes,
+                now_ns=self._place.clock(),
+            )
         own = self._own()
         with own.lock:
             own.evicted_rejected += written.evicted
@@ -205,9 +236,11 @@ class Spool:
         return reading.read(self._place, REJECTED)
 
     def erase(self, wanted: Callable[[bytes], bool]) -> int:
-        """Remove the operations that are `wanted` for good, refused ones too; return how many they were.
+        """Remove the operations that are `wanted` for good, refused ones too; return how many they
+        were.
 
-        What another process is delivering is left alone; what one that is gone had leased is given back before.
+        What another process is delivering is left alone; what one that is gone had leased is given
+        back before.
 
         Raises:
             SpoolError: the folder cannot be used, or written to.
@@ -218,7 +251,8 @@ class Spool:
             return erased + (erasing.erase_rejected(side, wanted) if side else 0)
 
     def erase_remains(self, text: bytes) -> int:
-        """Remove whole files that hold `text` and can be of no use any more; return how many they were. See `remains.erase_remains`.
+        """Remove whole files that hold `text` and can be of no use any more; return how many they
+        were. See `remains.erase_remains`.
 
         Raises:
             SpoolError: the folder cannot be used.
@@ -267,9 +301,12 @@ class Spool:
         )
 
     def _own(self) -> _Own:
-        # By pid, for a forked child must not wait for a lock that a thread of its parent held; not every server runs at-fork hooks.
+        # By pid, for a forked child must not wait for a lock that a thread of its parent held; not
+        # every server runs at-fork hooks.
         pid = os.getpid()
-        return self._by_process.get(pid) or self._by_process.setdefault(pid, _Own(Room(self._place.max_bytes), self._place.clock()))
+        return self._by_process.get(pid) or self._by_process.setdefault(
+            pid, _Own(Room(self._place.max_bytes), self._place.clock())
+        )
 
     def _join(self, operations: Sequence[bytes]) -> Written | None:
         """Put operations to the body that this process wrote last; None where there is none, or it is on its way, damaged, or large enough."""
@@ -278,7 +315,13 @@ class Spool:
             last, own.last = own.last, None
         with self._place.find() as folder:
             size = folder.size(last.name) if folder and last else None
-            if folder is None or last is None or size is None or size > _JOINED_BYTES or (lease := self._take(folder, last)) is None:
+            if (
+                folder is None
+                or last is None
+                or size is None
+                or size > _JOINED_BYTES
+                or (lease := self._take(folder, last)) is None
+            ):
                 return None
             joined = [*lease.operations(), *operations]
             try:
@@ -292,14 +335,20 @@ class Spool:
             if written is None:
                 lease.release()
                 return None
-            with suppress(SpoolError):  # where it cannot be removed it is sent once more, which the documents' ids make harmless
+            with suppress(
+                SpoolError
+                # Where it cannot be removed it is sent once more, which the documents' ids make
+                # harmless
+            ):
                 lease.done()
         with own.lock:
             own.room.free(footprint(size))
             own.last = written[1]
         return written[0]._replace(documents=len(operations))
 
-    def _write(self, operations: Sequence[bytes], *, held: bool, written_ns: int | None = None) -> tuple[Written, Entry]:
+    def _write(
+        self, operations: Sequence[bytes], *, held: bool, written_ns: int | None = None
+    ) -> tuple[Written, Entry]:
         self._own()  # whose time must not be after this body's
         now_ns = self._place.clock() if written_ns is None else written_ns
         body = new_body(now_ns, len(operations))
@@ -313,19 +362,25 @@ class Spool:
             evicted = self._make_room(folder, size)
             folder.write(entry.name, temporary_name(body), content)
             if held:
-                folder.touch(entry.name, now_ns)  # by the clock that will judge its age, which need not be the file system's
+                folder.touch(
+                    entry.name, now_ns
+                )  # by the clock that will judge its age, which need not be the file system's
         return Written(len(operations), size, evicted), entry
 
     def _make_room(self, folder: Folder, size: int) -> int:
         if size > self._place.max_bytes:
-            raise SpoolError(f"The spool {folder.path} may take {self._place.max_bytes} bytes, and one body alone takes {size}. Raise its cap.")
+            raise SpoolError(
+                f"The spool {folder.path} may take {self._place.max_bytes} bytes, and one body "
+                f"alone takes {size}. Raise its cap."
+            )
         own = self._own()
         with own.lock:
             left, evicted = own.room.make(folder, size)
             own.evicted += evicted
         if left + size > self._place.max_bytes:
             raise SpoolError(
-                f"The spool {folder.path} is full, and what is being delivered takes too much to make room: {left} of "
+                f"The spool {folder.path} is full, and what is being delivered takes too much to "
+                f"make room: {left} of "
                 f"{self._place.max_bytes} bytes are taken, and {size} are needed. Raise its cap."
             )
         return evicted
@@ -353,7 +408,11 @@ class Spool:
 
     def _recover(self, side: str) -> Recovered:
         with self._place.find(side) as folder:
-            return recovery.recover(folder, now_ns=self._place.clock(), stale_ns=self._stale_ns) if folder else Recovered(0, 0)
+            return (
+                recovery.recover(folder, now_ns=self._place.clock(), stale_ns=self._stale_ns)
+                if folder
+                else Recovered(0, 0)
+            )
 
     def _contents(self, side: str) -> Contents:
         with self._place.find(side) as folder:
@@ -361,4 +420,8 @@ class Spool:
 
 
 def _waiting(folder: Folder) -> Iterator[Entry]:
-    return (entry for name in folder.scan() if (entry := parse(name)) and entry.is_body and entry.holder is None)
+    return (
+        entry
+        for name in folder.scan()
+        if (entry := parse(name)) and entry.is_body and entry.holder is None
+    )

@@ -50,7 +50,9 @@ class Contents(NamedTuple):
         return self._replace(
             files=self.files + 1,
             documents=self.documents + body.documents,
-            oldest_ns=body.written_ns if self.oldest_ns is None else min(self.oldest_ns, body.written_ns),
+            oldest_ns=body.written_ns
+            if self.oldest_ns is None
+            else min(self.oldest_ns, body.written_ns),
             leased=self.leased + (body.holder is not None),
         )
 

@@ -1,4 +1,7 @@
-"""The read model of a session: from stored documents to moments in order, and to errors in groups. Pure."""
+"""The read model of a session: from stored documents to moments in order, and to errors in groups.
+
+Pure.
+"""
 
 from otel_asayer.sanitize import DIRECTIONS, sanitize_line, sanitize_text
 from otel_asayer.timeline.bounds import MOST_MOMENTS, Part

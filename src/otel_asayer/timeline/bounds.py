@@ -1,4 +1,7 @@
-"""How much of a session is read: somebody may log a million lines in one, and a line may be a megabyte."""
+"""How much of a session is read:
+
+somebody may log a million lines in one, and a line may be a megabyte.
+"""
 
 from __future__ import annotations
 
@@ -43,16 +46,22 @@ def first(documents: Iterable[Stored], most: int, most_bytes: int = MOST_BYTES) 
 def earliest(documents: Iterable[Stored], most: int, most_bytes: int = MOST_BYTES) -> Part:
     """Return those of documents in any order that have the earliest times, in the order in which they came; no more are held at a time."""
     kept, number = _foremost(documents, -1, most, most_bytes)
-    return Part([stored for _, _, stored in sorted(kept, key=lambda one: -one[1])], len(kept) == number)
+    return Part(
+        [stored for _, _, stored in sorted(kept, key=lambda one: -one[1])], len(kept) == number
+    )
 
 
-def latest(documents: Iterable[Stored], most: int, most_bytes: int = MOST_BYTES) -> tuple[list[Stored], int]:
+def latest(
+    documents: Iterable[Stored], most: int, most_bytes: int = MOST_BYTES
+) -> tuple[list[Stored], int]:
     """Return those of documents in any order that have the latest times, the latest first, and how many there are; no more are held at a time."""
     kept, number = _foremost(documents, 1, most, most_bytes)
     return [stored for _, _, stored in sorted(kept, key=lambda one: one[:2], reverse=True)], number
 
 
-def _foremost(documents: Iterable[Stored], sign: int, most: int, most_bytes: int) -> tuple[list[tuple[int, int, Stored]], int]:
+def _foremost(
+    documents: Iterable[Stored], sign: int, most: int, most_bytes: int
+) -> tuple[list[tuple[int, int, Stored]], int]:
     """Return the documents with the greatest times, or, where the sign is negative, the least; of those of one time the first; and count all."""
     kept: list[tuple[int, int, Stored]] = []
     size = number = 0

@@ -16,14 +16,22 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorGroup", "Place", "distinct_exceptions", "group_errors", "place_of"]
 
-_FRAME: Final = re.compile(r'^ *File "(?P<file>[^"\n]+)", line (?P<line>[0-9]{1,9}), in (?P<function>[^\n]+)$', re.MULTILINE)
-_LIBRARY: Final = re.compile(r"[/\\](?:site-packages|dist-packages|lib[/\\]python[0-9.]+)[/\\]|^<frozen ")
+_FRAME: Final = re.compile(
+    r'^ *File "(?P<file>[^"\n]+)", line (?P<line>[0-9]{1,9}), in (?P<function>[^\n]+)$',
+    re.MULTILINE,
+)
+_LIBRARY: Final = re.compile(
+    r"[/\\](?:site-packages|dist-packages|lib[/\\]python[0-9.]+)[/\\]|^<frozen "
+)
 _SHOWN_PARTS: Final = 2
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an exception was raised: the innermost frame of the application's own code, or of any where there is none."""
+    """Where an exception was raised:
+
+    the innermost frame of the application's own code, or of any where there is none.
+    """
 
     file: str = ""
     line: int = 0
@@ -67,7 +75,9 @@ class ErrorGroup:
     @property
     def sessions(self) -> tuple[str, ...]:
         """In which sessions, the latest first."""
-        return tuple(dict.fromkeys(moment.session_id for moment in self.moments if moment.session_id))
+        return tuple(
+            dict.fromkeys(moment.session_id for moment in self.moments if moment.session_id)
+        )
 
     @property
     def example(self) -> Moment:
@@ -80,13 +90,16 @@ def group_errors(moments: Iterable[Moment]) -> list[ErrorGroup]:
     groups: dict[tuple[str, str, str], list[Moment]] = {}
     for moment in reversed(distinct_exceptions(moments)):
         place = place_of(moment.stack)
-        groups.setdefault((exception_type_name(moment.attributes), place.file, place.function), []).append(moment)
+        groups.setdefault(
+            (exception_type_name(moment.attributes), place.file, place.function), []
+        ).append(moment)
     found = [_group(key[0], members) for key, members in groups.items()]
     return sorted(found, key=lambda group: (-group.count, -group.moments[0].time_ns))
 
 
 def distinct_exceptions(moments: Iterable[Moment]) -> list[Moment]:
-    """Return the moments at which exceptions were raised, the first one first; those after it of the same trace, type and message only passed.
+    """Return the moments at which exceptions were raised, the first one first; those after it of
+    the same trace, type and message only passed.
 
     One that a server span answered as an error of the caller's counts as none.
     """
@@ -94,14 +107,24 @@ def distinct_exceptions(moments: Iterable[Moment]) -> list[Moment]:
     for moment in sorted(moments, key=lambda moment: moment.time_ns):
         attributes = moment.attributes
         if EXCEPTION_TYPE in attributes and attributes.get(HANDLED) is not True:
-            once.setdefault((moment.trace_id or moment.document.id, exception_type_name(attributes), exception_message(attributes)), moment)
+            once.setdefault(
+                (
+                    moment.trace_id or moment.document.id,
+                    exception_type_name(attributes),
+                    exception_message(attributes),
+                ),
+                moment,
+            )
     return list(once.values())
 
 
 def place_of(stack: str) -> Place:
     """Return where the exception with this stack, as Python's traceback prints it, was raised."""
     # A chain of exceptions is printed cause first: the last part is that of the exception itself.
-    frames = [Place(frame["file"], int(frame["line"]), frame["function"]) for frame in _FRAME.finditer(stack)]
+    frames = [
+        Place(frame["file"], int(frame["line"]), frame["function"])
+        for frame in _FRAME.finditer(stack)
+    ]
     own = [frame for frame in frames if not _LIBRARY.search(frame.file)]
     return (own or frames or [Place()])[-1]
 

@@ -1,6 +1,8 @@
-"""Failure stores of our data streams (Elasticsearch 8.19, 9.1 and later): what is refused lies there, out of every search's sight, answered with 201.
+"""Failure stores of our data streams (Elasticsearch 8.19, 9.1 and later): what is refused lies
+there, out of every search's sight, answered with 201.
 
-The refused document is in `document.source`, which is not mapped: no query finds it by its session, so all that lies there is looked through.
+The refused document is in `document.source`, which is not mapped: no query finds it by its session,
+so all that lies there is looked through.
 """
 
 from __future__ import annotations
@@ -23,7 +25,11 @@ __all__ = ["FailureStore", "failure_stores", "may_have_failure_stores"]
 
 _TARGET: Final = f"/_data_stream/{','.join(OTEL_STREAMS)}"
 _FIELDS: Final = "data_streams.name,data_streams.failure_store.enabled,data_streams.failure_store.indices.index_name"
-_WITHOUT_API: Final = (http.HTTPStatus.BAD_REQUEST, http.HTTPStatus.NOT_FOUND, http.HTTPStatus.METHOD_NOT_ALLOWED)
+_WITHOUT_API: Final = (
+    http.HTTPStatus.BAD_REQUEST,
+    http.HTTPStatus.NOT_FOUND,
+    http.HTTPStatus.METHOD_NOT_ALLOWED,
+)
 _FIRST_OF_8: Final = (8, 19)
 _FIRST_OF_9: Final = (9, 1)
 
@@ -34,7 +40,8 @@ class FailureStore(NamedTuple):
     Attributes:
         stream: the data stream.
         on: whether what is refused goes there now.
-        indices: where it lies; none as long as nothing was refused. One that was switched off keeps them.
+        indices: where it lies; none as long as nothing was refused. One that was switched off keeps
+            them.
     """
 
     stream: str
@@ -42,7 +49,8 @@ class FailureStore(NamedTuple):
     indices: tuple[str, ...]
 
     def find(self, api: Api, selection: Selection, most: int) -> tuple[list[Stored], bool]:
-        """Return its documents that are selected, among the first `most` of all, and whether those are all.
+        """Return its documents that are selected, among the first `most` of all, and whether those
+        are all.
 
         Raises:
             NotAllowedError: the key or user may not read it.
@@ -72,7 +80,8 @@ def may_have_failure_stores(identity: Identity | None) -> bool:
 
 
 def failure_stores(api: Api) -> tuple[FailureStore, ...]:
-    """Return the failure stores of our data streams, whether on or off; none where Elasticsearch knows of none.
+    """Return the failure stores of our data streams, whether on or off; none where Elasticsearch
+    knows of none.
 
     Raises:
         NotAllowedError: the key or user may not list data streams.
@@ -82,12 +91,20 @@ def failure_stores(api: Api) -> tuple[FailureStore, ...]:
     if answer.status in _WITHOUT_API:
         return ()
     streams = api.content_of(answer, f"to list {', '.join(OTEL_STREAMS)}").get("data_streams", ())
-    return tuple(_failure_store(stream["name"], stream["failure_store"]) for stream in streams if "failure_store" in stream)
+    return tuple(
+        _failure_store(stream["name"], stream["failure_store"])
+        for stream in streams
+        if "failure_store" in stream
+    )
 
 
 def _failure_store(name: str, told: Mapping[str, object]) -> FailureStore:
     indices = told.get("indices")
-    return FailureStore(name, told.get("enabled") is True, tuple(one["index_name"] for one in indices) if isinstance(indices, list) else ())
+    return FailureStore(
+        name,
+        told.get("enabled") is True,
+        tuple(one["index_name"] for one in indices) if isinstance(indices, list) else (),
+    )
 
 
 def _is_of(selection: Selection, stored: Stored) -> bool:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.trace import Status, StatusCode
 
 from otel_asayer.attributes import HANDLED, REPLAY_URL, SESSION_ID
-from otel_asayer.documents import EXCEPTION_STACKTRACE, EXCEPTION_TYPE, entry_of, exception_text, level_of, one_line, text_of
+from otel_asayer.documents import (
+    EXCEPTION_STACKTRACE,
+    EXCEPTION_TYPE,
+    entry_of,
+    exception_text,
+    level_of,
+    one_line,
+    text_of,
+)
 from otel_asayer.timeline.stored import flat, identifier, nanoseconds
 
 if TYPE_CHECKING:
@@ -67,7 +75,10 @@ class Moment:
     """As the document has it, if that is an address of the web; a timeline fills it in for all moments, where it can."""
 
     strange_host: str = ""
-    """Where its link leads, if a person should see that before following it: the documents say so alone, and it is unlike the other links."""
+    """Where its link leads, if a person should see that before following it:
+
+    the documents say so alone, and it is unlike the other links.
+    """
 
     depth: int = 0
     """Number of the spans around it that the timeline has, of all services."""
@@ -121,9 +132,17 @@ def _told(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Kin
     severity = _whole(source.get("severity_number"))
     body = _body(source.get("body"))
     if EXCEPTION_TYPE in attributes and not body:
-        return Kind.EXCEPTION, "warning" if attributes.get(HANDLED) is True else "error", _first_line(exception_text(attributes))
+        return (
+            Kind.EXCEPTION,
+            "warning" if attributes.get(HANDLED) is True else "error",
+            _first_line(exception_text(attributes)),
+        )
     if severity or body:
-        return Kind.LOG, level_of(severity), _first_line(body) or text_of(source.get("event_name") or "(no body)")
+        return (
+            Kind.LOG,
+            level_of(severity),
+            _first_line(body) or text_of(source.get("event_name") or "(no body)"),
+        )
     return Kind.EVENT, "info", text_of(source.get("event_name") or "(no name)")
 
 
@@ -134,7 +153,11 @@ def _span(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Kin
         entry = entry_of(name, attributes, status, 0)
         return Kind.REQUEST, entry.level, entry.text.removesuffix(" in 0 ms")
     code = attributes.get("http.response.status_code") or attributes.get("http.status_code")
-    return Kind.SPAN, "info" if status.is_ok else "error", f"{name} {text_of(code)}" if code else name
+    return (
+        Kind.SPAN,
+        "info" if status.is_ok else "error",
+        f"{name} {text_of(code)}" if code else name,
+    )
 
 
 def _status(status: Any) -> Status:
@@ -144,7 +167,11 @@ def _status(status: Any) -> Status:
 
 
 def _body(body: Any) -> str:
-    told = (body["text"] if "text" in body else body.get("structured")) if isinstance(body, Mapping) else body
+    told = (
+        (body["text"] if "text" in body else body.get("structured"))
+        if isinstance(body, Mapping)
+        else body
+    )
     return "" if told is None else text_of(told)
 
 
@@ -155,7 +182,11 @@ def _service(source: Mapping[str, Any]) -> str:
 
 
 def _whole(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LIMIT_NS else 0
+    return (
+        value
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LIMIT_NS
+        else 0
+    )
 
 
 def _first_line(text: str) -> str:

@@ -1,7 +1,8 @@
-"""Reading from an Elasticsearch what the exporter wrote: spans, span events and log records of a session, a trace, or all that failed.
+"""Reading from an Elasticsearch what the exporter wrote: spans, span events and log records of a
+session, a trace, or all that failed.
 
-A search over a wildcard that a key may not see answers 200 with nothing. So what the key may is asked first, and "not allowed" is never taken
-for "there is nothing".
+A search over a wildcard that a key may not see answers 200 with nothing. So what the key may is
+asked first, and "not allowed" is never taken for "there is nothing".
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ _PAGE: Final = 1000
 _FIRST_PAGE: Final = 20
 _PAGE_GROWTH: Final = 10
 _PAGE_BYTES: Final = 8 * 1024 * 1024
-"""Of an answer: a document may have a megabyte, and a page is held as text and as objects at the same time."""
+"""Of an answer:
+
+a document may have a megabyte, and a page is held as text and as objects at the same time.
+"""
 _KEEP_ALIVE: Final = "1m"
 _NS_PER_MS: Final = 1_000_000
 _PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
@@ -53,12 +57,18 @@ class Search:
     Args:
         api: the way there.
         streams: names of data streams, with wildcards.
-        lenient: whether a name that does not exist, or that the key may not see, is nothing rather than an error.
+        lenient: whether a name that does not exist, or that the key may not see, is nothing rather
+            than an error.
         wait: waits for some seconds.
     """
 
     def __init__(
-        self, api: Api, streams: Sequence[str] = OTEL_STREAMS, *, lenient: bool = True, wait: Callable[[float], object] = time.sleep
+        self,
+        api: Api,
+        streams: Sequence[str] = OTEL_STREAMS,
+        *,
+        lenient: bool = True,
+        wait: Callable[[float], object] = time.sleep,
     ) -> None:
         self._api = api
         self._streams = streams
@@ -75,15 +85,19 @@ class Search:
         if not asker_of(self._api).secured:
             return  # everybody may do everything
         asked = {"index": [{"names": list(self._streams), "privileges": list(privileges)}]}
-        granted = self._api.expect("POST", "/_security/user/_has_privileges", asked, doing="which privileges there are")
+        granted = self._api.expect(
+            "POST", "/_security/user/_has_privileges", asked, doing="which privileges there are"
+        )
         if missing := missing_privileges(granted):
             raise NotAllowedError(
-                f"Not allowed to use what is stored: it takes {missing}. To look, use the viewer's key, which `otel-asayer setup` creates "
+                f"Not allowed to use what is stored: it takes {missing}. To look, use the viewer's "
+                f"key, which `otel-asayer setup` creates "
                 "(OTEL_ASAYER_VIEWER_API_KEY); to delete, one of `otel-asayer setup --forget-key`."
             )
 
     def documents(self, selection: Selection) -> Iterator[Stored]:
-        """Yield the documents of a session or a trace in the order of their time, to the millisecond, read at one moment however many they are.
+        """Yield the documents of a session or a trace in the order of their time, to the
+        millisecond, read at one moment however many they are.
 
         Raises:
             ElasticsearchError: there is no good answer.
@@ -91,7 +105,8 @@ class Search:
         yield from self._all(_query(selection))
 
     def count(self, selection: Selection) -> int:
-        """Return how many documents there are of a session or a trace, those that came just now included where the key may refresh.
+        """Return how many documents there are of a session or a trace, those that came just now
+        included where the key may refresh.
 
         Raises:
             ElasticsearchError: there is no good answer.
@@ -127,20 +142,33 @@ class Search:
         """
         deleted = 0
         for start in range(0, len(found), _PAGE):
-            actions = ({"delete": {"_index": stored.index, "_id": stored.id}} for stored in found[start : start + _PAGE])
-            body = b"".join(orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE) for action in actions)
-            answer = self._api.expect("POST", "/_bulk?refresh=true", body, doing="to delete documents")
+            actions = (
+                {"delete": {"_index": stored.index, "_id": stored.id}}
+                for stored in found[start : start + _PAGE]
+            )
+            body = b"".join(
+                orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE) for action in actions
+            )
+            answer = self._api.expect(
+                "POST", "/_bulk?refresh=true", body, doing="to delete documents"
+            )
             deleted += _deleted(answer["items"])
         return deleted
 
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
-        """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit` of them, and how many there are in all.
+        """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit` of
+        them, and how many there are in all.
 
         Raises:
             ElasticsearchError: there is no good answer.
         """
         raised = {"exists": {"field": f"attributes.{EXCEPTION_TYPE}"}}
-        query = {"bool": {"filter": [raised, *_since(since_ns)], "must_not": [{"term": {f"attributes.{HANDLED}": True}}]}}
+        query = {
+            "bool": {
+                "filter": [raised, *_since(since_ns)],
+                "must_not": [{"term": {f"attributes.{HANDLED}": True}}],
+            }
+        }
         with closing(self._all(query, order="desc")) as latest:
             found, complete = first(latest, limit)
         return found, len(found) if complete else max(self._count(query), len(found))
@@ -153,13 +181,21 @@ class Search:
         return f"/{quote(','.join(self._streams), safe='*,')}/{endpoint}?ignore_unavailable={str(self._lenient).lower()}{query}"
 
     def _count(self, query: Mapping[str, Any]) -> int:
-        answer = self._api.content_of(self._ask_until_ready("_count", "", {"query": query}), self._doing)
+        answer = self._api.content_of(
+            self._ask_until_ready("_count", "", {"query": query}), self._doing
+        )
         if failed := answer["_shards"]["failed"]:
-            raise ElasticsearchError(f"Elasticsearch could not count everything: {failed} shards do not answer. See to its health, and try again.")
+            raise ElasticsearchError(
+                f"Elasticsearch could not count everything: {failed} shards do not answer. See to "
+                f"its health, and try again."
+            )
         return int(answer["count"])
 
     def _ask_until_ready(self, endpoint: str, query: str = "", body: object = None) -> Answer:
-        """Ask all streams; again, for some seconds, while shards are missing: those of a stream that is just being created make it fail for all."""
+        """Ask all streams; again, for some seconds, while shards are missing:
+
+        those of a stream that is just being created make it fail for all.
+        """
         for pause in _PAUSES:
             answer = self._api.ask("POST", self._target(endpoint, query), body)
             if not _lacks_shards(answer):
@@ -167,7 +203,9 @@ class Search:
             self._wait(pause)
         return self._api.ask("POST", self._target(endpoint, query), body)
 
-    def _all(self, query: Mapping[str, Any], *, source: bool | Sequence[str] = True, order: str = "asc") -> Generator[Stored, None, None]:
+    def _all(
+        self, query: Mapping[str, Any], *, source: bool | Sequence[str] = True, order: str = "asc"
+    ) -> Generator[Stored, None, None]:
         answer = self._ask_until_ready("_pit", f"&keep_alive={_KEEP_ALIVE}")
         if self._lenient and answer.status == http.HTTPStatus.NOT_FOUND:
             return  # no such stream yet
@@ -180,10 +218,16 @@ class Search:
             self._api.ask("DELETE", "/_pit", {"id": opened["id"]})
 
     def _pages(self, asked: Mapping[str, Any], pit: str, order: str) -> Iterator[Stored]:
-        # In milliseconds everywhere: indices of two mappings would else continue at different numbers, and nanoseconds end in the year 2262,
-        # where one document of another writer, with a later time, would make the whole search fail.
+        # In milliseconds everywhere: indices of two mappings would else continue at different
+        # numbers, and nanoseconds end in the year 2262, where one document of another writer, with
+        # a later time, would make the whole search fail.
         time = {"@timestamp": {"order": order, "unmapped_type": "date", "numeric_type": "date"}}
-        body: dict[str, Any] = {**asked, "sort": [time, "_shard_doc"], "track_total_hits": False, "seq_no_primary_term": True}
+        body: dict[str, Any] = {
+            **asked,
+            "sort": [time, "_shard_doc"],
+            "track_total_hits": False,
+            "seq_no_primary_term": True,
+        }
         page = _FIRST_PAGE if asked["_source"] else _PAGE
         while True:
             request = {**body, "size": page, "pit": {"id": pit, "keep_alive": _KEEP_ALIVE}}
@@ -219,12 +263,22 @@ def _query(selection: Selection) -> dict[str, Any]:
 
 
 def _since(since_ns: int) -> list[dict[str, Any]]:
-    return [{"range": {"@timestamp": {"gte": since_ns // _NS_PER_MS, "format": "epoch_millis"}}}] if since_ns > 0 else []
+    return (
+        [{"range": {"@timestamp": {"gte": since_ns // _NS_PER_MS, "format": "epoch_millis"}}}]
+        if since_ns > 0
+        else []
+    )
 
 
 def _stored(hit: Mapping[str, Any], size: int) -> Stored:
     number = hit.get("_seq_no")
-    return Stored(hit["_index"], hit["_id"], hit.get("_source", {}), number if isinstance(number, int) else 0, size)
+    return Stored(
+        hit["_index"],
+        hit["_id"],
+        hit.get("_source", {}),
+        number if isinstance(number, int) else 0,
+        size,
+    )
 
 
 def _deleted(items: Sequence[Mapping[str, Any]]) -> int:
@@ -232,6 +286,10 @@ def _deleted(items: Sequence[Mapping[str, Any]]) -> int:
     results = [item["delete"] for item in items]
     for result in results:
         if result["status"] not in (http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND):
-            kind = NotAllowedError if result["status"] == http.HTTPStatus.FORBIDDEN else ElasticsearchError
+            kind = (
+                NotAllowedError
+                if result["status"] == http.HTTPStatus.FORBIDDEN
+                else ElasticsearchError
+            )
             raise kind(explain_refusal(result["status"], result, "to delete documents"))
     return sum(result["status"] == http.HTTPStatus.OK for result in results)

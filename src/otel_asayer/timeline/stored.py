@@ -24,7 +24,11 @@ _LAST_NS: Final = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document: its data stream or index, its `_id`, its `_source`, and its place in the order in which its store took it."""
+    """A document:
+
+    its data stream or index, its `_id`, its `_source`, and its place in the order in which its
+    store took it.
+    """
 
     index: str
     id: str
@@ -38,8 +42,8 @@ class Stored:
 class Selection:
     """The documents of one session, or of one trace, or of that one of both that there is.
 
-    `since_ns`: nanoseconds since 1970 from which on a document's time counts. `known`: the ids of documents that are not wanted again, by who
-    looks again and again; None where nobody does.
+    `since_ns`: nanoseconds since 1970 from which on a document's time counts. `known`: the ids of
+    documents that are not wanted again, by who looks again and again; None where nobody does.
     """
 
     session_id: str = ""
@@ -50,7 +54,14 @@ class Selection:
     @property
     def fields(self) -> Mapping[str, str]:
         """The fields that select, by their full names, and their values: one of them is enough."""
-        return {name: value for name, value in ((f"attributes.{SESSION_ID}", self.session_id), ("trace_id", self.trace_id)) if value}
+        return {
+            name: value
+            for name, value in (
+                (f"attributes.{SESSION_ID}", self.session_id),
+                ("trace_id", self.trace_id),
+            )
+            if value
+        }
 
     @property
     def named(self) -> str:
@@ -75,11 +86,20 @@ class Selection:
         if nanoseconds(source.get("@timestamp")) < self.since_ns:
             return False
         is_of_trace = self.trace_id and identifier(source.get("trace_id")) == self.trace_id
-        return bool(is_of_trace or (self.session_id and identifier(flat(source.get("attributes")).get(SESSION_ID)) == self.session_id))
+        return bool(
+            is_of_trace
+            or (
+                self.session_id
+                and identifier(flat(source.get("attributes")).get(SESSION_ID)) == self.session_id
+            )
+        )
 
 
 def flat(attributes: Any) -> dict[str, Any]:
-    """Return attributes by their dotted names, however deep the store has put them: a synthetic `_source` may come back as nested objects."""
+    """Return attributes by their dotted names, however deep the store has put them:
+
+    a synthetic `_source` may come back as nested objects.
+    """
     result: dict[str, Any] = {}
     # Without recursion: another writer's document may be nested deeper than Python's stack.
     waiting = [iter(_named("", attributes))] if isinstance(attributes, Mapping) else []
@@ -99,15 +119,19 @@ def _named(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def identifier(value: object) -> str:
-    """Return the id of a session, trace or span that a document has in a field: text, or a whole number; nothing for all else."""
+    """Return the id of a session, trace or span that a document has in a field:
+
+    text, or a whole number; nothing for all else.
+    """
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
 
 
 def nanoseconds(timestamp: object) -> int:
     """Return a document's `@timestamp` in nanoseconds since 1970; 0 for what is no time.
 
-    It is what was sent, milliseconds with a fraction (`1795536236662.000005`) or RFC 3339, or what a synthetic `_source` makes of it. Times before
-    1970 become 1970, and those after 2262 the last moment of it: as far as Elasticsearch tells nanoseconds apart.
+    It is what was sent, milliseconds with a fraction (`1795536236662.000005`) or RFC 3339, or what
+    a synthetic `_source` makes of it. Times before 1970 become 1970, and those after 2262 the last
+    moment of it: as far as Elasticsearch tells nanoseconds apart.
 
     >>> nanoseconds("1795536236662.000005")
     1795536236662000005
@@ -118,7 +142,13 @@ def nanoseconds(timestamp: object) -> int:
         return 0
     try:
         text = str(timestamp)
-        return min(max(_of_milliseconds(text) if text.partition(".")[0].isdecimal() else _of_rfc3339(text), 0), _LAST_NS)
+        return min(
+            max(
+                _of_milliseconds(text) if text.partition(".")[0].isdecimal() else _of_rfc3339(text),
+                0,
+            ),
+            _LAST_NS,
+        )
     except (ValueError, OverflowError):
         return 0
 
@@ -136,4 +166,6 @@ def _of_rfc3339(text: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * _NS_PER_S + int(digits[:_DIGITS].ljust(_DIGITS, "0") or 0)
+    return (since.days * 86_400 + since.seconds) * _NS_PER_S + int(
+        digits[:_DIGITS].ljust(_DIGITS, "0") or 0
+    )

@@ -1,4 +1,7 @@
-"""Where the documents of a session are read from: the configured Elasticsearch, or the local store where none is configured."""
+"""Where the documents of a session are read from:
+
+the configured Elasticsearch, or the local store where none is configured.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,14 @@ if TYPE_CHECKING:
     from otel_asayer.config import Config
     from otel_asayer.timeline import Part, Selection
 
-__all__ = ["ElasticsearchSource", "LocalSource", "Source", "first_documents", "nothing_stored", "open_source"]
+__all__ = [
+    "ElasticsearchSource",
+    "LocalSource",
+    "Source",
+    "first_documents",
+    "nothing_stored",
+    "open_source",
+]
 
 
 class Source(Protocol):
@@ -60,7 +70,8 @@ def open_source(config: Config) -> Iterator[Source]:
 
 
 def first_documents(source: Source, selection: Selection, most: int = MOST_MOMENTS) -> Part:
-    """Return the documents of a session or a trace, the first by their time where they are more than `most`, or all too large.
+    """Return the documents of a session or a trace, the first by their time where they are more
+    than `most`, or all too large.
 
     Raises:
         ElasticsearchError: there is no good answer.
@@ -112,26 +123,44 @@ class LocalSource:
     def earliest(self, selection: Selection, most: int) -> Part:
         """Return the `most` documents of a session or a trace that come first by their time.
 
-        Of who looks again and again (`selection.known`), only the bodies are read that came since, once all of the others were taken.
+        Of who looks again and again (`selection.known`), only the bodies are read that came since,
+        once all of the others were taken.
         """
         bodies = set(self._seen) if selection.known is not None else set()
         markers = [value.encode() for value in selection.fields.values()]
-        part = earliest(self._read(markers, lambda stored: selection.holds(stored.source), bodies), most)
+        part = earliest(
+            self._read(markers, lambda stored: selection.holds(stored.source), bodies), most
+        )
         if part.complete:
             self._seen = bodies
         return part
 
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
         """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit`, and how many there are."""
-        return latest(self._read([f'"{EXCEPTION_TYPE}"'.encode()], lambda stored: _time_ns(stored) >= since_ns and _is_exception(stored)), limit)
+        return latest(
+            self._read(
+                [f'"{EXCEPTION_TYPE}"'.encode()],
+                lambda stored: _time_ns(stored) >= since_ns and _is_exception(stored),
+            ),
+            limit,
+        )
 
-    def _read(self, markers: Sequence[bytes], wanted: Callable[[Stored], bool], bodies: set[str] | None = None) -> Iterator[Stored]:
+    def _read(
+        self,
+        markers: Sequence[bytes],
+        wanted: Callable[[Stored], bool],
+        bodies: set[str] | None = None,
+    ) -> Iterator[Stored]:
         """Yield what is wanted of the operations that hold one of `markers`: only those are parsed.
 
         Bodies named in `bodies` are left out, and those that were read are added.
         """
         for number, operation in enumerate(self.spool.read(bodies)):
-            if any(marker in operation for marker in markers) and (stored := _stored(operation, number)) is not None and wanted(stored):
+            if (
+                any(marker in operation for marker in markers)
+                and (stored := _stored(operation, number)) is not None
+                and wanted(stored)
+            ):
                 yield stored
 
 

@@ -32,13 +32,15 @@ _LONGEST_NS: Final = 7 * 24 * _CLOCKS_NS
 
 @dataclass(frozen=True)
 class Timeline:
-    """Moments in the order of their time; of two at the same time, what was observed first, then what is around, then what was stored first.
+    """Moments in the order of their time; of two at the same time, what was observed first, then
+    what is around, then what was stored first.
 
-    Elasticsearch's own templates cut `@timestamp` to the millisecond, and a request may log ten lines in one. Spans and their events have no other
+    Elasticsearch's own templates cut `@timestamp` to the millisecond, and a request may log ten
+    lines in one. Spans and their events have no other
     time: they come before the log records of their millisecond.
 
-    `session_id` is that of the moments, None where they have none or several. `started_at_ns` is the start of the session by its id, or the time
-    of the first moment, in nanoseconds since 1970.
+    `session_id` is that of the moments, None where they have none or several. `started_at_ns` is
+    the start of the session by its id, or the time of the first moment, in nanoseconds since 1970.
     """
 
     moments: tuple[Moment, ...]
@@ -51,9 +53,13 @@ class Timeline:
 
         Args:
             documents: of spans, span events and log records, in any order.
-            replay_url: the template of links to the replay, of all of them; None: the links that the documents themselves have, and their form.
+            replay_url: the template of links to the replay, of all of them; None: the links that
+                the documents themselves have, and their form.
         """
-        moments = sorted({stored.id: moment_of(stored) for stored in documents}.values(), key=lambda moment: (moment.time_ns, moment.document.id))
+        moments = sorted(
+            {stored.id: moment_of(stored) for stored in documents}.values(),
+            key=lambda moment: (moment.time_ns, moment.document.id),
+        )
         session_id = _session_of(moments)
         moments = _linked(replay_url, moments)
         depths = _depths(moments)
@@ -93,7 +99,10 @@ class Timeline:
         since_ns: int | None = None,
         until_ns: int | None = None,
     ) -> Timeline:
-        """Return the moments of these services (none: all), of this level and worse, within these offsets from the session's start."""
+        """Return the moments of these services (none:
+
+        all), of this level and worse, within these offsets from the session's start.
+        """
         levels = REPLAY_LEVELS[REPLAY_LEVELS.index(least_level) :]
         chosen = (
             moment
@@ -109,7 +118,14 @@ class Timeline:
 def _place(moment: Moment) -> tuple[int, int, int, bool, int, str]:
     document = moment.document
     observed_ns = max(nanoseconds(document.source.get("observed_timestamp")), moment.time_ns)
-    return moment.time_ns, observed_ns, moment.depth, not moment.is_span, document.sequence, document.id
+    return (
+        moment.time_ns,
+        observed_ns,
+        moment.depth,
+        not moment.is_span,
+        document.sequence,
+        document.id,
+    )
 
 
 def _session_of(moments: Sequence[Moment]) -> SessionId | None:
@@ -118,8 +134,13 @@ def _session_of(moments: Sequence[Moment]) -> SessionId | None:
 
 
 def _start(session_id: SessionId | None, moments: Sequence[Moment]) -> int:
-    """The session's start, if any of its moments can be of it: a number of another origin gives no time, and clocks may differ by minutes."""
-    times = [moment.time_ns for moment in moments if moment.time_ns]  # without a time, a moment is of 1970
+    """The session's start, if any of its moments can be of it:
+
+    a number of another origin gives no time, and clocks may differ by minutes.
+    """
+    times = [
+        moment.time_ns for moment in moments if moment.time_ns
+    ]  # without a time, a moment is of 1970
     started_at_ms = session_id.started_at_ms if session_id else None
     if started_at_ms is not None:
         start_ns = started_at_ms * _NS_PER_MS
@@ -129,13 +150,19 @@ def _start(session_id: SessionId | None, moments: Sequence[Moment]) -> int:
 
 
 def _linked(replay_url: str | None, moments: Sequence[Moment]) -> list[Moment]:
-    """Return the moments with their links to the replay. What documents say of it, whoever may write documents says."""
+    """Return the moments with their links to the replay.
+
+    What documents say of it, whoever may write documents says.
+    """
     if replay_url:
         link = ReplayLink(replay_url)
         return [replace(moment, replay_url=_url(link, moment)) for moment in moments]
     marked = _marked(moments)
     like = next(filter(None, map(_link_like, marked)), None)
-    return [moment if moment.replay_url else replace(moment, replay_url=_url(like, moment)) for moment in marked]
+    return [
+        moment if moment.replay_url else replace(moment, replay_url=_url(like, moment))
+        for moment in marked
+    ]
 
 
 def _marked(moments: Iterable[Moment]) -> list[Moment]:
@@ -158,12 +185,20 @@ def _marked(moments: Iterable[Moment]) -> list[Moment]:
 def _link_like(moment: Moment) -> ReplayLink | None:
     """The form of a link that a document carries, so that moments without one get theirs."""
     session_id = parse_session_id(moment.session_id)
-    if not moment.replay_url or moment.strange_host or session_id is None or "{" in moment.replay_url or "}" in moment.replay_url:
+    if (
+        not moment.replay_url
+        or moment.strange_host
+        or session_id is None
+        or "{" in moment.replay_url
+        or "}" in moment.replay_url
+    ):
         return None
     time_ms = str(moment.time_ns // _NS_PER_MS)
     template = moment.replay_url.replace(session_id, "{session_id}").replace(time_ms, "{time_ms}")
     if (started_at_ms := session_id.started_at_ms) and "{time_ms}" not in template:
-        template = re.sub(rf"={max(int(time_ms) - started_at_ms, 0)}(?![0-9])", "={offset_ms}", template)
+        template = re.sub(
+            rf"={max(int(time_ms) - started_at_ms, 0)}(?![0-9])", "={offset_ms}", template
+        )
     return ReplayLink(template) if "{session_id}" in template else None
 
 
@@ -173,8 +208,15 @@ def _url(link: ReplayLink | None, moment: Moment) -> str | None:
 
 
 def _depths(moments: Iterable[Moment]) -> Mapping[tuple[str, str], int]:
-    """The depth of each span, by trace and span id; of spans that are each other's parents, none. Without recursion, for chains may be long."""
-    parents = {(moment.trace_id, moment.span_id): (moment.trace_id, moment.parent_span_id) for moment in moments if moment.is_span and moment.span_id}
+    """The depth of each span, by trace and span id; of spans that are each other's parents, none.
+
+    Without recursion, for chains may be long.
+    """
+    parents = {
+        (moment.trace_id, moment.span_id): (moment.trace_id, moment.parent_span_id)
+        for moment in moments
+        if moment.is_span and moment.span_id
+    }
     depths: dict[tuple[str, str], int] = {}
     for span in parents:
         chain: dict[tuple[str, str], None] = {}

@@ -28,7 +28,8 @@ def offset(offset_ns: int) -> str:
 
 
 def duration(duration_ns: int) -> str:
-    """Return a duration in the unit that keeps it short; what is beyond its digits is cut, never rounded up to the next unit.
+    """Return a duration in the unit that keeps it short; what is beyond its digits is cut, never
+    rounded up to the next unit.
 
     >>> duration(1_234_000), duration(65_000_000_000)
     ('1.2 ms', '1 min 5 s')
@@ -37,7 +38,11 @@ def duration(duration_ns: int) -> str:
         return f"{duration_ns // 1000} µs"
     if duration_ns < NS_PER_S:
         milliseconds, rest = divmod(duration_ns, _NS_PER_MS)
-        return f"{milliseconds}.{rest * 10 // _NS_PER_MS} ms" if milliseconds < 10 else f"{milliseconds} ms"  # noqa: PLR2004 (two digits are enough)
+        return (
+            f"{milliseconds}.{rest * 10 // _NS_PER_MS} ms"
+            if milliseconds < 10  # noqa: PLR2004
+            else f"{milliseconds} ms"
+        )
     seconds, rest = divmod(duration_ns, NS_PER_S)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)

@@ -1,4 +1,7 @@
-"""The session page: a session's timeline in a browser, on loopback. What it needs is the extra `cli`."""
+"""The session page: a session's timeline in a browser, on loopback.
+
+What it needs is the extra `cli`.
+"""
 
 from otel_asayer.web.application import create_app
 

@@ -7,7 +7,8 @@
 | `/session/<id>`, `/trace/<id>` | the timeline; filters and the moment shown in detail are in the query |
 | `/static/…` | the stylesheet, the script and the icon |
 
-Nothing else can be asked for: all that is read are the documents of one session or trace, and recent exceptions.
+Nothing else can be asked for: all that is read are the documents of one session or trace, and
+recent exceptions.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from otel_asayer.errors import AsayerError, ElasticsearchError, InvalidSessionIdError, NotAllowedError
+from otel_asayer.errors import (
+    AsayerError,
+    ElasticsearchError,
+    InvalidSessionIdError,
+    NotAllowedError,
+)
 from otel_asayer.spool import SpoolError
 from otel_asayer.timeline import parse_subject
 from otel_asayer.timeline.stores import nothing_stored
@@ -64,7 +70,8 @@ def create_app(config: Config, *, hosts: Collection[str], reader: Reader | None 
     """Return the application.
 
     Args:
-        config: the connection, the template of replays' addresses, and whether ids of other systems are admitted.
+        config: the connection, the template of replays' addresses, and whether ids of other systems
+            are admitted.
         hosts: admitted values of the header `Host`.
         reader: reads what is shown; None: one for `config`.
     """
@@ -76,14 +83,21 @@ def create_app(config: Config, *, hosts: Collection[str], reader: Reader | None 
         Route("/trace/{subject:path}", pages.timeline),
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
-    handlers: dict[Any, Any] = {HTTPException: pages.refused, Exception: pages.broken, **{error: pages.failed for error, _, _ in _STATUSES}}
+    handlers: dict[Any, Any] = {
+        HTTPException: pages.refused,
+        Exception: pages.broken,
+        **{error: pages.failed for error, _, _ in _STATUSES},
+    }
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return Guard(app, hosts)
 
 
 class _Pages:
-    """The answers. What blocks runs in threads: Starlette calls functions there that are not async."""
+    """The answers. What blocks runs in threads:
+
+    Starlette calls functions there that are not async.
+    """
 
     def __init__(self, config: Config, reader: Reader) -> None:
         self._config = config
@@ -92,7 +106,13 @@ class _Pages:
 
     def home(self, _: Request) -> Response:
         errors = self._reader.errors()
-        return self._page("home.html", errors=errors, groups=errors.groups[:_MOST_GROUPS], now_ns=self._reader.now_ns(), source=errors.source)
+        return self._page(
+            "home.html",
+            errors=errors,
+            groups=errors.groups[:_MOST_GROUPS],
+            now_ns=self._reader.now_ns(),
+            source=errors.source,
+        )
 
     async def find(self, request: Request) -> Response:
         if request.method != "POST":  # an address without what was pasted
@@ -110,34 +130,61 @@ class _Pages:
         selection = readings[-1] if request.url.path.startswith("/trace/") else readings[0]
         if request.url.path != path_of(selection):
             return RedirectResponse(path_of(selection), http.HTTPStatus.SEE_OTHER)
-        story = self._reader.story(selection, anew=request.headers.get("cache-control") in _RELOADED)
+        story = self._reader.story(
+            selection, anew=request.headers.get("cache-control") in _RELOADED
+        )
         if not story.timeline.moments:
-            return self._message(http.HTTPStatus.NOT_FOUND, "Nothing is stored", nothing_stored(self._config, selection, story.source))
+            return self._message(
+                http.HTTPStatus.NOT_FOUND,
+                "Nothing is stored",
+                nothing_stored(self._config, selection, story.source),
+            )
         view = SessionView(selection, story, Query.of(request.query_params))
         found = view.detail is not None or not view.query.moment
-        return self._page("session.html", http.HTTPStatus.OK if found else http.HTTPStatus.NOT_FOUND, view=view, source=story.source)
+        return self._page(
+            "session.html",
+            http.HTTPStatus.OK if found else http.HTTPStatus.NOT_FOUND,
+            view=view,
+            source=story.source,
+        )
 
     async def failed(self, _: Request, error: AsayerError) -> Response:
-        status, title = next((status, title) for kind, status, title in _STATUSES if isinstance(error, kind))
+        status, title = next(
+            (status, title) for kind, status, title in _STATUSES if isinstance(error, kind)
+        )
         return self._message(status, title, str(error))
 
     async def refused(self, _: Request, error: HTTPException) -> Response:
         sentences = {http.HTTPStatus.NOT_FOUND: "There is no such page."}
-        return self._message(error.status_code, error.detail, sentences.get(http.HTTPStatus(error.status_code), "That cannot be asked of this page."))
+        return self._message(
+            error.status_code,
+            error.detail,
+            sentences.get(http.HTTPStatus(error.status_code), "That cannot be asked of this page."),
+        )
 
     async def broken(self, _: Request, __: Exception) -> Response:
-        return self._message(http.HTTPStatus.INTERNAL_SERVER_ERROR, "This went wrong", "The terminal of `otel-asayer serve` says what happened.")
+        return self._message(
+            http.HTTPStatus.INTERNAL_SERVER_ERROR,
+            "This went wrong",
+            "The terminal of `otel-asayer serve` says what happened.",
+        )
 
     def _found(self, text: str) -> Response:
         *others, last = self._selection(text).readings
-        selection = next((reading for reading in others if self._reader.story(reading).timeline.moments), last)
+        selection = next(
+            (reading for reading in others if self._reader.story(reading).timeline.moments), last
+        )
         return RedirectResponse(path_of(selection), http.HTTPStatus.SEE_OTHER)
 
     def _selection(self, text: str) -> Selection:
-        return parse_subject(text, replay_url=self._config.replay_url, opaque=self._config.opaque_session_ids)
+        return parse_subject(
+            text, replay_url=self._config.replay_url, opaque=self._config.opaque_session_ids
+        )
 
     def _message(self, status: int, title: str, sentence: str) -> Response:
         return self._page("message.html", status, title=title, sentence=sentence, source="")
 
     def _page(self, template: str, status: int = http.HTTPStatus.OK, **values: Any) -> Response:
-        return HTMLResponse(self._templates.get_template(template).render(version=__version__, **values), status)
+        return HTMLResponse(
+            self._templates.get_template(template).render(version=__version__, **values), status
+        )

@@ -1,7 +1,8 @@
 """The axis of time: linear where something happens, cut short where nothing does. Pure.
 
-A session of forty minutes may consist of bursts of 50 ms. On a linear axis each of them is less than a pixel wide, so long gaps become *breaks* of
-one width, and the *stretches* between them share the rest. Places on the axis are percent of its width.
+A session of forty minutes may consist of bursts of 50 ms. On a linear axis each of them is less
+than a pixel wide, so long gaps become *breaks* of one width, and the *stretches* between them share
+the rest. Places on the axis are percent of its width.
 """
 
 from __future__ import annotations
@@ -69,7 +70,12 @@ class Axis:
         lengths = [end - start for start, end in pairwise(edges)]
         widths = _widths(lengths[::2])
         starts = accumulate(widths, initial=0.0)
-        return cls(tuple(Piece(start, end, x, width) for (start, end), x, width in zip(pairwise(edges), starts, widths, strict=False)))
+        return cls(
+            tuple(
+                Piece(start, end, x, width)
+                for (start, end), x, width in zip(pairwise(edges), starts, widths, strict=False)
+            )
+        )
 
     @property
     def stretches(self) -> tuple[Piece, ...]:
@@ -102,14 +108,21 @@ def _united(intervals: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     yield start, end
 
 
-def _cut(busy: Sequence[tuple[int, int]], gaps: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the gaps to cut, the longest first: each makes the axis shorter, and those after it weigh more."""
+def _cut(
+    busy: Sequence[tuple[int, int]], gaps: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """Yield the gaps to cut, the longest first:
+
+    each makes the axis shorter, and those after it weigh more.
+    """
     busy_ns = sum(end - start for start, end in busy)
     axis_ns = busy[-1][1] - busy[0][0]
     longest_first = sorted(gaps, key=lambda gap: gap[0] - gap[1])
     for start, end in longest_first[:_MOST_BREAKS]:
         gap_ns = end - start
-        hides_spans = 0 < busy_ns < _ENOUGH_BUSY * axis_ns and gap_ns > max(_SMALL_GAP * axis_ns, _SMALL_BESIDE_SPANS * busy_ns)
+        hides_spans = 0 < busy_ns < _ENOUGH_BUSY * axis_ns and gap_ns > max(
+            _SMALL_GAP * axis_ns, _SMALL_BESIDE_SPANS * busy_ns
+        )
         if not hides_spans and not _DOMINANT_GAP * axis_ns < gap_ns < axis_ns:
             return
         yield start, end

@@ -22,7 +22,11 @@ _MOST_DIGITS: Final = 20
 
 def path_of(selection: Selection) -> str:
     """Return the path of the page of a session or a trace."""
-    return f"/session/{quote(selection.session_id)}" if selection.session_id else f"/trace/{selection.trace_id}"
+    return (
+        f"/session/{quote(selection.session_id)}"
+        if selection.session_id
+        else f"/trace/{selection.trace_id}"
+    )
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,18 @@ class Query:
         """Return the moments that pass the filters; a span that reaches into the part of the time that is asked for is in it."""
         found = timeline.only(services=self.services, least_level=self.level)
         needle = self.text.casefold()
-        moments = (moment for moment in found.moments if self._in_part(timeline, moment) and (not needle or _holds(moment, needle)))
+        moments = (
+            moment
+            for moment in found.moments
+            if self._in_part(timeline, moment) and (not needle or _holds(moment, needle))
+        )
         return replace(found, moments=tuple(moments))
 
     def _in_part(self, timeline: Timeline, moment: Moment) -> bool:
         start = timeline.offset_ns(moment)
-        return (self.until_ns is None or start <= self.until_ns) and (self.since_ns is None or start + (moment.duration_ns or 0) >= self.since_ns)
+        return (self.until_ns is None or start <= self.until_ns) and (
+            self.since_ns is None or start + (moment.duration_ns or 0) >= self.since_ns
+        )
 
 
 def _holds(moment: Moment, needle: str) -> bool:
@@ -101,4 +111,8 @@ def _holds(moment: Moment, needle: str) -> bool:
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= _MOST_DIGITS else None
+    return (
+        int(text)
+        if text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= _MOST_DIGITS
+        else None
+    )

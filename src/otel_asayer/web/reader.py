@@ -1,4 +1,8 @@
-"""Reading for the page: a session is read once for many clicks, and again when it is some seconds old or the browser reloads."""
+"""Reading for the page:
+
+a session is read once for many clicks, and again when it is some seconds old or the browser
+reloads.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +52,8 @@ class Errors:
 
 
 class Reader:
-    """Reads what the page shows, from the store that the configuration names; safe for threads, which read one after the other.
+    """Reads what the page shows, from the store that the configuration names; safe for threads,
+    which read one after the other.
 
     Args:
         config: the connection, and the template of replays' addresses.
@@ -112,4 +117,9 @@ class Reader:
         read_at_ns = self._now_ns()
         with self._opened(self._config) as source:
             part = first_documents(source, selection)
-            return Story(Timeline.of(part.documents, replay_url=self._config.replay_url), source.name, read_at_ns, part.complete)
+            return Story(
+                Timeline.of(part.documents, replay_url=self._config.replay_url),
+                source.name,
+                read_at_ns,
+                part.complete,
+            )

@@ -31,20 +31,35 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    functions: dict[str, Callable[..., Any]] = {"ago": ago, "date": date, "duration": duration, "iso": iso, "offset": offset, "web_url": web_url}
-    templates.filters.update(functions, percent=_percent, link=quote, short=_short, breakable=_breakable)
+    functions: dict[str, Callable[..., Any]] = {
+        "ago": ago,
+        "date": date,
+        "duration": duration,
+        "iso": iso,
+        "offset": offset,
+        "web_url": web_url,
+    }
+    templates.filters.update(
+        functions, percent=_percent, link=quote, short=_short, breakable=_breakable
+    )
     return templates
 
 
 def harmless(value: Any) -> Any:
-    """Return a value as text that shows what it is: the last step before it is escaped. Markup, which only templates make, stays."""
+    """Return a value as text that shows what it is: the last step before it is escaped.
+
+    Markup, which only templates make, stays.
+    """
     if isinstance(value, Markup):
         return value
     return sanitize_text(str(value))
 
 
 def web_url(url: str | None) -> str | None:
-    """Return an address that may be a link: of the web, nothing else. An application may log any text as one."""
+    """Return an address that may be a link: of the web, nothing else.
+
+    An application may log any text as one.
+    """
     return url if url and _WEB_URL.fullmatch(url) else None
 
 

@@ -1,6 +1,7 @@
 """What is written at the axis of time. Pure.
 
-Each stretch begins with a time from the session's start; further ticks in it count from there, in round steps: `+1:03.004   20 ms   40 ms`.
+Each stretch begins with a time from the session's start; further ticks in it count from there, in
+round steps: `+1:03.004   20 ms   40 ms`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ _LAST: Final = 93.0
 """Percent above which a label stands before its tick: after it there is no room."""
 _ROUND: Final = (1, 2, 5)
 _NS_PER_S: Final = 1_000_000_000
-_LONG_STEPS: Final = tuple(seconds * _NS_PER_S for seconds in (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400))
+_LONG_STEPS: Final = tuple(
+    seconds * _NS_PER_S
+    for seconds in (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
+)
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,24 @@ def cells(axis: Axis, of_ticks: list[Tick]) -> list[Cell]:
     found: list[Cell] = []
     for stretch in axis.stretches:
         inside = [tick for tick in of_ticks if stretch.start_ns <= tick.time_ns <= stretch.end_ns]
-        edges = [(tick.time_ns, tick.x) for tick in inside if tick.is_anchor or tick.time_ns > stretch.start_ns]
+        edges = [
+            (tick.time_ns, tick.x)
+            for tick in inside
+            if tick.is_anchor or tick.time_ns > stretch.start_ns
+        ]
         edges.append((stretch.end_ns, stretch.x + stretch.width))
-        found += [Cell(start, end, x, next_x - x) for (start, x), (end, next_x) in pairwise(edges) if next_x > x]
+        found += [
+            Cell(start, end, x, next_x - x)
+            for (start, x), (end, next_x) in pairwise(edges)
+            if next_x > x
+        ]
     return found
 
 
 def _of_stretch(stretch: Piece, started_at_ns: int) -> Iterator[Tick]:
-    yield Tick(stretch.start_ns, stretch.x, offset(stretch.start_ns - started_at_ns), is_anchor=True)
+    yield Tick(
+        stretch.start_ns, stretch.x, offset(stretch.start_ns - started_at_ns), is_anchor=True
+    )
     step = _step(stretch.length_ns * _LEAST_STEP / stretch.width)
     end = min(stretch.x + stretch.width, WIDTH) - _SPACE
     time_ns = stretch.start_ns + step

@@ -1,4 +1,7 @@
-"""What the page of a session shows: its facts, the picture, a page of the list, and the detail of one moment. Pure."""
+"""What the page of a session shows:
+
+its facts, the picture, a page of the list, and the detail of one moment. Pure.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,11 @@ class Detail:
     def linked(self) -> list[str]:
         """The ids of the traces that its span is linked with, of the messages of a batch for one."""
         links = self.moment.document.source.get("links")
-        ids = [identifier(link.get("trace_id")) for link in links if isinstance(link, dict)] if isinstance(links, list) else []
+        ids = (
+            [identifier(link.get("trace_id")) for link in links if isinstance(link, dict)]
+            if isinstance(links, list)
+            else []
+        )
         return list(dict.fromkeys(filter(None, ids)))
 
     @property
@@ -94,7 +101,9 @@ class Detail:
         source, moment = self.moment.document.source, self.moment
         status, scope = source.get("status"), source.get("scope")
         facts = {
-            "status": text_of(status.get("message") or status.get("code") or "") if isinstance(status, dict) else "",
+            "status": text_of(status.get("message") or status.get("code") or "")
+            if isinstance(status, dict)
+            else "",
             "kind": text_of(source.get("kind") or ""),
             "severity": text_of(source.get("severity_text") or ""),
             "logger": text_of(scope.get("name") or "") if isinstance(scope, dict) else "",
@@ -123,7 +132,10 @@ class SessionView:
     @property
     def length_ns(self) -> int:
         """From the session's start to the end of its last moment, in nanoseconds."""
-        return max(moment.time_ns + (moment.duration_ns or 0) for moment in self.whole.moments) - self.whole.started_at_ns
+        return (
+            max(moment.time_ns + (moment.duration_ns or 0) for moment in self.whole.moments)
+            - self.whole.started_at_ns
+        )
 
     @property
     def counts(self) -> list[tuple[int, str]]:
@@ -142,12 +154,22 @@ class SessionView:
     def first_error(self) -> Moment | None:
         """The first exception, or where there is none, the first error."""
         errors = self.whole.errors
-        return next((moment for moment in errors if moment.kind is Kind.EXCEPTION), errors[0] if errors else None)
+        return next(
+            (moment for moment in errors if moment.kind is Kind.EXCEPTION),
+            errors[0] if errors else None,
+        )
 
     @property
     def replay_url(self) -> str | None:
         """The address of the replay at the first moment whose address is like the others'."""
-        return next((moment.replay_url for moment in self.whole.moments if moment.replay_url and not moment.strange_host), None)
+        return next(
+            (
+                moment.replay_url
+                for moment in self.whole.moments
+                if moment.replay_url and not moment.strange_host
+            ),
+            None,
+        )
 
     @cached_property
     def colours(self) -> Mapping[str, int]:
@@ -166,7 +188,10 @@ class SessionView:
 
     @cached_property
     def page(self) -> int:
-        """The page of the list, from 1 on: the one that is asked for, else the one with the moment whose detail is shown."""
+        """The page of the list, from 1 on:
+
+        the one that is asked for, else the one with the moment whose detail is shown.
+        """
         asked = self.query.page
         if asked is None:
             place = self._places.get(self.query.moment, 0)
@@ -181,7 +206,10 @@ class SessionView:
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the page."""
         start = self.first_number - 1
-        return (Row(number, moment) for number, moment in enumerate(self.shown.moments[start : start + ROWS], start + 1))
+        return (
+            Row(number, moment)
+            for number, moment in enumerate(self.shown.moments[start : start + ROWS], start + 1)
+        )
 
     @property
     def error_beyond(self) -> Moment | None:
@@ -192,11 +220,20 @@ class SessionView:
     @cached_property
     def detail(self) -> Detail | None:
         """The detail that is asked for, if there is such a moment."""
-        moment = next((moment for moment in self.whole.moments if moment.document.id == self.query.moment), None)
+        moment = next(
+            (moment for moment in self.whole.moments if moment.document.id == self.query.moment),
+            None,
+        )
         if moment is None:
             return None
         place = self._places.get(self.query.moment)
-        return Detail(moment, None if place is None else place + 1, self._beside(place, -1), self._beside(place, 1), self._parent(moment))
+        return Detail(
+            moment,
+            None if place is None else place + 1,
+            self._beside(place, -1),
+            self._beside(place, 1),
+            self._parent(moment),
+        )
 
     @cached_property
     def _places(self) -> Mapping[str, int]:
@@ -209,13 +246,25 @@ class SessionView:
 
     def _parent(self, moment: Moment) -> Moment | None:
         span_id = moment.parent_span_id if moment.is_span else moment.span_id
-        of_trace = (other for other in self.whole.moments if other.is_span and other.trace_id == moment.trace_id)
+        of_trace = (
+            other
+            for other in self.whole.moments
+            if other.is_span and other.trace_id == moment.trace_id
+        )
         return next((other for other in of_trace if span_id and other.span_id == span_id), None)
 
 
 def _pairs(attributes: Mapping[str, Any], without: str = "") -> list[tuple[str, str]]:
-    return [(name, _cut(text_of(value))) for name, value in sorted(attributes.items()) if name != without]
+    return [
+        (name, _cut(text_of(value)))
+        for name, value in sorted(attributes.items())
+        if name != without
+    ]
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}… and {len(text) - _MOST_TEXT:,} more characters"
+    return (
+        text
+        if len(text) <= _MOST_TEXT
+        else f"{text[:_MOST_TEXT]}… and {len(text) - _MOST_TEXT:,} more characters"
+    )

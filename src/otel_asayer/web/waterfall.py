@@ -1,6 +1,8 @@
-"""A timeline as a picture: services in lanes, spans as bars in rows, everything else as marks in place. Pure.
+"""A timeline as a picture: services in lanes, spans as bars in rows, everything else as marks in
+place. Pure.
 
-Thousands of moments on a thousand pixels cover each other, so what is narrower than can be seen, and lies side by side, is drawn as one.
+Thousands of moments on a thousand pixels cover each other, so what is narrower than can be seen,
+and lies side by side, is drawn as one.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ _FINEST: Final = 0.05
 """Percent, half a pixel on a thousand: what is narrower and nearer is drawn as one."""
 _MARK_WIDTH: Final = 0.4
 _BLOCK: Final = 0.6
-"""Percent that moments drawn as one take at most: else thousands of short spans in a row would look like one long span."""
+"""Percent that moments drawn as one take at most:
+
+else thousands of short spans in a row would look like one long span.
+"""
 _SEVERITY: Final = {"error": 2, "warning": 1}
 _ROW, _DENSE_ROW, _MARKS_ROW, _MARGIN = 22, 9, 18, 5
 """Pixels: a row of bars, one where there are many, the row of marks, and the space around them."""
@@ -42,7 +47,10 @@ _MANY_ROWS: Final = 24
 
 @dataclass
 class Shape:
-    """A bar or a mark; places in percent of the width. It stands for `count` moments, of which `moment` is the first and `last` the last."""
+    """A bar or a mark; places in percent of the width.
+
+    It stands for `count` moments, of which `moment` is the first and `last` the last.
+    """
 
     moment: Moment
     row: int
@@ -67,13 +75,26 @@ class Shape:
 
     @property
     def least(self) -> str:
-        """The least picture that has room for the label: `wide` or `middle`; on a small one there are none."""
-        return "middle" if self.width >= (_PADDING + len(self.label) * _CHARACTER) * ROOM["middle"] else "wide"
+        """The least picture that has room for the label:
+
+        `wide` or `middle`; on a small one there are none.
+        """
+        return (
+            "middle"
+            if self.width >= (_PADDING + len(self.label) * _CHARACTER) * ROOM["middle"]
+            else "wide"
+        )
 
     @property
     def look(self) -> str:
         """What it looks like: its kind, and its level where that is bad."""
-        kind = "mark" if not self.moment.is_span else "many" if self.count > 1 else self.moment.kind.value
+        kind = (
+            "mark"
+            if not self.moment.is_span
+            else "many"
+            if self.count > 1
+            else self.moment.kind.value
+        )
         return f"{kind} {self.moment.level}" if self.moment.level in _SEVERITY else kind
 
     @property
@@ -130,11 +151,22 @@ class Waterfall:
         return sum(len(lane.bars) + len(lane.marks) for lane in self.lanes)
 
     def target(self, shape: Shape, query: Query) -> str:
-        """Where a shape leads: to the detail of its moment, or closer to the several that it stands for."""
-        since_ns, until_ns = shape.moment.time_ns, shape.last.time_ns + max(shape.last.duration_ns or 0, 0)
+        """Where a shape leads:
+
+        to the detail of its moment, or closer to the several that it stands for.
+        """
+        since_ns, until_ns = (
+            shape.moment.time_ns,
+            shape.last.time_ns + max(shape.last.duration_ns or 0, 0),
+        )
         if shape.count == 1 or since_ns == until_ns:
             return query.link(moment=shape.moment.document.id, page=None)
-        return query.link(since_ns=since_ns - self.started_at_ns, until_ns=until_ns - self.started_at_ns, page=None, moment="")
+        return query.link(
+            since_ns=since_ns - self.started_at_ns,
+            until_ns=until_ns - self.started_at_ns,
+            page=None,
+            moment="",
+        )
 
     def tip(self, shape: Shape) -> str:
         """What is said of a shape where it is pointed at."""
@@ -142,14 +174,26 @@ class Waterfall:
         level = moment.level if moment.level in _SEVERITY else ""
         when = offset(moment.time_ns - self.started_at_ns)
         if shape.count > 1:
-            told = [f"{shape.count} {'spans' if moment.is_span else 'log records and events'} from {when} on"]
+            told = [
+                (
+                    f"{shape.count} {'spans' if moment.is_span else 'log records and events'} from "
+                    f"{when} on"
+                )
+            ]
         else:
-            told = [moment.title[:120], duration(moment.duration_ns) if moment.duration_ns is not None else "", when]
+            told = [
+                moment.title[:120],
+                duration(moment.duration_ns) if moment.duration_ns is not None else "",
+                when,
+            ]
         return " · ".join(filter(None, (level, *told)))
 
 
 def colours_of(timeline: Timeline) -> dict[str, int]:
-    """Return the number of each service's colour, which it keeps under every filter: six, in turn."""
+    """Return the number of each service's colour, which it keeps under every filter:
+
+    six, in turn.
+    """
     return {service: index % _COLOURS for index, service in enumerate(timeline.services)}
 
 
@@ -159,7 +203,9 @@ def draw(whole: Timeline, shown: Timeline, query: Query) -> Waterfall | None:
         return None
     axis = Axis.of(_clipped(shown, query))
     colours = colours_of(whole)
-    lanes = _simplified([_lane(service, colours[service], shown, axis) for service in shown.services])
+    lanes = _simplified(
+        [_lane(service, colours[service], shown, axis) for service in shown.services]
+    )
     if sum(lane.rows for lane in lanes) > _MANY_ROWS:
         for lane in lanes:
             lane.row_height = _DENSE_ROW
@@ -179,7 +225,12 @@ def _clipped(shown: Timeline, query: Query) -> Iterable[tuple[int, int]]:
 def _lane(service: str, colour: int, shown: Timeline, axis: Axis) -> Lane:
     own = [moment for moment in shown.moments if moment.service == service]
     bars = _packed([moment for moment in own if moment.is_span], axis)
-    marks = [Shape(moment, 0, place, place, moment) for moment in own if not moment.is_span for place in (axis.place(moment.time_ns),)]
+    marks = [
+        Shape(moment, 0, place, place, moment)
+        for moment in own
+        if not moment.is_span
+        for place in (axis.place(moment.time_ns),)
+    ]
     return Lane(service, colour, max((bar.row + 1 for bar in bars), default=0), bars, marks)
 
 
@@ -208,7 +259,10 @@ def _simplified(lanes: Sequence[Lane]) -> Sequence[Lane]:
     nearness = _FINEST
     while True:
         for lane in lanes:
-            lane.bars, lane.marks = _merged(lane.bars, nearness), _merged(lane.marks, max(nearness, _MARK_WIDTH))
+            lane.bars, lane.marks = (
+                _merged(lane.bars, nearness),
+                _merged(lane.marks, max(nearness, _MARK_WIDTH)),
+            )
         if sum(len(lane.bars) + len(lane.marks) for lane in lanes) <= _MOST_SHAPES or nearness > 1:
             return lanes
         nearness *= 2
@@ -222,7 +276,11 @@ def _merged(shapes: Iterable[Shape], nearness: float) -> list[Shape]:
         alike = (shape.row, shape.severity, shape.symbol)
         before = latest.get(alike)
         if before is not None and _can_join(before, shape, nearness):
-            before.end, before.last, before.count = max(before.end, shape.end), shape.last, before.count + shape.count
+            before.end, before.last, before.count = (
+                max(before.end, shape.end),
+                shape.last,
+                before.count + shape.count,
+            )
         else:
             latest[alike] = shape
             merged.append(shape)
@@ -231,4 +289,8 @@ def _merged(shapes: Iterable[Shape], nearness: float) -> list[Shape]:
 
 def _can_join(before: Shape, shape: Shape, nearness: float) -> bool:
     narrow = all(one.count > 1 or one.end - one.x <= nearness for one in (before, shape))
-    return narrow and shape.x - before.end <= nearness and shape.end - before.x <= max(_BLOCK, 4 * nearness)
+    return (
+        narrow
+        and shape.x - before.end <= nearness
+        and shape.end - before.x <= max(_BLOCK, 4 * nearness)
+    )

@@ -54,7 +54,9 @@ async def client(app: web.Application) -> AsyncIterator[None]:
 
 app = web.Application()
 app.cleanup_ctx.append(client)
-app.add_routes([web.get(f"/{handler.__name__}", handler) for handler in (page, warn, call, task, fail, refuse)])
+app.add_routes(
+    [web.get(f"/{handler.__name__}", handler) for handler in (page, warn, call, task, fail, refuse)]
+)
 
 if __name__ == "__main__":
     web.run_app(app, host="127.0.0.1", port=PORT)

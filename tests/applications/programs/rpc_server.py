@@ -31,7 +31,10 @@ def main(port: str) -> None:
     servicer = health.HealthServicer()
     servicer.set("shop", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    methods = {method.__name__: grpc.unary_unary_rpc_method_handler(method) for method in (warn, fail, abort)}
+    methods = {
+        method.__name__: grpc.unary_unary_rpc_method_handler(method)
+        for method in (warn, fail, abort)
+    }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.Shop", methods),))
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

@@ -1,4 +1,7 @@
-"""An aiohttp application without a line of OpenTelemetry: each request logs, calls another handler and logs again; its number is in everything."""
+"""An aiohttp application without a line of OpenTelemetry:
+
+each request logs, calls another handler and logs again; its number is in everything.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ PORT = int(os.environ["PORT"])
 async def work(request: web.Request) -> web.Response:
     number = request.match_info["number"]
     log.warning("begun %s", number)
-    async with ClientSession() as client, client.get(f"http://127.0.0.1:{PORT}/leaf/{number}") as answer:
+    async with (
+        ClientSession() as client,
+        client.get(f"http://127.0.0.1:{PORT}/leaf/{number}") as answer,
+    ):
         await answer.read()
     await asyncio.gather(*(part(number) for _ in range(2)))
     return web.Response(text=number)
@@ -36,7 +42,13 @@ async def boom(request: web.Request) -> web.Response:
 
 
 application = web.Application()
-application.add_routes([web.get("/work/{number}", work), web.get("/leaf/{number}", leaf), web.get("/boom/{number}", boom)])
+application.add_routes(
+    [
+        web.get("/work/{number}", work),
+        web.get("/leaf/{number}", leaf),
+        web.get("/boom/{number}", boom),
+    ]
+)
 
 if __name__ == "__main__":
     web.run_app(application, host="127.0.0.1", port=PORT)

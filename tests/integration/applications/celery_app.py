@@ -1,4 +1,7 @@
-"""A Celery application whose broker is a folder, for the end-to-end tests: producer and worker share it."""
+"""A Celery application whose broker is a folder, for the end-to-end tests:
+
+producer and worker share it.
+"""
 
 from __future__ import annotations
 

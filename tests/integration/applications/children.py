@@ -1,4 +1,7 @@
-"""A script whose children work, for the tests of processes: it prints how often, and in which processes."""
+"""A script whose children work, for the tests of processes:
+
+it prints how often, and in which processes.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ if TYPE_CHECKING:
 
 
 def work(number: int) -> tuple[int, int]:
-    with otel_asayer.session("2618307011354435587"), trace.get_tracer(__name__).start_as_current_span("work") as span:
+    with (
+        otel_asayer.session("2618307011354435587"),
+        trace.get_tracer(__name__).start_as_current_span("work") as span,
+    ):
         span.set_attributes({"work": number, "worker": os.getpid()})
     return number, os.getpid()
 

@@ -1,7 +1,9 @@
-"""Applications that configure no logging, or do so later; what each prints is compared with and without OpenTelemetry.
+"""Applications that configure no logging, or do so later; what each prints is compared with and
+without OpenTelemetry.
 
-`python consoles.py SERVER` serves `/warn`, which logs a warning, and `/boom`, which fails, on `PORT`; `python consoles.py` runs the scripts
-below, each in a fork of its own, for logging is configured once in a process.
+`python consoles.py SERVER` serves `/warn`, which logs a warning, and `/boom`, which fails, on
+`PORT`; `python consoles.py` runs the scripts below, each in a fork of its own, for logging is
+configured once in a process.
 """
 
 from __future__ import annotations
@@ -97,7 +99,10 @@ def uvicorn() -> None:
             log.warning("careful")
             if scope["path"] == "/boom":
                 failing()
-            for message in ({"type": "http.response.start", "status": 200, "headers": []}, {"type": "http.response.body", "body": b""}):
+            for message in (
+                {"type": "http.response.start", "status": 200, "headers": []},
+                {"type": "http.response.body", "body": b""},
+            ):
                 await send(message)  # type: ignore[operator]
 
     server.run(app, host="127.0.0.1", port=PORT, lifespan="off")
@@ -192,7 +197,10 @@ SCRIPTS = [
     what_others_ask,
     a_handler_that_fails,
 ]
-SERVERS = {server.__name__: server for server in (flask, werkzeug, aiohttp, tornado, pretty_tornado, uvicorn)}
+SERVERS = {
+    server.__name__: server
+    for server in (flask, werkzeug, aiohttp, tornado, pretty_tornado, uvicorn)
+}
 
 
 def run_scripts() -> None:

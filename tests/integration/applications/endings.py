@@ -13,7 +13,10 @@ import otel_asayer
 
 
 def work(number: int) -> None:
-    with otel_asayer.session("2618307011354435587"), trace.get_tracer(__name__).start_as_current_span("work") as span:
+    with (
+        otel_asayer.session("2618307011354435587"),
+        trace.get_tracer(__name__).start_as_current_span("work") as span,
+    ):
         span.set_attributes({"work": number, "worker": os.getpid()})
 
 

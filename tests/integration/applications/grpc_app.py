@@ -1,4 +1,7 @@
-"""A gRPC server in one module, without a line of OpenTelemetry, and without generated code: its messages are bytes."""
+"""A gRPC server in one module, without a line of OpenTelemetry, and without generated code:
+
+its messages are bytes.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ def fail(request: bytes, context: grpc.ServicerContext) -> bytes:
     raise ValueError(f"{request.decode()} is broken")
 
 
-METHODS = {method.__name__: grpc.unary_unary_rpc_method_handler(method) for method in (missing, lost, fail)}
+METHODS = {
+    method.__name__: grpc.unary_unary_rpc_method_handler(method) for method in (missing, lost, fail)
+}
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""A Flask application that logs what it is given, and raises it: what happens when nobody thought of credentials."""
+"""A Flask application that logs what it is given, and raises it:
+
+what happens when nobody thought of credentials.
+"""
 
 from __future__ import annotations
 

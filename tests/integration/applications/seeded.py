@@ -12,10 +12,15 @@ def work() -> None:
     """Print the ids of a trace with two spans, five times."""
     for _ in range(5):
         random.seed(3)
-        with tracer.start_as_current_span("request") as request, trace.get_tracer(str(os.getpid())).start_as_current_span("query") as query:
+        with (
+            tracer.start_as_current_span("request") as request,
+            trace.get_tracer(str(os.getpid())).start_as_current_span("query") as query,
+        ):
             for span in (request, query):
                 context = span.get_span_context()
-                os.write(1, f"{context.trace_id:032x} {context.span_id:016x}\n".encode())  # whole lines, from several processes
+                os.write(
+                    1, f"{context.trace_id:032x} {context.span_id:016x}\n".encode()
+                )  # whole lines, from several processes
 
 
 work()

@@ -27,7 +27,9 @@ def shown(config: Config) -> None:
         "token": config.bearer_token,
     }
     where = ",".join(config.endpoint) or config.cloud_id
-    click.echo(f"{where} {' '.join(f'{name}={value}' for name, value in credentials.items() if value)}".strip())
+    click.echo(
+        f"{where} {' '.join(f'{name}={value}' for name, value in credentials.items() if value)}".strip()
+    )
 
 
 @click.command()
@@ -45,7 +47,10 @@ def personal(config: Config) -> None:
 @click.command()
 @connection()
 def trusting(config: Config) -> None:
-    click.echo(f"{Path(config.certificate or '-').name} {config.certificate_fingerprint} {config.verify_certs} {config.spool_directory}")
+    click.echo(
+        f"{Path(config.certificate or '-').name} {config.certificate_fingerprint} "
+        f"{config.verify_certs} {config.spool_directory}"
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +62,10 @@ def _variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def run(command: click.Command, *words: str, typed: str | None = None, **variables: str) -> Result:
-    named = {name if name.startswith("OTEL_") else f"{PREFIX}{name}": value for name, value in variables.items()}
+    named = {
+        name if name.startswith("OTEL_") else f"{PREFIX}{name}": value
+        for name, value in variables.items()
+    }
     return CliRunner().invoke(command, words, input=typed, env={"COLUMNS": "200", **named})
 
 
@@ -72,7 +80,10 @@ def test_the_exporters_variables_lead_there() -> None:
 
 
 def test_an_option_goes_before_its_variable() -> None:
-    assert said(personal, "--endpoint", "https://other:9200", API_KEY=KEY) == f"https://other:9200 key={KEY}"
+    assert (
+        said(personal, "--endpoint", "https://other:9200", API_KEY=KEY)
+        == f"https://other:9200 key={KEY}"
+    )
 
 
 def test_a_cloud_id_replaces_the_variables_endpoint() -> None:
@@ -88,8 +99,12 @@ def test_a_cloud_id_replaces_the_variables_endpoint() -> None:
         (["--bearer-token", "abc"], "token=abc"),
     ],
 )
-@pytest.mark.parametrize("variables", [{"API_KEY": KEY}, {"USERNAME": "bob", "PASSWORD": "x"}, {"BEARER_TOKEN": "y"}])
-def test_credentials_of_options_replace_all_of_the_variables(words: list[str], expected: str, variables: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "variables", [{"API_KEY": KEY}, {"USERNAME": "bob", "PASSWORD": "x"}, {"BEARER_TOKEN": "y"}]
+)
+def test_credentials_of_options_replace_all_of_the_variables(
+    words: list[str], expected: str, variables: dict[str, str]
+) -> None:
     assert said(personal, *words, **variables) == f"https://es:9200 {expected}"
 
 
@@ -102,7 +117,10 @@ def test_a_user_names_password_is_asked_for_and_not_shown() -> None:
 
 
 def test_a_user_names_password_may_be_a_variables() -> None:
-    assert said(personal, "--username", "ann", PASSWORD="secret", USERNAME="bob") == "https://es:9200 user=ann:secret"
+    assert (
+        said(personal, "--username", "ann", PASSWORD="secret", USERNAME="bob")
+        == "https://es:9200 user=ann:secret"
+    )
 
 
 def test_nobody_who_gives_a_password_is_no_password() -> None:
@@ -136,20 +154,34 @@ def test_nowhere_is_wrong_usage() -> None:
 
 
 def test_who_views_uses_the_viewers_key() -> None:
-    assert said(viewing, API_KEY=KEY, OTEL_ASAYER_VIEWER_API_KEY=OTHER_KEY) == f"https://es:9200 key={OTHER_KEY}"
+    assert (
+        said(viewing, API_KEY=KEY, OTEL_ASAYER_VIEWER_API_KEY=OTHER_KEY)
+        == f"https://es:9200 key={OTHER_KEY}"
+    )
 
 
 def test_who_views_without_a_key_for_it_uses_the_exporters() -> None:
     assert said(viewing, API_KEY=KEY) == f"https://es:9200 key={KEY}"
 
 
-@pytest.mark.parametrize("variables", [{"API_KEY_FILE": "/nowhere"}, {"API_KEY": KEY, "BEARER_TOKEN": "x"}, {"USERNAME": "bob"}])
-def test_with_a_viewers_key_what_is_wrong_with_the_exporters_is_no_matter(variables: dict[str, str]) -> None:
-    assert said(viewing, OTEL_ASAYER_VIEWER_API_KEY=OTHER_KEY, **variables) == f"https://es:9200 key={OTHER_KEY}"
+@pytest.mark.parametrize(
+    "variables",
+    [{"API_KEY_FILE": "/nowhere"}, {"API_KEY": KEY, "BEARER_TOKEN": "x"}, {"USERNAME": "bob"}],
+)
+def test_with_a_viewers_key_what_is_wrong_with_the_exporters_is_no_matter(
+    variables: dict[str, str],
+) -> None:
+    assert (
+        said(viewing, OTEL_ASAYER_VIEWER_API_KEY=OTHER_KEY, **variables)
+        == f"https://es:9200 key={OTHER_KEY}"
+    )
 
 
 def test_an_option_goes_before_the_viewers_key() -> None:
-    assert said(viewing, "--api-key", KEY, OTEL_ASAYER_VIEWER_API_KEY=OTHER_KEY) == f"https://es:9200 key={KEY}"
+    assert (
+        said(viewing, "--api-key", KEY, OTEL_ASAYER_VIEWER_API_KEY=OTHER_KEY)
+        == f"https://es:9200 key={KEY}"
+    )
 
 
 def test_a_viewers_key_that_is_none_is_wrong_usage() -> None:
@@ -161,8 +193,14 @@ def test_a_viewers_key_that_is_none_is_wrong_usage() -> None:
 
 def test_one_way_to_trust_replaces_the_other() -> None:
     fingerprint = "ab" * 32
-    assert said(trusting, "--certificate", "ca.pem", CERTIFICATE_FINGERPRINT=fingerprint) == "ca.pem None True None"
-    assert said(trusting, "--certificate-fingerprint", fingerprint, CERTIFICATE="ca.pem") == f"- {fingerprint} True None"
+    assert (
+        said(trusting, "--certificate", "ca.pem", CERTIFICATE_FINGERPRINT=fingerprint)
+        == "ca.pem None True None"
+    )
+    assert (
+        said(trusting, "--certificate-fingerprint", fingerprint, CERTIFICATE="ca.pem")
+        == f"- {fingerprint} True None"
+    )
 
 
 def test_checks_of_certificates_are_left_out_only_on_request() -> None:
@@ -171,7 +209,10 @@ def test_checks_of_certificates_are_left_out_only_on_request() -> None:
 
 
 def test_the_folder_of_the_spool_is_an_option_too(tmp_path: Path) -> None:
-    assert said(trusting, "--spool-directory", "spool", SPOOL_DIRECTORY="/elsewhere") == f"- None True {tmp_path / 'spool'}"
+    assert (
+        said(trusting, "--spool-directory", "spool", SPOOL_DIRECTORY="/elsewhere")
+        == f"- None True {tmp_path / 'spool'}"
+    )
 
 
 def test_a_value_that_cannot_be_used_is_wrong_usage() -> None:

@@ -85,7 +85,11 @@ def test_a_session_of_another_systems_form_has_it_now() -> None:
 
 def test_what_it_writes_is_marked_as_a_demo(tmp_path: Path) -> None:
     run("demo")
-    documents = [operation for operation in Spool(tmp_path / "spool", LOCAL, max_bytes=2**30).read() if b"asayer-logs-" not in operation]
+    documents = [
+        operation
+        for operation in Spool(tmp_path / "spool", LOCAL, max_bytes=2**30).read()
+        if b"asayer-logs-" not in operation
+    ]
     assert all(b'"deployment.environment.name":"demo"' in document for document in documents)
 
 
@@ -96,12 +100,22 @@ def test_a_sampler_that_drops_everything_does_not_drop_it() -> None:
 @pytest.mark.parametrize(
     ("words", "variables", "message"),
     [
-        (["a" * 32], {}, "A demo needs the id of a session, or the address of its replay; a trace is neither."),
+        (
+            ["a" * 32],
+            {},
+            "A demo needs the id of a session, or the address of its replay; a trace is neither.",
+        ),
         (["no session"], {}, "What was given is no session"),
-        ([], {"OTEL_SDK_DISABLED": "true"}, "OTEL_SDK_DISABLED switches OpenTelemetry off, which records the demo: unset it."),
+        (
+            [],
+            {"OTEL_SDK_DISABLED": "true"},
+            "OTEL_SDK_DISABLED switches OpenTelemetry off, which records the demo: unset it.",
+        ),
     ],
 )
-def test_wrong_usage_is_said_and_nothing_is_written(words: list[str], variables: dict[str, str], message: str, tmp_path: Path) -> None:
+def test_wrong_usage_is_said_and_nothing_is_written(
+    words: list[str], variables: dict[str, str], message: str, tmp_path: Path
+) -> None:
     result = run("demo", *words, **variables)
     assert result.exit_code == 2
     assert message in result.output

@@ -12,7 +12,16 @@ from click.testing import CliRunner, Result
 from otel_asayer.cli import errors as command
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.spool import Spool
-from unit.timeline.support import REPLAY_URL, SESSION, STACK, START_NS, TRACE, log, operation, raised
+from unit.timeline.support import (
+    REPLAY_URL,
+    SESSION,
+    STACK,
+    START_NS,
+    TRACE,
+    log,
+    operation,
+    raised,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +59,9 @@ def _a_minute_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def keep(tmp_path: Path) -> Callable[..., None]:
     def write(*documents: Stored) -> None:
-        Spool(tmp_path / "spool", max_bytes=2**30, clock=time.monotonic_ns).write([operation(stored) for stored in documents])
+        Spool(tmp_path / "spool", max_bytes=2**30, clock=time.monotonic_ns).write(
+            [operation(stored) for stored in documents]
+        )
 
     return write
 
@@ -89,7 +100,9 @@ def test_json_tells_the_same_and_more(keep: Callable[..., None]) -> None:
 def test_nothing_found_is_no_problem(tmp_path: Path) -> None:
     result = run()
     assert result.exit_code == 0
-    assert result.output == f"No exceptions in the local store {tmp_path}/spool/local in this time.\n"
+    assert (
+        result.output == f"No exceptions in the local store {tmp_path}/spool/local in this time.\n"
+    )
     assert run("--json").output == "[]\n"
 
 
@@ -114,13 +127,20 @@ def test_more_groups_are_told_of(keep: Callable[..., None]) -> None:
     assert run("--limit", "1").output.endswith("\n1 more group: --limit 2 shows all.\n")
 
 
-def test_exceptions_that_were_not_looked_at_are_told_of(keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exceptions_that_were_not_looked_at_are_told_of(
+    keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     keep(*DOCUMENTS)
     monkeypatch.setattr(command, "_MOST", 1)
-    assert run().output.endswith("\n2 older exceptions of this time were not looked at: a shorter --since shows all of its own.\n")
+    assert run().output.endswith(
+        "\n2 older exceptions of this time were not looked at: a shorter --since shows all of its "
+        "own.\n"
+    )
 
 
-def test_nothing_found_among_the_latest_is_not_taken_for_nothing(keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_found_among_the_latest_is_not_taken_for_nothing(
+    keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(command, "_MOST", 1)
     keep(*DOCUMENTS)
     told, unseen = run("--service", "nobody").output.splitlines()
@@ -129,15 +149,27 @@ def test_nothing_found_among_the_latest_is_not_taken_for_nothing(keep: Callable[
     assert "older exceptions of this time were not looked at" in unseen
 
 
-def test_what_is_called_like_an_exceptions_type_elsewhere_is_none(keep: Callable[..., None]) -> None:
+def test_what_is_called_like_an_exceptions_type_elsewhere_is_none(
+    keep: Callable[..., None],
+) -> None:
     keep(log("x", body={"structured": {"exception.type": "KeyError"}}))
     assert json.loads(run("--json").output) == []
 
 
 def test_an_exception_of_hostile_names_is_shown_as_text(keep: Callable[..., None]) -> None:
-    keep(raised("[bold]E\x1b[2J", "a\u202eb\nsecond", stack='  File "/a/[red]\x1b.py", line 1, in <f>', service="[s]\r"))
+    keep(
+        raised(
+            "[bold]E\x1b[2J",
+            "a\u202eb\nsecond",
+            stack='  File "/a/[red]\x1b.py", line 1, in <f>',
+            service="[s]\r",
+        )
+    )
     output = run().output
-    assert output.startswith("[bold]E [2J: a\ufffdb second\n  a/[red] .py:1 in <f>\n  once · 1 session · [s]  · last 1 min ago\n")
+    assert output.startswith(
+        "[bold]E [2J: a\ufffdb second\n  a/[red] .py:1 in <f>\n  once · 1 session · [s]  · last 1 "
+        "min ago\n"
+    )
 
 
 def test_an_exception_without_a_type_is_shown_as_one(keep: Callable[..., None]) -> None:
@@ -146,7 +178,10 @@ def test_an_exception_without_a_type_is_shown_as_one(keep: Callable[..., None]) 
 
 
 def test_the_stack_of_the_latest_gives_the_place(keep: Callable[..., None]) -> None:
-    keep(raised("KeyError", "'x'", 1), raised("KeyError", "'y'", 2, trace_id=OTHER, stack=STACK.replace("line 7", "line 9")))
+    keep(
+        raised("KeyError", "'x'", 1),
+        raised("KeyError", "'y'", 2, trace_id=OTHER, stack=STACK.replace("line 7", "line 9")),
+    )
     (group,) = json.loads(run("--json").output)
     assert group["line"] == 9
     assert group["count"] == 2

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 ASKER = status(200, {"username": "ann", "authentication_type": "api_key"})
 NO_STREAMS = status(200, {"data_streams": []})
 MINE = (span("a"), log("b"))
-OTHERS = (span("c", attributes={"session.id": "7"}), log(f"about {SESSION}", attributes={"session.id": "7"}))
+OTHERS = (
+    span("c", attributes={"session.id": "7"}),
+    log(f"about {SESSION}", attributes={"session.id": "7"}),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +72,10 @@ def test_a_session_is_deleted_from_every_spool_and_nothing_else(tmp_path: Path) 
     result = run(SESSION, "--yes")
     assert result.exit_code == 0
     assert result.output.splitlines()[-1] == "4 documents deleted; none is left."
-    assert [kept(local), kept(waiting)] == [[operation(stored) for stored in OTHERS], [operation(OTHERS[0])]]
+    assert [kept(local), kept(waiting)] == [
+        [operation(stored) for stored in OTHERS],
+        [operation(OTHERS[0])],
+    ]
 
 
 def test_replay_records_go_too(tmp_path: Path) -> None:
@@ -83,7 +89,10 @@ def test_without_a_yes_nothing_is_deleted(tmp_path: Path) -> None:
     result = run(SESSION, typed="n\n")
     assert result.exit_code == 0
     assert len(kept(spool(tmp_path))) == 2
-    assert f"Delete them? What is deleted of session {SESSION} cannot be brought back [y/N]: n" in result.output
+    assert (
+        f"Delete them? What is deleted of session {SESSION} cannot be brought back [y/N]: n"
+        in result.output
+    )
     assert "deleted; none" not in result.output
 
 
@@ -105,18 +114,24 @@ def test_json_asks_nobody_and_so_needs_a_yes(tmp_path: Path) -> None:
     keep(spool(tmp_path), *MINE)
     result = run(SESSION, "--json")
     assert result.exit_code == 2
-    assert "With --json nobody is asked: say --yes to delete, or --dry-run to count." in result.output
+    assert (
+        "With --json nobody is asked: say --yes to delete, or --dry-run to count." in result.output
+    )
     assert len(kept(spool(tmp_path))) == 2
 
 
 def test_json_tells_of_every_place(tmp_path: Path) -> None:
     keep(spool(tmp_path), *MINE)
-    assert json.loads(run(SESSION, "--json", "--yes").output) == [report(f"{tmp_path}/local", 2, 2, 0)]
+    assert json.loads(run(SESSION, "--json", "--yes").output) == [
+        report(f"{tmp_path}/local", 2, 2, 0)
+    ]
 
 
 def test_a_dry_run_only_counts(tmp_path: Path) -> None:
     keep(spool(tmp_path), *MINE)
-    assert json.loads(run(SESSION, "--json", "--dry-run").output) == [report(f"{tmp_path}/local", 2, 0, 2)]
+    assert json.loads(run(SESSION, "--json", "--dry-run").output) == [
+        report(f"{tmp_path}/local", 2, 0, 2)
+    ]
     result = run(SESSION, "--dry-run")
     assert result.exit_code == 0
     assert f"{tmp_path}/local" in result.output
@@ -135,9 +150,15 @@ def test_a_token_is_never_repeated(tmp_path: Path) -> None:
     assert not any(part in output for part in TOKEN.split("."))
 
 
-def test_an_id_of_another_system_that_looks_like_that_of_a_trace_is_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_id_of_another_system_that_looks_like_that_of_a_trace_is_a_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_ASAYER_OPAQUE_SESSION_IDS", "true")
-    keep(spool(tmp_path), log("of the session", attributes={"session.id": TRACE}, trace_id="e" * 32), *OTHERS)
+    keep(
+        spool(tmp_path),
+        log("of the session", attributes={"session.id": TRACE}, trace_id="e" * 32),
+        *OTHERS,
+    )
     assert run(TRACE, "--yes").output.endswith("1 document deleted; none is left.\n")
 
 
@@ -155,29 +176,59 @@ def test_what_another_process_is_sending_is_left_and_told(tmp_path: Path) -> Non
     assert result.exit_code == 1
     assert (
         result.output.splitlines()[-1]
-        == "1 document deleted, and 2 still there: they came meanwhile, or another process is sending them. Run it again."
+        == "1 document deleted, and 2 still there: they came meanwhile, or another process is "
+        "sending them. Run it again."
     )
 
 
-def test_elasticsearch_is_emptied_after_the_spools(tmp_path: Path, double: ElasticsearchDouble) -> None:
+def test_elasticsearch_is_emptied_after_the_spools(
+    tmp_path: Path, double: ElasticsearchDouble
+) -> None:
     keep(spool(tmp_path), *MINE)
     hit = {"_index": ".ds-logs-1", "_id": "a", "sort": [1, 0]}
-    refreshed, counted = status(200, {}), [status(200, {"count": number, "_shards": {"failed": 0}}) for number in (1, 0)]
+    refreshed, counted = (
+        status(200, {}),
+        [status(200, {"count": number, "_shards": {"failed": 0}}) for number in (1, 0)],
+    )
     granted = status(200, {"index": {"logs-*": {"read": True, "delete": True}}})
-    found = [status(200, {"id": "pit"}), status(200, {"pit_id": "pit", "hits": {"hits": [hit]}}), status(200, {})]
+    found = [
+        status(200, {"id": "pit"}),
+        status(200, {"pit_id": "pit", "hits": {"hits": [hit]}}),
+        status(200, {}),
+    ]
     gone = status(200, {"items": [{"delete": {"status": 200}}]})
-    double.reply_with(IDENTITY, ASKER, granted, NO_STREAMS, refreshed, counted[0], *found, gone, refreshed, counted[1])
+    double.reply_with(
+        IDENTITY,
+        ASKER,
+        granted,
+        NO_STREAMS,
+        refreshed,
+        counted[0],
+        *found,
+        gone,
+        refreshed,
+        counted[1],
+    )
     result = run(SESSION, "--yes", "--json", "--endpoint", double.url)
-    assert json.loads(result.output) == [report(f"{tmp_path}/local", 2, 2, 0), report(double.url, 1, 1, 0)]
+    assert json.loads(result.output) == [
+        report(f"{tmp_path}/local", 2, 2, 0),
+        report(double.url, 1, 1, 0),
+    ]
 
 
-def test_without_the_rights_nothing_is_deleted_anywhere(tmp_path: Path, double: ElasticsearchDouble) -> None:
+def test_without_the_rights_nothing_is_deleted_anywhere(
+    tmp_path: Path, double: ElasticsearchDouble
+) -> None:
     keep(spool(tmp_path), *MINE)
-    double.reply_with(IDENTITY, ASKER, status(200, {"index": {"logs-*": {"read": True, "delete": False}}}))
+    double.reply_with(
+        IDENTITY, ASKER, status(200, {"index": {"logs-*": {"read": True, "delete": False}}})
+    )
     result = run(SESSION, "--yes", "--endpoint", double.url)
     assert result.exit_code == 1
     assert len(kept(spool(tmp_path))) == 2
-    assert result.output.startswith("Error: Not allowed to use what is stored: it takes the index privilege 'delete' on logs-*.")
+    assert result.output.startswith(
+        "Error: Not allowed to use what is stored: it takes the index privilege 'delete' on logs-*."
+    )
 
 
 class TestFiles:
@@ -185,7 +236,10 @@ class TestFiles:
 
     def grep(self, folder: Path) -> list[str]:
         found = subprocess.run(
-            ["find", str(folder), "-type", "f", "-exec", "zgrep", "-l", SESSION, "{}", "+"], capture_output=True, text=True, check=False
+            ["find", str(folder), "-type", "f", "-exec", "zgrep", "-l", SESSION, "{}", "+"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return sorted(found.stdout.split())
 
@@ -216,14 +270,19 @@ class TestFiles:
     def test_what_lies_in_damaged_goes_and_nothing_else_there(self, place: Spool) -> None:
         damaged = place.folder / "damaged"
         damaged.mkdir(mode=0o700)
-        mine, other = (damaged / f"{number:020d}-1-0123456789abcdef-2.ndjson.gz" for number in (1, 2))
+        mine, other = (
+            damaged / f"{number:020d}-1-0123456789abcdef-2.ndjson.gz" for number in (1, 2)
+        )
         mine.write_bytes(self.body(*MINE, OTHERS[0])[:-4])
         other.write_bytes(self.body(OTHERS[0])[:-4])
         assert run(SESSION, "--yes").exit_code == 0
         assert [file.name for file in damaged.iterdir()] == [other.name]
 
     def test_what_a_dead_process_had_not_finished_goes(self, place: Spool, tmp_path: Path) -> None:
-        (place.folder / "00000000000000000001-1-0123456789abcdef-2.ndjson.gz.00000000-1-1-00000000.tmp").write_bytes(self.body(*MINE)[:-9])
+        (
+            place.folder
+            / "00000000000000000001-1-0123456789abcdef-2.ndjson.gz.00000000-1-1-00000000.tmp"
+        ).write_bytes(self.body(*MINE)[:-9])
         assert run(SESSION, "--yes").exit_code == 0
         assert self.grep(tmp_path) == []
 
@@ -235,11 +294,16 @@ class TestFiles:
         assert self.grep(tmp_path) == []
 
     def test_what_a_living_process_is_writing_is_named(self, place: Spool) -> None:
-        unfinished = place.folder / temporary_name("00000000000000000001-1-0123456789abcdef-2.ndjson.gz")
+        unfinished = place.folder / temporary_name(
+            "00000000000000000001-1-0123456789abcdef-2.ndjson.gz"
+        )
         unfinished.write_bytes(self.body(*MINE)[:-9])
         result = run(SESSION, "--yes")
         assert result.exit_code == 1
-        assert f"The id is still found in {unfinished}: process {os.getpid()} is at work on it." in result.output
+        assert (
+            f"The id is still found in {unfinished}: process {os.getpid()} is at work on it."
+            in result.output
+        )
 
     def test_a_file_that_is_none_of_the_spool_is_named(self, place: Spool) -> None:
         notes = place.folder / "notes.txt"
@@ -254,7 +318,9 @@ class TestFiles:
         assert result.exit_code == 0
         assert "documents of other sessions mention it" in result.output
 
-    def test_a_document_that_is_no_json_goes_where_it_names_the_session(self, place: Spool, tmp_path: Path) -> None:
+    def test_a_document_that_is_no_json_goes_where_it_names_the_session(
+        self, place: Spool, tmp_path: Path
+    ) -> None:
         header, _, _ = operation(MINE[0]).partition(b"\n")
         place.write([header + b'\n{"a":' + SESSION.encode() + b"]}\n"])
         assert run(SESSION, "--yes").exit_code == 0

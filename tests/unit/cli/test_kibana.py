@@ -1,4 +1,7 @@
-"""The saved objects are what Kibana's import takes: whole, consistent, of old enough versions; and the command fills in a team's replay."""
+"""The saved objects are what Kibana's import takes:
+
+whole, consistent, of old enough versions; and the command fills in a team's replay.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,29 @@ DASHBOARD = {
     *("refreshInterval", "controlGroupInput", "panelsJSON", "optionsJSON", "hits", "version"),
 }
 SEARCH = {
-    *("title", "description", "columns", "sort", "grid", "rowHeight", "rowsPerPage", "hideChart", "breakdownField", "kibanaSavedObjectMeta"),
-    *("isTextBasedQuery", "usesAdHocDataView", "timeRestore", "timeRange", "refreshInterval", "viewMode", "hideAggregatedPreview", "hits", "version"),
+    *(
+        "title",
+        "description",
+        "columns",
+        "sort",
+        "grid",
+        "rowHeight",
+        "rowsPerPage",
+        "hideChart",
+        "breakdownField",
+        "kibanaSavedObjectMeta",
+    ),
+    *(
+        "isTextBasedQuery",
+        "usesAdHocDataView",
+        "timeRestore",
+        "timeRange",
+        "refreshInterval",
+        "viewMode",
+        "hideAggregatedPreview",
+        "hits",
+        "version",
+    ),
 }
 
 OBJECTS = saved_objects(REPLAY_URL)
@@ -59,7 +83,9 @@ def formats(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(*words: str, **environment: str) -> Result:
-    return CliRunner().invoke(otel_asayer, ["kibana", *words], env={"OTEL_ASAYER_REPLAY_URL": None, **environment})
+    return CliRunner().invoke(
+        otel_asayer, ["kibana", *words], env={"OTEL_ASAYER_REPLAY_URL": None, **environment}
+    )
 
 
 class TestObjects:
@@ -72,7 +98,15 @@ class TestObjects:
 
     @pytest.mark.parametrize("one", OBJECTS, ids=lambda one: one["id"])
     def test_an_object_has_what_an_export_has(self, one: dict[str, Any]) -> None:
-        assert one.keys() == {"type", "id", "attributes", "references", "managed", "coreMigrationVersion", "typeMigrationVersion"}
+        assert one.keys() == {
+            "type",
+            "id",
+            "attributes",
+            "references",
+            "managed",
+            "coreMigrationVersion",
+            "typeMigrationVersion",
+        }
 
     def test_ids_are_unique(self) -> None:
         assert len({one["id"] for one in OBJECTS}) == len(OBJECTS)
@@ -83,15 +117,35 @@ class TestObjects:
     @pytest.mark.parametrize("one", OBJECTS, ids=lambda one: one["id"])
     def test_every_reference_is_to_an_object_before_it(self, one: dict[str, Any]) -> None:
         before = [(other["type"], other["id"]) for other in OBJECTS[: OBJECTS.index(one)]]
-        assert [reference for reference in one["references"] if (reference["type"], reference["id"]) not in before] == []
+        assert [
+            reference
+            for reference in one["references"]
+            if (reference["type"], reference["id"]) not in before
+        ] == []
 
     @pytest.mark.parametrize("one", OBJECTS, ids=lambda one: one["id"])
-    def test_what_an_object_refers_to_is_what_its_references_name(self, one: dict[str, Any]) -> None:
-        assert sorted(used_references(one)) == sorted(reference["name"] for reference in one["references"])
+    def test_what_an_object_refers_to_is_what_its_references_name(
+        self, one: dict[str, Any]
+    ) -> None:
+        assert sorted(used_references(one)) == sorted(
+            reference["name"] for reference in one["references"]
+        )
 
-    @pytest.mark.parametrize(("kind", "version"), [("index-pattern", "8.0.0"), ("search", "8.0.0"), ("lens", "8.9.0"), ("dashboard", "8.9.0")])
-    def test_a_version_is_one_that_every_supported_kibana_knows(self, kind: str, version: str) -> None:
-        assert {(one["typeMigrationVersion"], one["coreMigrationVersion"]) for one in of_type(kind)} == {(version, "8.8.0")}
+    @pytest.mark.parametrize(
+        ("kind", "version"),
+        [
+            ("index-pattern", "8.0.0"),
+            ("search", "8.0.0"),
+            ("lens", "8.9.0"),
+            ("dashboard", "8.9.0"),
+        ],
+    )
+    def test_a_version_is_one_that_every_supported_kibana_knows(
+        self, kind: str, version: str
+    ) -> None:
+        assert {
+            (one["typeMigrationVersion"], one["coreMigrationVersion"]) for one in of_type(kind)
+        } == {(version, "8.8.0")}
 
     def test_a_dashboard_has_no_attribute_that_kibana_refuses(self) -> None:
         assert the_dashboard()["attributes"].keys() - DASHBOARD == set()
@@ -109,7 +163,10 @@ def used_references(one: dict[str, Any]) -> Iterator[str]:
     """The names that stand inside an object where Kibana puts in what they refer to."""
     attributes = one["attributes"]
     if one["type"] == "lens":
-        yield from (f"indexpattern-datasource-layer-{layer}" for layer in attributes["state"]["datasourceStates"]["formBased"]["layers"])
+        yield from (
+            f"indexpattern-datasource-layer-{layer}"
+            for layer in attributes["state"]["datasourceStates"]["formBased"]["layers"]
+        )
         yield from (each["meta"]["index"] for each in attributes["state"]["filters"])
     if one["type"] == "search":
         source = json.loads(attributes["kibanaSavedObjectMeta"]["searchSourceJSON"])
@@ -117,7 +174,10 @@ def used_references(one: dict[str, Any]) -> Iterator[str]:
         yield from (each["meta"]["indexRefName"] for each in source["filter"])
     if one["type"] == "dashboard":
         yield from (f"{panel['panelIndex']}:{panel['panelRefName']}" for panel in panels())
-        yield from (f"controlGroup_{name}:optionsListDataView" for name in json.loads(attributes["controlGroupInput"]["panelsJSON"]))
+        yield from (
+            f"controlGroup_{name}:optionsListDataView"
+            for name in json.loads(attributes["controlGroupInput"]["panelsJSON"])
+        )
 
 
 class TestPanels:
@@ -136,10 +196,16 @@ class TestPanels:
 
     def test_the_dashboard_shows_every_panel_and_search(self) -> None:
         shown = {(each["type"], each["id"]) for each in the_dashboard()["references"]}
-        assert {("lens", one["id"]) for one in of_type("lens")} | {("search", one["id"]) for one in of_type("search")} <= shown
+        assert {("lens", one["id"]) for one in of_type("lens")} | {
+            ("search", one["id"]) for one in of_type("search")
+        } <= shown
 
     def test_panels_keep_to_the_width_of_a_dashboard(self) -> None:
-        assert [panel["title"] for panel in panels() if panel["gridData"]["x"] + panel["gridData"]["w"] > 48] == []
+        assert [
+            panel["title"]
+            for panel in panels()
+            if panel["gridData"]["x"] + panel["gridData"]["w"] > 48
+        ] == []
 
     def test_no_panel_lies_on_another(self) -> None:
         places = [panel["gridData"] for panel in panels()]
@@ -154,29 +220,58 @@ def drawn(visualization: dict[str, Any]) -> list[str]:
 
 
 def overlap(a: dict[str, int], b: dict[str, int]) -> bool:
-    return a["x"] < b["x"] + b["w"] and b["x"] < a["x"] + a["w"] and a["y"] < b["y"] + b["h"] and b["y"] < a["y"] + a["h"]
+    return (
+        a["x"] < b["x"] + b["w"]
+        and b["x"] < a["x"] + a["w"]
+        and a["y"] < b["y"] + b["h"]
+        and b["y"] < a["y"] + a["h"]
+    )
 
 
 class TestDataViews:
     def test_they_cover_all_namespaces(self) -> None:
-        assert [one["attributes"]["title"] for one in of_type("index-pattern")] == ["traces-*.otel-*", "logs-*.otel-*", "asayer-logs-*-*"]
+        assert [one["attributes"]["title"] for one in of_type("index-pattern")] == [
+            "traces-*.otel-*",
+            "logs-*.otel-*",
+            "asayer-logs-*-*",
+        ]
 
     def test_they_cover_the_namespaces_that_are_asked_for(self) -> None:
-        titles = [one["attributes"]["title"] for one in saved_objects(namespaces=["eu", "us"]) if one["type"] == "index-pattern"]
-        assert titles == ["traces-*.otel-eu,traces-*.otel-us", "logs-*.otel-eu,logs-*.otel-us", "asayer-logs-eu-*,asayer-logs-us-*"]
+        titles = [
+            one["attributes"]["title"]
+            for one in saved_objects(namespaces=["eu", "us"])
+            if one["type"] == "index-pattern"
+        ]
+        assert titles == [
+            "traces-*.otel-eu,traces-*.otel-us",
+            "logs-*.otel-eu,logs-*.otel-us",
+            "asayer-logs-eu-*,asayer-logs-us-*",
+        ]
 
     @pytest.mark.parametrize("one", of_type("index-pattern"), ids=lambda one: one["id"])
     @pytest.mark.parametrize("field", ["attributes.session.id", "session.id"])
-    def test_a_session_id_is_a_link_that_shows_the_id(self, one: dict[str, Any], field: str) -> None:
-        assert formats(one)[field] == {"id": "url", "params": {"type": "a", "urlTemplate": LINK, "labelTemplate": "{{value}}"}}
+    def test_a_session_id_is_a_link_that_shows_the_id(
+        self, one: dict[str, Any], field: str
+    ) -> None:
+        assert formats(one)[field] == {
+            "id": "url",
+            "params": {"type": "a", "urlTemplate": LINK, "labelTemplate": "{{value}}"},
+        }
 
     @pytest.mark.parametrize("one", of_type("index-pattern")[:2], ids=lambda one: one["id"])
     @pytest.mark.parametrize("field", ["attributes.asayer.replay.url", "asayer.replay.url"])
-    def test_the_link_to_a_moment_is_a_link_as_it_stands(self, one: dict[str, Any], field: str) -> None:
+    def test_the_link_to_a_moment_is_a_link_as_it_stands(
+        self, one: dict[str, Any], field: str
+    ) -> None:
         assert formats(one)[field] == {"id": "url", "params": {"type": "a"}}
 
     def test_without_a_replays_url_a_session_id_is_no_link(self) -> None:
-        assert [field for one in saved_objects()[:3] for field in formats(one) if field.endswith("session.id")] == []
+        assert [
+            field
+            for one in saved_objects()[:3]
+            for field in formats(one)
+            if field.endswith("session.id")
+        ] == []
 
     @pytest.mark.parametrize(
         ("template", "link"),
@@ -193,7 +288,15 @@ class TestDataViews:
     def test_a_link_has_the_session_and_not_the_moment(self, template: str, link: str) -> None:
         assert session_link(template) == link
 
-    @pytest.mark.parametrize("template", ["https://a/{session_id}/{time_ms}", "https://a/?at={session_id}-{time_ms}", "https://a/{time_ms}", "a"])
+    @pytest.mark.parametrize(
+        "template",
+        [
+            "https://a/{session_id}/{time_ms}",
+            "https://a/?at={session_id}-{time_ms}",
+            "https://a/{time_ms}",
+            "a",
+        ],
+    )
     def test_a_template_that_no_link_can_be_made_of_is_refused(self, template: str) -> None:
         with pytest.raises(BadValue, match="expected"):
             session_link(template)
@@ -207,14 +310,20 @@ class TestFiles:
 
 
 class TestDocumentation:
-    def test_the_command_of_the_guide_works_as_it_stands(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_command_of_the_guide_works_as_it_stands(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         (command,) = re.findall(r"^otel-asayer kibana .*$", GUIDE, re.MULTILINE)
         result = run(*shlex.split(command)[2:])
         assert result.exit_code == 0
         assert (tmp_path / "kibana.ndjson").read_text(encoding="utf-8") == ndjson(REPLAY_URL)
 
-    @pytest.mark.parametrize("one", [*of_type("index-pattern"), *of_type("search"), the_dashboard()], ids=lambda one: one["id"])
+    @pytest.mark.parametrize(
+        "one",
+        [*of_type("index-pattern"), *of_type("search"), the_dashboard()],
+        ids=lambda one: one["id"],
+    )
     def test_the_guide_names_what_a_person_opens(self, one: dict[str, Any]) -> None:
         assert f"`{one['attributes'].get('name', one['attributes']['title'])}`" in GUIDE
 
@@ -229,7 +338,9 @@ class TestCommand:
         assert run(OTEL_ASAYER_REPLAY_URL=REPLAY_URL).output == ndjson(REPLAY_URL)
 
     def test_it_takes_namespaces(self) -> None:
-        assert run("--replay-url", REPLAY_URL, "--namespace", "eu", "--namespace", "us").output == ndjson(REPLAY_URL, ["eu", "us"])
+        assert run(
+            "--replay-url", REPLAY_URL, "--namespace", "eu", "--namespace", "us"
+        ).output == ndjson(REPLAY_URL, ["eu", "us"])
 
     def test_a_folder_is_no_file_to_write(self, tmp_path: Path) -> None:
         result = run("--replay-url", REPLAY_URL, "--output", str(tmp_path))
@@ -246,13 +357,23 @@ class TestCommand:
         result = run()
         assert result.exit_code == 0
         assert result.stdout == ndjson()
-        assert result.stderr == "Session ids will be no links: OTEL_ASAYER_REPLAY_URL is not set, and there is no --replay-url.\n"
+        assert (
+            result.stderr
+            == "Session ids will be no links: OTEL_ASAYER_REPLAY_URL is not set, and there is no "
+            "--replay-url.\n"
+        )
 
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (["--replay-url", "https://a/"], "The argument replay_url cannot be used: expected a URL with {session_id}"),
-            (["--replay-url", "https://a/{session_id}/{time_ms}"], "The replay's URL cannot be used for Kibana: expected the moment"),
+            (
+                ["--replay-url", "https://a/"],
+                "The argument replay_url cannot be used: expected a URL with {session_id}",
+            ),
+            (
+                ["--replay-url", "https://a/{session_id}/{time_ms}"],
+                "The replay's URL cannot be used for Kibana: expected the moment",
+            ),
             (["--namespace", "A B"], "expected a part of a data stream's name"),
         ],
     )

@@ -32,9 +32,20 @@ FULL = "Error: The output cannot be written: No space left on device.\n"
 
 
 def run(folder: Path, words: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
-    environment = {**clean_environment(), "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(folder / "spool")}
+    environment = {
+        **clean_environment(),
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(folder / "spool"),
+    }
     command = [sys.executable, "-c", "from otel_asayer.cli import main; main()", *words]
-    return subprocess.run(command, env=environment, timeout=300, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
+    return subprocess.run(
+        command,
+        env=environment,
+        timeout=300,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -58,7 +69,9 @@ def test_a_reader_that_has_gone_ends_it_without_a_word(words: list[str], tmp_pat
     assert b"Broken pipe" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [["--version"], ["spool", "status", "--json"], ["errors"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["--version"], ["spool", "status", "--json"], ["errors"]], ids=" ".join
+)
 def test_a_closed_output_loses_what_would_go_there(words: list[str], tmp_path: Path) -> None:
     done = run(tmp_path, words, preexec_fn=lambda: os.close(1))
     assert done.stderr == b""

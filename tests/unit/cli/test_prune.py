@@ -27,7 +27,9 @@ PRIVILEGES = "POST /_security/user/_has_privileges"
 
 def server(*names: str, **answers: Any) -> Answering:
     counts = {f"GET /{name}/_count": (200, {"count": len(name)}) for name in names}
-    deletion: dict[str, tuple[int, Any]] = {f"DELETE /{some}": (200, {}) for some in (OLD, f"{OLD},{YOUNG}")}
+    deletion: dict[str, tuple[int, Any]] = {
+        f"DELETE /{some}": (200, {}) for some in (OLD, f"{OLD},{YOUNG}")
+    }
     found = {INDICES: (200, {"indices": [{"name": name} for name in names], "data_streams": []})}
     return Answering({PRIVILEGES: (200, {}), **counts, **deletion, **found, **answers})
 
@@ -46,7 +48,15 @@ def test_days_of_all_namespaces_come_oldest_first() -> None:
     assert names_before(None, YOUNG, OLD) == [OLD, YOUNG]
 
 
-@pytest.mark.parametrize("name", ["asayer-logs-default", "asayer-logs-2020", "asayer-logs-x-2020.13.45", "asayer-logs-x-2020.02.28-1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "asayer-logs-default",
+        "asayer-logs-2020",
+        "asayer-logs-x-2020.13.45",
+        "asayer-logs-x-2020.02.28-1",
+    ],
+)
 def test_what_is_of_no_day_is_never_old(name: str) -> None:
     assert names_before(datetime(2030, 1, 1, tzinfo=timezone.utc), OLD, name) == [OLD]
 
@@ -82,7 +92,10 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     def start(*words: str, asked: Answering | None = None, typed: str | None = None) -> Result:
         answering = asked or server(OLD, YOUNG, TODAY)
         monkeypatch.setattr(Api, "of", lambda _config: Api(answering))
-        environment = {"COLUMNS": "120", "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "http://localhost:9200"}
+        environment = {
+            "COLUMNS": "120",
+            "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "http://localhost:9200",
+        }
         return CliRunner().invoke(otel_asayer, ["prune", *words], input=typed, env=environment)
 
     return start
@@ -95,7 +108,9 @@ def deletions(asked: Answering) -> list[str]:
 def test_it_shows_the_days_and_deletes_them_once_agreed(run: Run) -> None:
     asked = server(OLD, YOUNG, TODAY)
     result = run("--older-than", "30d", asked=asked, typed="y\n")
-    assert [text for text in ("2020-02-28", OLD, "2 days deleted") if text not in result.stdout] == []
+    assert [
+        text for text in ("2020-02-28", OLD, "2 days deleted") if text not in result.stdout
+    ] == []
     assert deletions(asked) == [f"DELETE /{OLD},{YOUNG}?ignore_unavailable=true"]
 
 
@@ -114,7 +129,9 @@ def test_a_dry_run_deletes_nothing(run: Run) -> None:
 def test_in_json_each_day_is_told(run: Run) -> None:
     asked = server(OLD, TODAY)
     result = run("--older-than", "30d", "--yes", "--json", asked=asked)
-    assert json.loads(result.stdout) == [{"day": "2020-02-28", "records": len(OLD), "name": OLD, "deleted": True}]
+    assert json.loads(result.stdout) == [
+        {"day": "2020-02-28", "records": len(OLD), "name": OLD, "deleted": True}
+    ]
 
 
 def test_where_nothing_is_old_nobody_is_asked(run: Run) -> None:
@@ -141,4 +158,7 @@ def test_who_may_not_delete_learns_what_is_missing(run: Run) -> None:
     answer = (200, {"index": {"asayer-logs-*": {"delete_index": False, "read": True}}})
     result = run("--all", "--yes", asked=server(OLD, **{PRIVILEGES: answer}))
     assert result.exit_code == 1
-    assert "Not allowed to delete replay records: it takes the index privilege 'delete_index' on asayer-logs-*." in result.stderr
+    assert (
+        "Not allowed to delete replay records: it takes the index privilege 'delete_index' on "
+        "asayer-logs-*." in result.stderr
+    )

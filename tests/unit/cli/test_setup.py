@@ -1,4 +1,7 @@
-"""`otel-asayer setup`: its options, and what it says. That it does what it says is shown in `tests/integration`."""
+"""`otel-asayer setup`: its options, and what it says.
+
+That it does what it says is shown in `tests/integration`.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,19 @@ if TYPE_CHECKING:
 
 CLOUD_ID = "shop:ZXhhbXBsZS5jb20kZXMkaw=="  # example.com$es$k
 ENDPOINT = {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "https://es.example.com:9200"}
-JANE = {"OTEL_EXPORTER_ELASTICSEARCH_USERNAME": "jane", "OTEL_EXPORTER_ELASTICSEARCH_PASSWORD": "s3cret"}
+JANE = {
+    "OTEL_EXPORTER_ELASTICSEARCH_USERNAME": "jane",
+    "OTEL_EXPORTER_ELASTICSEARCH_PASSWORD": "s3cret",
+}
 AUTHENTICATE = "GET /_security/_authenticate"
 CREATE_KEY = "POST /_security/api_key"
 KEY = {"id": "the-id", "api_key": "the-key", "encoded": "dGhlLWlkOnRoZS1rZXk="}
 ACKNOWLEDGED = (200, {"acknowledged": True})
 WRITES = {
-    **{f"PUT /_index_template/otel-asayer-{name}": ACKNOWLEDGED for name in ("traces", "logs", "replay")},
+    **{
+        f"PUT /_index_template/otel-asayer-{name}": ACKNOWLEDGED
+        for name in ("traces", "logs", "replay")
+    },
     "PUT /_ingest/pipeline/asayer-replay": ACKNOWLEDGED,
     "PUT /_ilm/policy/otel-asayer-replay": ACKNOWLEDGED,
     "POST /_bulk": (200, {"errors": False, "items": [{"create": {"status": 201}}]}),
@@ -56,7 +65,12 @@ class Server(Answering):
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command against a server that answers by a table: `run("--no-keys", answers={…})`."""
 
-    def start(*words: str, answers: dict[str, Any] | None = None, env: dict[str, str] | None = None, answer: str | None = None) -> Result:
+    def start(
+        *words: str,
+        answers: dict[str, Any] | None = None,
+        env: dict[str, str] | None = None,
+        answer: str | None = None,
+    ) -> Result:
         server = Server({**WRITES, **(answers or {})})
         monkeypatch.setattr(Api, "of", lambda _config: Api(server))
         environment = {"COLUMNS": "120", **ENDPOINT, **JANE, **(env or {})}
@@ -71,14 +85,25 @@ class TestUsage:
         [
             (("--retention", "30"), "'30' is no time as Elasticsearch writes it: 30d, 12h."),
             (("--expiration", "0d"), "'0d' is no time"),
-            (("--keys", "writer,admin"), "expected some of writer, reader, viewer, divided by commas."),
+            (
+                ("--keys", "writer,admin"),
+                "expected some of writer, reader, viewer, divided by commas.",
+            ),
             (("--keys", ""), "expected some of"),
             (("--namespace", "A B"), "expected a part of a data stream's name"),
-            (("--no-keys", "--new-keys"), "--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key."),
-            (("--no-keys", "--forget-key"), "--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key."),
+            (
+                ("--no-keys", "--new-keys"),
+                "--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key.",
+            ),
+            (
+                ("--no-keys", "--forget-key"),
+                "--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key.",
+            ),
         ],
     )
-    def test_what_cannot_be_is_wrong_usage(self, run: Run, words: tuple[str, ...], complaint: str) -> None:
+    def test_what_cannot_be_is_wrong_usage(
+        self, run: Run, words: tuple[str, ...], complaint: str
+    ) -> None:
         result = run(*words)
         assert result.exit_code == 2
         assert complaint in " ".join(result.stderr.split())
@@ -89,24 +114,40 @@ class TestUsage:
         assert "No Elasticsearch is named" in result.stderr
 
     def test_the_password_is_asked_for(self, run: Run) -> None:
-        nobody = {"OTEL_EXPORTER_ELASTICSEARCH_USERNAME": "", "OTEL_EXPORTER_ELASTICSEARCH_PASSWORD": ""}
+        nobody = {
+            "OTEL_EXPORTER_ELASTICSEARCH_USERNAME": "",
+            "OTEL_EXPORTER_ELASTICSEARCH_PASSWORD": "",
+        }
         result = run("--username", "elastic", "--no-keys", env=nobody, answer="s3cret\n")
         assert result.exit_code == 0
         assert "Password of elastic:" in result.stderr
         assert "s3cret" not in result.output
 
     def test_the_namespace_given_goes_before_the_variable(self, run: Run) -> None:
-        assert "first replay record in asayer-logs-live" in run("--namespace", "live", "--no-keys").stdout
+        assert (
+            "first replay record in asayer-logs-live"
+            in run("--namespace", "live", "--no-keys").stdout
+        )
 
 
 class TestDocumentation:
     def test_it_names_only_options_that_there_are(self) -> None:
-        page = (Path(__file__).parents[3] / "docs" / "how-to" / "setup.md").read_text(encoding="utf-8")
-        assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) <= {option for parameter in setup.params for option in parameter.opts}
+        page = (Path(__file__).parents[3] / "docs" / "how-to" / "setup.md").read_text(
+            encoding="utf-8"
+        )
+        assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) <= {
+            option for parameter in setup.params for option in parameter.opts
+        }
 
     def test_it_names_every_key_and_template(self) -> None:
-        page = (Path(__file__).parents[3] / "docs" / "how-to" / "setup.md").read_text(encoding="utf-8")
-        assert [name for name in (*(role.key_name for role in ROLES), TRACES.name, LOGS.name, REPLAY.name) if f"`{name}`" not in page] == []
+        page = (Path(__file__).parents[3] / "docs" / "how-to" / "setup.md").read_text(
+            encoding="utf-8"
+        )
+        assert [
+            name
+            for name in (*(role.key_name for role in ROLES), TRACES.name, LOGS.name, REPLAY.name)
+            if f"`{name}`" not in page
+        ] == []
 
 
 class TestResult:
@@ -116,11 +157,18 @@ class TestResult:
         assert result.stdout.splitlines()[-1] == "All is set up."
 
     def test_only_the_keys_asked_for_are_created(self, run: Run) -> None:
-        assert sorted(json.loads(run("--keys", "viewer,reader", "--json").stdout)["keys"]) == ["reader", "viewer"]
+        assert sorted(json.loads(run("--keys", "viewer,reader", "--json").stdout)["keys"]) == [
+            "reader",
+            "viewer",
+        ]
 
     def test_each_key_is_shown_where_it_is_needed(self, run: Run) -> None:
         output = run().stdout
-        shown = (f"export OTEL_EXPORTER_ELASTICSEARCH_API_KEY={KEY['encoded']}", "API key           the-key", "export OTEL_ASAYER_VIEWER_API_KEY=")
+        shown = (
+            f"export OTEL_EXPORTER_ELASTICSEARCH_API_KEY={KEY['encoded']}",
+            "API key           the-key",
+            "export OTEL_ASAYER_VIEWER_API_KEY=",
+        )
         assert [text in output for text in shown] == [True, True, True]
 
     def test_a_container_is_told_what_to_mount(self, run: Run, tmp_path: Path) -> None:
@@ -134,8 +182,18 @@ class TestResult:
 
     def test_json_has_each_step_the_environment_and_the_keys(self, run: Run) -> None:
         content = json.loads(run("--keys", "writer", "--json").stdout)
-        step = {"subject": "API key otel-asayer-writer", "result": "created", "note": "", "problem": False, "advised": []}
-        assert content["elasticsearch"] == {"version": "9.4.3", "cluster": "shop", "serverless": False}
+        step = {
+            "subject": "API key otel-asayer-writer",
+            "result": "created",
+            "note": "",
+            "problem": False,
+            "advised": [],
+        }
+        assert content["elasticsearch"] == {
+            "version": "9.4.3",
+            "cluster": "shop",
+            "serverless": False,
+        }
         assert content["security"] is True
         assert content["steps"][-1] == step
         assert content["keys"] == {"writer": {**KEY, "name": "otel-asayer-writer"}}
@@ -147,19 +205,52 @@ class TestResult:
         assert result.stdout.splitlines()[-1] == "1 problem left."
 
     def test_a_step_that_fails_does_not_keep_the_others_from_being_done(self, run: Run) -> None:
-        answers = {"PUT /_index_template/otel-asayer-traces": (400, {"error": {"reason": "no passthrough"}})}
+        answers = {
+            "PUT /_index_template/otel-asayer-traces": (
+                400,
+                {"error": {"reason": "no passthrough"}},
+            )
+        }
         content = json.loads(run("--keys", "writer", "--json", answers=answers).stdout)
-        assert [step["result"] for step in content["steps"]] == ["failed", "installed", "installed", "installed", "written", "created"]
+        assert [step["result"] for step in content["steps"]] == [
+            "failed",
+            "installed",
+            "installed",
+            "installed",
+            "written",
+            "created",
+        ]
 
     def test_what_was_invalidated_is_told(self, run: Run) -> None:
-        keys = [{"id": name, "creation": at, "metadata": {"managed_by": "otel-asayer", "role": "writer"}} for at, name in enumerate("ab")]
-        answers = {"GET /_security/api_key": (200, {"api_keys": keys}), "DELETE /_security/api_key": ACKNOWLEDGED}
-        assert "older API keys otel-asayer-writer" in run("--keys", "writer", "--invalidate-old-keys", answers=answers).stdout
+        keys = [
+            {
+                "id": name,
+                "creation": at,
+                "metadata": {"managed_by": "otel-asayer", "role": "writer"},
+            }
+            for at, name in enumerate("ab")
+        ]
+        answers = {
+            "GET /_security/api_key": (200, {"api_keys": keys}),
+            "DELETE /_security/api_key": ACKNOWLEDGED,
+        }
+        assert (
+            "older API keys otel-asayer-writer"
+            in run("--keys", "writer", "--invalidate-old-keys", answers=answers).stdout
+        )
 
     def test_how_to_invalidate_an_old_key_is_left_to_its_owner(self, run: Run) -> None:
         keys = [{"id": "old", "metadata": {"managed_by": "otel-asayer", "role": "writer"}}]
-        output = run("--keys", "writer", "--new-keys", answers={"GET /_security/api_key": (200, {"api_keys": keys})}).stdout
-        assert "Left to you, for the API key otel-asayer-writer:\nDELETE /_security/api_key\n" in output
+        output = run(
+            "--keys",
+            "writer",
+            "--new-keys",
+            answers={"GET /_security/api_key": (200, {"api_keys": keys})},
+        ).stdout
+        assert (
+            "Left to you, for the API key otel-asayer-writer:\nDELETE /_security/api_key\n"
+            in output
+        )
 
     def test_a_server_that_does_not_say_who_it_is_is_set_up_all_the_same(self, run: Run) -> None:
         assert run("--no-keys", answers={"GET /": (403, {})}).exit_code == 0
@@ -178,16 +269,32 @@ class TestWhoAsks:
 
     def test_an_api_key_is_told_why_it_cannot(self, run: Run) -> None:
         answers = {AUTHENTICATE: (200, {"username": "jane", "authentication_type": "api_key"})}
-        assert "Elasticsearch lets no API key create keys with rights of their own" in run(answers=answers).stderr
+        assert (
+            "Elasticsearch lets no API key create keys with rights of their own"
+            in run(answers=answers).stderr
+        )
 
     def test_who_is_nobody_is_asked_who_it_is(self, run: Run) -> None:
-        nobody = {"OTEL_EXPORTER_ELASTICSEARCH_USERNAME": "", "OTEL_EXPORTER_ELASTICSEARCH_PASSWORD": ""}
-        result = run(answers={"GET /": (401, {"error": {"reason": "missing authentication credentials"}})}, env=nobody)
+        nobody = {
+            "OTEL_EXPORTER_ELASTICSEARCH_USERNAME": "",
+            "OTEL_EXPORTER_ELASTICSEARCH_PASSWORD": "",
+        }
+        result = run(
+            answers={"GET /": (401, {"error": {"reason": "missing authentication credentials"}})},
+            env=nobody,
+        )
         assert result.exit_code == 1
-        assert result.stderr == "Error: This Elasticsearch asks who you are: give --username (its password is asked for) or --bearer-token.\n"
+        assert (
+            result.stderr
+            == "Error: This Elasticsearch asks who you are: give --username (its password is asked "
+            "for) or --bearer-token.\n"
+        )
 
     def test_refused_credentials_are_said_to_be_so(self, run: Run) -> None:
-        assert "It does not know these credentials" in run(answers={"GET /": (401, {"error": {"reason": "unable to authenticate"}})}).stderr
+        assert (
+            "It does not know these credentials"
+            in run(answers={"GET /": (401, {"error": {"reason": "unable to authenticate"}})}).stderr
+        )
 
 
 class TestDryRun:
@@ -202,7 +309,9 @@ class TestDryRun:
         monkeypatch.setattr(Api, "ask", note)
         result = run("--dry-run", "--retention", "30d")
         assert result.stdout.splitlines()[-1] == "Nothing was changed. 9 requests would be sent."
-        assert {line for line in asked if not line.startswith("GET ")} == {"POST /_index_template/_simulate"}
+        assert {line for line in asked if not line.startswith("GET ")} == {
+            "POST /_index_template/_simulate"
+        }
 
     def test_it_says_what_would_be_done(self, run: Run) -> None:
         assert "to be installed   index template otel-asayer-traces" in run("--dry-run").stdout
@@ -217,7 +326,10 @@ class TestDryRun:
 
 
 class TestUninstall:
-    KEYS = (200, {"api_keys": [{"id": "a", "metadata": {"managed_by": "otel-asayer", "role": "writer"}}]})
+    KEYS = (
+        200,
+        {"api_keys": [{"id": "a", "metadata": {"managed_by": "otel-asayer", "role": "writer"}}]},
+    )
 
     def test_where_nothing_is_installed_it_says_so(self, run: Run) -> None:
         assert run("--uninstall").stdout.startswith("Nothing of otel-asayer is installed.\n")
@@ -238,12 +350,20 @@ class TestUninstall:
 
 class TestPaste:
     def config(self, **settings: Any) -> Config:
-        return Config.from_environment({}, **{"endpoint": "https://es.example.com:9200", **settings})
+        return Config.from_environment(
+            {}, **{"endpoint": "https://es.example.com:9200", **settings}
+        )
 
     def test_the_environment_has_what_differs_from_the_defaults(self, tmp_path: Path) -> None:
         authority = tmp_path / "ca.crt"
         authority.touch()
-        config = self.config(endpoint="https://a:1,https://b:2", certificate=authority, namespace="live", verify_certs=False, api_key="never=")
+        config = self.config(
+            endpoint="https://a:1,https://b:2",
+            certificate=authority,
+            namespace="live",
+            verify_certs=False,
+            api_key="never=",
+        )
         assert paste.environment(config) == {
             "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "https://a:1,https://b:2",
             "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE": str(authority),
@@ -256,7 +376,10 @@ class TestPaste:
         }
 
     def test_the_application_s_environment_is_one_that_the_exporter_can_use(self) -> None:
-        environment = {**paste.environment(self.config(namespace="live")), "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": KEY["encoded"]}
+        environment = {
+            **paste.environment(self.config(namespace="live")),
+            "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": KEY["encoded"],
+        }
         config = Config.from_environment(environment)
         assert config.problems == ()
         assert config.namespace == "live"
@@ -264,8 +387,14 @@ class TestPaste:
         assert config.api_key == KEY["encoded"]
 
     def test_a_shell_reads_back_what_is_exported(self) -> None:
-        text = paste.shell({"A": "x y'$z"}, "k=") + '\nprintf "%s|%s" "$A" "$OTEL_EXPORTER_ELASTICSEARCH_API_KEY"'
-        assert subprocess.run(["sh", "-c", text], check=True, capture_output=True, text=True).stdout == "x y'$z|k="
+        text = (
+            paste.shell({"A": "x y'$z"}, "k=")
+            + '\nprintf "%s|%s" "$A" "$OTEL_EXPORTER_ELASTICSEARCH_API_KEY"'
+        )
+        assert (
+            subprocess.run(["sh", "-c", text], check=True, capture_output=True, text=True).stdout
+            == "x y'$z|k="
+        )
 
     def test_a_compose_file_names_the_variables_and_holds_no_value(self) -> None:
         assert paste.compose({"A": "x"}, keyed=True).splitlines() == [
@@ -276,9 +405,21 @@ class TestPaste:
             "      - OTEL_EXPORTER_ELASTICSEARCH_API_KEY",
         ]
 
-    def test_a_kubernetes_secret_takes_the_key_from_the_shell_and_leaves_the_rest_as_it_is(self) -> None:
-        command = paste.kubernetes({"A": "x$y`z"}, keyed=True).partition("\n\n")[0].replace("kubectl apply -f -", "cat")
-        ran = subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True, env={"OTEL_EXPORTER_ELASTICSEARCH_API_KEY": "k="})
+    def test_a_kubernetes_secret_takes_the_key_from_the_shell_and_leaves_the_rest_as_it_is(
+        self,
+    ) -> None:
+        command = (
+            paste.kubernetes({"A": "x$y`z"}, keyed=True)
+            .partition("\n\n")[0]
+            .replace("kubectl apply -f -", "cat")
+        )
+        ran = subprocess.run(
+            ["sh", "-c", command],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={"OTEL_EXPORTER_ELASTICSEARCH_API_KEY": "k="},
+        )
         assert ran.stdout.splitlines() == [
             "apiVersion: v1",
             "kind: Secret",
@@ -303,21 +444,34 @@ class TestPaste:
         [
             ({}, "OpenReplay trusts public certificate authorities alone.", True),
             ({"endpoint": "http://es.example.com:9200"}, "certificate", False),
-            ({"certificate_fingerprint": "a" * 64}, "put a proxy with a trusted certificate in front", True),
-            ({"endpoint": "http://elasticsearch:9200"}, "elasticsearch is a name of this network", True),
+            (
+                {"certificate_fingerprint": "a" * 64},
+                "put a proxy with a trusted certificate in front",
+                True,
+            ),
+            (
+                {"endpoint": "http://elasticsearch:9200"},
+                "elasticsearch is a name of this network",
+                True,
+            ),
             ({}, "is a name of this network", False),
             ({}, '"invalid credentials"', True),
             ({}, "1.21.0 ends its whole service", True),
             ({}, "OpenReplay 1.5 is the oldest", True),
         ],
     )
-    def test_the_forms_traps_are_told_where_they_lie(self, settings: dict[str, str], word: str, *, is_said: bool) -> None:
+    def test_the_forms_traps_are_told_where_they_lie(
+        self, settings: dict[str, str], word: str, *, is_said: bool
+    ) -> None:
         assert (word in " ".join(paste.form_notes(self.config(**settings)))) is is_said
 
     def test_a_container_is_told_to_mount_the_files(self, tmp_path: Path) -> None:
         authority = tmp_path / "ca.crt"
         authority.touch()
-        assert paste.file_note(self.config(certificate=authority)) == f"A container needs {authority} too, mounted under the same name."
+        assert (
+            paste.file_note(self.config(certificate=authority))
+            == f"A container needs {authority} too, mounted under the same name."
+        )
 
     def test_a_cloud_id_is_taken_apart(self) -> None:
         config = Config.from_environment({}, cloud_id=CLOUD_ID)
@@ -327,7 +481,10 @@ class TestPaste:
 
 class TestCurl:
     def curl(self, **settings: Any) -> str:
-        return curl_text(Request("POST", "/a"), Config.from_environment({}, endpoint="https://es:9200", **settings))
+        return curl_text(
+            Request("POST", "/a"),
+            Config.from_environment({}, endpoint="https://es:9200", **settings),
+        )
 
     @pytest.mark.parametrize(
         ("settings", "words"),
@@ -346,18 +503,40 @@ class TestCurl:
         ("settings", "notes"),
         [
             ({}, []),
-            ({"username": "jane", "password": "s"}, ["Each reads ELASTIC_PASSWORD from the shell: set it first."]),
+            (
+                {"username": "jane", "password": "s"},
+                ["Each reads ELASTIC_PASSWORD from the shell: set it first."],
+            ),
             ({"bearer_token": "t"}, ["Each reads ELASTIC_TOKEN from the shell: set it first."]),
-            ({"api_key": "dGhlLWlkOnRoZS1rZXk="}, ["Each reads ELASTIC_API_KEY from the shell: set it first."]),
-            ({"certificate_fingerprint": "ab" * 32}, ["curl knows no fingerprints of certificates: add --cacert, with the CA's file."]),
+            (
+                {"api_key": "dGhlLWlkOnRoZS1rZXk="},
+                ["Each reads ELASTIC_API_KEY from the shell: set it first."],
+            ),
+            (
+                {"certificate_fingerprint": "ab" * 32},
+                ["curl knows no fingerprints of certificates: add --cacert, with the CA's file."],
+            ),
             (
                 {"headers": "x-from=shop"},
-                ["OTEL_EXPORTER_ELASTICSEARCH_HEADERS may hold secrets, and is not shown: add its headers, each with -H."],
+                [
+                    (
+                        "OTEL_EXPORTER_ELASTICSEARCH_HEADERS may hold secrets, and is not shown: "
+                        "add "
+                        "its headers, each with -H."
+                    )
+                ],
             ),
         ],
     )
-    def test_what_curl_needs_besides_is_said(self, settings: dict[str, str], notes: list[str]) -> None:
-        assert curl_notes(Config.from_environment({}, endpoint="https://es:9200", **settings)) == notes
+    def test_what_curl_needs_besides_is_said(
+        self, settings: dict[str, str], notes: list[str]
+    ) -> None:
+        assert (
+            curl_notes(Config.from_environment({}, endpoint="https://es:9200", **settings)) == notes
+        )
 
     def test_a_dry_run_says_what_curl_needs_besides(self, run: Run) -> None:
-        assert "- Each reads ELASTIC_PASSWORD from the shell: set it first.\n" in run("--dry-run", "--no-keys").output
+        assert (
+            "- Each reads ELASTIC_PASSWORD from the shell: set it first.\n"
+            in run("--dry-run", "--no-keys").output
+        )

@@ -1,4 +1,7 @@
-"""`otel-asayer timeline` on the local store: what it shows, filters, follows and says when there is nothing."""
+"""`otel-asayer timeline` on the local store:
+
+what it shows, filters, follows and says when there is nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,17 @@ from otel_asayer.errors import ElasticsearchError
 from otel_asayer.spool import Destination, Spool, SpoolError
 from otel_asayer.timeline import Selection, Stored, Timeline
 from otel_asayer.timeline.stores import nothing_stored
-from unit.timeline.support import REPLAY_URL, SESSION, START_NS, TOKEN, TRACE, log, operation, raised, span
+from unit.timeline.support import (
+    REPLAY_URL,
+    SESSION,
+    START_NS,
+    TOKEN,
+    TRACE,
+    log,
+    operation,
+    raised,
+    span,
+)
 
 from instrumented import clean_environment
 
@@ -32,7 +45,11 @@ REQUEST = span(
     ms=132,
     kind="Server",
     service="storefront",
-    attributes={"http.request.method": "GET", "http.route": "/cart", "http.response.status_code": 500},
+    attributes={
+        "http.request.method": "GET",
+        "http.route": "/cart",
+        "http.response.status_code": 500,
+    },
 )
 PRICE = span("price", 1510, parent="GET /cart", ms=1.2, service="pricing")
 LOGGED = log("two lamps left", 1511, severity=13, inside="price", service="pricing")
@@ -61,7 +78,9 @@ def keep(tmp_path: Path) -> Callable[..., None]:
     """Write documents into the local store."""
 
     def write(*documents: Stored) -> None:
-        Spool(tmp_path / "spool", max_bytes=2**30).write([operation(stored) for stored in documents])
+        Spool(tmp_path / "spool", max_bytes=2**30).write(
+            [operation(stored) for stored in documents]
+        )
 
     return write
 
@@ -78,18 +97,27 @@ def test_a_session_is_shown_in_order(keep: Callable[..., None]) -> None:
 
 
 def test_replay_records_are_not_shown_for_they_repeat_the_rest(keep: Callable[..., None]) -> None:
-    keep(*CART, Stored("asayer-logs-default", "r", {"message": "x", "attributes": {"session.id": SESSION}}))
+    keep(
+        *CART,
+        Stored("asayer-logs-default", "r", {"message": "x", "attributes": {"session.id": SESSION}}),
+    )
     assert run(SESSION).output == SHOWN
 
 
-@pytest.mark.parametrize("subject", [TOKEN, f"https://app.openreplay.com/1/session/{SESSION}?jumpto=1"])
-def test_a_token_or_address_shows_the_same_and_is_not_repeated(keep: Callable[..., None], subject: str) -> None:
+@pytest.mark.parametrize(
+    "subject", [TOKEN, f"https://app.openreplay.com/1/session/{SESSION}?jumpto=1"]
+)
+def test_a_token_or_address_shows_the_same_and_is_not_repeated(
+    keep: Callable[..., None], subject: str
+) -> None:
     keep(*CART)
     assert run(subject).stdout == SHOWN
 
 
 @pytest.mark.parametrize("words", [[], ["--json"], ["--follow"]])
-def test_a_token_never_appears_in_the_output_even_when_nothing_is_found(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_never_appears_in_the_output_even_when_nothing_is_found(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(command.View.follow, "__defaults__", (interrupt,))
     for subject in (TOKEN, f"{TOKEN}-broken"):
         output = run(subject, *words).output
@@ -105,7 +133,8 @@ def test_an_empty_store_says_so_and_what_to_do(tmp_path: Path) -> None:
     result = run(SESSION)
     expected = (
         f"Error: Nothing is stored of session {SESSION} in the local store {tmp_path}/spool/local. "
-        "To look into an Elasticsearch, set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or give --endpoint.\n"
+        "To look into an Elasticsearch, set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or give "
+        "--endpoint.\n"
     )
     assert result.exit_code == 1
     assert result.output == expected
@@ -119,19 +148,28 @@ def test_what_is_no_session_is_wrong_usage() -> None:
 
 def test_an_id_of_another_system_is_shown_on_request(keep: Callable[..., None]) -> None:
     keep(span("a", attributes={"session.id": "visit-7"}))
-    assert run("visit-7", OTEL_ASAYER_OPAQUE_SESSION_IDS="true").output.startswith("Session visit-7\n")
+    assert run("visit-7", OTEL_ASAYER_OPAQUE_SESSION_IDS="true").output.startswith(
+        "Session visit-7\n"
+    )
 
 
 def test_an_id_of_another_system_stays_as_it_is_written(keep: Callable[..., None]) -> None:
     keep(span("a", attributes={"session.id": "Visit-A"}))
-    assert run("Visit-A", OTEL_ASAYER_OPAQUE_SESSION_IDS="true").output.startswith("Session Visit-A\n")
+    assert run("Visit-A", OTEL_ASAYER_OPAQUE_SESSION_IDS="true").output.startswith(
+        "Session Visit-A\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("session_id", "trace_id", "title"),
-    [(TRACE, "e" * 32, f"Session or trace {TRACE}"), (SESSION, TRACE, f"Session or trace {TRACE}, of session {SESSION}")],
+    [
+        (TRACE, "e" * 32, f"Session or trace {TRACE}"),
+        (SESSION, TRACE, f"Session or trace {TRACE}, of session {SESSION}"),
+    ],
 )
-def test_where_ids_look_like_those_of_traces_both_are_looked_for(keep: Callable[..., None], session_id: str, trace_id: str, title: str) -> None:
+def test_where_ids_look_like_those_of_traces_both_are_looked_for(
+    keep: Callable[..., None], session_id: str, trace_id: str, title: str
+) -> None:
     keep(span("a", attributes={"session.id": session_id}, trace_id=trace_id))
     assert run(TRACE, OTEL_ASAYER_OPAQUE_SESSION_IDS="true").output.startswith(f"{title}\n")
 
@@ -149,7 +187,9 @@ def test_where_ids_look_like_those_of_traces_both_are_looked_for(keep: Callable[
         (["--service", "nobody"], []),
     ],
 )
-def test_filters_leave_some_and_say_how_many(keep: Callable[..., None], words: list[str], lines: list[int]) -> None:
+def test_filters_leave_some_and_say_how_many(
+    keep: Callable[..., None], words: list[str], lines: list[int]
+) -> None:
     keep(*CART)
     result = run(SESSION, *words)
     whole = SHOWN.splitlines()
@@ -162,12 +202,17 @@ def test_filters_leave_some_and_say_how_many(keep: Callable[..., None], words: l
 def test_the_first_errors_place_in_the_replay_is_shown(keep: Callable[..., None]) -> None:
     keep(*CART)
     link = f"https://replay.example/7/session/{SESSION}?jumpto=1706063260824"
-    assert run(SESSION, OTEL_ASAYER_REPLAY_URL=REPLAY_URL).output == f"{SHOWN}\nthe first error in the replay:\n{link}\n"
+    assert (
+        run(SESSION, OTEL_ASAYER_REPLAY_URL=REPLAY_URL).output
+        == f"{SHOWN}\nthe first error in the replay:\n{link}\n"
+    )
 
 
 def test_links_show_every_place_in_the_replay_whole(keep: Callable[..., None]) -> None:
     keep(PRICE)
-    last = run(SESSION, "--links", OTEL_ASAYER_REPLAY_URL=REPLAY_URL, COLUMNS="20").output.splitlines()[-1]
+    last = run(
+        SESSION, "--links", OTEL_ASAYER_REPLAY_URL=REPLAY_URL, COLUMNS="20"
+    ).output.splitlines()[-1]
     assert last == f"{'':14}https://replay.example/7/session/{SESSION}?jumpto=1706063260834"
 
 
@@ -220,7 +265,9 @@ def test_json_has_everything(keep: Callable[..., None]) -> None:
 HOSTILE = "[bold]a[/] :smile: \x1b]8;;https://evil\x1b\\ \x9b31m \u202eb\rc"
 
 
-def test_what_an_application_logged_is_neither_markup_nor_control(keep: Callable[..., None]) -> None:
+def test_what_an_application_logged_is_neither_markup_nor_control(
+    keep: Callable[..., None],
+) -> None:
     keep(log(HOSTILE, service=f"[red]{HOSTILE}"))
     output = run(SESSION).output
     assert "[bold]a[/] :smile:  ]8;;https://evil \\  31m \ufffdb c" in output
@@ -235,8 +282,16 @@ def test_json_escapes_what_a_terminal_would_obey(keep: Callable[..., None]) -> N
     assert json.loads(output)["moments"][0]["body"] == HOSTILE
 
 
-def shown_on_a_terminal(*documents: Stored, width: int = 60, replay_url: str | None = REPLAY_URL) -> str:
-    terminal = Console(force_terminal=True, width=width, color_system="truecolor", legacy_windows=False, highlight=False)
+def shown_on_a_terminal(
+    *documents: Stored, width: int = 60, replay_url: str | None = REPLAY_URL
+) -> str:
+    terminal = Console(
+        force_terminal=True,
+        width=width,
+        color_system="truecolor",
+        legacy_windows=False,
+        highlight=False,
+    )
     found = Timeline.of(documents, replay_url=replay_url)
     with terminal.capture() as shown:
         timeline_view.print_timeline(terminal, found, "x")
@@ -244,10 +299,23 @@ def shown_on_a_terminal(*documents: Stored, width: int = 60, replay_url: str | N
 
 
 def test_on_a_terminal_the_offset_is_a_link_to_the_replay() -> None:
-    assert f";https://replay.example/7/session/{SESSION}?jumpto=1706063259325\x1b\\" in shown_on_a_terminal(log("a", 1))
+    assert (
+        f";https://replay.example/7/session/{SESSION}?jumpto=1706063259325\x1b\\"
+        in shown_on_a_terminal(log("a", 1))
+    )
 
 
-@pytest.mark.parametrize("url", ["https://evil\x1b\\\x1b[2J", "https://evil\x07", "https://a b", "javascript:x", "https://a\tb", "not link bold"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil\x1b\\\x1b[2J",
+        "https://evil\x07",
+        "https://a b",
+        "javascript:x",
+        "https://a\tb",
+        "not link bold",
+    ],
+)
 def test_a_hostile_address_is_no_link_on_a_terminal(url: str) -> None:
     shown = shown_on_a_terminal(log("a", 1, attributes={"asayer.replay.url": url}))
     assert url not in shown
@@ -267,7 +335,10 @@ def test_into_a_pipe_a_long_title_is_whole(keep: Callable[..., None]) -> None:
 
 def test_wide_characters_keep_the_columns() -> None:
     found = Timeline.of([log("a", 1, service="漢字"), log("b", 2, service="shop-x")])
-    assert [row.plain for row in timeline_view.rows(found)] == ["   +0:00.001  漢字    · a", "   +0:00.002  shop-x  · b"]
+    assert [row.plain for row in timeline_view.rows(found)] == [
+        "   +0:00.001  漢字    · a",
+        "   +0:00.002  shop-x  · b",
+    ]
 
 
 def test_waiting_documents_are_pointed_to(tmp_path: Path) -> None:
@@ -276,7 +347,8 @@ def test_waiting_documents_are_pointed_to(tmp_path: Path) -> None:
     config = Config.from_environment(endpoint="http://es:9200")
     said = nothing_stored(config, Selection(session_id=SESSION), "somewhere")
     assert said == (
-        f"Nothing is stored of session {SESSION} in somewhere. Of all sessions, the spool {spool.folder} of this machine still holds 1 document: "
+        f"Nothing is stored of session {SESSION} in somewhere. Of all sessions, the spool "
+        f"{spool.folder} of this machine still holds 1 document: "
         "`otel-asayer spool drain` sends them."
     )
 
@@ -286,7 +358,14 @@ def test_without_waiting_documents_nothing_is_pointed_to(monkeypatch: pytest.Mon
     expected = f"Nothing is stored of session {SESSION} in somewhere."
     assert nothing_stored(config, Selection(session_id=SESSION), "somewhere") == expected
     monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL", "off")
-    assert nothing_stored(Config.from_environment(endpoint="http://es:9200"), Selection(session_id=SESSION), "somewhere") == expected
+    assert (
+        nothing_stored(
+            Config.from_environment(endpoint="http://es:9200"),
+            Selection(session_id=SESSION),
+            "somewhere",
+        )
+        == expected
+    )
 
 
 @pytest.mark.parametrize("text", [SESSION, f"  {TOKEN}\nmore", TRACE])
@@ -307,7 +386,10 @@ def test_nothing_on_standard_input_is_wrong_usage() -> None:
 @pytest.mark.parametrize("given", [TOKEN, f"{TOKEN}0"])
 def test_a_token_on_the_command_line_is_warned_of_without_being_repeated(given: str) -> None:
     result = CliRunner().invoke(command.timeline, [given])
-    assert "A token is a credential, and on the command line it shows in the list of processes" in result.stderr
+    assert (
+        "A token is a credential, and on the command line it shows in the list of processes"
+        in result.stderr
+    )
     assert TOKEN not in result.output
 
 
@@ -316,11 +398,16 @@ def test_what_is_no_token_is_not_warned_of(given: str) -> None:
     assert "credential" not in CliRunner().invoke(command.timeline, [given]).stderr
 
 
-def test_no_more_moments_are_read_than_asked_for_and_that_is_said(keep: Callable[..., None]) -> None:
+def test_no_more_moments_are_read_than_asked_for_and_that_is_said(
+    keep: Callable[..., None],
+) -> None:
     keep(*(log(f"{number}", number) for number in range(5)))
     result = run(SESSION, "--limit", "2")
     assert [line.split()[-1] for line in result.output.splitlines()[3:5]] == ["0", "1"]
-    assert result.output.splitlines()[-1] == "Only the first 2 moments were read, and there are more: --limit 20 reads on."
+    assert (
+        result.output.splitlines()[-1]
+        == "Only the first 2 moments were read, and there are more: --limit 20 reads on."
+    )
 
 
 def test_json_tells_that_there_are_more(keep: Callable[..., None]) -> None:
@@ -357,7 +444,11 @@ def interrupt(_seconds: float) -> None:
 
 
 def follow(
-    capsys: pytest.CaptureFixture[str], *looks: Sequence[Stored] | Exception, as_json: bool = False, links: bool = False, **only: Any
+    capsys: pytest.CaptureFixture[str],
+    *looks: Sequence[Stored] | Exception,
+    as_json: bool = False,
+    links: bool = False,
+    **only: Any,
 ) -> tuple[Any, Scripted]:
     """Follow a store until all looks are taken."""
     store = Scripted(looks)
@@ -378,7 +469,11 @@ def test_who_follows_sees_each_moment_once(capsys: pytest.CaptureFixture[str]) -
     said, store = follow(capsys, [REQUEST], [REQUEST, LOGGED], [LOGGED, PRICE], [])
     moments = said.out.splitlines()[2:]
     assert [line.split()[0] for line in moments] == ["+0:01.500", "+0:01.511", "+0:01.510"]
-    assert store.asked == [0, START_NS + 1_500_000_000 - 600_000_000_000, *[START_NS + 1_511_000_000 - 600_000_000_000] * 2]
+    assert store.asked == [
+        0,
+        START_NS + 1_500_000_000 - 600_000_000_000,
+        *[START_NS + 1_511_000_000 - 600_000_000_000] * 2,
+    ]
 
 
 def test_who_follows_asks_for_nothing_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:
@@ -396,20 +491,30 @@ def test_what_is_too_old_for_news_is_forgotten(capsys: pytest.CaptureFixture[str
     assert store.known[-1] == frozenset({log("new", 601_000).id})
 
 
-def test_a_clock_that_is_ahead_hides_nothing_of_who_follows(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_ahead_hides_nothing_of_who_follows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("time.time_ns", lambda: START_NS + 5_000_000_000)
     _, store = follow(capsys, [log("ahead", 3_600_000)], [])
     assert store.asked == [0, START_NS + 5_000_000_000 - 600_000_000_000]
 
 
-def test_who_follows_before_anything_is_stored_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_who_follows_before_anything_is_stored_is_told_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     said, _ = follow(capsys, [], [], [LOGGED])
-    assert said.out == f"Session {SESSION}\nnothing is stored of it yet\n   +0:01.511  pricing  ! two lamps left\n"
+    assert (
+        said.out
+        == f"Session {SESSION}\nnothing is stored of it yet\n   +0:01.511  pricing  ! two lamps "
+        f"left\n"
+    )
 
 
 def test_the_start_stays_while_following(capsys: pytest.CaptureFixture[str]) -> None:
     elsewhere = {"session.id": "visit-7"}
-    said, _ = follow(capsys, [log("a", 1000, attributes=elsewhere)], [log("b", 3000, attributes=elsewhere)])
+    said, _ = follow(
+        capsys, [log("a", 1000, attributes=elsewhere)], [log("b", 3000, attributes=elsewhere)]
+    )
     assert [line.split()[0] for line in said.out.splitlines()[2:]] == ["+0:00.000", "+0:02.000"]
 
 
@@ -432,12 +537,17 @@ def test_what_is_bad_is_marked_where_there_is_no_colour(moment: Stored, marked: 
 def test_trouble_is_said_once_and_following_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     down, full = ElasticsearchError("It is down."), SpoolError("The folder is gone.")
     said, _ = follow(capsys, [REQUEST], down, down, full, [LOGGED], down, [PRICE])
-    assert said.err == "It is down. Trying on.\nThe folder is gone. Trying on.\nIt is down. Trying on.\n"
+    assert (
+        said.err
+        == "It is down. Trying on.\nThe folder is gone. Trying on.\nIt is down. Trying on.\n"
+    )
     assert len(said.out.splitlines()[2:]) == 3
 
 
 def test_filters_and_links_hold_while_following(capsys: pytest.CaptureFixture[str]) -> None:
-    said, _ = follow(capsys, [REQUEST, LOGGED], [PRICE], links=True, services=("pricing",), level="warning")
+    said, _ = follow(
+        capsys, [REQUEST, LOGGED], [PRICE], links=True, services=("pricing",), level="warning"
+    )
     assert said.out.splitlines()[2:] == [
         "   +0:01.511  storefront  ! two lamps left".replace("storefront", f"{'pricing':10}"),
         f"{'':14}https://replay.example/7/session/{SESSION}?jumpto=1706063260835",
@@ -446,10 +556,15 @@ def test_filters_and_links_hold_while_following(capsys: pytest.CaptureFixture[st
 
 def test_json_of_who_follows_is_a_line_a_moment(capsys: pytest.CaptureFixture[str]) -> None:
     said, _ = follow(capsys, [REQUEST], [LOGGED], as_json=True)
-    assert [json.loads(line)["title"] for line in said.out.splitlines()] == ["GET /cart 500", "two lamps left"]
+    assert [json.loads(line)["title"] for line in said.out.splitlines()] == [
+        "GET /cart 500",
+        "two lamps left",
+    ]
 
 
-def test_the_command_follows_until_it_is_interrupted(keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_follows_until_it_is_interrupted(
+    keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     keep(*CART)
     monkeypatch.setattr(command.View.follow, "__defaults__", (interrupt,))
     result = run(SESSION, "--follow")
@@ -458,11 +573,21 @@ def test_the_command_follows_until_it_is_interrupted(keep: Callable[..., None], 
 
 
 @pytest.mark.parametrize("words", [[SESSION], [SESSION, "--json"]])
-def test_a_reader_that_stops_early_ends_it_without_a_word(words: list[str], keep: Callable[..., None], tmp_path: Path) -> None:
+def test_a_reader_that_stops_early_ends_it_without_a_word(
+    words: list[str], keep: Callable[..., None], tmp_path: Path
+) -> None:
     keep(*(log(f"{number} {'x' * 500}", number) for number in range(2000)))
-    environment = {**clean_environment(), "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(tmp_path / "spool")}
+    environment = {
+        **clean_environment(),
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(tmp_path / "spool"),
+    }
     code = "import sys; from otel_asayer.cli import main; main()"
-    process = subprocess.Popen([sys.executable, "-c", code, "timeline", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "timeline", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
     assert process.stdout
     assert process.stderr
     process.stdout.readline()
@@ -479,18 +604,32 @@ def written_in(encoding: str, tmp_path: Path, *words: str) -> str:
         "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(tmp_path / "spool"),
         "PYTHONIOENCODING": encoding,
     }
-    command = [sys.executable, "-c", "from otel_asayer.cli import main; main()", "timeline", SESSION, *words]
-    return subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True).stdout.decode(encoding)
+    command = [
+        sys.executable,
+        "-c",
+        "from otel_asayer.cli import main; main()",
+        "timeline",
+        SESSION,
+        *words,
+    ]
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, env=environment, check=True
+    ).stdout.decode(encoding)
 
 
-def test_what_an_encoding_does_not_have_is_replaced(keep: Callable[..., None], tmp_path: Path) -> None:
+def test_what_an_encoding_does_not_have_is_replaced(
+    keep: Callable[..., None], tmp_path: Path
+) -> None:
     keep(log("zażółć größer"))
     assert written_in("latin-1", tmp_path).endswith("  shop  · za?ó?? größer\n")
 
 
 def test_json_is_whole_in_every_encoding(keep: Callable[..., None], tmp_path: Path) -> None:
     keep(log("zażółć größer"))
-    assert json.loads(written_in("latin-1", tmp_path, "--json"))["moments"][0]["title"] == "zażółć größer"
+    assert (
+        json.loads(written_in("latin-1", tmp_path, "--json"))["moments"][0]["title"]
+        == "zażółć größer"
+    )
 
 
 def test_colours_are_left_out_on_request(keep: Callable[..., None]) -> None:
@@ -499,11 +638,22 @@ def test_colours_are_left_out_on_request(keep: Callable[..., None]) -> None:
 
 
 def test_a_link_to_a_strange_host_shows_it_and_hides_behind_nothing() -> None:
-    one, other = (log(name, at, attributes={"asayer.replay.url": f"https://{name}.example/"}) for at, name in enumerate(("replay", "evil")))
+    one, other = (
+        log(name, at, attributes={"asayer.replay.url": f"https://{name}.example/"})
+        for at, name in enumerate(("replay", "evil"))
+    )
     shown = shown_on_a_terminal(one, other, replay_url=None)
     assert (";https://replay.example/" in shown, ";https://evil.example/" in shown) == (True, False)
 
 
 def test_a_strange_host_stands_before_its_link(keep: Callable[..., None]) -> None:
-    keep(*(log(name, at, attributes={"asayer.replay.url": f"https://{name}.example/"}) for at, name in enumerate(("replay", "evil"))))
-    assert "leads to evil.example: https://evil.example/" in run(SESSION, "--links", OTEL_ASAYER_REPLAY_URL="").output
+    keep(
+        *(
+            log(name, at, attributes={"asayer.replay.url": f"https://{name}.example/"})
+            for at, name in enumerate(("replay", "evil"))
+        )
+    )
+    assert (
+        "leads to evil.example: https://evil.example/"
+        in run(SESSION, "--links", OTEL_ASAYER_REPLAY_URL="").output
+    )

@@ -14,7 +14,9 @@ def said(*words: str) -> Result:
     return CliRunner().invoke(otel_asayer, words, env={"COLUMNS": "200"})
 
 
-@pytest.mark.parametrize("text", ["", "soon", "1:2", "1h1h", "-5", "90d", "9" * 500, "9" * 500 + "h", "1:1:" + "9" * 500])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "1:2", "1h1h", "-5", "90d", "9" * 500, "9" * 500 + "h", "1:1:" + "9" * 500]
+)
 def test_what_is_no_offset_is_wrong_usage(text: str) -> None:
     result = said("timeline", "7", "--since", text)
     assert result.exit_code == 2
@@ -26,13 +28,26 @@ CONTEXT, OPTION = click.Context(click.Command("timeline")), click.Option(["--sin
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), ("90s", 90), ("1.001", 1.001), ("1m30s", 90), ("2h", 7200), ("1h1m1s", 3661), ("1:30", 90), ("+0:01.511", 1.511), ("1:00:00", 3600)],
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("1.001", 1.001),
+        ("1m30s", 90),
+        ("2h", 7200),
+        ("1h1m1s", 3661),
+        ("1:30", 90),
+        ("+0:01.511", 1.511),
+        ("1:00:00", 3600),
+    ],
 )
 def test_an_offset_is_read_in_each_form_also_as_it_is_shown(text: str, seconds: float) -> None:
     assert parse_offset(CONTEXT, OPTION, text) == round(seconds * 1_000_000_000)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("5s", 5), ("90m", 5400), ("24h", 86_400), ("7d", 604_800), ("2w", 1_209_600)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("5s", 5), ("90m", 5400), ("24h", 86_400), ("7d", 604_800), ("2w", 1_209_600)],
+)
 def test_a_time_span_is_read_in_each_unit(text: str, seconds: int) -> None:
     assert parse_span(CONTEXT, OPTION, text) == seconds * 1_000_000_000
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_asayer import environment_variables
-from otel_asayer.config import SETTINGS, Config, Problem, attribute_length_limit, environment_config, sdk_disabled
+from otel_asayer.config import (
+    SETTINGS,
+    Config,
+    Problem,
+    attribute_length_limit,
+    environment_config,
+    sdk_disabled,
+)
 from otel_asayer.config.parsers import Closes
 from otel_asayer.config.targets import Targets
 from otel_asayer.errors import ConfigurationError
@@ -24,13 +31,18 @@ SECRETS = {
     "headers": "authorization=s3cret-header",
 }
 
-# Of each field: a text that its variable may have, the value that it means, and a text that it may not have (None: any text is one).
+# Of each field: a text that its variable may have, the value that it means, and a text that it may
+# not have (None: any text is one).
 CASES: dict[str, tuple[str, Any, str]] = {
     "enabled": ("false", False, "no"),
     "session_headers": ("X-Sid, x-other", ("x-sid", "x-other"), "a b"),
     "session_cookie": ("sid", "sid", "a b"),
     "opaque_session_ids": ("true", True, "yes"),
-    "propagation_targets": ("internal,*.example.com", Targets.parse("internal,*.example.com"), "http://cart"),
+    "propagation_targets": (
+        "internal,*.example.com",
+        Targets.parse("internal,*.example.com"),
+        "http://cart",
+    ),
     "propagate_to_unknown": ("true", True, "1"),
     "replay_url": ("https://replay/{session_id}", "https://replay/{session_id}", "https://replay/"),
     "replay_records": ("false", False, "off"),
@@ -66,7 +78,11 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "setup": ("off", "off", "yes"),
 }
 # What the field's own rules demand beside it.
-COMPANIONS: dict[str, dict[str, Any]] = {"username": {"password": "p"}, "password": {"username": "u"}, "client_key": {"client_certificate": __file__}}
+COMPANIONS: dict[str, dict[str, Any]] = {
+    "username": {"password": "p"},
+    "password": {"username": "u"},
+    "client_key": {"client_certificate": __file__},
+}
 
 CLOSES = {
     "propagation_targets": Closes.TARGETS,
@@ -109,27 +125,43 @@ def test_every_field_but_what_comes_with_the_environment_is_a_setting() -> None:
 
 def test_the_environments_own_folders_are_noted() -> None:
     environ = {"HOME": "/home/shop", "PATH": "/bin", "TMPDIR": "/scratch"}
-    assert Config.from_environment(environ).base_directories == (("HOME", "/home/shop"), ("TMPDIR", "/scratch"))
+    assert Config.from_environment(environ).base_directories == (
+        ("HOME", "/home/shop"),
+        ("TMPDIR", "/scratch"),
+    )
 
 
 def test_every_documented_variable_is_a_setting() -> None:
-    documented = {value for name, value in vars(environment_variables).items() if name.startswith("OTEL_")}
+    documented = {
+        value for name, value in vars(environment_variables).items() if name.startswith("OTEL_")
+    }
     assert {setting.variable for setting in SETTINGS.values()} == documented
 
 
 def test_every_variable_is_named_like_its_field() -> None:
     prefixes = ("OTEL_ASAYER_", "OTEL_EXPORTER_ELASTICSEARCH_")
-    assert all(setting.variable in [prefix + name.upper() for prefix in prefixes] for name, setting in SETTINGS.items())
+    assert all(
+        setting.variable in [prefix + name.upper() for prefix in prefixes]
+        for name, setting in SETTINGS.items()
+    )
 
 
 def test_every_constant_is_named_like_its_variable() -> None:
-    constants = {name: value for name, value in vars(environment_variables).items() if name.startswith("OTEL_")}
+    constants = {
+        name: value
+        for name, value in vars(environment_variables).items()
+        if name.startswith("OTEL_")
+    }
     assert constants == {name: name for name in constants}
 
 
 def test_every_variable_is_documented() -> None:
     source = inspect.getsource(environment_variables)
-    assert [name for name in vars(environment_variables) if name.startswith("OTEL_") and f'{name} = "{name}"\n"""' not in source] == []
+    assert [
+        name
+        for name in vars(environment_variables)
+        if name.startswith("OTEL_") and f'{name} = "{name}"\n"""' not in source
+    ] == []
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -139,7 +171,12 @@ def test_an_empty_environment_gives_the_defaults() -> None:
 def test_the_defaults_are_these() -> None:
     assert {field.name: getattr(Config(), field.name) for field in fields(Config)} == {
         "enabled": True,
-        "session_headers": ("x-session-id", "x-openreplay-sessiontoken", "x-openreplay-session-token", "openreplaysession.id"),
+        "session_headers": (
+            "x-session-id",
+            "x-openreplay-sessiontoken",
+            "x-openreplay-session-token",
+            "openreplaysession.id",
+        ),
         "session_cookie": "asayer_session_id",
         "opaque_session_ids": False,
         "propagation_targets": Targets.parse("internal"),
@@ -192,14 +229,18 @@ def test_a_variable_sets_its_field(name: str) -> None:
 def test_an_argument_sets_its_field_by_the_text_of_its_variable(name: str) -> None:
     text, value, _ = CASES[name]
     companions = COMPANIONS.get(name, {})
-    assert Config.from_environment({}, **{name: text}, **companions) == Config(**{name: value}, **companions)
+    assert Config.from_environment({}, **{name: text}, **companions) == Config(
+        **{name: value}, **companions
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_argument_sets_its_field_by_a_value_of_the_fields_type(name: str) -> None:
     _, value, _ = CASES[name]
     companions = COMPANIONS.get(name, {})
-    assert Config.from_environment({}, **{name: value}, **companions) == Config(**{name: value}, **companions)
+    assert Config.from_environment({}, **{name: value}, **companions) == Config(
+        **{name: value}, **companions
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -218,7 +259,9 @@ def test_an_empty_cookie_means_none_is_read(text: str) -> None:
 def test_a_bad_value_of_a_harmless_variable_leaves_the_default(name: str) -> None:
     config = read(**{name: CASES[name][2]})
     assert getattr(config, name) == getattr(Config(), name)
-    assert [(p.variable, p.closes) for p in config.problems] == [(SETTINGS[name].variable, Closes.NOTHING)]
+    assert [(p.variable, p.closes) for p in config.problems] == [
+        (SETTINGS[name].variable, Closes.NOTHING)
+    ]
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in CLOSES])
@@ -236,11 +279,16 @@ def test_bad_targets_do_not_close_the_exporter() -> None:
 
 def test_bad_targets_are_told() -> None:
     assert [str(problem) for problem in read(propagation_targets="http://cart").problems] == [
-        "OTEL_ASAYER_PROPAGATION_TARGETS: 'http://cart' is no host name, *.suffix, CIDR block, 'internal' or '*'; no session id leaves the process"
+        (
+            "OTEL_ASAYER_PROPAGATION_TARGETS: 'http://cart' is no host name, *.suffix, CIDR block, "
+            "'internal' or '*'; no session id leaves the process"
+        )
     ]
 
 
-@pytest.mark.parametrize("name", [name for name, closes in CLOSES.items() if closes is Closes.EXPORTER])
+@pytest.mark.parametrize(
+    "name", [name for name, closes in CLOSES.items() if closes is Closes.EXPORTER]
+)
 def test_a_bad_value_that_concerns_the_way_to_elasticsearch_closes_it(name: str) -> None:
     closed = read(**{name: CASES[name][2]}).closed
     assert closed.startswith(f"{SETTINGS[name].variable}: expected ")
@@ -256,7 +304,10 @@ def test_all_that_closes_is_said() -> None:
 
 
 def test_a_problem_says_what_follows() -> None:
-    assert str(Problem("OTEL_X", "expected seconds", Closes.NOTHING)) == "OTEL_X: expected seconds; its default is used"
+    assert (
+        str(Problem("OTEL_X", "expected seconds", Closes.NOTHING))
+        == "OTEL_X: expected seconds; its default is used"
+    )
 
 
 def test_one_bad_variable_does_not_spoil_the_others() -> None:
@@ -275,7 +326,10 @@ def test_one_bad_variable_does_not_spoil_the_others() -> None:
         ({"password": "p"}, "PASSWORD"),
         ({"endpoint": "https://es", "cloud_id": "shop:ZXU="}, "CLOUD_ID"),
         ({"client_key": __file__}, "CLIENT_KEY"),
-        ({"certificate": __file__, "certificate_fingerprint": FINGERPRINT}, "CERTIFICATE_FINGERPRINT"),
+        (
+            {"certificate": __file__, "certificate_fingerprint": FINGERPRINT},
+            "CERTIFICATE_FINGERPRINT",
+        ),
         ({"endpoint": "http://es", "certificate": __file__}, "ENDPOINT"),
         ({"endpoint": "http://es", "certificate_fingerprint": FINGERPRINT}, "ENDPOINT"),
         ({"endpoint": "http://es", "client_certificate": __file__}, "ENDPOINT"),
@@ -283,26 +337,48 @@ def test_one_bad_variable_does_not_spoil_the_others() -> None:
     ],
 )
 class TestSettingsThatExcludeEachOther:
-    def test_close_the_exporter_when_they_come_from_variables(self, values: Mapping[str, Any], variable: str) -> None:
-        assert read(**values).closed.startswith(f"OTEL_EXPORTER_ELASTICSEARCH_{variable}: expected ")
+    def test_close_the_exporter_when_they_come_from_variables(
+        self, values: Mapping[str, Any], variable: str
+    ) -> None:
+        assert read(**values).closed.startswith(
+            f"OTEL_EXPORTER_ELASTICSEARCH_{variable}: expected "
+        )
 
-    def test_are_an_error_when_they_come_from_arguments(self, values: Mapping[str, Any], variable: str) -> None:
-        with pytest.raises(ConfigurationError, match=f"^OTEL_EXPORTER_ELASTICSEARCH_{variable}: expected "):
+    def test_are_an_error_when_they_come_from_arguments(
+        self, values: Mapping[str, Any], variable: str
+    ) -> None:
+        with pytest.raises(
+            ConfigurationError, match=f"^OTEL_EXPORTER_ELASTICSEARCH_{variable}: expected "
+        ):
             Config.from_environment({}, **values)
 
-    def test_are_no_error_of_an_argument_that_has_nothing_to_do_with_them(self, values: Mapping[str, Any], variable: str) -> None:
+    def test_are_no_error_of_an_argument_that_has_nothing_to_do_with_them(
+        self, values: Mapping[str, Any], variable: str
+    ) -> None:
         config = Config.from_environment(variables(**values), dataset="shop")
         assert config.dataset == "shop"
-        assert [problem.variable for problem in config.problems] == [f"OTEL_EXPORTER_ELASTICSEARCH_{variable}"]
+        assert [problem.variable for problem in config.problems] == [
+            f"OTEL_EXPORTER_ELASTICSEARCH_{variable}"
+        ]
 
 
 def test_an_argument_that_contradicts_a_variable_is_an_error() -> None:
-    with pytest.raises(ConfigurationError, match=r"^OTEL_EXPORTER_ELASTICSEARCH_API_KEY: expected one of"):
+    with pytest.raises(
+        ConfigurationError, match=r"^OTEL_EXPORTER_ELASTICSEARCH_API_KEY: expected one of"
+    ):
         Config.from_environment(variables(api_key="a"), bearer_token="b")
 
 
 def test_https_with_a_certificate_is_no_conflict() -> None:
-    assert read(endpoint="https://es", certificate=__file__, client_certificate=__file__, client_key=__file__).problems == ()
+    assert (
+        read(
+            endpoint="https://es",
+            certificate=__file__,
+            client_certificate=__file__,
+            client_key=__file__,
+        ).problems
+        == ()
+    )
 
 
 def test_an_argument_goes_before_its_variable() -> None:
@@ -328,7 +404,10 @@ def test_a_bad_argument_is_an_error_that_names_it(name: str) -> None:
 
 
 def test_an_argument_that_does_not_exist_is_an_error_that_lists_those_that_do() -> None:
-    with pytest.raises(ConfigurationError, match=r"^There is no setting 'endpoints'; there are: enabled, .*, setup\.$"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"^There is no setting 'endpoints'; there are: enabled, .*, setup\.$",
+    ):
         Config.from_environment({}, endpoints="http://es")
 
 
@@ -340,19 +419,30 @@ def test_problems_are_no_argument() -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({"endpoint": ["http://a:9200", "http://b:9200"]}, {"endpoint": ("http://a:9200", "http://b:9200")}),
+        (
+            {"endpoint": ["http://a:9200", "http://b:9200"]},
+            {"endpoint": ("http://a:9200", "http://b:9200")},
+        ),
         ({"session_headers": ["X-Sid"]}, {"session_headers": ("x-sid",)}),
-        ({"propagation_targets": ["internal", "*.example.com"]}, {"propagation_targets": Targets.parse("internal,*.example.com")}),
+        (
+            {"propagation_targets": ["internal", "*.example.com"]},
+            {"propagation_targets": Targets.parse("internal,*.example.com")},
+        ),
         ({"propagation_targets": []}, {"propagation_targets": Targets()}),
         ({"timeout": 5}, {"timeout": 5.0}),
         ({"max_request_bytes": 4096}, {"max_request_bytes": 4096}),
         ({"replay_records": False}, {"replay_records": False}),
-        ({"headers": {"X-Team": "shop, cart = 100%", "x-retry": True}}, {"headers": (("x-team", "shop, cart = 100%"), ("x-retry", "true"))}),
+        (
+            {"headers": {"X-Team": "shop, cart = 100%", "x-retry": True}},
+            {"headers": (("x-team", "shop, cart = 100%"), ("x-retry", "true"))},
+        ),
         ({"headers": [["x-team", "a%20b"]]}, {"headers": (("x-team", "a%20b"),)}),
         ({"headers": ["x-team=a%20b"]}, {"headers": (("x-team", "a b"),)}),
     ],
 )
-def test_arguments_may_be_what_yaml_reads(arguments: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+def test_arguments_may_be_what_yaml_reads(
+    arguments: Mapping[str, Any], expected: Mapping[str, Any]
+) -> None:
     assert Config.from_environment({}, **arguments) == Config(**expected)
 
 
@@ -407,8 +497,13 @@ def test_the_error_about_an_argument_does_not_drag_another_error_along() -> None
     assert raised.value.__suppress_context__
 
 
-@pytest.mark.parametrize(("values", "known"), [({}, False), ({"endpoint": "http://es"}, True), ({"cloud_id": "shop:ZXU="}, True)])
-def test_it_says_whether_elasticsearch_is_configured(values: Mapping[str, Any], known: object) -> None:
+@pytest.mark.parametrize(
+    ("values", "known"),
+    [({}, False), ({"endpoint": "http://es"}, True), ({"cloud_id": "shop:ZXU="}, True)],
+)
+def test_it_says_whether_elasticsearch_is_configured(
+    values: Mapping[str, Any], known: object
+) -> None:
     assert read(**values).has_destination is known
 
 
@@ -442,7 +537,10 @@ def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch)
     assert Config.from_environment().dataset == "shop"
 
 
-@pytest.mark.parametrize(("text", "disabled"), [("true", True), ("TRUE ", True), ("false", False), ("1", False), ("", False)])
+@pytest.mark.parametrize(
+    ("text", "disabled"),
+    [("true", True), ("TRUE ", True), ("false", False), ("1", False), ("", False)],
+)
 def test_opentelemetry_can_be_switched_off(text: str, disabled: object) -> None:
     assert sdk_disabled({"OTEL_SDK_DISABLED": text}) is disabled
 
@@ -458,10 +556,18 @@ def test_opentelemetry_is_on_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
         ({}, sys.maxsize),
         ({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "64"}, 64),
         ({"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": " 32 "}, 32),
-        ({"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "32", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "64"}, 32),
+        (
+            {
+                "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "32",
+                "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "64",
+            },
+            32,
+        ),
         ({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": ""}, sys.maxsize),
         ({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "many"}, sys.maxsize),
     ],
 )
-def test_the_length_at_which_attributes_are_cut_is_opentelemetrys(environ: Mapping[str, str], limit: int) -> None:
+def test_the_length_at_which_attributes_are_cut_is_opentelemetrys(
+    environ: Mapping[str, str], limit: int
+) -> None:
     assert attribute_length_limit(environ) == limit

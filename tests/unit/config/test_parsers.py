@@ -12,23 +12,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize(("text", "value"), [("true", True), ("TRUE", True), (" true ", True), ("false", False), ("False", False)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("TRUE", True), (" true ", True), ("false", False), ("False", False)],
+)
 def test_a_boolean_is_true_or_false_in_any_case(text: str, value: Any) -> None:
     assert parsers.parse_boolean(text) is value
 
 
-@pytest.mark.parametrize("text", ["", "1", "0", "yes", "no", "on", "t", "truе"])  # noqa: RUF001 (the last ends in a Cyrillic letter)
+# The last ends in a Cyrillic letter
+@pytest.mark.parametrize("text", ["", "1", "0", "yes", "no", "on", "t", "truе"])  # noqa: RUF001
 def test_nothing_else_is_a_boolean(text: str) -> None:
     with pytest.raises(BadValue, match=r"^expected 'true' or 'false'$"):
         parsers.parse_boolean(text)
 
 
-@pytest.mark.parametrize(("text", "value"), [("10", 10.0), ("0.5", 0.5), (" 2 ", 2.0), ("300", 300.0), ("1e2", 100.0)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("10", 10.0), ("0.5", 0.5), (" 2 ", 2.0), ("300", 300.0), ("1e2", 100.0)]
+)
 def test_seconds_may_have_a_fraction(text: str, value: Any) -> None:
     assert parsers.parse_seconds(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "300.1", "30000", "nan", "inf", "-inf", "ten", "10s"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "300.1", "30000", "nan", "inf", "-inf", "ten", "10s"]
+)
 def test_seconds_are_above_0_and_at_most_300(text: str) -> None:
     with pytest.raises(BadValue, match=r"^expected seconds, above 0 and at most 300$"):
         parsers.parse_seconds(text)
@@ -57,7 +65,10 @@ def test_another_word_than_the_choices_is_refused(text: str) -> None:
 
 
 def test_names_of_headers_are_folded_to_lower_case() -> None:
-    assert parsers.parse_header_names("X-Session-Id, openReplaySession.id,") == ("x-session-id", "openreplaysession.id")
+    assert parsers.parse_header_names("X-Session-Id, openReplaySession.id,") == (
+        "x-session-id",
+        "openreplaysession.id",
+    )
 
 
 @pytest.mark.parametrize("text", ["", ",", "x session", "x:y", "x\r\ny", "größe"])
@@ -78,7 +89,10 @@ def test_a_bad_cookie_name_is_refused(text: str) -> None:
 
 
 def test_headers_are_pairs_with_percent_encoded_values() -> None:
-    assert parsers.parse_headers("X-Team=shop, Authorization=Basic%20YQ%3D%3D,") == (("x-team", "shop"), ("authorization", "Basic YQ=="))
+    assert parsers.parse_headers("X-Team=shop, Authorization=Basic%20YQ%3D%3D,") == (
+        ("x-team", "shop"),
+        ("authorization", "Basic YQ=="),
+    )
 
 
 def test_no_headers_are_no_pairs() -> None:
@@ -89,9 +103,14 @@ def test_a_header_may_be_empty() -> None:
     assert parsers.parse_headers("x-team=") == (("x-team", ""),)
 
 
-@pytest.mark.parametrize("text", ["x-team", "=shop", "x team=shop", "x-team=a%0d%0aHost: evil", "x-team=%00", "x-team=%C3%A9"])
+@pytest.mark.parametrize(
+    "text",
+    ["x-team", "=shop", "x team=shop", "x-team=a%0d%0aHost: evil", "x-team=%00", "x-team=%C3%A9"],
+)
 def test_bad_headers_are_refused_without_being_repeated(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected name=value pairs, divided by commas, values percent-encoded$"):
+    with pytest.raises(
+        BadValue, match=r"^expected name=value pairs, divided by commas, values percent-encoded$"
+    ):
         parsers.parse_headers(text)
 
 
@@ -132,7 +151,16 @@ def test_a_bad_endpoint_is_refused(text: str, expected: str) -> None:
         parsers.parse_endpoints(text)
 
 
-@pytest.mark.parametrize("text", ["http://es:9200/a b", "http://es:9200/\u00e9", "http://e s:9200", "http://es\\evil:9200", "http://es:9200/\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://es:9200/a b",
+        "http://es:9200/\u00e9",
+        "http://e s:9200",
+        "http://es\\evil:9200",
+        "http://es:9200/\x00",
+    ],
+)
 def test_an_endpoint_has_visible_ascii_characters_only(text: str) -> None:
     with pytest.raises(BadValue):
         parsers.parse_endpoints(text)
@@ -146,7 +174,9 @@ def test_no_message_about_an_endpoint_repeats_it(text: str) -> None:
 
 
 def test_a_cloud_id_is_kept() -> None:
-    assert parsers.parse_cloud_id(" shop:ZXUtd2VzdC0xLmF3cyQxMjM= ") == "shop:ZXUtd2VzdC0xLmF3cyQxMjM="
+    assert (
+        parsers.parse_cloud_id(" shop:ZXUtd2VzdC0xLmF3cyQxMjM= ") == "shop:ZXUtd2VzdC0xLmF3cyQxMjM="
+    )
 
 
 @pytest.mark.parametrize("text", ["", "shop", "shop: x", "shöp:x"])
@@ -155,7 +185,15 @@ def test_a_bad_cloud_id_is_refused(text: str) -> None:
         parsers.parse_cloud_id(text)
 
 
-@pytest.mark.parametrize(("text", "secret"), [("s3cret", "s3cret"), ("two words", "two words"), ("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret")])
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("s3cret", "s3cret"),
+        ("two words", "two words"),
+        ("s3cret\n", "s3cret"),
+        ("s3cret\r\n", "s3cret"),
+    ],
+)
 def test_a_secret_loses_the_line_end_of_the_file_it_came_from(text: str, secret: str) -> None:
     assert parsers.parse_secret(text) == secret
 
@@ -187,7 +225,9 @@ def test_an_api_key_of_id_and_key_is_encoded() -> None:
 
 @pytest.mark.parametrize("text", ["", "a b", "id:key:more", "a\nb", "kéy", "ApiKey abc"])
 def test_a_bad_api_key_is_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected an API key, the field 'encoded' of the answer that created it$"):
+    with pytest.raises(
+        BadValue, match=r"^expected an API key, the field 'encoded' of the answer that created it$"
+    ):
         parsers.parse_api_key(text)
 
 
@@ -198,7 +238,10 @@ def test_a_file_that_can_be_read_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(BadValue, match=r"^expected a file that can be read, and .*ca\.pem gives: No such file or directory$"):
+    with pytest.raises(
+        BadValue,
+        match=r"^expected a file that can be read, and .*ca\.pem gives: No such file or directory$",
+    ):
         parsers.parse_file(str(tmp_path / "ca.pem"))
 
 
@@ -219,7 +262,9 @@ def test_a_fingerprint_comes_back_plain(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "ab" * 20, "zz" * 32, "ab" * 33])
 def test_a_bad_fingerprint_is_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits$"):
+    with pytest.raises(
+        BadValue, match=r"^expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits$"
+    ):
         parsers.parse_fingerprint(text)
 
 
@@ -229,7 +274,26 @@ def test_a_dataset_is_kept(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Shop", "shop-cart", "shop cart", "a/b", "a*", "a?", 'a"', "a<", "a|", "a,b", "a#", "a:b", "_a", "+a", ".a", "a" * 101]
+    "text",
+    [
+        "",
+        "Shop",
+        "shop-cart",
+        "shop cart",
+        "a/b",
+        "a*",
+        "a?",
+        'a"',
+        "a<",
+        "a|",
+        "a,b",
+        "a#",
+        "a:b",
+        "_a",
+        "+a",
+        ".a",
+        "a" * 101,
+    ],
 )
 def test_a_bad_dataset_is_refused(text: str) -> None:
     with pytest.raises(BadValue, match=r"^expected a"):
@@ -286,12 +350,22 @@ def test_a_template_of_a_replay_url_is_kept(template: str) -> None:
     ],
 )
 def test_a_template_may_have_the_known_placeholders_only(template: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected a URL with \{session_id\} in it, and besides it only \{time_ms\} or \{offset_ms\}$"):
+    with pytest.raises(
+        BadValue,
+        match=r"^expected a URL with \{session_id\} in it, and besides it only \{time_ms\} or "
+        r"\{offset_ms\}$",
+    ):
         parsers.parse_replay_url(template)
 
 
 @pytest.mark.parametrize(
-    "template", ["javascript:{session_id}", "replay/{session_id}", "https://replay/ {session_id}", "https://rëplay/{session_id}"]
+    "template",
+    [
+        "javascript:{session_id}",
+        "replay/{session_id}",
+        "https://replay/ {session_id}",
+        "https://rëplay/{session_id}",
+    ],
 )
 def test_a_template_is_a_web_address(template: str) -> None:
     with pytest.raises(BadValue, match=r"^expected a URL that begins with http:// or https://$"):
@@ -299,7 +373,11 @@ def test_a_template_is_a_web_address(template: str) -> None:
 
 
 def test_what_closes_is_said_in_words() -> None:
-    assert [closes.value for closes in Closes] == ["nothing", "no session id leaves the process", "nothing is sent to Elasticsearch"]
+    assert [closes.value for closes in Closes] == [
+        "nothing",
+        "no session id leaves the process",
+        "nothing is sent to Elasticsearch",
+    ]
 
 
 def test_a_folder_need_not_exist_yet() -> None:

@@ -66,11 +66,19 @@ def test_each_pause_draws_anew() -> None:
         ({"retry-after": "Wed, 21 Oct 2027 07:28:00 GMT"}, 3600.0),
         ({"retry-after": "Wed, 41 Oct 2026 07:28:00 GMT"}, 0.0),
         ({"retry-after": "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"}, 0.0),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": "Wed, 21 Oct 2026 07:28:20 GMT"}, 10.0),
+        (
+            {
+                "retry-after": "Wed, 21 Oct 2026 07:28:30 GMT",
+                "date": "Wed, 21 Oct 2026 07:28:20 GMT",
+            },
+            10.0,
+        ),
         ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": "yesterday"}, 30.0),
     ],
 )
-def test_the_server_asks_to_wait_in_seconds_or_until_a_date_for_an_hour_at_most(headers: dict[str, str], seconds: float) -> None:
+def test_the_server_asks_to_wait_in_seconds_or_until_a_date_for_an_hour_at_most(
+    headers: dict[str, str], seconds: float
+) -> None:
     assert retry_after(headers, lambda: 1_792_567_680.0) == seconds
 
 
@@ -117,10 +125,15 @@ def test_one_success_gives_the_whole_timeout_back(patience: Patience) -> None:
     assert patience.allow() == Allowance(10.0, repeat=True)
 
 
-def test_once_a_minute_the_one_try_may_last_the_whole_timeout(patience: Patience, clock: Clock) -> None:
+def test_once_a_minute_the_one_try_may_last_the_whole_timeout(
+    patience: Patience, clock: Clock
+) -> None:
     patience.failed()
     clock.now += 60
-    assert [patience.allow(), patience.allow()] == [Allowance(10.0, repeat=False), Allowance(2.0, repeat=False)]
+    assert [patience.allow(), patience.allow()] == [
+        Allowance(10.0, repeat=False),
+        Allowance(2.0, repeat=False),
+    ]
 
 
 def test_further_failures_do_not_put_off_the_long_try(patience: Patience, clock: Clock) -> None:
@@ -146,7 +159,9 @@ def test_a_process_that_goes_on_waits_for_none(patience: Patience) -> None:
     assert patience.begin_farewell() == 0.0
 
 
-def test_without_a_sign_of_life_there_is_one_try_of_what_is_left_of_that_time(patience: Patience, clock: Clock) -> None:
+def test_without_a_sign_of_life_there_is_one_try_of_what_is_left_of_that_time(
+    patience: Patience, clock: Clock
+) -> None:
     patience.stop()
     patience.begin_farewell()
     clock.now += 0.75
@@ -162,7 +177,9 @@ def test_without_a_sign_of_life_a_prompt_one_tries_nothing(clock: Clock) -> None
     assert patience.allow() == Allowance(0.0, repeat=False)
 
 
-def test_after_a_sign_of_life_the_rest_of_the_time_for_the_end_may_be_used(patience: Patience, clock: Clock) -> None:
+def test_after_a_sign_of_life_the_rest_of_the_time_for_the_end_may_be_used(
+    patience: Patience, clock: Clock
+) -> None:
     patience.stop()
     patience.begin_farewell()
     clock.now += 0.5
@@ -170,7 +187,9 @@ def test_after_a_sign_of_life_the_rest_of_the_time_for_the_end_may_be_used(patie
     assert patience.allow() == Allowance(4.5, repeat=False)
 
 
-def test_the_time_for_the_end_begins_with_the_first_export_behind_it(patience: Patience, clock: Clock) -> None:
+def test_the_time_for_the_end_begins_with_the_first_export_behind_it(
+    patience: Patience, clock: Clock
+) -> None:
     patience.stop()
     clock.now += 3
     assert patience.ends_in == 5.0
@@ -222,8 +241,12 @@ def test_the_first_try_of_a_prompt_one_is_longer(clock: Clock) -> None:
     assert Patience(10.0, clock, prompt=True).allow() == Allowance(5.0, repeat=False)
 
 
-@pytest.mark.parametrize("learn", [Patience.succeeded, lambda patience: (patience.failed(), patience.nothing_waits())])
-def test_every_later_try_of_a_prompt_one_is_short(clock: Clock, learn: Callable[[Patience], object]) -> None:
+@pytest.mark.parametrize(
+    "learn", [Patience.succeeded, lambda patience: (patience.failed(), patience.nothing_waits())]
+)
+def test_every_later_try_of_a_prompt_one_is_short(
+    clock: Clock, learn: Callable[[Patience], object]
+) -> None:
     patience = Patience(10.0, clock, prompt=True)
     learn(patience)
     assert patience.allow() == Allowance(2.0, repeat=False)

@@ -1,4 +1,7 @@
-"""Delivery with a spool behind it: one short try, then the disk, and a drainer that brings it all to Elasticsearch."""
+"""Delivery with a spool behind it:
+
+one short try, then the disk, and a drainer that brings it all to Elasticsearch.
+"""
 
 from __future__ import annotations
 
@@ -27,28 +30,48 @@ if TYPE_CHECKING:
 REJECTED = (429, "es_rejected_execution_exception", "rejected execution")
 UNPREPARED = (400, "illegal_argument_exception", "pipeline with id [asayer-replay] does not exist")
 MISSING = (404, "index_not_found_exception", "no such index [asayer-logs-default]")
-MAPPING = (400, "document_parsing_exception", "[1:2] failed to parse field [attributes.a] of type [long] in document with id 'a'.")
+MAPPING = (
+    400,
+    "document_parsing_exception",
+    "[1:2] failed to parse field [attributes.a] of type [long] in document with id 'a'.",
+)
 IMMENSE = (400, "invalid_index_name_exception", "Invalid index name")
 UNAVAILABLE = status(503, {"error": {"type": "unavailable", "reason": "starting"}})
 
 
 def operation(name: str) -> bytes:
-    return b'{"create":{"_index":"traces-generic.otel-default","_id":"%s"}}\n{"attributes":{"a":"%s"}}\n' % (name.encode(), name.encode())
+    return (
+        b'{"create":{"_index":"traces-generic.otel-default","_id":"%s"}}\n{"attributes":{"a":"%s"}}\n'
+        % (name.encode(), name.encode())
+    )
 
 
 A, B, C = map(operation, "abc")
 
 
 class World(Relay):
-    """A delivery with a spool, the double it delivers to, and clocks that only the test moves. No thread drains: the test does."""
+    """A delivery with a spool, the double it delivers to, and clocks that only the test moves.
+
+    No thread drains: the test does.
+    """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__()
-        config = Config.from_environment({}, **{"endpoint": "http://localhost:9200", "setup": "off", "spool_directory": str(folder), **settings})
+        config = Config.from_environment(
+            {},
+            **{
+                "endpoint": "http://localhost:9200",
+                "setup": "off",
+                "spool_directory": str(folder),
+                **settings,
+            },
+        )
         spool = spool_of(config)
         assert spool
         self.spool = spool
-        self.delivery = Delivery(config, spool, client=self, clock=lambda: self.now, random=lambda: 1.0, wait=self._wait)
+        self.delivery = Delivery(
+            config, spool, client=self, clock=lambda: self.now, random=lambda: 1.0, wait=self._wait
+        )
         if self.delivery.drainer:
             self.delivery.drainer.start = lambda: None  # type: ignore[method-assign]
 
@@ -76,7 +99,11 @@ class World(Relay):
     @property
     def ids(self) -> list[str]:
         """The `_id`s of the documents that arrived, in their order."""
-        return [action["create"]["_id"] for exchange in self.double.exchanges for action, _ in exchange.operations]
+        return [
+            action["create"]["_id"]
+            for exchange in self.double.exchanges
+            for action, _ in exchange.operations
+        ]
 
 
 @pytest.fixture
@@ -102,7 +129,9 @@ class TestOnFailure:
         world.deliver(B)
         assert world.timeouts[1:] == [2.0]
 
-    def test_the_first_export_has_time_for_a_server_that_creates_its_streams(self, world: World) -> None:
+    def test_the_first_export_has_time_for_a_server_that_creates_its_streams(
+        self, world: World
+    ) -> None:
         world.deliver(A)
         assert world.timeouts == [5.0]
 
@@ -128,13 +157,17 @@ class TestOnFailure:
         assert world.waiting == [A]
         assert world.counts[Fate.INDEXED] == 2
 
-    def test_where_the_disk_refuses_the_loss_is_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_where_the_disk_refuses_the_loss_is_counted(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(Spool, "write", refuse)
         world.double.reply_with(Fault.RESET)
         assert world.deliver(A) is False
         assert world.delivery.counters.snapshot()[Count(Fate.DROPPED, "spool")] == 1
 
-    def test_while_the_disk_takes_nothing_an_export_goes_on_trying(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_while_the_disk_takes_nothing_an_export_goes_on_trying(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         pauses: list[float] = []
         monkeypatch.setattr(world.delivery, "_wait", lambda _, seconds: pauses.append(seconds))
         with monkeypatch.context() as full:
@@ -153,9 +186,13 @@ class TestOnFailure:
         assert world.spool.status().rejected_documents == 1
         assert world.waiting == []
         assert world.counts == {Fate.INDEXED: 1, Fate.REJECTED: 1}
-        assert "Invalid index name" in "".join(path.read_text() for path in (world.spool.folder / "rejected").glob("*.reasons*"))
+        assert "Invalid index name" in "".join(
+            path.read_text() for path in (world.spool.folder / "rejected").glob("*.reasons*")
+        )
 
-    def test_what_cannot_even_be_kept_in_rejected_is_still_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_cannot_even_be_kept_in_rejected_is_still_counted(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(Spool, "reject", refuse)
         world.double.reply_with(items(IMMENSE))
         assert world.deliver(A) is False
@@ -169,25 +206,37 @@ class TestOnFailure:
         world.deliver(A)
         assert caplog.messages == [
             (
-                "Telemetry was lost on its way to Elasticsearch, in documents: 1 dropped (rejected and not kept: invalid_index_name_exception, "
+                "Telemetry was lost on its way to Elasticsearch, in documents: 1 dropped (rejected "
+                "and not kept: invalid_index_name_exception, "
                 "Invalid index name; The disk is full.)."
             )
         ]
 
-    def test_documents_that_wait_for_a_template_are_kept_and_the_others_go_on(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    def test_documents_that_wait_for_a_template_are_kept_and_the_others_go_on(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
         world.double.reply_with(items(MISSING, 201))
         world.deliver(A, B)
         world.deliver(C)
         assert world.waiting == [A]
         assert world.counts == {Fate.INDEXED: 2, Fate.SPOOLED: 1}
-        assert any("The index template of that data stream is missing" in message for message in caplog.messages)
+        assert any(
+            "The index template of that data stream is missing" in message
+            for message in caplog.messages
+        )
 
-    def test_a_line_says_where_telemetry_waits_and_why(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_line_says_where_telemetry_waits_and_why(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
         world.double.reply_with(UNAVAILABLE)
         world.deliver(A, B)
         world.deliver(C)
         assert caplog.messages == [
-            f"Telemetry waits for Elasticsearch in {world.spool.folder}, in documents: 2 spooled (http 503: unavailable: starting)."
+            (
+                f"Telemetry waits for Elasticsearch in {world.spool.folder}, in documents: 2 "
+                f"spooled "
+                f"(http 503: unavailable: starting)."
+            )
         ]
 
     def test_what_makes_room_is_counted_as_evicted(self, tmp_path: Path) -> None:
@@ -195,7 +244,10 @@ class TestOnFailure:
         world.double.reply_with(Fault.RESET)
         world.deliver(A)
         for _ in range(50):
-            world.deliver(b'{"create":{"_index":"logs-generic.otel-default","_id":"b"}}\n{"a":"%b"}\n' % os.urandom(40_000).hex().encode())
+            world.deliver(
+                b'{"create":{"_index":"logs-generic.otel-default","_id":"b"}}\n{"a":"%b"}\n'
+                % os.urandom(40_000).hex().encode()
+            )
         assert world.counts[Fate.EVICTED] > 0
         assert len(world.waiting) == 51 - world.counts[Fate.EVICTED]
 
@@ -204,10 +256,18 @@ class TestOnFailure:
     ) -> None:
         world = World(tmp_path, spool_max_bytes=1024 * 1024)
         for _ in range(24):
-            world.spool.write([b'{"create":{"_index":"logs-generic.otel-default","_id":"b"}}\n{"a":"%b"}\n' % os.urandom(40_000).hex().encode()])
+            world.spool.write(
+                [
+                    b'{"create":{"_index":"logs-generic.otel-default","_id":"b"}}\n{"a":"%b"}\n'
+                    % os.urandom(40_000).hex().encode()
+                ]
+            )
         monkeypatch.setattr("otel_asayer.spool.directory.Folder.write", refuse)
         world.double.reply_with(Fault.RESET)
-        world.deliver(b'{"create":{"_index":"logs-generic.otel-default","_id":"c"}}\n{"a":"%b"}\n' % os.urandom(100_000).hex().encode())
+        world.deliver(
+            b'{"create":{"_index":"logs-generic.otel-default","_id":"c"}}\n{"a":"%b"}\n'
+            % os.urandom(100_000).hex().encode()
+        )
         assert world.counts == {Fate.EVICTED: 24 - len(world.waiting), Fate.DROPPED: 1}
         assert len(world.waiting) < 24
 
@@ -220,10 +280,14 @@ class TestOnFailure:
 
 
 class TestSalvage:
-    def test_a_value_that_contradicts_the_mapping_is_put_aside_and_the_document_sent_again(self, world: World) -> None:
+    def test_a_value_that_contradicts_the_mapping_is_put_aside_and_the_document_sent_again(
+        self, world: World
+    ) -> None:
         world.double.reply_with(items(MAPPING, 201))
         assert world.deliver(A, B) is True
-        assert world.double.exchanges[1].operations[0][1] == {"attributes": {"otel_asayer.unmapped": '{"a":"a"}'}}
+        assert world.double.exchanges[1].operations[0][1] == {
+            "attributes": {"otel_asayer.unmapped": '{"a":"a"}'}
+        }
         assert world.counts == {Fate.INDEXED: 2, Fate.SALVAGED: 1}
 
     def test_what_is_refused_even_so_is_rejected(self, world: World) -> None:
@@ -236,7 +300,9 @@ class TestSalvage:
         world.deliver(A.replace(b'{"a":"a"}', b'{"a":"a","b":"b"}'))
         assert world.counts == {Fate.INDEXED: 1, Fate.SALVAGED: 1}
 
-    def test_a_salvaged_document_that_does_not_arrive_is_kept_in_its_new_form(self, world: World) -> None:
+    def test_a_salvaged_document_that_does_not_arrive_is_kept_in_its_new_form(
+        self, world: World
+    ) -> None:
         world.double.reply_with(items(MAPPING), Fault.RESET)
         world.deliver(A)
         assert [b"otel_asayer.unmapped" in kept for kept in world.waiting] == [True]
@@ -281,7 +347,9 @@ class TestDraining:
         assert world.waiting == []
         assert world.counts[Fate.DUPLICATE] == 1
 
-    def test_a_body_that_waits_for_a_template_does_not_hold_up_the_others(self, world: World) -> None:
+    def test_a_body_that_waits_for_a_template_does_not_hold_up_the_others(
+        self, world: World
+    ) -> None:
         world.spool.write([A])
         world.spool.write([B])
         world.double.reply_with(items(MISSING))
@@ -289,27 +357,37 @@ class TestDraining:
         assert world.waiting == [A]
         assert world.counts[Fate.DRAINED] == 1
 
-    def test_a_replay_record_of_an_earlier_version_goes_to_the_index_of_its_day(self, world: World) -> None:
+    def test_a_replay_record_of_an_earlier_version_goes_to_the_index_of_its_day(
+        self, world: World
+    ) -> None:
         record = b'{"create":{"_index":"asayer-logs-live","_id":"ar"}}\n{"@timestamp":"2026-11-24T16:03:56.662Z","message":"x"}\n'
         world.spool.write([record])
         assert world.drain() is True
         assert list(world.double.stored) == [("asayer-logs-live-2026.11.24", "ar")]
 
-    def test_a_replay_record_of_an_earlier_version_waits_until_somebody_has_set_up(self, world: World) -> None:
+    def test_a_replay_record_of_an_earlier_version_waits_until_somebody_has_set_up(
+        self, world: World
+    ) -> None:
         record = b'{"create":{"_index":"asayer-logs-live","_id":"ar"}}\n{"@timestamp":"2026-11-24T16:03:56.662Z","message":"x"}\n'
         world.spool.write([record])
         world.double.reply_with(items(UNPREPARED))
         assert world.drain() is False
-        assert [json.loads(operation.split(b"\n")[0])["create"]["_id"] for operation in world.waiting] == ["ar"]
+        assert [
+            json.loads(operation.split(b"\n")[0])["create"]["_id"] for operation in world.waiting
+        ] == ["ar"]
 
-    def test_what_makes_room_for_a_body_that_goes_to_the_end_is_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_makes_room_for_a_body_that_goes_to_the_end_is_counted(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         world.spool.write([A, B])
         world.double.reply_with(items(201, MISSING))
         monkeypatch.setattr(Spool, "newly_evicted", lambda _: 7)
         world.drain()
         assert world.counts[Fate.EVICTED] == 7
 
-    def test_where_the_disk_is_full_a_body_that_goes_to_the_end_is_given_back(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_where_the_disk_is_full_a_body_that_goes_to_the_end_is_given_back(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         world.spool.write([A, B])
         world.double.reply_with(items(201, MISSING))
         monkeypatch.setattr(Spool, "write", refuse)
@@ -329,15 +407,24 @@ class TestDraining:
         assert world.waiting == [A]
         assert world.ids[1] == "b"
 
-    def test_what_was_written_before_the_clock_was_set_back_is_delivered(self, world: World) -> None:
+    def test_what_was_written_before_the_clock_was_set_back_is_delivered(
+        self, world: World
+    ) -> None:
         def ahead() -> int:
             return time.time_ns() + 10**15
 
-        Spool(world.spool.folder.parent, Destination.of(world.delivery.config.endpoint), max_bytes=2**28, clock=ahead).write([A])
+        Spool(
+            world.spool.folder.parent,
+            Destination.of(world.delivery.config.endpoint),
+            max_bytes=2**28,
+            clock=ahead,
+        ).write([A])
         assert world.drain() is True
         assert world.ids == ["a"]
 
-    def test_the_thread_ends_a_pass_after_a_hundred_bodies_in_a_row_of_which_nothing_is_taken(self, world: World) -> None:
+    def test_the_thread_ends_a_pass_after_a_hundred_bodies_in_a_row_of_which_nothing_is_taken(
+        self, world: World
+    ) -> None:
         for number in range(101):
             world.spool.write([operation(str(number))])
         world.double.reply_with(*[status(401)] * 101)
@@ -369,7 +456,9 @@ class TestDraining:
         assert world.spool.status().leased_files == 0
         assert world.counts == {Fate.INDEXED: 1}
 
-    def test_a_body_that_cannot_even_be_given_back_stays_leased(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_body_that_cannot_even_be_given_back_stays_leased(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         world.spool.write([A, B])
         world.double.reply_with(items(201, REJECTED))
         monkeypatch.setattr("otel_asayer.spool.Lease.replace", refuse)
@@ -377,7 +466,9 @@ class TestDraining:
         assert world.drain() is False
         assert world.spool.status().leased_files == 1
 
-    def test_what_stays_of_a_body_that_was_delivered_in_part_is_counted_as_spooled_once(self, world: World) -> None:
+    def test_what_stays_of_a_body_that_was_delivered_in_part_is_counted_as_spooled_once(
+        self, world: World
+    ) -> None:
         world.double.reply_with(Fault.RESET, items(201, REJECTED))
         world.deliver(A, B)
         world.drain()
@@ -395,7 +486,9 @@ class TestDraining:
         assert world.drain() is True
         assert world.ids == ["a"]
 
-    def test_another_destinations_bodies_are_not_touched(self, world: World, tmp_path: Path) -> None:
+    def test_another_destinations_bodies_are_not_touched(
+        self, world: World, tmp_path: Path
+    ) -> None:
         other = World(tmp_path, endpoint="http://elsewhere:9200")
         other.spool.write([A])
         assert world.drain() is True
@@ -463,7 +556,9 @@ class TestTheThread:
         assert turns.run() == [("_noticed", 30.0), ("_ended", 1.0), ("_noticed", 30.0)]
         assert world.ids == ["a"]
 
-    def test_what_is_put_there_meanwhile_shortens_no_pause_after_a_failure(self, tmp_path: Path) -> None:
+    def test_what_is_put_there_meanwhile_shortens_no_pause_after_a_failure(
+        self, tmp_path: Path
+    ) -> None:
         world = World(tmp_path)
         drainer: Any = world.delivery.drainer
         world.spool.write([A])
@@ -476,7 +571,9 @@ class TestTheThread:
         world.spool.write([A])
         world.double.reply_with(*[Fault.RESET] * 8)
         turns = Turns(world, *[nothing] * 7)
-        assert turns.run() == [("_ended", seconds) for seconds in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0)]
+        assert turns.run() == [
+            ("_ended", seconds) for seconds in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0)
+        ]
 
     def test_its_pauses_begin_anew_after_one_body_that_was_delivered(self, tmp_path: Path) -> None:
         world = World(tmp_path)
@@ -509,7 +606,9 @@ class TestTheThread:
         assert Turns(world).run() == [("_ended", 3600.0)]
 
     @pytest.mark.parametrize("error", [SpoolError("The folder is gone."), RuntimeError("a defect")])
-    def test_no_failure_ends_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def test_no_failure_ends_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
         world = World(tmp_path)
 
         def fail(*_: object) -> None:
@@ -518,7 +617,9 @@ class TestTheThread:
         monkeypatch.setattr(Spool, "lease", fail)
         assert Turns(world).run() == [("_ended", 1.0)]
 
-    def test_it_is_started_by_the_first_export_and_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_is_started_by_the_first_export_and_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         started: list[str] = []
         monkeypatch.setattr("threading.Thread.start", lambda thread: started.append(thread.name))
         world = World(tmp_path)
@@ -528,7 +629,9 @@ class TestTheThread:
         world.deliver(B)
         assert started == ["otel-asayer-drain"]
 
-    def test_where_no_thread_can_be_started_exports_go_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_where_no_thread_can_be_started_exports_go_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def fail(_: object) -> None:
             raise RuntimeError("can't start new thread at interpreter shutdown")
 
@@ -538,7 +641,9 @@ class TestTheThread:
         del drainer.start
         assert world.deliver(A) is True
 
-    def test_where_no_thread_could_be_started_the_next_export_tries_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_where_no_thread_could_be_started_the_next_export_tries_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         tried: list[str] = []
 
         def fail(thread: threading.Thread) -> None:
@@ -583,9 +688,13 @@ class TestAlways:
         monkeypatch.setattr(Spool, "write_ahead", refuse)
         assert world.deliver(A) is True
         assert world.counts == {Fate.INDEXED: 1}
-        assert caplog.messages == ["Telemetry is sent without being written to the disk first: The disk is full."]
+        assert caplog.messages == [
+            "Telemetry is sent without being written to the disk first: The disk is full."
+        ]
 
-    def test_a_body_that_cannot_be_removed_costs_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_body_that_cannot_be_removed_costs_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         world = World(tmp_path, spool="always")
         monkeypatch.setattr("otel_asayer.spool.Lease.done", refuse)
         assert world.deliver(A) is True
@@ -593,7 +702,9 @@ class TestAlways:
 
 
 class TestNowhere:
-    def test_without_a_destination_the_spool_is_the_store(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_without_a_destination_the_spool_is_the_store(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         world = World(tmp_path, endpoint=None)
         world.delivery.announce()
         assert world.deliver(A, B) is True
@@ -601,12 +712,15 @@ class TestNowhere:
         assert world.double.exchanges == []
         assert caplog.messages == [
             (
-                f"No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is not set. It is kept in {tmp_path}/local: "
+                f"No telemetry is sent to Elasticsearch: OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT is "
+                f"not set. It is kept in {tmp_path}/local: "
                 "`otel-asayer spool drain` sends it."
             )
         ]
 
-    def test_a_setting_that_closes_keeps_telemetry_for_its_destination(self, tmp_path: Path) -> None:
+    def test_a_setting_that_closes_keeps_telemetry_for_its_destination(
+        self, tmp_path: Path
+    ) -> None:
         config = Config.from_environment(
             {
                 "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "http://localhost:9200",
@@ -632,7 +746,11 @@ class TestWhereItLies:
         folders = {
             spool.folder.name
             for cloud_id in (None, "one:ZXhhbXBsZSQxJDI=", "two:ZXhhbXBsZSQxJDM=")
-            if (spool := spool_of(Config.from_environment({}, cloud_id=cloud_id, spool_directory=str(tmp_path))))
+            if (
+                spool := spool_of(
+                    Config.from_environment({}, cloud_id=cloud_id, spool_directory=str(tmp_path))
+                )
+            )
         }
         assert len(folders) == 3
         assert "local" in folders
@@ -654,7 +772,9 @@ class TestTheEnd:
         assert len(world.pings) == 1
         assert world.waiting == [A]
 
-    def test_a_destination_that_was_down_and_is_up_again_gets_the_last_export(self, world: World) -> None:
+    def test_a_destination_that_was_down_and_is_up_again_gets_the_last_export(
+        self, world: World
+    ) -> None:
         world.double.reply_with(Fault.RESET)
         world.deliver(A)
         world.delivery.stop()
@@ -669,7 +789,9 @@ class TestTheEnd:
         assert world.waiting == []
         assert world.counts == {Fate.SPOOLED: 1, Fate.INDEXED: 1, Fate.DRAINED: 1}
 
-    def test_what_another_process_put_there_is_left_to_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_another_process_put_there_is_left_to_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with monkeypatch.context() as another:
             another.setattr("os.getpid", lambda: 1)
             World(tmp_path).spool.write([A])
@@ -679,7 +801,9 @@ class TestTheEnd:
         world.delivery.finish()
         assert world.waiting == [A]
 
-    def test_what_a_process_of_the_same_pid_put_there_before_is_left_there(self, tmp_path: Path) -> None:
+    def test_what_a_process_of_the_same_pid_put_there_before_is_left_there(
+        self, tmp_path: Path
+    ) -> None:
         World(tmp_path).spool.write([A])
         world = World(tmp_path)
         world.spool.write([B])
@@ -700,7 +824,9 @@ class TestTheEnd:
         assert len(world.pings) == 1
         assert world.waiting == []
 
-    def test_what_fails_is_tried_again_while_somebody_answers(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_fails_is_tried_again_while_somebody_answers(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         pauses: list[float] = []
         monkeypatch.setattr(world.delivery, "_wait", lambda _, seconds: pauses.append(seconds))
         world.spool.write([A])
@@ -711,7 +837,9 @@ class TestTheEnd:
         assert len(world.pings) == 3
         assert world.waiting == []
 
-    def test_what_fails_is_not_tried_beyond_the_time_for_the_end(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_fails_is_not_tried_beyond_the_time_for_the_end(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def wait(_: threading.Event, seconds: float) -> None:
             world.now += seconds
 
@@ -740,13 +868,17 @@ class TestTheEnd:
         assert sorted(world.ids) == ["a", "b"]
         assert sorted(world.waiting) == [A, B]
 
-    def test_a_disk_that_fails_at_the_end_raises_nothing(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_disk_that_fails_at_the_end_raises_nothing(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(Spool, "lease_own", refuse)
         world.delivery.stop()
         world.delivery.finish()
         assert world.timeouts == []
 
-    def test_a_document_from_the_disk_that_is_there_already_is_a_duplicate(self, world: World) -> None:
+    def test_a_document_from_the_disk_that_is_there_already_is_a_duplicate(
+        self, world: World
+    ) -> None:
         world.deliver(A)
         world.spool.write([A])
         world.drain()

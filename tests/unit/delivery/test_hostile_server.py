@@ -1,4 +1,7 @@
-"""A server that steers whoever reads what it says: nothing of that reaches a terminal or a log, whatever command or exporter asks it."""
+"""A server that steers whoever reads what it says:
+
+nothing of that reaches a terminal or a log, whatever command or exporter asks it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ from unit.elasticsearch.answering import EMPTY
 
 STEERING = "evil\x1b[2J\x9b31m\u202etxt\u2066\x07\u2028end"
 """Clears a screen, colours it with C1's own beginning of a sequence, and turns the direction of writing."""
-HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 COMMANDS = [
     ["doctor"],
     ["setup", "--yes"],
@@ -32,23 +37,44 @@ COMMANDS = [
     ["errors"],
     ["forget", "17", "--dry-run"],
 ]
-TEMPLATE = {"index_patterns": ["*"], "priority": 100_000, "_meta": {"managed_by": STEERING, "version": STEERING}, "template": {}}
-KEY = {"id": STEERING, "name": "otel-asayer-writer", "encoded": STEERING, "api_key": STEERING, "creation": 1}
+TEMPLATE = {
+    "index_patterns": ["*"],
+    "priority": 100_000,
+    "_meta": {"managed_by": STEERING, "version": STEERING},
+    "template": {},
+}
+KEY = {
+    "id": STEERING,
+    "name": "otel-asayer-writer",
+    "encoded": STEERING,
+    "api_key": STEERING,
+    "creation": 1,
+}
 KNOWN: dict[str, Any] = {
     **{line: content for line, (code, content) in EMPTY.items() if code == 200},
     "GET /": {"cluster_name": STEERING, "version": {"number": f"9.4.3{STEERING}"}},
     "GET /_security/_authenticate": {"username": STEERING, "authentication_type": "realm"},
     "GET /_security/user/_has_privileges": {"has_all_requested": True},
     "POST /_security/user/_has_privileges": {"has_all_requested": True},
-    "GET /_security/api_key": {"api_keys": [{**KEY, "metadata": {"managed_by": "otel-asayer", "role": STEERING}}]},
+    "GET /_security/api_key": {
+        "api_keys": [{**KEY, "metadata": {"managed_by": "otel-asayer", "role": STEERING}}]
+    },
     "POST /_security/api_key": KEY,
     "GET /_index_template": {"index_templates": [{"name": STEERING, "index_template": TEMPLATE}]},
     "GET /_data_stream/traces-*.otel-*,logs-*.otel-*": {
-        "data_streams": [{"name": STEERING, "failure_store": {"enabled": True, "indices": [{"index_name": STEERING}]}}]
+        "data_streams": [
+            {
+                "name": STEERING,
+                "failure_store": {"enabled": True, "indices": [{"index_name": STEERING}]},
+            }
+        ]
     },
     "GET /_resolve/index/logs": {"aliases": [{"name": "logs", "indices": [STEERING]}]},
 }
-UNHEARD: dict[str, Any] = {"index": {STEERING: {"read": False, STEERING: False}}, "cluster": {STEERING: False}}
+UNHEARD: dict[str, Any] = {
+    "index": {STEERING: {"read": False, STEERING: False}},
+    "cluster": {STEERING: False},
+}
 
 
 class Hostile(ElasticsearchDouble):
@@ -61,16 +87,34 @@ class Hostile(ElasticsearchDouble):
 
     def answer(self, exchange: Exchange) -> Response:
         line = f"{exchange.method} {exchange.target.partition('?')[0]}"
-        error = {"type": STEERING, "reason": STEERING, "caused_by": {"type": STEERING, "reason": f"privileges {STEERING}"}}
+        error = {
+            "type": STEERING,
+            "reason": STEERING,
+            "caused_by": {"type": STEERING, "reason": f"privileges {STEERING}"},
+        }
         if exchange.method == "PUT" and self.code == 404:
             return status(200, {"acknowledged": True})
         if exchange.target.startswith("/_bulk") and self.code != 500:
-            return status(200, {"errors": True, "items": [{"create": {"status": self.code, "error": error}}] * len(exchange.operations)})
-        return status(200, self.known[line]) if line in self.known else status(self.code, {"error": error})
+            return status(
+                200,
+                {
+                    "errors": True,
+                    "items": [{"create": {"status": self.code, "error": error}}]
+                    * len(exchange.operations),
+                },
+            )
+        return (
+            status(200, self.known[line])
+            if line in self.known
+            else status(self.code, {"error": error})
+        )
 
 
 def said(server: Hostile, words: list[str], folder: Any) -> str:
-    environment = {"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": server.url, "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(folder)}
+    environment = {
+        "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": server.url,
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(folder),
+    }
     result = CliRunner().invoke(otel_asayer, words, env=environment)
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return result.output
@@ -79,9 +123,22 @@ def said(server: Hostile, words: list[str], folder: Any) -> str:
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("code", [400, 403, 404, 409, 500])
 @pytest.mark.parametrize(
-    "known", [KNOWN, {}, {**KNOWN, **dict.fromkeys(("GET /_security/user/_has_privileges", "POST /_security/user/_has_privileges"), UNHEARD)}]
+    "known",
+    [
+        KNOWN,
+        {},
+        {
+            **KNOWN,
+            **dict.fromkeys(
+                ("GET /_security/user/_has_privileges", "POST /_security/user/_has_privileges"),
+                UNHEARD,
+            ),
+        },
+    ],
 )
-def test_no_command_repeats_what_steers_a_terminal(words: list[str], code: int, known: dict[str, Any], tmp_path: Any) -> None:
+def test_no_command_repeats_what_steers_a_terminal(
+    words: list[str], code: int, known: dict[str, Any], tmp_path: Any
+) -> None:
     with Hostile(code, known) as server:
         assert HARMFUL.findall(said(server, words, tmp_path)) == []
 
@@ -91,7 +148,9 @@ def test_no_log_of_the_exporter_repeats_it(code: int, caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG, "otel_asayer")
     with Hostile(code, KNOWN) as server:
         provider = TracerProvider(shutdown_on_exit=False)
-        provider.add_span_processor(SimpleSpanProcessor(ElasticsearchSpanExporter(endpoint=server.url, timeout=1)))
+        provider.add_span_processor(
+            SimpleSpanProcessor(ElasticsearchSpanExporter(endpoint=server.url, timeout=1))
+        )
         provider.get_tracer("test").start_span("x").end()
         provider.shutdown()
     assert HARMFUL.findall(caplog.text) == []

@@ -65,9 +65,26 @@ class Reader:
 
     def points(self, name: str) -> Points:
         data: Any = self._reader.get_metrics_data()
-        metrics = [metric for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics] if data else []
-        points = [point for metric in metrics if metric.name == name for point in metric.data.data_points]
-        return [(getattr(point, "value", None) if hasattr(point, "value") else point.count, dict(point.attributes)) for point in points]
+        metrics = (
+            [
+                metric
+                for resource in data.resource_metrics
+                for scope in resource.scope_metrics
+                for metric in scope.metrics
+            ]
+            if data
+            else []
+        )
+        points = [
+            point for metric in metrics if metric.name == name for point in metric.data.data_points
+        ]
+        return [
+            (
+                getattr(point, "value", None) if hasattr(point, "value") else point.count,
+                dict(point.attributes),
+            )
+            for point in points
+        ]
 
     def sums(self, name: str) -> dict[str, int]:
         """Values by `error.type`, without which it is a success."""
@@ -124,36 +141,52 @@ class TestConventions:
     ) -> None:
         double.reply_with(items(REFUSED))
         exporter.export(spans(1))
-        made = {name: {key for _, attributes in reader.points(name) for key in attributes} for name in INSTRUMENTS if ".log." not in name}
+        made = {
+            name: {key for _, attributes in reader.points(name) for key in attributes}
+            for name in INSTRUMENTS
+            if ".log." not in name
+        }
         assert {name: keys for name, keys in made.items() if keys} == {
             name: set(INSTRUMENTS[name].attributes) for name in made if "spool" not in name
         }
 
-    def test_an_exporter_is_named_by_its_class_and_number(self, settings: dict[str, Any], reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_exporter_is_named_by_its_class_and_number(
+        self, settings: dict[str, Any], reader: Reader, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(metrics, "_instances", defaultdict(count))
         for _ in range(2):
             ElasticsearchSpanExporter(meter_provider=reader.provider, **settings).export(spans(1))
         kind = "otel_asayer.exporter.ElasticsearchSpanExporter"
-        server = {"server.address": "127.0.0.1", "server.port": int(settings["endpoint"].rpartition(":")[2])}
+        server = {
+            "server.address": "127.0.0.1",
+            "server.port": int(settings["endpoint"].rpartition(":")[2]),
+        }
         assert reader.points("otel.sdk.exporter.span.exported") == [
-            (1, {"otel.component.name": f"{kind}/{number}", "otel.component.type": kind, **server}) for number in range(2)
+            (1, {"otel.component.name": f"{kind}/{number}", "otel.component.type": kind, **server})
+            for number in range(2)
         ]
 
 
 class TestExported:
-    def test_spans_that_arrive_are_exported_and_no_longer_in_flight(self, exporter: ElasticsearchSpanExporter, reader: Reader) -> None:
+    def test_spans_that_arrive_are_exported_and_no_longer_in_flight(
+        self, exporter: ElasticsearchSpanExporter, reader: Reader
+    ) -> None:
         exporter.export(spans(3))
         assert reader.sums("otel.sdk.exporter.span.exported") == {"": 3}
         assert reader.sums("otel.sdk.exporter.span.inflight") == {"": 0}
 
-    def test_log_records_have_metrics_of_their_own(self, settings: dict[str, Any], reader: Reader) -> None:
+    def test_log_records_have_metrics_of_their_own(
+        self, settings: dict[str, Any], reader: Reader
+    ) -> None:
         exporter = ElasticsearchLogRecordExporter(meter_provider=reader.provider, **settings)
         broken: list[Any] = [_Broken()]
         exporter.export(broken)
         exporter.shutdown()
         assert reader.sums("otel.sdk.exporter.log.exported") == {"not_encoded": 1}
 
-    def test_they_are_in_flight_while_they_are_exported(self, exporter: ElasticsearchSpanExporter, reader: Reader, settings: dict[str, Any]) -> None:
+    def test_they_are_in_flight_while_they_are_exported(
+        self, exporter: ElasticsearchSpanExporter, reader: Reader, settings: dict[str, Any]
+    ) -> None:
         seen: list[dict[str, int]] = []
 
         def look(*_: object, **__: object) -> bool:
@@ -169,7 +202,10 @@ class TestExported:
     ) -> None:
         double.reply_with(items(201, REFUSED))
         exporter.export(spans(2))
-        assert reader.sums("otel.sdk.exporter.span.exported") == {"": 1, "invalid_index_name_exception": 1}
+        assert reader.sums("otel.sdk.exporter.span.exported") == {
+            "": 1,
+            "invalid_index_name_exception": 1,
+        }
 
     def test_a_span_whose_replay_record_alone_is_refused_is_exported(
         self, exporter: ElasticsearchSpanExporter, reader: Reader, double: ElasticsearchDouble
@@ -178,10 +214,19 @@ class TestExported:
         exporter.export(spans(1, **{"session.id": "2618307011354435587"}))
         assert reader.sums("otel.sdk.exporter.span.exported") == {"": 1}
 
-    def test_what_waits_on_the_disk_is_exported(self, settings: dict[str, Any], reader: Reader, double: ElasticsearchDouble, tmp_path: Path) -> None:
+    def test_what_waits_on_the_disk_is_exported(
+        self, settings: dict[str, Any], reader: Reader, double: ElasticsearchDouble, tmp_path: Path
+    ) -> None:
         double.reply_with(status(503))
-        exporter = ElasticsearchSpanExporter(meter_provider=reader.provider, **settings, spool="on_failure", spool_directory=str(tmp_path))
-        shared(Config.from_environment(**settings, spool="on_failure", spool_directory=str(tmp_path))).drainer = None
+        exporter = ElasticsearchSpanExporter(
+            meter_provider=reader.provider,
+            **settings,
+            spool="on_failure",
+            spool_directory=str(tmp_path),
+        )
+        shared(
+            Config.from_environment(**settings, spool="on_failure", spool_directory=str(tmp_path))
+        ).drainer = None
         exporter.export(spans(2))
         exporter.shutdown()
         assert reader.sums("otel.sdk.exporter.span.exported") == {"": 2}
@@ -193,7 +238,10 @@ class TestExported:
         exporter.export(spans(1))
         double.reply_with(items(REFUSED, REFUSED))
         exporter.export(spans(2))
-        assert reader.sums("otel.sdk.exporter.operation.duration") == {"": 1, "invalid_index_name_exception": 1}
+        assert reader.sums("otel.sdk.exporter.operation.duration") == {
+            "": 1,
+            "invalid_index_name_exception": 1,
+        }
 
     def test_a_duration_tells_the_status_of_the_last_answer(
         self, exporter: ElasticsearchSpanExporter, reader: Reader, double: ElasticsearchDouble
@@ -201,21 +249,34 @@ class TestExported:
         double.reply_with(status(429), status(403))
         exporter.export(spans(1))
         exporter.export(spans(1))
-        found = [attributes.get("http.response.status_code") for _, attributes in reader.points("otel.sdk.exporter.operation.duration")]
+        found = [
+            attributes.get("http.response.status_code")
+            for _, attributes in reader.points("otel.sdk.exporter.operation.duration")
+        ]
         assert found == [403, 200]
 
-    def test_without_an_answer_it_tells_none(self, exporter: ElasticsearchSpanExporter, reader: Reader) -> None:
+    def test_without_an_answer_it_tells_none(
+        self, exporter: ElasticsearchSpanExporter, reader: Reader
+    ) -> None:
         exporter.shutdown()
         exporter.export(spans(1))
         ((_, attributes),) = reader.points("otel.sdk.exporter.operation.duration")
         assert "http.response.status_code" not in attributes
 
-    def test_an_empty_batch_is_no_operation(self, exporter: ElasticsearchSpanExporter, reader: Reader) -> None:
+    def test_an_empty_batch_is_no_operation(
+        self, exporter: ElasticsearchSpanExporter, reader: Reader
+    ) -> None:
         exporter.export([])
         assert reader.points("otel.sdk.exporter.operation.duration") == []
 
-    def test_a_defect_fails_every_span_of_the_batch_once(self, exporter: ElasticsearchSpanExporter, reader: Reader, settings: dict[str, Any]) -> None:
-        def fail(operations: Sequence[bytes], on_loss: Callable[[Sequence[bytes], str], None], **_: object) -> bool:
+    def test_a_defect_fails_every_span_of_the_batch_once(
+        self, exporter: ElasticsearchSpanExporter, reader: Reader, settings: dict[str, Any]
+    ) -> None:
+        def fail(
+            operations: Sequence[bytes],
+            on_loss: Callable[[Sequence[bytes], str], None],
+            **_: object,
+        ) -> bool:
             on_loss(operations, "half of it")
             raise RuntimeError
 
@@ -223,7 +284,9 @@ class TestExported:
         exporter.export(spans(2))
         assert reader.sums("otel.sdk.exporter.span.exported") == {"defect": 2}
 
-    def test_what_is_exported_after_shutdown_fails(self, exporter: ElasticsearchSpanExporter, reader: Reader) -> None:
+    def test_what_is_exported_after_shutdown_fails(
+        self, exporter: ElasticsearchSpanExporter, reader: Reader
+    ) -> None:
         exporter.shutdown()
         exporter.export(spans(1))
         assert reader.sums("otel.sdk.exporter.span.exported") == {"exporter_shut_down": 1}
@@ -240,11 +303,19 @@ class TestExported:
 
 class TestDocuments:
     def test_they_are_counted_by_outcome_and_cause(
-        self, exporter: ElasticsearchSpanExporter, reader: Reader, double: ElasticsearchDouble, settings: dict[str, Any]
+        self,
+        exporter: ElasticsearchSpanExporter,
+        reader: Reader,
+        double: ElasticsearchDouble,
+        settings: dict[str, Any],
     ) -> None:
         double.reply_with(status(503), items(201, REFUSED))
         exporter.export(spans(2))
-        assert reader.documents(settings) == {("retried", "503"): 2, ("indexed", ""): 1, ("rejected", "invalid_index_name_exception"): 1}
+        assert reader.documents(settings) == {
+            ("retried", "503"): 2,
+            ("indexed", ""): 1,
+            ("rejected", "invalid_index_name_exception"): 1,
+        }
 
     def test_exporters_that_share_a_delivery_count_them_once(
         self, exporter: ElasticsearchSpanExporter, reader: Reader, settings: dict[str, Any]
@@ -254,8 +325,12 @@ class TestDocuments:
         other.shutdown()
         assert reader.documents(settings) == {("indexed", ""): 2}
 
-    def test_deliveries_to_one_server_are_one_sum(self, exporter: ElasticsearchSpanExporter, reader: Reader, settings: dict[str, Any]) -> None:
-        other = ElasticsearchSpanExporter(meter_provider=reader.provider, **{**settings, "dataset": "other"})
+    def test_deliveries_to_one_server_are_one_sum(
+        self, exporter: ElasticsearchSpanExporter, reader: Reader, settings: dict[str, Any]
+    ) -> None:
+        other = ElasticsearchSpanExporter(
+            meter_provider=reader.provider, **{**settings, "dataset": "other"}
+        )
         exporter.export(spans(2))
         other.export(spans(3))
         other.shutdown()
@@ -301,7 +376,9 @@ class TestSpool:
         assert reader.points("otel_asayer.spool.size") == [(4096, folder)]
         assert reader.points("otel_asayer.spool.documents") == [(3, folder)]
 
-    def test_one_look_serves_both_gauges_and_whoever_comes_soon(self, reader: Reader, now: list[float], standing: Standing) -> None:
+    def test_one_look_serves_both_gauges_and_whoever_comes_soon(
+        self, reader: Reader, now: list[float], standing: Standing
+    ) -> None:
         looks = []
         for moment in (0.0, 4.9, 5.0):
             now[0] = moment
@@ -309,13 +386,17 @@ class TestSpool:
             looks.append(standing.looks)
         assert looks == [1, 1, 2]
 
-    def test_a_spool_that_cannot_be_used_is_not_measured(self, reader: Reader, standing: Standing) -> None:
+    def test_a_spool_that_cannot_be_used_is_not_measured(
+        self, reader: Reader, standing: Standing
+    ) -> None:
         standing.error = SpoolError("The folder is gone.")
         assert reader.points("otel_asayer.spool.size") == []
 
 
 def test_a_real_spool_is_measured(reader: Reader, tmp_path: Path) -> None:
-    delivery = Delivery.of(Config.from_environment({}, spool="on_failure", spool_directory=str(tmp_path)))
+    delivery = Delivery.of(
+        Config.from_environment({}, spool="on_failure", spool_directory=str(tmp_path))
+    )
     observe(meter_of(reader.provider), lambda: [delivery])
     delivery.deliver([b"{}\n{}\n"])
     [(documents, _)] = reader.points("otel_asayer.spool.documents")
@@ -324,9 +405,13 @@ def test_a_real_spool_is_measured(reader: Reader, tmp_path: Path) -> None:
 
 class TestProviders:
     def test_one_that_is_set_later_gets_everything(self, double: ElasticsearchDouble) -> None:
-        assert run(LATER, double.url) == "otel.sdk.exporter.span.exported 1\notel_asayer.documents 1\n"
+        assert (
+            run(LATER, double.url) == "otel.sdk.exporter.span.exported 1\notel_asayer.documents 1\n"
+        )
 
-    def test_where_the_sdk_is_disabled_there_are_none(self, monkeypatch: pytest.MonkeyPatch, reader: Reader) -> None:
+    def test_where_the_sdk_is_disabled_there_are_none(
+        self, monkeypatch: pytest.MonkeyPatch, reader: Reader
+    ) -> None:
         monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
         assert isinstance(meter_of(reader.provider), NoOpMeter)
 
@@ -338,7 +423,9 @@ class TestProviders:
 
         monkeypatch.setattr(metrics, "get_meter", fail)
         assert isinstance(meter_of(None), NoOpMeter)
-        assert caplog.messages == ["There is no MeterProvider, and so there are no metrics of otel-asayer."]
+        assert caplog.messages == [
+            "There is no MeterProvider, and so there are no metrics of otel-asayer."
+        ]
 
     def test_an_instrument_that_raises_costs_no_telemetry(self) -> None:
         class Failing:
@@ -402,11 +489,20 @@ else:
     print("child", dict(values())["otel_asayer.documents"], flush=True)
     os._exit(0)
 """
-FORKED = FORKED.replace("if child :=", 'print("parent", dict(values())["otel_asayer.documents"], flush=True)\nif child :=')
+FORKED = FORKED.replace(
+    "if child :=",
+    'print("parent", dict(values())["otel_asayer.documents"], flush=True)\nif child :=',
+)
 
 
 def run(program: str, url: str) -> str:
-    return subprocess.run([sys.executable, "-c", program, url], check=True, capture_output=True, text=True, timeout=HANG_SECONDS).stdout
+    return subprocess.run(
+        [sys.executable, "-c", program, url],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    ).stdout
 
 
 def test_every_outcome_is_a_word() -> None:

@@ -34,7 +34,11 @@ def test_documents_are_counted_by_fate_and_cause(counters: Counters) -> None:
     counters.add(Fate.DROPPED, 1, "unreachable")
     counters.add(Fate.INDEXED, 4)
     counters.add(Fate.DROPPED, 2, "http 503")
-    assert counters.snapshot() == {Count(Fate.INDEXED): 7, Count(Fate.DROPPED, "unreachable"): 1, Count(Fate.DROPPED, "http 503"): 2}
+    assert counters.snapshot() == {
+        Count(Fate.INDEXED): 7,
+        Count(Fate.DROPPED, "unreachable"): 1,
+        Count(Fate.DROPPED, "http 503"): 2,
+    }
 
 
 def test_a_snapshot_does_not_change(counters: Counters) -> None:
@@ -54,7 +58,9 @@ def test_the_last_reason_of_a_cause_is_kept(counters: Counters) -> None:
     counters.add(Fate.DROPPED, 1, "unreachable", "a: Connection refused")
     counters.add(Fate.DROPPED, 1, "unreachable", "b: Connection refused")
     counters.add(Fate.DROPPED, 1, "unreachable")
-    assert counters.reason(Count(Fate.DROPPED, "unreachable")) == "unreachable: b: Connection refused"
+    assert (
+        counters.reason(Count(Fate.DROPPED, "unreachable")) == "unreachable: b: Connection refused"
+    )
 
 
 def test_a_cause_without_a_reason_speaks_for_itself(counters: Counters) -> None:
@@ -71,42 +77,59 @@ def test_causes_that_an_endpoint_makes_up_are_counted_as_one(counters: Counters)
     assert counts[Count(Fate.REJECTED, "_OTHER")] == 800
 
 
-def test_the_first_loss_is_told_at_once(counters: Counters, digest: Digest, caplog: pytest.LogCaptureFixture) -> None:
-    counters.add(Fate.REJECTED, 2, "document_parsing_exception", "failed to parse field [n] of type [long]")
+def test_the_first_loss_is_told_at_once(
+    counters: Counters, digest: Digest, caplog: pytest.LogCaptureFixture
+) -> None:
+    counters.add(
+        Fate.REJECTED, 2, "document_parsing_exception", "failed to parse field [n] of type [long]"
+    )
     counters.add(Fate.DROPPED, 5, "http 503")
     digest.write_when_due()
     [message] = caplog.messages
     assert message == (
         "Telemetry was lost on its way to Elasticsearch, in documents: "
-        "2 rejected (document_parsing_exception: failed to parse field [n] of type [long]), 5 dropped (http 503)."
+        "2 rejected (document_parsing_exception: failed to parse field [n] of type [long]), 5 "
+        "dropped (http 503)."
     )
 
 
-def test_nothing_lost_is_nothing_told(counters: Counters, digest: Digest, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_lost_is_nothing_told(
+    counters: Counters, digest: Digest, caplog: pytest.LogCaptureFixture
+) -> None:
     for fate in (Fate.INDEXED, Fate.DUPLICATE, Fate.RETRIED):
         counters.add(fate, 1)
     digest.write()
     assert caplog.messages == []
 
 
-def test_after_a_minute_the_next_line_tells_what_is_new(counters: Counters, digest: Digest, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_a_minute_the_next_line_tells_what_is_new(
+    counters: Counters, digest: Digest, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     for moment in (0.0, 30.0, 59.0, 60.0):
         clock.now = moment
         counters.add(Fate.DROPPED, 1, "http 503")
         digest.write_when_due()
-    assert [message.partition(": ")[2] for message in caplog.messages] == ["1 dropped (http 503).", "3 dropped (http 503)."]
+    assert [message.partition(": ")[2] for message in caplog.messages] == [
+        "1 dropped (http 503).",
+        "3 dropped (http 503).",
+    ]
 
 
-def test_what_was_told_is_not_told_again(counters: Counters, digest: Digest, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_was_told_is_not_told_again(
+    counters: Counters, digest: Digest, caplog: pytest.LogCaptureFixture
+) -> None:
     counters.add(Fate.DROPPED, 1, "http 503")
     digest.write()
     digest.write()
     assert len(caplog.messages) == 1
 
 
-def test_a_handler_of_the_line_may_lose_something_itself(counters: Counters, digest: Digest, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_handler_of_the_line_may_lose_something_itself(
+    counters: Counters, digest: Digest, caplog: pytest.LogCaptureFixture
+) -> None:
     class Exporting(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 (that there is one counts)
+        # That there is one counts
+        def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002
             counters.add(Fate.DROPPED, 1, "http 503")
             digest.write_when_due()
 

@@ -49,14 +49,20 @@ def test_no_attributes_are_an_empty_dict() -> None:
     assert copied(None) == {}
 
 
-@pytest.mark.parametrize("value", [SESSION, int(SESSION), f"{SESSION}, {SESSION}", TOKEN, SessionId(SESSION)], ids=repr)
+@pytest.mark.parametrize(
+    "value", [SESSION, int(SESSION), f"{SESSION}, {SESSION}", TOKEN, SessionId(SESSION)], ids=repr
+)
 def test_a_session_stands_in_a_document_as_the_id_alone(value: object) -> None:
     attributes = {"session.id": value}
     assert take_session(attributes) == SESSION
     assert attributes == {"session.id": SESSION}
 
 
-@pytest.mark.parametrize("value", ["a1b2", "", "0", "-1", True, None, 1.0, 2**64, b"1", (1,), {"a": 1}, ["1"], "x" * 600], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    ["a1b2", "", "0", "-1", True, None, 1.0, 2**64, b"1", (1,), {"a": 1}, ["1"], "x" * 600],
+    ids=repr,
+)
 def test_another_value_stays_and_is_no_session(value: object) -> None:
     attributes = {"session.id": value}
     assert take_session(attributes) is None
@@ -73,12 +79,23 @@ def joined(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_latitude_and_longitude_become_a_point() -> None:
-    assert joined({"geo.location.lat": 52.52, "geo.location.lon": 13.4, "a": 1}) == {"geo.location": [13.4, 52.52], "a": 1}
+    assert joined({"geo.location.lat": 52.52, "geo.location.lon": 13.4, "a": 1}) == {
+        "geo.location": [13.4, 52.52],
+        "a": 1,
+    }
 
 
 def test_points_in_namespaces_stay_apart() -> None:
-    attributes = {"client.geo.location.lat": 1, "client.geo.location.lon": 2, "server.geo.location.lat": -90.0, "server.geo.location.lon": -180}
-    assert joined(attributes) == {"client.geo.location": [2, 1], "server.geo.location": [-180, -90.0]}
+    attributes = {
+        "client.geo.location.lat": 1,
+        "client.geo.location.lon": 2,
+        "server.geo.location.lat": -90.0,
+        "server.geo.location.lon": -180,
+    }
+    assert joined(attributes) == {
+        "client.geo.location": [2, 1],
+        "server.geo.location": [-180, -90.0],
+    }
 
 
 @pytest.mark.parametrize(
@@ -101,4 +118,7 @@ def test_what_is_no_place_on_earth_stays_as_it_is(attributes: dict[str, Any]) ->
 
 
 def test_not_a_number_is_no_latitude() -> None:
-    assert list(joined({"geo.location.lat": float("nan"), "geo.location.lon": 1.0})) == ["geo.location.lat", "geo.location.lon"]
+    assert list(joined({"geo.location.lat": float("nan"), "geo.location.lon": 1.0})) == [
+        "geo.location.lat",
+        "geo.location.lon",
+    ]

@@ -17,11 +17,29 @@ from golden.recording import RESOURCE, SESSION, START, TRACE_ID, encoder, read
 from otel_asayer.documents import DocumentSettings, Encoded, Encoder
 
 PACKAGE = Path(otel_asayer.documents.__file__).parent
-IMPURE = {"os", "time", "socket", "threading", "random", "logging", "subprocess", "secrets", "uuid", "elasticsearch", "elastic_transport"}
+IMPURE = {
+    "os",
+    "time",
+    "socket",
+    "threading",
+    "random",
+    "logging",
+    "subprocess",
+    "secrets",
+    "uuid",
+    "elasticsearch",
+    "elastic_transport",
+}
 
 
 def span(number: int, **options: Any) -> ReadableSpan:
-    return ReadableSpan("x", SpanContext(TRACE_ID, number, is_remote=False), start_time=START, end_time=START, **options)
+    return ReadableSpan(
+        "x",
+        SpanContext(TRACE_ID, number, is_remote=False),
+        start_time=START,
+        end_time=START,
+        **options,
+    )
 
 
 class Unspeakable(Exception):  # noqa: N818
@@ -55,9 +73,19 @@ def test_spans_stay_in_their_order() -> None:
 
 
 def test_log_records_get_the_ids_that_are_injected() -> None:
-    records = [ReadableLogRecord(LogRecord(timestamp=START, body="x", attributes={"session.id": SESSION}), RESOURCE) for _ in range(2)]
+    records = [
+        ReadableLogRecord(
+            LogRecord(timestamp=START, body="x", attributes={"session.id": SESSION}), RESOURCE
+        )
+        for _ in range(2)
+    ]
     operations, _ = encoder().log_records(records)
-    assert [read(operation).id for operation in operations] == ["log-1", "log-1r", "log-2", "log-2r"]
+    assert [read(operation).id for operation in operations] == [
+        "log-1",
+        "log-1r",
+        "log-2",
+        "log-2r",
+    ]
 
 
 def test_the_same_spans_give_the_same_operations() -> None:
@@ -66,22 +94,33 @@ def test_the_same_spans_give_the_same_operations() -> None:
 
 
 def test_an_encoder_keeps_nothing_between_batches() -> None:
-    one, exception = encoder(), span(1, attributes={"session.id": SESSION}, events=[Event("exception", {}, START)])
+    one, exception = (
+        encoder(),
+        span(1, attributes={"session.id": SESSION}, events=[Event("exception", {}, START)]),
+    )
     assert one.spans([exception]) == one.spans([exception])
 
 
 def test_a_span_that_cannot_be_encoded_does_not_cost_the_others() -> None:
     operations, failures = encoder().spans([span(1), failing(ValueError("no context")), span(2)])
     assert [read(operation).id[-1] for operation in operations] == ["1", "2"]
-    assert failures == ["A span was not written, or not all of it: encoding it failed with ValueError: no context"]
+    assert failures == [
+        "A span was not written, or not all of it: encoding it failed with ValueError: no context"
+    ]
 
 
 def test_a_log_record_that_cannot_be_encoded_does_not_cost_the_others() -> None:
     broken: Any = object()
-    operations, failures = encoder().log_records([broken, ReadableLogRecord(LogRecord(body="x"), RESOURCE)])
+    operations, failures = encoder().log_records(
+        [broken, ReadableLogRecord(LogRecord(body="x"), RESOURCE)]
+    )
     assert len(operations) == 1
     assert failures == [
-        "A log record was not written, or not all of it: encoding it failed with AttributeError: 'object' object has no attribute 'log_record'"
+        (
+            "A log record was not written, or not all of it: encoding it failed with "
+            "AttributeError: "
+            "'object' object has no attribute 'log_record'"
+        )
     ]
 
 
@@ -94,12 +133,19 @@ def test_a_span_is_kept_when_one_of_its_events_cannot_be_encoded() -> None:
 
 def test_a_reason_is_short() -> None:
     (failure,) = encoder().spans([failing(ValueError("x" * 10_000))]).failures
-    assert failure == "A span was not written, or not all of it: encoding it failed with ValueError: " + "x" * 200
+    assert (
+        failure
+        == "A span was not written, or not all of it: encoding it failed with ValueError: "
+        + "x" * 200
+    )
 
 
 def test_an_error_that_cannot_be_said_is_named() -> None:
     (failure,) = encoder().spans([failing(Unspeakable())]).failures
-    assert failure == "A span was not written, or not all of it: encoding it failed with Unspeakable: <Unspeakable>"
+    assert (
+        failure == "A span was not written, or not all of it: encoding it failed with Unspeakable: "
+        "<Unspeakable>"
+    )
 
 
 def test_a_template_of_links_that_cannot_be_used_is_refused_at_once() -> None:

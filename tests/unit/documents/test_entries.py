@@ -12,7 +12,12 @@ from otel_asayer.documents.entries import blames_the_caller, entry_of
 MS = 1_000_000
 UNSET = Status()
 FAILED = Status(StatusCode.ERROR, "CardDeclined: no funds")
-NEW = {"http.request.method": "GET", "url.path": "/cart/42", "url.query": "a=1", "http.response.status_code": 200}
+NEW = {
+    "http.request.method": "GET",
+    "url.path": "/cart/42",
+    "url.query": "a=1",
+    "http.response.status_code": 200,
+}
 OLD = {"http.method": "GET", "http.target": "/cart/42?a=1#top", "http.status_code": 200}
 
 
@@ -35,11 +40,24 @@ def test_the_route_goes_before_the_path(attributes: dict[str, Any]) -> None:
 
 
 def test_new_names_go_before_old_ones() -> None:
-    assert text({**OLD, "http.request.method": "PUT", "url.path": "/new", "http.response.status_code": 201}) == "PUT /new 201 in 132 ms"
+    assert (
+        text(
+            {
+                **OLD,
+                "http.request.method": "PUT",
+                "url.path": "/new",
+                "http.response.status_code": 201,
+            }
+        )
+        == "PUT /new 201 in 132 ms"
+    )
 
 
 def test_a_route_may_be_a_regular_expression() -> None:
-    assert text({**NEW, "http.route": "^cart/(?P<id>[0-9]+)/$"}) == "GET ^cart/(?P<id>[0-9]+)/$ 200 in 132 ms"
+    assert (
+        text({**NEW, "http.route": "^cart/(?P<id>[0-9]+)/$"})
+        == "GET ^cart/(?P<id>[0-9]+)/$ 200 in 132 ms"
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,11 +79,16 @@ def test_a_route_may_be_a_regular_expression() -> None:
 )
 @pytest.mark.parametrize("name", ["url.path", "http.target"])
 def test_neither_query_nor_fragment_nor_user_is_shown(name: str, target: str, path: str) -> None:
-    assert text({"http.method": "GET", name: target, "http.status_code": 200}) == " ".join(filter(None, ["GET", path, "200 in 132 ms"]))
+    assert text({"http.method": "GET", name: target, "http.status_code": 200}) == " ".join(
+        filter(None, ["GET", path, "200 in 132 ms"])
+    )
 
 
 def test_a_request_that_got_no_answer_says_why() -> None:
-    assert text({"http.method": "GET", "http.target": "/cart"}, FAILED) == "GET /cart ERROR CardDeclined: no funds in 132 ms"
+    assert (
+        text({"http.method": "GET", "http.target": "/cart"}, FAILED)
+        == "GET /cart ERROR CardDeclined: no funds in 132 ms"
+    )
 
 
 def test_a_request_that_got_an_answer_shows_its_status_only() -> None:
@@ -84,7 +107,10 @@ def test_an_error_may_have_no_description() -> None:
     assert text({}, Status(StatusCode.ERROR)) == "the name ERROR in 132 ms"
 
 
-@pytest.mark.parametrize(("duration_ns", "shown"), [(0, "0 ms"), (400_000, "0 ms"), (600_000, "1 ms"), (90_500 * MS, "90500 ms")])
+@pytest.mark.parametrize(
+    ("duration_ns", "shown"),
+    [(0, "0 ms"), (400_000, "0 ms"), (600_000, "1 ms"), (90_500 * MS, "90500 ms")],
+)
 def test_the_duration_is_in_milliseconds(duration_ns: int, shown: str) -> None:
     assert text({}, duration_ns=duration_ns) == f"the name in {shown}"
 
@@ -109,10 +135,15 @@ def test_the_status_code_is_the_level(name: str, code: object, expected: str) ->
 
 
 @pytest.mark.parametrize(
-    "code", [None, 0, -1, True, 10**5000, "9" * 5000, "²00", "abc", 20.5, (500,)], ids=lambda code: repr(code)[:10] if code != 10**5000 else "huge"
+    "code",
+    [None, 0, -1, True, 10**5000, "9" * 5000, "²00", "abc", 20.5, (500,)],
+    ids=lambda code: repr(code)[:10] if code != 10**5000 else "huge",
 )
 def test_what_is_no_status_code_is_ignored(code: object) -> None:
-    assert entry_of("the name", {"http.method": "GET", "http.status_code": code}, UNSET, 0) == ("info", "GET in 0 ms")
+    assert entry_of("the name", {"http.method": "GET", "http.status_code": code}, UNSET, 0) == (
+        "info",
+        "GET in 0 ms",
+    )
 
 
 def test_an_error_is_an_error_whatever_the_code() -> None:
@@ -125,7 +156,9 @@ def test_an_ok_span_is_no_error() -> None:
 
 @pytest.mark.parametrize("value", [b"\xff", 17, ("a",), {"a": 1}, "\ud800"], ids=repr)
 def test_attributes_of_other_types_do_no_harm(value: object) -> None:
-    attributes = dict.fromkeys(("http.request.method", "http.route", "url.path", "http.target"), value)
+    attributes = dict.fromkeys(
+        ("http.request.method", "http.route", "url.path", "http.target"), value
+    )
     assert text(attributes).encode().endswith(b" in 132 ms")
 
 
@@ -171,5 +204,7 @@ def test_another_mark_is_none(mark: object) -> None:
     ],
     ids=repr,
 )
-def test_it_blames_the_caller_with_a_status_that_does(attributes: dict[str, Any], blames: object) -> None:
+def test_it_blames_the_caller_with_a_status_that_does(
+    attributes: dict[str, Any], blames: object
+) -> None:
     assert blames_the_caller(attributes) is blames

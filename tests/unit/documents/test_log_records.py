@@ -13,7 +13,17 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from golden.cases import EXCEPTION
-from golden.recording import MS, REPLAY_URL, RESOURCE, SESSION, START, Document, caller, encoder, read
+from golden.recording import (
+    MS,
+    REPLAY_URL,
+    RESOURCE,
+    SESSION,
+    START,
+    Document,
+    caller,
+    encoder,
+    read,
+)
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -34,7 +44,9 @@ def source(**options: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("timestamp", [None, 0])
-def test_without_a_time_of_its_own_a_record_has_that_of_its_observation(timestamp: int | None) -> None:
+def test_without_a_time_of_its_own_a_record_has_that_of_its_observation(
+    timestamp: int | None,
+) -> None:
     document = source(timestamp=timestamp, observed_timestamp=START + MS)
     assert (document["@timestamp"], document["observed_timestamp"]) == ("1795536236663.000005",) * 2
 
@@ -48,7 +60,10 @@ def test_what_a_record_does_not_have_is_left_out() -> None:
         "@timestamp": "1795536236662.000005",
         "observed_timestamp": "1795536236662.000005",
         "data_stream": {"type": "logs", "dataset": "generic.otel", "namespace": "default"},
-        "resource": {"schema_url": RESOURCE.schema_url, "attributes": {"service.name": "shop", "service.version": "4.2.0"}},
+        "resource": {
+            "schema_url": RESOURCE.schema_url,
+            "attributes": {"service.name": "shop", "service.version": "4.2.0"},
+        },
         "scope": {},
     }
 
@@ -78,7 +93,9 @@ def test_a_record_of_a_trace_names_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("severity_number", "number"), [(SeverityNumber.WARN, 13), (13, 13), (SeverityNumber.UNSPECIFIED, None), (None, None)], ids=repr
+    ("severity_number", "number"),
+    [(SeverityNumber.WARN, 13), (13, 13), (SeverityNumber.UNSPECIFIED, None), (None, None)],
+    ids=repr,
 )
 def test_a_severity_is_a_number(severity_number: Any, number: int | None) -> None:
     assert source(severity_number=severity_number).get("severity_number") == number
@@ -123,14 +140,26 @@ def test_an_event_has_a_name(options: dict[str, Any], name: str | None) -> None:
 
 
 def test_a_record_counts_what_it_dropped() -> None:
-    assert source(attributes=BoundedAttributes(maxlen=1, attributes={"a": 1, "b": 2}))["dropped_attributes_count"] == 1
+    assert (
+        source(attributes=BoundedAttributes(maxlen=1, attributes={"a": 1, "b": 2}))[
+            "dropped_attributes_count"
+        ]
+        == 1
+    )
 
 
 def test_an_exception_has_the_link_to_its_moment() -> None:
-    assert source(attributes={"session.id": SESSION, **EXCEPTION})["attributes"]["asayer.replay.url"] == URL
+    assert (
+        source(attributes={"session.id": SESSION, **EXCEPTION})["attributes"]["asayer.replay.url"]
+        == URL
+    )
 
 
-@pytest.mark.parametrize("attributes", [{"session.id": SESSION}, {"session.id": "a1b2-c3d4", **EXCEPTION}, EXCEPTION], ids=repr)
+@pytest.mark.parametrize(
+    "attributes",
+    [{"session.id": SESSION}, {"session.id": "a1b2-c3d4", **EXCEPTION}, EXCEPTION],
+    ids=repr,
+)
 def test_other_records_have_no_link(attributes: dict[str, Any]) -> None:
     assert source(attributes=attributes)["attributes"] == attributes
 
@@ -142,7 +171,12 @@ def test_the_records_own_attributes_stay_without_the_link() -> None:
 
 
 def test_a_record_without_a_resource_is_kept() -> None:
-    record: Any = SimpleNamespace(log_record=LogRecord(timestamp=START, body="x"), resource=None, instrumentation_scope=None, dropped_attributes=0)
+    record: Any = SimpleNamespace(
+        log_record=LogRecord(timestamp=START, body="x"),
+        resource=None,
+        instrumentation_scope=None,
+        dropped_attributes=0,
+    )
     operations, failures = encoder().log_records([record])
     assert len(operations) == 1
     assert failures == []

@@ -41,8 +41,16 @@ def test_absent_parts_are_left_out() -> None:
 def test_all_parts_are_there() -> None:
     scope = InstrumentationScope("shop", "1.0", "https://scope", {"b": b"\x01"})
     origin = made().of(Resource({"a": 2**64}, "https://resource"), scope)
-    assert content(origin.resource) == {"schema_url": "https://resource", "attributes": {"a": "18446744073709551616"}}
-    assert content(origin.scope) == {"schema_url": "https://scope", "name": "shop", "version": "1.0", "attributes": {"b": "01"}}
+    assert content(origin.resource) == {
+        "schema_url": "https://resource",
+        "attributes": {"a": "18446744073709551616"},
+    }
+    assert content(origin.scope) == {
+        "schema_url": "https://scope",
+        "name": "shop",
+        "version": "1.0",
+        "attributes": {"b": "01"},
+    }
 
 
 def test_a_record_without_resource_and_scope_has_empty_ones() -> None:
@@ -55,25 +63,36 @@ def test_a_record_without_resource_and_scope_has_empty_ones() -> None:
 def test_one_scope_under_two_resources_is_not_mixed_up() -> None:
     known, scope = made(), InstrumentationScope("shop")
     first, second = Resource({"service.name": "a"}), Resource({"service.name": "b"})
-    assert [known.of(resource, scope).service for resource in (first, second, first)] == [" · service a", " · service b", " · service a"]
+    assert [known.of(resource, scope).service for resource in (first, second, first)] == [
+        " · service a",
+        " · service b",
+        " · service a",
+    ]
 
 
 def test_a_point_of_a_resource_is_joined() -> None:
     resource = Resource({"geo.location.lat": 1.5, "geo.location.lon": 2.5})
-    assert content(made().of(resource, None).resource) == {"attributes": {"geo.location": [2.5, 1.5]}}
+    assert content(made().of(resource, None).resource) == {
+        "attributes": {"geo.location": [2.5, 1.5]}
+    }
 
 
 def test_scopes_made_per_request_do_not_pile_up() -> None:
     known, resource = made(), Resource({"service.name": "shop"})
     seen = [known.of(resource, InstrumentationScope(f"scope {number}")) for number in range(1000)]
-    assert [content(origin.scope) for origin in seen] == [{"name": f"scope {number}"} for number in range(1000)]
+    assert [content(origin.scope) for origin in seen] == [
+        {"name": f"scope {number}"} for number in range(1000)
+    ]
     assert len(known._origins) <= 256
 
 
 def test_streams_chosen_per_request_do_not_pile_up() -> None:
     known = made()
     origin = known.of(None, None)
-    chosen = [known.settle({"data_stream.dataset": f"d{number}"}, origin).dataset for number in range(1000)]
+    chosen = [
+        known.settle({"data_stream.dataset": f"d{number}"}, origin).dataset
+        for number in range(1000)
+    ]
     assert len(set(chosen)) == 32
 
 

@@ -21,30 +21,52 @@ def create(operation: bytes) -> dict[str, object]:
 
 def former(**action: object) -> bytes:
     """A replay record as an earlier version left it in a spool."""
-    head = json.dumps({"create": {"_index": "asayer-logs-eu-1", "_id": "ar", **action}}, separators=(",", ":"))
+    head = json.dumps(
+        {"create": {"_index": "asayer-logs-eu-1", "_id": "ar", **action}}, separators=(",", ":")
+    )
     return f"{head}\n{json.dumps(RECORD)}\n".encode()
 
 
 def days(*times_ns: int) -> list[object]:
     recording = Recording()
     for time_ns in times_ns:
-        record = LogRecord(timestamp=time_ns, severity_number=SeverityNumber.INFO, body="x", attributes={"session.id": SESSION})
+        record = LogRecord(
+            timestamp=time_ns,
+            severity_number=SeverityNumber.INFO,
+            body="x",
+            attributes={"session.id": SESSION},
+        )
         recording.logger.emit(record)
-    return [create(operation)["_index"] for operation in encode(recording) if b"asayer-logs" in operation]
+    return [
+        create(operation)["_index"]
+        for operation in encode(recording)
+        if b"asayer-logs" in operation
+    ]
 
 
 def test_a_record_goes_to_the_index_of_its_own_day() -> None:
     midnight = 1_795_564_800_000_000_000
-    assert days(midnight - 1, midnight) == ["asayer-logs-default-2026.11.24", "asayer-logs-default-2026.11.25"]
+    assert days(midnight - 1, midnight) == [
+        "asayer-logs-default-2026.11.24",
+        "asayer-logs-default-2026.11.25",
+    ]
 
 
 def test_a_record_names_the_pipeline_and_wants_no_data_stream() -> None:
     action = create(ReplayIndices.of("eu").operation("ar", RECORD, "2026.11.24"))
-    assert action == {"_index": "asayer-logs-eu-2026.11.24", "pipeline": "asayer-replay", "require_data_stream": False, "_id": "ar"}
+    assert action == {
+        "_index": "asayer-logs-eu-2026.11.24",
+        "pipeline": "asayer-replay",
+        "require_data_stream": False,
+        "_id": "ar",
+    }
 
 
 def test_a_namespace_is_escaped_in_the_first_line() -> None:
-    assert create(ReplayIndices.of('a"b').operation("ar", RECORD, "2026.11.24"))["_index"] == 'asayer-logs-a"b-2026.11.24'
+    assert (
+        create(ReplayIndices.of('a"b').operation("ar", RECORD, "2026.11.24"))["_index"]
+        == 'asayer-logs-a"b-2026.11.24'
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +85,9 @@ def test_the_day_of_an_index_is_in_its_name(name: str, day: str | None) -> None:
 
 
 def test_a_record_that_an_earlier_version_spooled_is_moved_to_its_day() -> None:
-    assert moved_to_its_day(former()) == ReplayIndices.of("eu-1").operation("ar", RECORD, "2026.11.24")
+    assert moved_to_its_day(former()) == ReplayIndices.of("eu-1").operation(
+        "ar", RECORD, "2026.11.24"
+    )
 
 
 def test_what_is_written_today_stays_as_it_is() -> None:
@@ -88,5 +112,7 @@ def test_what_is_no_replay_record_stays_as_it_is(operation: bytes) -> None:
 
 def _recorded() -> Recording:
     recording = Recording()
-    recording.tracer.start_span("GET", attributes={"session.id": SESSION}, start_time=START).end(START)
+    recording.tracer.start_span("GET", attributes={"session.id": SESSION}, start_time=START).end(
+        START
+    )
     return recording

@@ -16,8 +16,14 @@ OPAQUE = SessionId("a1b2-c3d4")
     ("template", "url"),
     [
         ("https://replay/1/session/{session_id}", "https://replay/1/session/2618307011354435587"),
-        ("https://replay/{session_id}?jumpto={time_ms}", "https://replay/2618307011354435587?jumpto=1706063260574"),
-        ("https://replay/{session_id}?jumpto={offset_ms}", "https://replay/2618307011354435587?jumpto=1250"),
+        (
+            "https://replay/{session_id}?jumpto={time_ms}",
+            "https://replay/2618307011354435587?jumpto=1706063260574",
+        ),
+        (
+            "https://replay/{session_id}?jumpto={offset_ms}",
+            "https://replay/2618307011354435587?jumpto=1250",
+        ),
         ("https://replay/{{1}}/{session_id}", "https://replay/{1}/2618307011354435587"),
     ],
 )
@@ -26,11 +32,19 @@ def test_a_template_is_filled(template: str, url: str) -> None:
 
 
 def test_a_moment_before_the_session_is_its_start() -> None:
-    assert ReplayLink("https://replay/{session_id}/{offset_ms}").url(SESSION, STARTED_NS - 5_000_000_000) == f"https://replay/{SESSION}/0"
+    assert (
+        ReplayLink("https://replay/{session_id}/{offset_ms}").url(
+            SESSION, STARTED_NS - 5_000_000_000
+        )
+        == f"https://replay/{SESSION}/0"
+    )
 
 
 def test_a_moment_before_1970_is_its_first() -> None:
-    assert ReplayLink("https://replay/{session_id}/{time_ms}").url(SESSION, -5) == f"https://replay/{SESSION}/0"
+    assert (
+        ReplayLink("https://replay/{session_id}/{time_ms}").url(SESSION, -5)
+        == f"https://replay/{SESSION}/0"
+    )
 
 
 def test_an_opaque_session_has_no_replay() -> None:
@@ -38,7 +52,13 @@ def test_an_opaque_session_has_no_replay() -> None:
 
 
 @pytest.mark.parametrize(
-    "template", ["https://replay/1", "https://replay/{session_id}/{user}", "https://replay/{session_id", "javascript:{session_id}"]
+    "template",
+    [
+        "https://replay/1",
+        "https://replay/{session_id}/{user}",
+        "https://replay/{session_id",
+        "javascript:{session_id}",
+    ],
 )
 def test_a_template_that_cannot_be_filled_is_refused_at_once(template: str) -> None:
     with pytest.raises(ValueError, match="expected a URL"):

@@ -13,7 +13,17 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
 from golden.cases import EXCEPTION, STACK
-from golden.recording import MS, OTHER_SESSION, SESSION, START, Document, Recording, caller, documents, encoder
+from golden.recording import (
+    MS,
+    OTHER_SESSION,
+    SESSION,
+    START,
+    Document,
+    Recording,
+    caller,
+    documents,
+    encoder,
+)
 
 from naming import stable
 
@@ -27,25 +37,50 @@ TIME = "2026-11-24T16:03:56.662Z"
 
 
 def records(recording: Recording, **settings: Any) -> list[Document]:
-    return [document for document in documents(recording, **settings) if document.stream.startswith("asayer-logs-")]
+    return [
+        document
+        for document in documents(recording, **settings)
+        if document.stream.startswith("asayer-logs-")
+    ]
 
 
 def messages(recording: Recording, **settings: Any) -> list[str]:
-    return [record.source["message"].removeprefix(TAGS) for record in records(recording, **settings)]
+    return [
+        record.source["message"].removeprefix(TAGS) for record in records(recording, **settings)
+    ]
 
 
-def request(attributes: dict[str, Any] | None = None, name: str = "GET", **options: Any) -> Recording:
+def request(
+    attributes: dict[str, Any] | None = None, name: str = "GET", **options: Any
+) -> Recording:
     recording = Recording(**options)
-    given = {"http.request.method": "GET", "url.path": "/cart", "http.response.status_code": 200, **IN_SESSION, **(attributes or {})}
-    recording.tracer.start_span(name, caller(), SpanKind.SERVER, given, start_time=START).end(START + 132 * MS)
+    given = {
+        "http.request.method": "GET",
+        "url.path": "/cart",
+        "http.response.status_code": 200,
+        **IN_SESSION,
+        **(attributes or {}),
+    }
+    recording.tracer.start_span(name, caller(), SpanKind.SERVER, given, start_time=START).end(
+        START + 132 * MS
+    )
     return recording
 
 
-def logged(body: Any, severity: SeverityNumber | None = SeverityNumber.INFO, attributes: dict[str, Any] | None = None, **options: Any) -> Recording:
+def logged(
+    body: Any,
+    severity: SeverityNumber | None = SeverityNumber.INFO,
+    attributes: dict[str, Any] | None = None,
+    **options: Any,
+) -> Recording:
     recording = Recording(**options)
     context = caller() if "resource" not in options else None
     given = {**IN_SESSION, **(attributes or {})}
-    recording.logger.emit(LogRecord(timestamp=START, context=context, severity_number=severity, body=body, attributes=given))
+    recording.logger.emit(
+        LogRecord(
+            timestamp=START, context=context, severity_number=severity, body=body, attributes=given
+        )
+    )
     return recording
 
 
@@ -102,12 +137,26 @@ def test_records_can_be_switched_off() -> None:
     assert records(request(), replay_records=False) == []
 
 
-@pytest.mark.parametrize(("least", "levels"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+@pytest.mark.parametrize(
+    ("least", "levels"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)]
+)
 def test_records_below_the_least_level_are_left_out(least: str, levels: int) -> None:
     recording = Recording()
-    for severity in (SeverityNumber.DEBUG, SeverityNumber.INFO, SeverityNumber.WARN, SeverityNumber.ERROR):
-        recording.logger.emit(LogRecord(timestamp=START, severity_number=severity, body="x", attributes=IN_SESSION))
-    assert [record.source["level"] for record in records(recording, replay_level=least)] == ["debug", "info", "warning", "error"][-levels:]
+    for severity in (
+        SeverityNumber.DEBUG,
+        SeverityNumber.INFO,
+        SeverityNumber.WARN,
+        SeverityNumber.ERROR,
+    ):
+        recording.logger.emit(
+            LogRecord(timestamp=START, severity_number=severity, body="x", attributes=IN_SESSION)
+        )
+    assert [record.source["level"] for record in records(recording, replay_level=least)] == [
+        "debug",
+        "info",
+        "warning",
+        "error",
+    ][-levels:]
 
 
 @pytest.mark.parametrize(
@@ -123,14 +172,19 @@ def test_records_below_the_least_level_are_left_out(least: str, levels: int) -> 
     ],
     ids=stable,
 )
-def test_a_span_has_a_record_where_a_session_enters_a_service(kind: SpanKind, context: Any, number: int) -> None:
+def test_a_span_has_a_record_where_a_session_enters_a_service(
+    kind: SpanKind, context: Any, number: int
+) -> None:
     recording = Recording()
     recording.tracer.start_span("x", context, kind, IN_SESSION, start_time=START).end(START)
     assert len(records(recording)) == number
 
 
 def test_an_entry_span_is_one_line_of_visible_characters() -> None:
-    attributes = {"url.path": "/a\r\n\x00\x1b[31m\x85\u2028\u2029b", "http.request.method": "GET\nX"}
+    attributes = {
+        "url.path": "/a\r\n\x00\x1b[31m\x85\u2028\u2029b",
+        "http.request.method": "GET\nX",
+    }
     assert messages(request(attributes, resource=Resource({"service.name": "shop\nforged"}))) == [
         f"GET X /a [31m b 200 in 132 ms · service shop forged · trace {TRACE}"
     ]
@@ -159,7 +213,14 @@ def test_a_log_records_severity_is_the_level(severity: SeverityNumber | None, le
 
 @pytest.mark.parametrize(
     ("body", "text"),
-    [("hello", "hello"), ({"order": 17}, '{"order":17}'), ([1, "two"], '[1,"two"]'), (17, "17"), (b"\xff", "ff"), ("\ud800", "\ufffd")],
+    [
+        ("hello", "hello"),
+        ({"order": 17}, '{"order":17}'),
+        ([1, "two"], '[1,"two"]'),
+        (17, "17"),
+        (b"\xff", "ff"),
+        ("\ud800", "\ufffd"),
+    ],
     ids=repr,
 )
 def test_a_log_records_body_is_the_message(body: Any, text: str) -> None:
@@ -167,15 +228,25 @@ def test_a_log_records_body_is_the_message(body: Any, text: str) -> None:
 
 
 def test_service_and_trace_stand_in_the_first_line_which_the_panel_shows() -> None:
-    assert messages(logged("first\r\nsecond\n")) == [f"first · service shop · trace {TRACE}\nsecond\n"]
+    assert messages(logged("first\r\nsecond\n")) == [
+        f"first · service shop · trace {TRACE}\nsecond\n"
+    ]
 
 
 def test_a_log_record_without_a_body_shows_its_name() -> None:
     recording = Recording()
-    recording.logger.emit(LogRecord(timestamp=START, event_name="order.accepted", attributes=IN_SESSION))
-    recording.logger.emit(LogRecord(timestamp=START, attributes={"event.name": "order.sent", **IN_SESSION}))
+    recording.logger.emit(
+        LogRecord(timestamp=START, event_name="order.accepted", attributes=IN_SESSION)
+    )
+    recording.logger.emit(
+        LogRecord(timestamp=START, attributes={"event.name": "order.sent", **IN_SESSION})
+    )
     recording.logger.emit(LogRecord(timestamp=START, attributes=IN_SESSION))
-    assert [message.partition(" · ")[0] for message in messages(recording)] == ["order.accepted", "order.sent", "(no body)"]
+    assert [message.partition(" · ")[0] for message in messages(recording)] == [
+        "order.accepted",
+        "order.sent",
+        "(no body)",
+    ]
 
 
 # Exceptions
@@ -185,7 +256,9 @@ def raised(*exceptions: dict[str, Any], session_id: str = SESSION) -> Recording:
     """A span per exception, all in one trace, which ends with it."""
     recording = Recording()
     for exception in exceptions:
-        span = recording.tracer.start_span("x", caller(is_remote=False), attributes={"session.id": session_id}, start_time=START)
+        span = recording.tracer.start_span(
+            "x", caller(is_remote=False), attributes={"session.id": session_id}, start_time=START
+        )
         span.add_event("exception", exception, START)
         span.end(START)
     return recording
@@ -193,14 +266,20 @@ def raised(*exceptions: dict[str, Any], session_id: str = SESSION) -> Recording:
 
 def test_an_exception_shows_type_and_message_and_then_its_stack() -> None:
     (record,) = records(raised(EXCEPTION))
-    assert record.source["message"] == f"{TAGS}shop.errors.CardDeclined: insufficient funds · service shop · trace {TRACE}\n{STACK.rstrip()}"
+    assert (
+        record.source["message"]
+        == f"{TAGS}shop.errors.CardDeclined: insufficient funds · service shop · trace "
+        f"{TRACE}\n{STACK.rstrip()}"
+    )
     assert record.source["level"] == "error"
     assert record.source["tags"] == ["error"]
 
 
 def test_an_exception_is_shown_at_the_moment_when_it_was_raised() -> None:
     recording = Recording()
-    span = recording.tracer.start_span("x", caller(is_remote=False), attributes=IN_SESSION, start_time=START)
+    span = recording.tracer.start_span(
+        "x", caller(is_remote=False), attributes=IN_SESSION, start_time=START
+    )
     span.add_event("exception", EXCEPTION, START + 5 * MS)
     span.end(START + 9 * MS)
     assert records(recording)[0].source["@timestamp"] == "2026-11-24T16:03:56.667Z"
@@ -212,7 +291,11 @@ def test_an_exception_through_several_spans_is_one_record() -> None:
 
 def test_an_exception_that_is_routed_by_itself_has_its_record_in_its_own_namespace() -> None:
     found = records(raised({**EXCEPTION, "data_stream.namespace": "eu"}))
-    assert [record.stream.startswith("asayer-logs-eu") for record in found if "CardDeclined" in record.source["message"]] == [True]
+    assert [
+        record.stream.startswith("asayer-logs-eu")
+        for record in found
+        if "CardDeclined" in record.source["message"]
+    ] == [True]
 
 
 def test_an_exception_in_a_later_batch_is_the_same_record() -> None:
@@ -233,33 +316,57 @@ def test_what_differs_between_recorders_does_not_make_another_record(other: dict
     assert len(records(raised(EXCEPTION, {**EXCEPTION, **other}))) == 1
 
 
-@pytest.mark.parametrize("other", [{"exception.type": "shop.errors.CardExpired"}, {"exception.message": "card is blocked"}], ids=repr)
+@pytest.mark.parametrize(
+    "other",
+    [{"exception.type": "shop.errors.CardExpired"}, {"exception.message": "card is blocked"}],
+    ids=repr,
+)
 def test_another_exception_is_another_record(other: dict[str, str]) -> None:
     assert len(records(raised(EXCEPTION, {**EXCEPTION, **other}))) == 2
 
 
 def test_the_same_exception_in_another_session_of_the_trace_is_another_record() -> None:
-    assert records(raised(EXCEPTION))[0].id != records(raised(EXCEPTION, session_id=OTHER_SESSION))[0].id
+    assert (
+        records(raised(EXCEPTION))[0].id
+        != records(raised(EXCEPTION, session_id=OTHER_SESSION))[0].id
+    )
 
 
 def test_an_exception_in_another_trace_is_another_record() -> None:
     recording = Recording()
     for trace_id in (1, 2):
-        recording.logger.emit(LogRecord(timestamp=START, trace_id=trace_id, span_id=1, attributes={**EXCEPTION, **IN_SESSION}))
+        recording.logger.emit(
+            LogRecord(
+                timestamp=START,
+                trace_id=trace_id,
+                span_id=1,
+                attributes={**EXCEPTION, **IN_SESSION},
+            )
+        )
     assert len({record.id for record in records(recording)}) == 2
 
 
 def both_ways(error: Exception) -> Recording:
     """An exception recorded by a span and by a logging handler, each in its way."""
     recording = Recording()
-    span = recording.tracer.start_span("x", caller(is_remote=False), attributes=IN_SESSION, start_time=START)
+    span = recording.tracer.start_span(
+        "x", caller(is_remote=False), attributes=IN_SESSION, start_time=START
+    )
     span.record_exception(error, timestamp=START)
     span.end(START)
     stack = "".join(format_exception(error))
-    attributes: dict[str, Any] = {"exception.type": type(error).__name__, "exception.stacktrace": stack, **IN_SESSION}
+    attributes: dict[str, Any] = {
+        "exception.type": type(error).__name__,
+        "exception.stacktrace": stack,
+        **IN_SESSION,
+    }
     if error.args:
         attributes["exception.message"] = str(error.args[0])
-    recording.logger.emit(LogRecord(timestamp=START, context=set_span_in_context(span), body="failed", attributes=attributes))
+    recording.logger.emit(
+        LogRecord(
+            timestamp=START, context=set_span_in_context(span), body="failed", attributes=attributes
+        )
+    )
     return recording
 
 
@@ -283,8 +390,14 @@ def test_an_exception_that_is_also_logged_is_one_record(error: Exception) -> Non
 
 
 def test_a_logged_exception_shows_all_of_its_text() -> None:
-    attributes = {"exception.type": "KeyError", "exception.message": "cart", "exception.stacktrace": "Traceback\nKeyError: 'cart'\n"}
-    assert messages(logged(None, attributes=attributes)) == [f"KeyError: 'cart' · service shop · trace {TRACE}\nTraceback\nKeyError: 'cart'"]
+    attributes = {
+        "exception.type": "KeyError",
+        "exception.message": "cart",
+        "exception.stacktrace": "Traceback\nKeyError: 'cart'\n",
+    }
+    assert messages(logged(None, attributes=attributes)) == [
+        f"KeyError: 'cart' · service shop · trace {TRACE}\nTraceback\nKeyError: 'cart'"
+    ]
 
 
 def test_a_log_record_that_is_nothing_but_an_exception_is_one_record() -> None:
@@ -294,7 +407,15 @@ def test_a_log_record_that_is_nothing_but_an_exception_is_one_record() -> None:
 def test_an_event_that_announces_an_exception_is_one_record() -> None:
     recording = Recording()
     attributes = {**IN_SESSION, **EXCEPTION}
-    recording.logger.emit(LogRecord(timestamp=START, context=caller(), body="Uncaught exception", attributes=attributes, event_name="exception"))
+    recording.logger.emit(
+        LogRecord(
+            timestamp=START,
+            context=caller(),
+            body="Uncaught exception",
+            attributes=attributes,
+            event_name="exception",
+        )
+    )
     assert messages(recording) == messages(logged(None, attributes=EXCEPTION))
 
 
@@ -303,11 +424,18 @@ def test_a_body_that_repeats_the_exceptions_message_is_shown_once() -> None:
 
 
 def test_a_logged_exception_is_an_error_whatever_the_severity() -> None:
-    assert [record.source["level"] for record in records(logged("ignored", SeverityNumber.DEBUG, EXCEPTION), replay_level="warning")] == ["error"]
+    assert [
+        record.source["level"]
+        for record in records(
+            logged("ignored", SeverityNumber.DEBUG, EXCEPTION), replay_level="warning"
+        )
+    ] == ["error"]
 
 
 def test_a_logged_exception_without_a_trace_has_an_id_of_its_own() -> None:
-    document, line, exception = documents(logged("failed", attributes=EXCEPTION, resource=Resource({})))
+    document, line, exception = documents(
+        logged("failed", attributes=EXCEPTION, resource=Resource({}))
+    )
     assert line.id == f"{document.id}r"
     assert exception.id == f"{document.id}er"
 
@@ -326,11 +454,15 @@ def test_switched_off_records_leave_out_exceptions_too() -> None:
     assert records(raised(EXCEPTION), replay_records=False) == []
 
 
-# Forged tags. The readers' own rules: the pollers take the first match of their pattern; OpenReplay from 1.21 on asks Elasticsearch for a phrase.
+# Forged tags. The readers' own rules: the pollers take the first match of their pattern; OpenReplay
+# from 1.21 on asks Elasticsearch for a phrase.
 
 
 def sessions_shown_in(message: str) -> set[str]:
-    """The sessions beside which the panel would show a message: the numbers after the term, whatever stands between, in any case."""
+    """The sessions beside which the panel would show a message:
+
+    the numbers after the term, whatever stands between, in any case.
+    """
     terms = [term.replace("İ", "i").lower() for term in re.findall(r"\w+(?:[.':]\w+)*", message)]
     return {number for term, number in pairwise(terms) if term.endswith("openreplaysession.id")}
 
@@ -373,7 +505,11 @@ def test_no_text_puts_a_record_into_another_session(place: str, forged: str) -> 
 
 
 def test_the_rule_that_finds_forged_tags_does_find_them() -> None:
-    assert sessions_shown_in(f"{TAGS}openReplaySess\u0130on.id: 999 openReplaySession.id 17") == {SESSION, "999", "17"}
+    assert sessions_shown_in(f"{TAGS}openReplaySess\u0130on.id: 999 openReplaySession.id 17") == {
+        SESSION,
+        "999",
+        "17",
+    }
 
 
 def test_text_that_forges_nothing_stays_as_it_is() -> None:
@@ -383,10 +519,14 @@ def test_text_that_forges_nothing_stays_as_it_is() -> None:
 
 def test_a_failed_request_describes_itself() -> None:
     recording = Recording()
-    span = recording.tracer.start_span("send receipt", caller(), SpanKind.CONSUMER, IN_SESSION, start_time=START)
+    span = recording.tracer.start_span(
+        "send receipt", caller(), SpanKind.CONSUMER, IN_SESSION, start_time=START
+    )
     span.set_status(Status(StatusCode.ERROR, "mailbox\nfull"))
     span.end(START + 12 * MS)
-    assert messages(recording) == [f"send receipt ERROR mailbox full in 12 ms · service shop · trace {TRACE}"]
+    assert messages(recording) == [
+        f"send receipt ERROR mailbox full in 12 ms · service shop · trace {TRACE}"
+    ]
 
 
 def test_a_level_that_does_not_exist_is_refused_at_once() -> None:
@@ -396,8 +536,16 @@ def test_a_level_that_does_not_exist_is_refused_at_once() -> None:
 
 def test_an_exception_that_was_answered_for_the_caller_is_a_warning_without_a_tag() -> None:
     recording = Recording()
-    span = recording.tracer.start_span("GET", caller(), SpanKind.SERVER, {"http.response.status_code": 404, **IN_SESSION}, start_time=START)
+    span = recording.tracer.start_span(
+        "GET",
+        caller(),
+        SpanKind.SERVER,
+        {"http.response.status_code": 404, **IN_SESSION},
+        start_time=START,
+    )
     span.add_event("exception", EXCEPTION, START)
     span.end(START + MS)
-    assert [(record.source["level"], record.source.get("tags")) for record in records(recording)] == [("warning", None)] * 2
+    assert [
+        (record.source["level"], record.source.get("tags")) for record in records(recording)
+    ] == [("warning", None)] * 2
     assert records(recording, replay_level="error") == []

@@ -9,7 +9,21 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceState
 
 from golden.cases import EXCEPTION
-from golden.recording import MS, OTHER_SESSION, PARENT_ID, REPLAY_URL, SESSION, START, TRACE_ID, Document, Recording, caller, documents, encoder, read
+from golden.recording import (
+    MS,
+    OTHER_SESSION,
+    PARENT_ID,
+    REPLAY_URL,
+    SESSION,
+    START,
+    TRACE_ID,
+    Document,
+    Recording,
+    caller,
+    documents,
+    encoder,
+    read,
+)
 
 from naming import stable
 
@@ -24,9 +38,16 @@ def span(context: Any = None, **options: Any) -> Document:
     return documents(recording, replay_url=REPLAY_URL, replay_records=False)[0]
 
 
-def event(name: str, attributes: dict[str, Any] | None = None, of_span: dict[str, Any] | None = None, **settings: Any) -> Document:
+def event(
+    name: str,
+    attributes: dict[str, Any] | None = None,
+    of_span: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Document:
     recording = Recording()
-    one = recording.tracer.start_span("x", caller(is_remote=False), attributes=of_span, start_time=START)
+    one = recording.tracer.start_span(
+        "x", caller(is_remote=False), attributes=of_span, start_time=START
+    )
     one.add_event(name, attributes, START)
     one.end(START)
     return documents(recording, replay_records=False, **settings)[1]
@@ -90,7 +111,9 @@ def test_a_span_without_attributes_has_an_empty_map() -> None:
 
 
 def test_a_link_without_attributes_has_no_map_of_them() -> None:
-    assert made(links=[Link(CONTEXT)])["links"] == [{"trace_id": f"{TRACE_ID:032x}", "span_id": "0000000000000001"}]
+    assert made(links=[Link(CONTEXT)])["links"] == [
+        {"trace_id": f"{TRACE_ID:032x}", "span_id": "0000000000000001"}
+    ]
 
 
 @pytest.mark.parametrize("empty", [None, TraceState()])
@@ -106,9 +129,16 @@ def test_an_empty_trace_state_of_a_link_is_left_out(empty: TraceState | None) ->
 
 def test_a_link_counts_what_it_dropped() -> None:
     recording = Recording(limits=SpanLimits(max_link_attributes=1))
-    recording.tracer.start_span("x", links=[Link(CONTEXT, {"a": 1, "b": 2})], start_time=START).end(START)
+    recording.tracer.start_span("x", links=[Link(CONTEXT, {"a": 1, "b": 2})], start_time=START).end(
+        START
+    )
     assert documents(recording)[0].source["links"] == [
-        {"trace_id": f"{TRACE_ID:032x}", "span_id": "0000000000000001", "attributes": {"b": 2}, "dropped_attributes_count": 1}
+        {
+            "trace_id": f"{TRACE_ID:032x}",
+            "span_id": "0000000000000001",
+            "attributes": {"b": 2},
+            "dropped_attributes_count": 1,
+        }
     ]
 
 
@@ -126,7 +156,9 @@ def test_a_local_root_has_the_link_to_its_start(context: Any) -> None:
     ids=["inner span", "opaque session", "no session"],
 )
 def test_other_spans_have_no_link(context: Any, session_id: str) -> None:
-    assert span(context, attributes={"session.id": session_id}).source["attributes"] == {"session.id": session_id}
+    assert span(context, attributes={"session.id": session_id}).source["attributes"] == {
+        "session.id": session_id
+    }
 
 
 def test_the_spans_own_attributes_stay_without_the_link() -> None:
@@ -137,7 +169,12 @@ def test_the_spans_own_attributes_stay_without_the_link() -> None:
 
 
 def test_an_exception_has_the_link_to_its_moment() -> None:
-    assert event("exception", EXCEPTION, IN_SESSION, replay_url=REPLAY_URL).source["attributes"]["asayer.replay.url"] == URL
+    assert (
+        event("exception", EXCEPTION, IN_SESSION, replay_url=REPLAY_URL).source["attributes"][
+            "asayer.replay.url"
+        ]
+        == URL
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +187,10 @@ def test_an_exception_has_the_link_to_its_moment() -> None:
     ids=["no template", "opaque session", "another event"],
 )
 def test_other_events_have_no_link(name: str, session_id: str, settings: dict[str, Any]) -> None:
-    assert "asayer.replay.url" not in event(name, {}, {"session.id": session_id}, **settings).source["attributes"]
+    assert (
+        "asayer.replay.url"
+        not in event(name, {}, {"session.id": session_id}, **settings).source["attributes"]
+    )
 
 
 # Span events
@@ -158,11 +198,19 @@ def test_other_events_have_no_link(name: str, session_id: str, settings: dict[st
 
 @pytest.mark.parametrize("session_id", [SESSION, "a1b2-c3d4"])
 def test_an_event_carries_the_session_of_its_span(session_id: str) -> None:
-    assert event("happened", None, {"session.id": session_id}).source["attributes"] == {"session.id": session_id, "event.name": "happened"}
+    assert event("happened", None, {"session.id": session_id}).source["attributes"] == {
+        "session.id": session_id,
+        "event.name": "happened",
+    }
 
 
 def test_an_event_may_be_of_another_session() -> None:
-    assert event("happened", {"session.id": OTHER_SESSION}, IN_SESSION).source["attributes"]["session.id"] == OTHER_SESSION
+    assert (
+        event("happened", {"session.id": OTHER_SESSION}, IN_SESSION).source["attributes"][
+            "session.id"
+        ]
+        == OTHER_SESSION
+    )
 
 
 def test_an_event_of_no_session_carries_none() -> None:
@@ -181,7 +229,11 @@ def test_events_are_numbered_behind_the_id_of_their_span() -> None:
     events = [Event("a", timestamp=START), Event("b", timestamp=START)]
     operations, _ = encoder().spans([ReadableSpan("x", CONTEXT, events=events)])
     of_span = f"{TRACE_ID:032x}0000000000000001"
-    assert [read(operation).id for operation in operations] == [of_span, f"{of_span}-0", f"{of_span}-1"]
+    assert [read(operation).id for operation in operations] == [
+        of_span,
+        f"{of_span}-0",
+        f"{of_span}-1",
+    ]
 
 
 def test_a_span_its_events_and_then_its_records() -> None:
@@ -190,29 +242,54 @@ def test_a_span_its_events_and_then_its_records() -> None:
     one.add_event("exception", EXCEPTION, START)
     one.add_event("happened", timestamp=START)
     one.end(START)
-    assert [document.stream.partition("-")[0] for document in documents(recording)] == ["traces", "logs", "logs", "asayer", "asayer"]
+    assert [document.stream.partition("-")[0] for document in documents(recording)] == [
+        "traces",
+        "logs",
+        "logs",
+        "asayer",
+        "asayer",
+    ]
 
 
 NOT_FOUND = {"exception.type": "django.http.response.Http404", "exception.message": "no lamp"}
 
 
 def answered(
-    code: int = 404, *, kind: SpanKind = SpanKind.SERVER, status: Status | None = None, exception: dict[str, str] | None = None
+    code: int = 404,
+    *,
+    kind: SpanKind = SpanKind.SERVER,
+    status: Status | None = None,
+    exception: dict[str, str] | None = None,
 ) -> tuple[Any, list[Any]]:
     """The marks of a span with an exception and of its events."""
     recording = Recording()
-    one = recording.tracer.start_span("x", caller(is_remote=True), kind=kind, attributes={"http.status_code": code}, start_time=START)
+    one = recording.tracer.start_span(
+        "x",
+        caller(is_remote=True),
+        kind=kind,
+        attributes={"http.status_code": code},
+        start_time=START,
+    )
     one.add_event("exception", NOT_FOUND if exception is None else exception, START)
     one.add_event("note", {}, START)
     if status is not None:
         one.set_status(status)
     one.end(START)
-    marks = [document.source["attributes"].get("asayer.exception.handled") for document in documents(recording, replay_records=False)]
+    marks = [
+        document.source["attributes"].get("asayer.exception.handled")
+        for document in documents(recording, replay_records=False)
+    ]
     return marks[0], marks[1:]
 
 
-@pytest.mark.parametrize("status", [None, Status(StatusCode.ERROR, "Http404: no lamp"), Status(StatusCode.OK)], ids=["unset", "set by it", "ok"])
-def test_an_exception_that_a_server_answered_for_the_caller_is_marked_with_its_span(status: Status | None) -> None:
+@pytest.mark.parametrize(
+    "status",
+    [None, Status(StatusCode.ERROR, "Http404: no lamp"), Status(StatusCode.OK)],
+    ids=["unset", "set by it", "ok"],
+)
+def test_an_exception_that_a_server_answered_for_the_caller_is_marked_with_its_span(
+    status: Status | None,
+) -> None:
     assert answered(status=status) == (True, [True, None])
 
 
@@ -232,4 +309,7 @@ def test_an_exception_on_a_span_that_answers_nothing_is_an_error(kind: SpanKind)
 
 
 def test_an_event_without_attributes_is_no_answer_that_a_status_names() -> None:
-    assert answered(exception={}, status=Status(StatusCode.ERROR, "Http404: no lamp")) == (None, [None, None])
+    assert answered(exception={}, status=Status(StatusCode.ERROR, "Http404: no lamp")) == (
+        None,
+        [None, None],
+    )

@@ -35,7 +35,13 @@ def test_a_dataset_is_made_valid(asked: str, dataset: str) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "namespace"),
-    [("eu-1", "eu-1"), ("EU 1", "eu_1"), ("a:b#c", "a_b_c"), ("x" * 101, "x" * 100), ("team.otel", "team.otel")],
+    [
+        ("eu-1", "eu-1"),
+        ("EU 1", "eu_1"),
+        ("a:b#c", "a_b_c"),
+        ("x" * 101, "x" * 100),
+        ("team.otel", "team.otel"),
+    ],
     ids=repr,
 )
 def test_a_namespace_is_made_valid(asked: str, namespace: str) -> None:
@@ -56,13 +62,18 @@ def test_a_namespace_that_is_not_possible_is_the_configured_one(asked: object) -
 
 
 def test_a_name_of_a_stream_is_escaped_in_the_first_line() -> None:
-    assert streams_of("a\nb", "default").logs.operation("1", {}) == b'{"create":{"_index":"logs-a\\nb-default","_id":"1"}}\n{}\n'
+    assert (
+        streams_of("a\nb", "default").logs.operation("1", {})
+        == b'{"create":{"_index":"logs-a\\nb-default","_id":"1"}}\n{}\n'
+    )
 
 
 def recorded(resource: Resource, scope: dict[str, str], span: dict[str, str]) -> Recording:
     recording = Recording(resource, attributes=scope)
     attributes = {"session.id": "2618307011354435587", **span}
-    recording.tracer.start_span("GET", kind=SpanKind.SERVER, attributes=attributes, start_time=START).end(START)
+    recording.tracer.start_span(
+        "GET", kind=SpanKind.SERVER, attributes=attributes, start_time=START
+    ).end(START)
     return recording
 
 
@@ -70,9 +81,24 @@ def recorded(resource: Resource, scope: dict[str, str], span: dict[str, str]) ->
     ("resource", "scope", "span", "streams"),
     [
         ({}, {}, {}, ["traces-generic.otel-default", "asayer-logs-default-2026.11.24"]),
-        ({DATASET: "r", NAMESPACE: "rn"}, {}, {}, ["traces-r.otel-rn", "asayer-logs-rn-2026.11.24"]),
-        ({DATASET: "r", NAMESPACE: "rn"}, {DATASET: "s"}, {}, ["traces-s.otel-rn", "asayer-logs-rn-2026.11.24"]),
-        ({DATASET: "r"}, {DATASET: "s"}, {DATASET: "d", NAMESPACE: "dn"}, ["traces-d.otel-dn", "asayer-logs-dn-2026.11.24"]),
+        (
+            {DATASET: "r", NAMESPACE: "rn"},
+            {},
+            {},
+            ["traces-r.otel-rn", "asayer-logs-rn-2026.11.24"],
+        ),
+        (
+            {DATASET: "r", NAMESPACE: "rn"},
+            {DATASET: "s"},
+            {},
+            ["traces-s.otel-rn", "asayer-logs-rn-2026.11.24"],
+        ),
+        (
+            {DATASET: "r"},
+            {DATASET: "s"},
+            {DATASET: "d", NAMESPACE: "dn"},
+            ["traces-d.otel-dn", "asayer-logs-dn-2026.11.24"],
+        ),
         ({}, {}, {DATASET: ""}, ["traces-generic.otel-default", "asayer-logs-default-2026.11.24"]),
     ],
     ids=repr,
@@ -80,12 +106,16 @@ def recorded(resource: Resource, scope: dict[str, str], span: dict[str, str]) ->
 def test_the_record_goes_before_the_scope_and_the_scope_before_the_resource(
     resource: dict[str, str], scope: dict[str, str], span: dict[str, str], streams: list[str]
 ) -> None:
-    assert [document.stream for document in documents(recorded(Resource(resource), scope, span))] == streams
+    assert [
+        document.stream for document in documents(recorded(Resource(resource), scope, span))
+    ] == streams
 
 
 def test_what_chooses_the_stream_vanishes_from_the_attributes() -> None:
     chosen = {"data_stream.type": "logs", DATASET: "d", NAMESPACE: "n"}
-    span, _ = documents(recorded(Resource({"a": 1, **chosen}), {"b": "2", **chosen}, {"c": "3", **chosen}))
+    span, _ = documents(
+        recorded(Resource({"a": 1, **chosen}), {"b": "2", **chosen}, {"c": "3", **chosen})
+    )
     assert span.source["attributes"] == {"session.id": "2618307011354435587", "c": "3"}
     assert span.source["resource"] == {"attributes": {"a": 1}}
     assert span.source["scope"] == {"name": "shop.web", "version": "1.0", "attributes": {"b": "2"}}
@@ -93,7 +123,9 @@ def test_what_chooses_the_stream_vanishes_from_the_attributes() -> None:
 
 def test_the_second_document_is_routed_like_the_first() -> None:
     recording = recorded(Resource({}), {}, {DATASET: "d"})
-    recording.tracer.start_span("GET", attributes={DATASET: "d", "new": "1"}, start_time=START).end(START)
+    recording.tracer.start_span("GET", attributes={DATASET: "d", "new": "1"}, start_time=START).end(
+        START
+    )
     first, _, second = documents(recording)
     assert [first.stream, second.stream] == ["traces-d.otel-default"] * 2
 
@@ -103,12 +135,17 @@ def test_a_span_event_goes_where_its_own_attributes_say() -> None:
     span = recording.tracer.start_span("GET", attributes={DATASET: "span"}, start_time=START)
     span.add_event("happened", {DATASET: "event"}, START)
     span.end(START)
-    assert [document.stream for document in documents(recording)] == ["traces-span.otel-default", "logs-event.otel-default"]
+    assert [document.stream for document in documents(recording)] == [
+        "traces-span.otel-default",
+        "logs-event.otel-default",
+    ]
 
 
 def test_streams_are_those_of_the_settings() -> None:
     recording = recorded(Resource({}), {}, {})
-    assert [document.stream for document in documents(recording, dataset="shop", namespace="eu")] == [
+    assert [
+        document.stream for document in documents(recording, dataset="shop", namespace="eu")
+    ] == [
         "traces-shop.otel-eu",
         "asayer-logs-eu-2026.11.24",
     ]
@@ -118,13 +155,19 @@ def asking(number: int) -> Recording:
     """Spans that ask for so many namespaces, one each."""
     recording = Recording()
     for place in range(number):
-        recording.tracer.start_span("GET", attributes={NAMESPACE: f"n{place}"}, start_time=START).end(START)
+        recording.tracer.start_span(
+            "GET", attributes={NAMESPACE: f"n{place}"}, start_time=START
+        ).end(START)
     return recording
 
 
 def test_a_process_writes_to_a_bounded_number_of_data_streams() -> None:
     streams = [document.stream for document in documents(asking(5), max_data_streams=3)]
-    assert streams == ["traces-generic.otel-n0", "traces-generic.otel-n1", *["traces-generic.otel-default"] * 3]
+    assert streams == [
+        "traces-generic.otel-n0",
+        "traces-generic.otel-n1",
+        *["traces-generic.otel-default"] * 3,
+    ]
 
 
 def test_what_is_known_stays_possible_when_the_bound_is_reached() -> None:
@@ -136,7 +179,9 @@ def test_what_is_known_stays_possible_when_the_bound_is_reached() -> None:
 def test_scopes_and_resources_are_bounded_with_the_rest() -> None:
     recording = Recording(Resource({NAMESPACE: "r"}))
     recording.tracer.start_span("GET", start_time=START).end(START)
-    assert [document.stream for document in documents(recording, max_data_streams=1)] == ["traces-generic.otel-default"]
+    assert [document.stream for document in documents(recording, max_data_streams=1)] == [
+        "traces-generic.otel-default"
+    ]
 
 
 def test_each_document_that_goes_elsewhere_is_counted_once() -> None:
@@ -155,17 +200,27 @@ def test_each_document_of_a_resource_that_goes_elsewhere_is_counted() -> None:
 
 
 @pytest.mark.parametrize("is_root", [True, False])
-def test_a_link_that_a_span_brings_never_stands_where_there_are_links_of_our_own(*, is_root: bool) -> None:
+def test_a_link_that_a_span_brings_never_stands_where_there_are_links_of_our_own(
+    *, is_root: bool
+) -> None:
     recording = Recording()
     parent = recording.tracer.start_span("outer", start_time=START)
     context = None if is_root else trace.set_span_in_context(parent)
-    span = recording.tracer.start_span("GET", context, attributes={"asayer.replay.url": "https://evil.example/"}, start_time=START)
+    span = recording.tracer.start_span(
+        "GET", context, attributes={"asayer.replay.url": "https://evil.example/"}, start_time=START
+    )
     span.add_event("happened", {"asayer.replay.url": "https://evil.example/"}, START)
     span.end(START)
-    assert "evil" not in repr(documents(recording, replay_url="https://replay.example/{session_id}"))
+    assert "evil" not in repr(
+        documents(recording, replay_url="https://replay.example/{session_id}")
+    )
 
 
 def test_without_links_of_our_own_an_application_may_have_its_own() -> None:
     recording = Recording()
-    recording.tracer.start_span("GET", attributes={"asayer.replay.url": "https://replay.example/1"}, start_time=START).end(START)
-    assert documents(recording)[0].source["attributes"] == {"asayer.replay.url": "https://replay.example/1"}
+    recording.tracer.start_span(
+        "GET", attributes={"asayer.replay.url": "https://replay.example/1"}, start_time=START
+    ).end(START)
+    assert documents(recording)[0].source["attributes"] == {
+        "asayer.replay.url": "https://replay.example/1"
+    }

@@ -28,8 +28,13 @@ def test_the_fraction_of_a_millisecond_has_six_digits(time_ns: int, text: str) -
     assert otel_timestamp(time_ns) == text
 
 
-@pytest.mark.parametrize(("time_ns", "text"), [(-1, "0.000000"), (LAST + 1, "9223372036854.775807"), (10**30, "9223372036854.775807")])
-def test_a_time_that_elasticsearch_cannot_hold_is_the_nearest_that_it_can(time_ns: int, text: str) -> None:
+@pytest.mark.parametrize(
+    ("time_ns", "text"),
+    [(-1, "0.000000"), (LAST + 1, "9223372036854.775807"), (10**30, "9223372036854.775807")],
+)
+def test_a_time_that_elasticsearch_cannot_hold_is_the_nearest_that_it_can(
+    time_ns: int, text: str
+) -> None:
     assert otel_timestamp(time_ns) == text
 
 
@@ -53,4 +58,6 @@ def test_a_record_of_a_replay_has_an_iso_time_in_utc(time_ns: int, text: str) ->
 
 def test_an_iso_time_is_the_same_moment() -> None:
     moment = datetime.fromisoformat(iso_timestamp(1_795_536_236_662_000_000).replace("Z", "+00:00"))
-    assert moment == datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=1_795_536_236_662)
+    assert moment == datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(
+        milliseconds=1_795_536_236_662
+    )

@@ -1,4 +1,7 @@
-"""Tokens are credentials: none is stored, wherever an application or an instrumentation wrote it."""
+"""Tokens are credentials:
+
+none is stored, wherever an application or an instrumentation wrote it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,21 @@ SECRET = "ovJ2jwk7BEAZr3hB1GgCdXkXTF3W4c4sndRrpZevt3q"
 
 @pytest.mark.parametrize("token", [TOKEN, OLD_TOKEN, NEGATIVE])
 @pytest.mark.parametrize(
-    "text", ["{}", "token {} expired", "a={},b", "'{}'", "<{}>", "x.{}", "{}.", "{}, {}", "({})\n", "/{}/", "session={}&b=1", "é{}é"]
+    "text",
+    [
+        "{}",
+        "token {} expired",
+        "a={},b",
+        "'{}'",
+        "<{}>",
+        "x.{}",
+        "{}.",
+        "{}, {}",
+        "({})\n",
+        "/{}/",
+        "session={}&b=1",
+        "é{}é",
+    ],
 )
 def test_a_token_in_a_text_becomes_its_id(text: str, token: str) -> None:
     assert without_tokens(text.replace("{}", token)) == text.replace("{}", SESSION)
@@ -50,9 +67,13 @@ def test_what_is_no_whole_token_stays(text: str) -> None:
 def captured(name: str, value: Any, **settings: Any) -> Any:
     """What is stored of a captured header."""
     recording = Recording()
-    recording.tracer.start_span("GET", kind=SpanKind.SERVER, attributes={name: value}, start_time=START).end(START)
+    recording.tracer.start_span(
+        "GET", kind=SpanKind.SERVER, attributes={name: value}, start_time=START
+    ).end(START)
     headers = ("x-session-id", "x-openreplay-sessiontoken", "openreplaysession.id")
-    return documents(recording, session_headers=headers, session_cookie="asayer_session_id", **settings)[0].source["attributes"][name]
+    return documents(
+        recording, session_headers=headers, session_cookie="asayer_session_id", **settings
+    )[0].source["attributes"][name]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +99,9 @@ def captured(name: str, value: Any, **settings: Any) -> Any:
         ([TOKEN, "a login"], [SESSION, "[REDACTED]"]),
     ],
 )
-def test_a_captured_header_for_sessions_holds_an_id_or_nothing(name: str, value: Any, stored: Any) -> None:
+def test_a_captured_header_for_sessions_holds_an_id_or_nothing(
+    name: str, value: Any, stored: Any
+) -> None:
     assert captured(name, value) == stored
 
 
@@ -111,7 +134,9 @@ def test_a_captured_cookie_holds_an_id(value: str, stored: str) -> None:
 
 
 def test_a_token_in_another_captured_header_becomes_its_id() -> None:
-    assert captured("http.request.header.referer", [f"https://shop.example/?t={TOKEN}"]) == [f"https://shop.example/?t={SESSION}"]
+    assert captured("http.request.header.referer", [f"https://shop.example/?t={TOKEN}"]) == [
+        f"https://shop.example/?t={SESSION}"
+    ]
 
 
 def test_other_captured_headers_stay() -> None:
@@ -125,20 +150,37 @@ def test_other_captured_headers_stay() -> None:
 )
 def test_a_log_line_and_its_replay_record_hold_no_token(body: Any) -> None:
     recording = Recording()
-    recording.logger.emit(LogRecord(timestamp=START, severity_number=SeverityNumber.INFO, body=body, attributes={"session.id": SESSION}))
+    recording.logger.emit(
+        LogRecord(
+            timestamp=START,
+            severity_number=SeverityNumber.INFO,
+            body=body,
+            attributes={"session.id": SESSION},
+        )
+    )
     stored = encode(recording)
     assert (len(stored), SECRET in repr(stored)) == (2, False)
 
 
 def test_an_exception_holds_no_token_in_any_of_its_documents() -> None:
     recording = Recording()
-    with recording.tracer.start_as_current_span("GET", kind=SpanKind.SERVER, attributes={"session.id": SESSION}) as span:
+    with recording.tracer.start_as_current_span(
+        "GET", kind=SpanKind.SERVER, attributes={"session.id": SESSION}
+    ) as span:
         try:
             int(f"bad token {TOKEN}")
         except ValueError as error:
             span.record_exception(error)
             span.set_status(Status(StatusCode.ERROR, f"ValueError: {error}"))
-    attributes = {"exception.type": "ValueError", "exception.message": f"bad {TOKEN}", "exception.stacktrace": f"…\nValueError: bad {TOKEN}"}
-    recording.logger.emit(LogRecord(timestamp=START, body=f"bad {TOKEN}", attributes={"session.id": SESSION, **attributes}))
+    attributes = {
+        "exception.type": "ValueError",
+        "exception.message": f"bad {TOKEN}",
+        "exception.stacktrace": f"…\nValueError: bad {TOKEN}",
+    }
+    recording.logger.emit(
+        LogRecord(
+            timestamp=START, body=f"bad {TOKEN}", attributes={"session.id": SESSION, **attributes}
+        )
+    )
     stored = encode(recording)
     assert (len(stored), SECRET in repr(stored)) == (6, False)

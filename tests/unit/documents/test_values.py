@@ -71,7 +71,10 @@ class Endless(Sequence[int]):
 
 
 class EndlessMap(Mapping[str, Any]):
-    """Whose values are endless maps themselves, down to a depth: each level alone would be bounded."""
+    """Whose values are endless maps themselves, down to a depth:
+
+    each level alone would be bounded.
+    """
 
     def __init__(self, levels: int = 0) -> None:
         self._levels = levels
@@ -159,13 +162,31 @@ def test_each_value_has_one_form_in_json(value: object, expected: object) -> Non
 
 
 @pytest.mark.parametrize(("value", "expected"), VALUES, ids=stable)
-def test_what_stands_beside_a_value_does_not_change_its_form(value: object, expected: object) -> None:
+def test_what_stands_beside_a_value_does_not_change_its_form(
+    value: object, expected: object
+) -> None:
     assert json.loads(json_line(spoiled(value)))[1] == expected
 
 
 def test_keys_become_strings() -> None:
-    value = {1: "a", None: "b", b"\x01": "d", (1, 2): "e", Colour.RED: "f", Text("g"): "g", 2**64: "h"}
-    expected = {"1": "a", "null": "b", "01": "d", "[1,2]": "e", "red": "f", "g": "g", "18446744073709551616": "h"}
+    value = {
+        1: "a",
+        None: "b",
+        b"\x01": "d",
+        (1, 2): "e",
+        Colour.RED: "f",
+        Text("g"): "g",
+        2**64: "h",
+    }
+    expected = {
+        "1": "a",
+        "null": "b",
+        "01": "d",
+        "[1,2]": "e",
+        "red": "f",
+        "g": "g",
+        "18446744073709551616": "h",
+    }
     assert json.loads(json_line(value)) == expected
 
 
@@ -178,7 +199,10 @@ def test_an_integer_of_more_digits_than_python_writes_is_written_in_hex() -> Non
 
 
 def test_a_fragment_survives_the_slow_path() -> None:
-    assert json_line(spoiled(json_fragment({"a": b"\x01"}))) == b'["18446744073709551616",{"a":"01"}]\n'
+    assert (
+        json_line(spoiled(json_fragment({"a": b"\x01"})))
+        == b'["18446744073709551616",{"a":"01"}]\n'
+    )
 
 
 def test_text_with_line_breaks_stays_on_its_line() -> None:
@@ -207,7 +231,9 @@ def test_an_endless_sequence_is_cut() -> None:
 
 
 def test_an_endless_mapping_is_cut() -> None:
-    assert list(json.loads(json_line(EndlessMap()))) == [str(number) for number in range(50_000)]  # names count, too
+    assert list(json.loads(json_line(EndlessMap()))) == [
+        str(number) for number in range(50_000)
+    ]  # names count, too
 
 
 @pytest.mark.parametrize("levels", [1, 2, 100])

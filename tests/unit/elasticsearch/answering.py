@@ -25,7 +25,10 @@ EMPTY: dict[str, tuple[int, Any]] = {
     "GET /_data_stream/traces-*.otel-*,logs-*.otel-*": (200, {"data_streams": []}),
     "POST /_index_template/_simulate": (200, {}),
     "GET /_ingest/pipeline/asayer-replay": (404, {}),
-    "GET /_ilm/policy/otel-asayer-replay": (404, {"error": {"reason": "Lifecycle policy not found: otel-asayer-replay"}}),
+    "GET /_ilm/policy/otel-asayer-replay": (
+        404,
+        {"error": {"reason": "Lifecycle policy not found: otel-asayer-replay"}},
+    ),
     "GET /asayer-logs-*/_settings": (200, {}),
 }
 """A secured Elasticsearch with nothing in it; its user may do everything."""
@@ -33,7 +36,10 @@ NO_HANDLER: tuple[int, Any] = (400, {"error": "no handler found for uri"})
 
 
 class Answering:
-    """In place of a client: answers by `EMPTY` and what is added, and keeps what it was asked for. Of a target, the query does not count."""
+    """In place of a client: answers by `EMPTY` and what is added, and keeps what it was asked for.
+
+    Of a target, the query does not count.
+    """
 
     def __init__(self, answers: Mapping[str, tuple[int, Any]] | None = None) -> None:
         self.answers = {**EMPTY, **(answers or {})}
@@ -44,7 +50,15 @@ class Answering:
     def api(self) -> Api:
         return Api(self)
 
-    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
+    ) -> Response:
         line = f"{method} {target.partition('?')[0]}"
         self.asked.append(f"{method} {target}")
         self.bodies[line] = body

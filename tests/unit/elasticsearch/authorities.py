@@ -44,10 +44,17 @@ class Identity(NamedTuple):
 
     @property
     def key_pem(self) -> bytes:
-        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return self.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
 
     def forged(self) -> Identity:
-        """Another key under the same name and key identifier: what an attacker makes of a certificate that he has seen."""
+        """Another key under the same name and key identifier:
+
+        what an attacker makes of a certificate that he has seen.
+        """
         return _signed(self.certificate.subject, self.certificate.extensions, None)
 
     def authority(self, name: str) -> Identity:
@@ -56,10 +63,20 @@ class Identity(NamedTuple):
 
     def server(self, host: IPv4Address | str = HERE, *, expired: bool = False) -> Identity:
         """A server's certificate, signed by this one."""
-        names: x509.GeneralName = x509.DNSName(host) if isinstance(host, str) else x509.IPAddress(host)
+        names: x509.GeneralName = (
+            x509.DNSName(host) if isinstance(host, str) else x509.IPAddress(host)
+        )
         extensions = [
-            x509.Extension(x509.SubjectAlternativeName.oid, critical=False, value=x509.SubjectAlternativeName([names])),
-            x509.Extension(x509.BasicConstraints.oid, critical=True, value=x509.BasicConstraints(ca=False, path_length=None)),
+            x509.Extension(
+                x509.SubjectAlternativeName.oid,
+                critical=False,
+                value=x509.SubjectAlternativeName([names]),
+            ),
+            x509.Extension(
+                x509.BasicConstraints.oid,
+                critical=True,
+                value=x509.BasicConstraints(ca=False, path_length=None),
+            ),
         ]
         return _signed(_name("es"), extensions, self, expired=expired)
 
@@ -90,13 +107,25 @@ def _name(text: str) -> x509.Name:
 
 def _authority_extensions(name: str) -> Sequence[x509.Extension[x509.ExtensionType]]:
     return [
-        x509.Extension(x509.BasicConstraints.oid, critical=True, value=x509.BasicConstraints(ca=True, path_length=None)),
-        x509.Extension(x509.SubjectKeyIdentifier.oid, critical=False, value=x509.SubjectKeyIdentifier(sha256(name.encode()).digest()[:20])),
+        x509.Extension(
+            x509.BasicConstraints.oid,
+            critical=True,
+            value=x509.BasicConstraints(ca=True, path_length=None),
+        ),
+        x509.Extension(
+            x509.SubjectKeyIdentifier.oid,
+            critical=False,
+            value=x509.SubjectKeyIdentifier(sha256(name.encode()).digest()[:20]),
+        ),
     ]
 
 
 def _signed(
-    name: x509.Name, extensions: Sequence[x509.Extension[x509.ExtensionType]] | x509.Extensions, by: Identity | None, *, expired: bool = False
+    name: x509.Name,
+    extensions: Sequence[x509.Extension[x509.ExtensionType]] | x509.Extensions,
+    by: Identity | None,
+    *,
+    expired: bool = False,
 ) -> Identity:
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
@@ -111,6 +140,11 @@ def _signed(
     for extension in extensions:
         builder = builder.add_extension(extension.value, extension.critical)
     if by:
-        identifier = by.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        identifier = by.certificate.extensions.get_extension_for_class(
+            x509.SubjectKeyIdentifier
+        ).value
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
+            critical=False,
+        )
     return Identity(builder.sign(by.key if by else key, hashes.SHA256()), key)

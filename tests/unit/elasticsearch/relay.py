@@ -1,4 +1,7 @@
-"""What stands between a delivery and the double in the tests of its policy: it notes timeouts, and lets time pass."""
+"""What stands between a delivery and the double in the tests of its policy:
+
+it notes timeouts, and lets time pass.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,15 @@ class Relay:
         self.takes = 0.0
         """Seconds that each request takes."""
 
-    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
+    ) -> Response:
         if method == "HEAD":
             self.pings.append(self.now)
         else:

@@ -13,7 +13,9 @@ from otel_asayer.elasticsearch.client import Response
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.testing import ElasticsearchDouble, Fault, status
 
-UNAUTHORIZED = status(401, {"error": {"reason": "unable to authenticate with provided credentials"}})
+UNAUTHORIZED = status(
+    401, {"error": {"reason": "unable to authenticate with provided credentials"}}
+)
 MAY_NOT = "action [x] is unauthorized for API key on indices [logs-*], this action is granted by the index privileges [read,all]"
 FORBIDDEN = status(403, {"error": {"reason": MAY_NOT}})
 
@@ -62,7 +64,11 @@ def test_an_answer_comes_with_its_status_and_parsed(reply: Response, expected: A
 def test_a_success_that_is_no_json_is_an_error() -> None:
     assert refused(Response(200, {}, b"<html>")) == (
         ElasticsearchError,
-        "Elasticsearch answered 200 with what is no JSON. Check whether something changes it on its way.",
+        (
+            "Elasticsearch answered 200 with what is no JSON. Check whether something changes it "
+            "on "
+            "its way."
+        ),
     )
 
 
@@ -71,14 +77,19 @@ def test_nobody_who_answers_is_an_error_with_what_to_do() -> None:
     assert kind == ElasticsearchError
     assert said == (
         "Elasticsearch cannot be reached: no answer within 10 s. "
-        "Something swallows what is sent there, a firewall or a server that hangs: check host, port and network."
+        "Something swallows what is sent there, a firewall or a server that hangs: check host, "
+        "port and network."
     )
 
 
 def test_what_is_not_allowed_is_an_error_of_its_own() -> None:
     assert refused(FORBIDDEN) == (
         NotAllowedError,
-        "Not allowed to search logs: the index privilege 'read' on logs-* is missing. Use a key or user that has it.",
+        (
+            "Not allowed to search logs: the index privilege 'read' on logs-* is missing. Use a "
+            "key or "
+            "user that has it."
+        ),
     )
     assert refused(UNAUTHORIZED)[0] is NotAllowedError
 
@@ -86,7 +97,11 @@ def test_what_is_not_allowed_is_an_error_of_its_own() -> None:
 def test_another_refusal_is_no_question_of_rights() -> None:
     assert refused(status(429, {"error": {"reason": "busy"}})) == (
         ElasticsearchError,
-        "Elasticsearch answered 429 when asked to search logs: busy. It is overloaded: try again later.",
+        (
+            "Elasticsearch answered 429 when asked to search logs: busy. It is overloaded: try "
+            "again "
+            "later."
+        ),
     )
 
 
@@ -96,7 +111,12 @@ def test_what_the_server_does_not_have_can_be_nothing() -> None:
 
 
 def test_elastic_serverless_is_of_today_whatever_its_number() -> None:
-    api, _ = answering(status(200, {"version": {"number": "8.11.0", "build_flavor": "serverless"}, "cluster_name": "shop"}))
+    api, _ = answering(
+        status(
+            200,
+            {"version": {"number": "8.11.0", "build_flavor": "serverless"}, "cluster_name": "shop"},
+        )
+    )
     assert api.identify() == Identity("8.11.0", "shop", serverless=True)
 
 
@@ -124,11 +144,18 @@ def test_an_old_version_is_not_served(content: dict[str, Any], found: str) -> No
     api, _ = answering(status(200, content))
     with pytest.raises(ElasticsearchError) as raised:
         api.identify()
-    assert str(raised.value) == f"This is Elasticsearch {found}, and 8.12 is the oldest that is served: update it."
+    assert (
+        str(raised.value)
+        == f"This is Elasticsearch {found}, and 8.12 is the oldest that is served: update it."
+    )
 
 
-@pytest.mark.parametrize(("reply", "kind"), [(UNAUTHORIZED, NotAllowedError), (status(503, {}), ElasticsearchError)])
-def test_who_does_not_say_who_it_is_is_an_error(reply: Response, kind: type[ElasticsearchError]) -> None:
+@pytest.mark.parametrize(
+    ("reply", "kind"), [(UNAUTHORIZED, NotAllowedError), (status(503, {}), ElasticsearchError)]
+)
+def test_who_does_not_say_who_it_is_is_an_error(
+    reply: Response, kind: type[ElasticsearchError]
+) -> None:
     api, _ = answering(reply)
     with pytest.raises(ElasticsearchError) as raised:
         api.identify()
@@ -136,5 +163,8 @@ def test_who_does_not_say_who_it_is_is_an_error(reply: Response, kind: type[Elas
 
 
 def test_it_reaches_the_elasticsearch_that_the_settings_name() -> None:
-    with ElasticsearchDouble() as double, closing(Api.of(Config.from_environment({}, endpoint=double.url))) as api:
+    with (
+        ElasticsearchDouble() as double,
+        closing(Api.of(Config.from_environment({}, endpoint=double.url))) as api,
+    ):
         assert api.identify() == Identity("9.4.3", "double")

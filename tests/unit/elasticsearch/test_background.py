@@ -45,7 +45,11 @@ def test_a_call_raises_what_its_function_raises(calls: Calls) -> None:
 
 
 def test_calls_after_another_share_one_thread(calls: Calls) -> None:
-    assert calls.run(threading.get_ident, 10) == calls.run(threading.get_ident, 10) != threading.get_ident()
+    assert (
+        calls.run(threading.get_ident, 10)
+        == calls.run(threading.get_ident, 10)
+        != threading.get_ident()
+    )
 
 
 def test_after_closing_calls_go_on_with_a_new_thread(calls: Calls) -> None:
@@ -54,12 +58,16 @@ def test_after_closing_calls_go_on_with_a_new_thread(calls: Calls) -> None:
     assert calls.run(lambda: 42, 10) == 42
 
 
-def test_a_call_that_hangs_is_given_up_after_its_time(calls: Calls, released: threading.Event) -> None:
+def test_a_call_that_hangs_is_given_up_after_its_time(
+    calls: Calls, released: threading.Event
+) -> None:
     with pytest.raises(GivenUp, match=r"^no answer within 0\.01 s$"):
         calls.run(released.wait, 0.01)
 
 
-def test_a_call_that_hangs_does_not_hold_up_the_next(calls: Calls, released: threading.Event) -> None:
+def test_a_call_that_hangs_does_not_hold_up_the_next(
+    calls: Calls, released: threading.Event
+) -> None:
     with pytest.raises(GivenUp):
         calls.run(released.wait, 0.01)
     assert calls.run(lambda: 42, 10) == 42
@@ -77,7 +85,9 @@ def test_no_more_threads_than_eight_hang(calls: Calls, released: threading.Event
         calls.run(lambda: 42, 10)
 
 
-def test_whoever_waits_for_a_call_learns_that_it_is_given_up(calls: Calls, released: threading.Event) -> None:
+def test_whoever_waits_for_a_call_learns_that_it_is_given_up(
+    calls: Calls, released: threading.Event
+) -> None:
     started = threading.Event()
 
     def hang() -> bool:
@@ -113,7 +123,9 @@ def test_with_nothing_under_way_nothing_is_given_up(calls: Calls) -> None:
     assert calls.run(lambda: 42, 10) == 42
 
 
-def test_an_interpreter_that_starts_no_thread_runs_the_call_itself(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interpreter_that_starts_no_thread_runs_the_call_itself(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
@@ -123,14 +135,23 @@ def test_an_interpreter_that_starts_no_thread_runs_the_call_itself(calls: Calls,
 
 def test_a_call_made_at_the_interpreters_end_works() -> None:
     code = "import atexit; from otel_asayer.elasticsearch.request_pool import Calls as C; atexit.register(lambda: print(C().run(lambda: 42, 10)))"
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "42\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout
+        == "42\n"
+    )
 
 
 def test_where_gevent_patches_late_a_call_works() -> None:
-    code = (
-        "from otel_asayer.elasticsearch.request_pool import Calls; from gevent import monkey; monkey.patch_all(); print(Calls().run(lambda: 42, 10))"
+    code = "from otel_asayer.elasticsearch.request_pool import Calls; from gevent import monkey; monkey.patch_all(); print(Calls().run(lambda: 42, 10))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
     )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.stdout == "42\n"
 
 
@@ -140,7 +161,9 @@ def test_instrumentation_is_suppressed_on_the_thread_of_a_call(calls: Calls) -> 
 
 
 @pytest.mark.parametrize("name", SILENCED)
-def test_the_loggers_on_the_way_are_silent_on_the_thread_of_a_call_alone(calls: Calls, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_loggers_on_the_way_are_silent_on_the_thread_of_a_call_alone(
+    calls: Calls, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     silence_loggers()
     logger = logging.getLogger(name)
     logger.addHandler(caplog.handler)
@@ -152,7 +175,9 @@ def test_the_loggers_on_the_way_are_silent_on_the_thread_of_a_call_alone(calls: 
     assert set(caplog.messages) == {"the application's"}
 
 
-def test_a_call_run_in_place_is_silent_and_nothing_after_it(calls: Calls, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_run_in_place_is_silent_and_nothing_after_it(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError
 
@@ -166,16 +191,27 @@ def test_a_call_run_in_place_is_silent_and_nothing_after_it(calls: Calls, monkey
 def test_no_other_logger_is_on_the_way() -> None:
     code = (
         "import logging; from otel_asayer.elasticsearch import client; import elasticsearch; "
-        "names = [n for n, l in logging.root.manager.loggerDict.items() if isinstance(l, logging.Logger)]; "
-        "print(*sorted(n for n in names if n.partition('.')[0] in ('elastic_transport', 'elasticsearch', 'urllib3')))"
+        "names = [n for n, l in logging.root.manager.loggerDict.items() if isinstance(l, "
+        "logging.Logger)]; "
+        "print(*sorted(n for n in names if n.partition('.')[0] in ('elastic_transport', "
+        "'elasticsearch', 'urllib3')))"
     )
-    loggers = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    loggers = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
     assert set(loggers) <= set(SILENCED)
 
 
 def test_a_propagator_that_cannot_be_loaded_stops_no_request() -> None:
     code = "from otel_asayer.elasticsearch.request_pool import Calls; print(Calls().run(lambda: 'answered', 10))"
     environment = {**clean_environment(), "OTEL_PROPAGATORS": "misspelt"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True, timeout=HANG_SECONDS)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
     assert done.stdout == "answered\n"
     assert done.stderr == ""

@@ -1,4 +1,7 @@
-"""Bodies of bulk requests, and what answers mean. Answers are in the form that Elasticsearch 9.4 gave."""
+"""Bodies of bulk requests, and what answers mean.
+
+Answers are in the form that Elasticsearch 9.4 gave.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,18 @@ from typing import Any
 
 import pytest
 
-from otel_asayer.elasticsearch.bulk import ITEMS, REQUESTS, Answer, Finding, Malformed, Outcome, bodies, judge_request, parse_answer, target
+from otel_asayer.elasticsearch.bulk import (
+    ITEMS,
+    REQUESTS,
+    Answer,
+    Finding,
+    Malformed,
+    Outcome,
+    bodies,
+    judge_request,
+    parse_answer,
+    target,
+)
 
 OPERATIONS = [b"a" * 10, b"b" * 20, b"c" * 30, b"d" * 40]
 
@@ -19,7 +33,10 @@ def item(status: int, kind: str = "", reason: str = "", **more: str) -> dict[str
 
 def parsed(*entries: dict[str, Any]) -> Answer:
     errors = any(entry["create"]["status"] >= 300 for entry in entries)
-    return parse_answer(json.dumps({"errors": errors, "items": entries}, separators=(",", ":")).encode(), len(entries))
+    return parse_answer(
+        json.dumps({"errors": errors, "items": entries}, separators=(",", ":")).encode(),
+        len(entries),
+    )
 
 
 def finding_of(status: int, kind: str = "", reason: str = "", **more: str) -> Finding:
@@ -29,7 +46,9 @@ def finding_of(status: int, kind: str = "", reason: str = "", **more: str) -> Fi
 
 
 def request_finding(status: int, kind: str, reason: str = "") -> Finding:
-    return judge_request(status, json.dumps({"error": {"type": kind, "reason": reason}, "status": status}).encode())
+    return judge_request(
+        status, json.dumps({"error": {"type": kind, "reason": reason}, "status": status}).encode()
+    )
 
 
 class TestTarget:
@@ -45,13 +64,27 @@ class TestTarget:
 class TestBodies:
     @pytest.mark.parametrize(
         ("limit", "sizes"),
-        [(100, [4]), (99, [3, 1]), (60, [3, 1]), (59, [2, 1, 1]), (40, [2, 1, 1]), (29, [1, 1, 1, 1]), (1, [1, 1, 1, 1])],
+        [
+            (100, [4]),
+            (99, [3, 1]),
+            (60, [3, 1]),
+            (59, [2, 1, 1]),
+            (40, [2, 1, 1]),
+            (29, [1, 1, 1, 1]),
+            (1, [1, 1, 1, 1]),
+        ],
     )
-    def test_a_body_is_as_large_as_the_limit_allows_and_one_operation_at_least(self, limit: int, sizes: list[int]) -> None:
+    def test_a_body_is_as_large_as_the_limit_allows_and_one_operation_at_least(
+        self, limit: int, sizes: list[int]
+    ) -> None:
         assert [len(body) for body in bodies(OPERATIONS, limit)] == sizes
 
     def test_a_large_operation_goes_alone_between_small_ones(self) -> None:
-        assert [list(body) for body in bodies([b"a", b"b" * 50, b"c"], 10)] == [[b"a"], [b"b" * 50], [b"c"]]
+        assert [list(body) for body in bodies([b"a", b"b" * 50, b"c"], 10)] == [
+            [b"a"],
+            [b"b" * 50],
+            [b"c"],
+        ]
 
     @pytest.mark.parametrize("limit", range(1, 102))
     def test_no_operation_is_lost_or_moved(self, limit: int) -> None:
@@ -82,7 +115,9 @@ class TestItems:
             (422, "", Outcome.REFUSED),
         ],
     )
-    def test_the_table_says_what_an_item_means(self, status: int, kind: str, outcome: Outcome) -> None:
+    def test_the_table_says_what_an_item_means(
+        self, status: int, kind: str, outcome: Outcome
+    ) -> None:
         assert finding_of(status, kind).outcome is outcome
 
     @pytest.mark.parametrize("status", range(100, 600))
@@ -90,7 +125,9 @@ class TestItems:
         assert any(rule.fits(status, "", "") for rule in ITEMS)
 
     def test_an_unknown_pipeline_is_no_fault_of_the_document(self) -> None:
-        finding = finding_of(400, "illegal_argument_exception", "pipeline with id [nope] does not exist")
+        finding = finding_of(
+            400, "illegal_argument_exception", "pipeline with id [nope] does not exist"
+        )
         assert finding == Finding(
             Outcome.CONFIGURATION,
             "illegal_argument_exception",
@@ -99,9 +136,14 @@ class TestItems:
         )
 
     def test_the_missing_pipeline_of_replay_records_is_a_setup_that_is_missing(self) -> None:
-        finding = finding_of(400, "illegal_argument_exception", "pipeline with id [asayer-replay] does not exist")
+        finding = finding_of(
+            400, "illegal_argument_exception", "pipeline with id [asayer-replay] does not exist"
+        )
         assert finding.outcome is Outcome.CONFIGURATION
-        assert finding.advice.startswith("Elasticsearch is not set up for replay records, whose index template comes before that pipeline")
+        assert finding.advice.startswith(
+            "Elasticsearch is not set up for replay records, whose index template comes before "
+            "that pipeline"
+        )
 
     def test_every_problem_of_configuration_has_an_advice(self) -> None:
         rules = [rule for rule in (*ITEMS, *REQUESTS) if rule.outcome is Outcome.CONFIGURATION]
@@ -113,7 +155,12 @@ class TestItems:
         )
 
     def test_a_failure_store_that_is_not_enabled_changes_nothing(self) -> None:
-        assert finding_of(400, "document_parsing_exception", "failed", failure_store="not_enabled").cause == "document_parsing_exception"
+        assert (
+            finding_of(
+                400, "document_parsing_exception", "failed", failure_store="not_enabled"
+            ).cause
+            == "document_parsing_exception"
+        )
 
     def test_an_item_without_an_error_type_is_counted_by_its_status(self) -> None:
         assert finding_of(422) == Finding(Outcome.REFUSED, "status 422")
@@ -124,12 +171,22 @@ class TestAnswers:
         assert parsed(item(201), item(201)) == Answer(2)
 
     def test_positions_are_those_of_the_operations(self) -> None:
-        answer = parsed(item(201), item(429, "es_rejected_execution_exception"), item(201), item(409, "version_conflict_engine_exception"))
+        answer = parsed(
+            item(201),
+            item(429, "es_rejected_execution_exception"),
+            item(201),
+            item(409, "version_conflict_engine_exception"),
+        )
         assert answer.indexed == 2
-        assert [(position, finding.outcome) for position, finding in answer.others] == [(1, Outcome.OVERLOADED), (3, Outcome.DUPLICATE)]
+        assert [(position, finding.outcome) for position, finding in answer.others] == [
+            (1, Outcome.OVERLOADED),
+            (3, Outcome.DUPLICATE),
+        ]
 
     def test_spaces_in_the_answer_change_nothing(self) -> None:
-        assert parse_answer(json.dumps({"errors": False, "items": [item(201)]}, indent=2).encode(), 1) == Answer(1)
+        assert parse_answer(
+            json.dumps({"errors": False, "items": [item(201)]}, indent=2).encode(), 1
+        ) == Answer(1)
 
     @pytest.mark.parametrize(
         "body",
@@ -157,7 +214,10 @@ class TestAnswers:
     @pytest.mark.parametrize("number", [1, 3])
     def test_an_answer_with_another_number_of_items_is_none(self, number: int) -> None:
         with pytest.raises(Malformed, match=rf"^the answer names 2 items, and {number} were sent$"):
-            parse_answer(b'{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}', number)
+            parse_answer(
+                b'{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}',
+                number,
+            )
 
 
 class TestReasons:
@@ -165,13 +225,30 @@ class TestReasons:
         ("reason", "kept"),
         [
             (
-                "[1:56] failed to parse field [attributes.n] of type [long] in document with id 'a2'. Preview of field's value: 'secret'",
+                (
+                    "[1:56] failed to parse field [attributes.n] of type [long] in document with "
+                    "id "
+                    "'a2'. Preview of field's value: 'secret'"
+                ),
                 "failed to parse field [attributes.n] of type [long]",
             ),
-            ("failed to parse field [n] of type [long]. Preview of field's value: 'secret'", "failed to parse field [n] of type [long]"),
-            ('[1:52] failed to parse: [1:59] bad token\n at [Source: (byte[])"{secret}"; line: 1]', "failed to parse: bad token"),
             (
-                "Document contains at least one immense term in field=\"x\". The prefix of the first immense term is: '[115]...'",
+                "failed to parse field [n] of type [long]. Preview of field's value: 'secret'",
+                "failed to parse field [n] of type [long]",
+            ),
+            (
+                (
+                    '[1:52] failed to parse: [1:59] bad token\n at [Source: (byte[])"{secret}"; '
+                    "line: "
+                    "1]"
+                ),
+                "failed to parse: bad token",
+            ),
+            (
+                (
+                    'Document contains at least one immense term in field="x". The prefix of the '
+                    "first immense term is: '[115]...'"
+                ),
                 'Document contains at least one immense term in field="x"',
             ),
             ("line\r\nfeed\x1b[31m", "line feed [31m"),
@@ -179,12 +256,18 @@ class TestReasons:
             (f"failed to parse [{' ' * 500_000}]", "failed to parse ["),
         ],
     )
-    def test_a_reason_never_shows_a_value_or_one_documents_place(self, reason: str, kept: str) -> None:
+    def test_a_reason_never_shows_a_value_or_one_documents_place(
+        self, reason: str, kept: str
+    ) -> None:
         assert finding_of(400, "document_parsing_exception", reason).reason == kept
 
     def test_refusals_of_two_documents_for_one_field_read_as_one(self) -> None:
         reasons = {
-            finding_of(400, "document_parsing_exception", f"[1:{n}] failed to parse field [n] of type [long] in document with id '{n}'").reason
+            finding_of(
+                400,
+                "document_parsing_exception",
+                f"[1:{n}] failed to parse field [n] of type [long] in document with id '{n}'",
+            ).reason
             for n in range(3)
         }
         assert reasons == {"failed to parse field [n] of type [long]"}
@@ -217,25 +300,39 @@ class TestRequests:
     def test_one_bad_id_is_found_by_halving(self) -> None:
         reason = f"Validation Failed: 1: id [{'0' * 600}] is too long, must be no longer than 512 bytes but was: 600;"
         assert request_finding(400, "action_request_validation_exception", reason) == Finding(
-            Outcome.SPLIT, "http 400", "action_request_validation_exception: Validation Failed: 1: id"
+            Outcome.SPLIT,
+            "http 400",
+            "action_request_validation_exception: Validation Failed: 1: id",
         )
 
     def test_one_broken_line_is_found_by_halving(self) -> None:
-        assert request_finding(400, "illegal_argument_exception", "Malformed action/metadata line [1]").outcome is Outcome.SPLIT
+        assert (
+            request_finding(
+                400, "illegal_argument_exception", "Malformed action/metadata line [1]"
+            ).outcome
+            is Outcome.SPLIT
+        )
 
-    def test_a_parameter_that_an_old_version_does_not_know_is_no_fault_of_any_document(self) -> None:
+    def test_a_parameter_that_an_old_version_does_not_know_is_no_fault_of_any_document(
+        self,
+    ) -> None:
         reason = "request [/_bulk] contains unrecognized parameter: [require_data_stream]"
         assert request_finding(400, "illegal_argument_exception", reason) == Finding(
-            Outcome.CONFIGURATION, "http 400", f"illegal_argument_exception: {reason}", "Elasticsearch 8.12 or newer is needed"
+            Outcome.CONFIGURATION,
+            "http 400",
+            f"illegal_argument_exception: {reason}",
+            "Elasticsearch 8.12 or newer is needed",
         )
 
     def test_an_answer_of_something_in_between_is_not_repeated(self) -> None:
         assert str(judge_request(502, b"<html>Authorization: ApiKey c2VjcmV0")) == "http 502"
 
     def test_a_refused_key_is_advised_to_be_replaced(self) -> None:
-        assert judge_request(401, b"").advice.startswith("Set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or the file, user or token in its place")
+        assert judge_request(401, b"").advice.startswith(
+            "Set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or the file, user or token in its place"
+        )
 
     def test_a_refused_key_is_told_with_elasticsearchs_reason(self) -> None:
-        assert str(request_finding(401, "security_exception", "missing authentication credentials")) == (
-            "http 401, security_exception: missing authentication credentials"
-        )
+        assert str(
+            request_finding(401, "security_exception", "missing authentication credentials")
+        ) == ("http 401, security_exception: missing authentication credentials")

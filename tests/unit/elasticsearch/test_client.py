@@ -1,4 +1,7 @@
-"""The door to the network, against a double on loopback: what is sent, what comes back, and what is said when nothing does."""
+"""The door to the network, against a double on loopback:
+
+what is sent, what comes back, and what is said when nothing does.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ class _Ssh(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         self.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n")
         self.connection.shutdown(socket.SHUT_WR)
-        self.rfile.read()  # to its end: a connection that is closed before is reset, and what was written may be lost
+        # To its end: a connection that is closed before is reset, and what was written may be lost
+        self.rfile.read()
 
 
 @pytest.fixture
@@ -92,25 +96,35 @@ def answer_for_ever(server: socket.socket) -> None:
 
 
 class TestRequests:
-    def test_a_body_arrives_compressed_byte_for_byte(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_a_body_arrives_compressed_byte_for_byte(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         post(connect())
         assert gzip.decompress(double.exchanges[0].body) == BODY
         assert double.exchanges[0].headers["content-encoding"] == "gzip"
 
-    def test_a_body_arrives_as_it_is_where_compression_is_off(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_a_body_arrives_as_it_is_where_compression_is_off(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         post(connect(compression="none"))
         assert double.exchanges[0].body == BODY
         assert double.exchanges[0].headers.get("content-encoding") is None
 
-    def test_a_body_that_is_compressed_already_is_not_touched(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_a_body_that_is_compressed_already_is_not_touched(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         compressed = gzip.compress(BODY, mtime=0)
         post(connect(), compressed, **{"content-encoding": "gzip"})
         assert double.exchanges[0].body == compressed
 
-    def test_plain_json_is_sent_and_asked_for(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_plain_json_is_sent_and_asked_for(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         post(connect())
         headers = double.exchanges[0].headers
-        assert {name: headers[name] for name in ("accept", "content-type", "user-agent", "connection")} == {
+        assert {
+            name: headers[name] for name in ("accept", "content-type", "user-agent", "connection")
+        } == {
             "accept": "application/json",
             "content-type": "application/json",
             "user-agent": f"otel-asayer/{__version__}",
@@ -124,27 +138,37 @@ class TestRequests:
         post(connect())
         assert double.exchanges[0].headers["connection"] == "close"
 
-    def test_method_and_target_arrive_as_given(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_method_and_target_arrive_as_given(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         connect().request("GET", "/_index_template?filter_path=a.*.b,c", timeout=HANG_SECONDS)
         assert double.exchanges[0].method == "GET"
         assert double.exchanges[0].target == "/_index_template?filter_path=a.*.b,c"
         assert double.exchanges[0].body == b""
 
-    def test_the_endpoints_path_goes_before_the_target(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_the_endpoints_path_goes_before_the_target(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         connect(endpoint=f"{double.url}/proxy/es/").request("GET", "/_bulk", timeout=HANG_SECONDS)
         assert double.exchanges[0].target == "/proxy/es/_bulk"
 
-    def test_one_connection_is_used_again_and_opened_anew_after_closing(self, connect: Connect) -> None:
+    def test_one_connection_is_used_again_and_opened_anew_after_closing(
+        self, connect: Connect
+    ) -> None:
         client = connect()
         post(client)
         client.close()
         assert post(client) == 200
 
-    def test_first_contact_can_be_prepared_without_network(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_first_contact_can_be_prepared_without_network(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         connect().connect()
         assert double.exchanges == []
 
-    def test_proxies_of_the_environment_are_not_used(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_proxies_of_the_environment_are_not_used(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("http_proxy", DEAD)
         assert post(connect()) == 200
 
@@ -155,19 +179,28 @@ class TestCredentials:
         [
             ({"api_key": "a2V5OnNlY3JldA=="}, "ApiKey a2V5OnNlY3JldA=="),
             ({"api_key": "key:secret"}, "ApiKey a2V5OnNlY3JldA=="),
-            ({"username": "élastic", "password": "pässword:"}, "Basic w6lsYXN0aWM6cMOkc3N3b3JkOg=="),
+            (
+                {"username": "élastic", "password": "pässword:"},
+                "Basic w6lsYXN0aWM6cMOkc3N3b3JkOg==",
+            ),
             ({"bearer_token": "abc.def"}, "Bearer abc.def"),
             ({"headers": {"authorization": "Custom abc"}}, "Custom abc"),
             ({}, None),
         ],
     )
     def test_who_we_are_stands_in_one_header(
-        self, connect: Connect, double: ElasticsearchDouble, settings: dict[str, object], header: str | None
+        self,
+        connect: Connect,
+        double: ElasticsearchDouble,
+        settings: dict[str, object],
+        header: str | None,
     ) -> None:
         post(connect(**settings))
         assert double.exchanges[0].headers.get("authorization") == header
 
-    def test_more_headers_go_with_every_request(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_more_headers_go_with_every_request(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         post(connect(headers={"x-tenant": "shop"}))
         assert double.exchanges[0].headers["x-tenant"] == "shop"
 
@@ -181,9 +214,15 @@ class TestCredentials:
         file.write_text("bmV3\n")
         double.reply_with(UNAUTHORIZED)
         assert post(client) == 200
-        assert [exchange.headers["authorization"] for exchange in double.exchanges] == ["ApiKey b2xk", "ApiKey b2xk", "ApiKey bmV3"]
+        assert [exchange.headers["authorization"] for exchange in double.exchanges] == [
+            "ApiKey b2xk",
+            "ApiKey b2xk",
+            "ApiKey bmV3",
+        ]
 
-    def test_a_key_that_did_not_change_is_not_tried_again(self, connect: Connect, double: ElasticsearchDouble, tmp_path: Path) -> None:
+    def test_a_key_that_did_not_change_is_not_tried_again(
+        self, connect: Connect, double: ElasticsearchDouble, tmp_path: Path
+    ) -> None:
         file = tmp_path / "key"
         file.write_text("b2xk")
         double.reply_with(UNAUTHORIZED)
@@ -191,7 +230,11 @@ class TestCredentials:
         assert len(double.exchanges) == 1
 
     def test_a_new_key_that_another_request_has_read_meanwhile_is_tried(
-        self, connect: Connect, double: ElasticsearchDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        connect: Connect,
+        double: ElasticsearchDouble,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         file = tmp_path / "key"
         file.write_text("b2xk")
@@ -202,36 +245,58 @@ class TestCredentials:
             if len(double.exchanges) == 1:
                 file.write_text("bmV3")
                 post(client)
-            return UNAUTHORIZED if exchange.headers["authorization"] == "ApiKey b2xk" else status(200, {})
+            return (
+                UNAUTHORIZED
+                if exchange.headers["authorization"] == "ApiKey b2xk"
+                else status(200, {})
+            )
 
         monkeypatch.setattr(double, "answer", answer)
         assert post(client) == 200
 
-    def test_a_refused_key_that_is_no_file_is_not_tried_again(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_a_refused_key_that_is_no_file_is_not_tried_again(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         double.reply_with(UNAUTHORIZED)
         assert post(connect(api_key="b2xk")) == 401
         assert len(double.exchanges) == 1
 
     @pytest.mark.parametrize(
         ("content", "why"),
-        [(b"not a key!", "expected an API key, the field 'encoded' of the answer that created it"), (b"\xff\xfe", "it is not ASCII text")],
+        [
+            (
+                b"not a key!",
+                "expected an API key, the field 'encoded' of the answer that created it",
+            ),
+            (b"\xff\xfe", "it is not ASCII text"),
+        ],
     )
-    def test_a_file_without_a_key_is_named_by_its_variable_and_not_quoted(self, connect: Connect, tmp_path: Path, content: bytes, why: str) -> None:
+    def test_a_file_without_a_key_is_named_by_its_variable_and_not_quoted(
+        self, connect: Connect, tmp_path: Path, content: bytes, why: str
+    ) -> None:
         file = tmp_path / "key"
         file.write_bytes(content)
-        assert reason(connect(api_key_file=file)) == f"the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: {why}"
+        assert (
+            reason(connect(api_key_file=file))
+            == f"the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: {why}"
+        )
 
     def test_a_file_that_vanished_is_named(self, connect: Connect, tmp_path: Path) -> None:
         file = tmp_path / "key"
         file.write_text("b2xk")
         client = connect(api_key_file=file)
         file.unlink()
-        assert reason(client) == (f"the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: [Errno 2] No such file or directory: '{file}'")
+        assert reason(client) == (
+            f"the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: [Errno 2] No such "
+            f"file or directory: '{file}'"
+        )
 
 
 class TestAnswers:
     @pytest.mark.parametrize("code", [200, 302, 400, 401, 403, 404, 413, 429, 500, 502, 503, 504])
-    def test_every_status_comes_back_after_one_request(self, connect: Connect, double: ElasticsearchDouble, code: int) -> None:
+    def test_every_status_comes_back_after_one_request(
+        self, connect: Connect, double: ElasticsearchDouble, code: int
+    ) -> None:
         double.reply_with(status(code, {"n": 1}, retry_after=3, location="/elsewhere"))
         response = connect().request("POST", "/_bulk", BODY, timeout=HANG_SECONDS)
         assert response.status == code
@@ -239,11 +304,19 @@ class TestAnswers:
         assert response.body == b'{"n":1}'
         assert len(double.exchanges) == 1
 
-    def test_a_success_of_another_product_is_none(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_a_success_of_another_product_is_none(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         double.reply_with(status(200, {}, x_elastic_product="Lookalike"))
-        assert reason(connect()) == f"{double.url}: this is not Elasticsearch (its answer has no header X-Elastic-Product)"
+        assert (
+            reason(connect())
+            == f"{double.url}: this is not Elasticsearch (its answer has no header "
+            f"X-Elastic-Product)"
+        )
 
-    def test_a_refusal_needs_no_product(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_a_refusal_needs_no_product(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         double.reply_with(status(413, None, x_elastic_product=""))
         assert post(connect()) == 413
 
@@ -252,23 +325,39 @@ class TestFaults:
     def test_nobody_listens(self, connect: Connect) -> None:
         assert reason(connect(endpoint=DEAD)) == f"{DEAD}: [Errno 111] Connection refused"
 
-    def test_the_connection_breaks_and_the_body_is_not_sent_again(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_the_connection_breaks_and_the_body_is_not_sent_again(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         double.reply_with(Fault.RESET)
         assert reason(connect()) == f"{double.url}: Remote end closed connection without response"
         assert len(double.exchanges) == 1
 
-    def test_an_answer_that_is_too_long_is_not_read(self, connect: Connect, double: ElasticsearchDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_answer_that_is_too_long_is_not_read(
+        self, connect: Connect, double: ElasticsearchDouble, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("otel_asayer.elasticsearch.client._LONGEST_ANSWER", 9)
         double.reply_with(status(200, "123456789"))
-        assert reason(connect()) == f"{double.url}: its answer does not end within {HANG_SECONDS} s, or 9 bytes"
+        assert (
+            reason(connect())
+            == f"{double.url}: its answer does not end within {HANG_SECONDS} s, or 9 bytes"
+        )
 
     @pytest.mark.parametrize("encoding", ["gzip, gzip", "zstd", "br", "deflate"])
-    def test_an_answer_that_is_packed_as_nobody_asked_is_not_unpacked(self, connect: Connect, double: ElasticsearchDouble, encoding: str) -> None:
+    def test_an_answer_that_is_packed_as_nobody_asked_is_not_unpacked(
+        self, connect: Connect, double: ElasticsearchDouble, encoding: str
+    ) -> None:
         double.reply_with(status(200, {}, content_encoding=encoding))
-        assert reason(connect()) == f"{double.url}: its answer is packed in a way that nobody asked for"
+        assert (
+            reason(connect())
+            == f"{double.url}: its answer is packed in a way that nobody asked for"
+        )
 
-    def test_a_packed_answer_is_unpacked(self, connect: Connect, double: ElasticsearchDouble) -> None:
-        packed = Response(200, {**IDENTITY.headers, "content-encoding": "gzip"}, gzip.compress(IDENTITY.body))
+    def test_a_packed_answer_is_unpacked(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
+        packed = Response(
+            200, {**IDENTITY.headers, "content-encoding": "gzip"}, gzip.compress(IDENTITY.body)
+        )
         double.reply_with(packed)
         assert connect().request("GET", "/", timeout=60).body == IDENTITY.body
 
@@ -277,25 +366,38 @@ class TestFaults:
             thread = threading.Thread(target=answer_for_ever, args=(server,))
             thread.start()
             url = f"http://127.0.0.1:{server.getsockname()[1]}"
-            assert reason(connect(endpoint=url), 0.1) == f"{url}: its answer does not end within 0.1 s, or {_LONGEST_ANSWER} bytes"
+            assert (
+                reason(connect(endpoint=url), 0.1)
+                == f"{url}: its answer does not end within 0.1 s, or {_LONGEST_ANSWER} bytes"
+            )
             thread.join()
 
     def test_what_speaks_another_protocol_is_quoted(self, connect: Connect) -> None:
         with socketserver.TCPServer(("127.0.0.1", 0), _Ssh) as server:
             threading.Thread(target=server.handle_request, daemon=True).start()
             endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-            assert reason(connect(endpoint=endpoint)) == f"{endpoint}: what answers is no HTTP: SSH-2.0-OpenSSH_9.6"
+            assert (
+                reason(connect(endpoint=endpoint))
+                == f"{endpoint}: what answers is no HTTP: SSH-2.0-OpenSSH_9.6"
+            )
 
     def test_the_server_hangs(self, connect: Connect, double: ElasticsearchDouble) -> None:
         double.reply_with(Fault.HANG)
         assert reason(connect(), 0.05) == f"{double.url}: no answer within 0.05 s"
 
-    def test_of_several_endpoints_each_has_its_share_of_the_time(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_of_several_endpoints_each_has_its_share_of_the_time(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         double.reply_with(Fault.HANG, Fault.HANG)
         said = reason(connect(endpoint=f"{double.url},{double.url}/again"), 0.05).split("; ")
-        assert sorted(said) == [f"{url}: no answer within its share of 0.05 s" for url in (f"{double.url}/again", double.url)]
+        assert sorted(said) == [
+            f"{url}: no answer within its share of 0.05 s"
+            for url in (f"{double.url}/again", double.url)
+        ]
 
-    def test_what_hangs_is_given_up_when_the_process_ends(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_what_hangs_is_given_up_when_the_process_ends(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         client = connect()
         double.reply_with(Fault.HANG)
 
@@ -306,23 +408,31 @@ class TestFaults:
         threading.Thread(target=give_up).start()
         assert reason(client) == "given up, as the process ends"
 
-    def test_the_next_endpoint_is_asked_at_once(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_the_next_endpoint_is_asked_at_once(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         client = connect(endpoint=f"{DEAD},{DEAD}/again,{double.url}")
         assert [post(client), post(client)] == [200, 200]
 
-    def test_the_endpoint_that_answered_is_asked_first_from_then_on(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_the_endpoint_that_answered_is_asked_first_from_then_on(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         client = connect(endpoint=f"{DEAD},{double.url}")
         post(client)
         assert client._nodes[0].base_url == double.url
 
-    def test_a_hanging_endpoint_leaves_time_for_the_next(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_a_hanging_endpoint_leaves_time_for_the_next(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         with ElasticsearchDouble() as other:
             double.reply_with(Fault.HANG)
             other.reply_with(Fault.HANG)
             parts = reason(connect(endpoint=f"{double.url},{other.url}"), 0.1).split("; ")
         assert sorted(part.partition(": ")[0] for part in parts) == sorted([double.url, other.url])
 
-    def test_endpoints_share_the_time_that_is_left(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_endpoints_share_the_time_that_is_left(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         client = connect(endpoint=f"{DEAD},{DEAD}/b")
         client.connect()
         given: list[float] = []
@@ -336,7 +446,9 @@ class TestFaults:
         reason(client, 10)
         assert given[0] <= 5 < given[1]
 
-    def test_connections_of_a_pool_that_was_emptied_are_not_waited_for(self, connect: Connect) -> None:
+    def test_connections_of_a_pool_that_was_emptied_are_not_waited_for(
+        self, connect: Connect
+    ) -> None:
         """urllib3 empties its pools when the interpreter ends, before the SDK exports what is left."""
         client = connect()
         post(client)
@@ -348,13 +460,20 @@ class TestFaults:
 
     def test_every_endpoint_that_failed_is_named(self, connect: Connect) -> None:
         parts = reason(connect(endpoint=f"{DEAD},{DEAD}/b")).split("; ")
-        assert sorted(parts) == [f"{DEAD}/b: [Errno 111] Connection refused", f"{DEAD}: [Errno 111] Connection refused"]
+        assert sorted(parts) == [
+            f"{DEAD}/b: [Errno 111] Connection refused",
+            f"{DEAD}: [Errno 111] Connection refused",
+        ]
 
     def test_an_endpoint_named_twice_is_one(self, connect: Connect) -> None:
-        assert reason(connect(endpoint=f"{DEAD},{DEAD}")) == f"{DEAD}: [Errno 111] Connection refused"
+        assert (
+            reason(connect(endpoint=f"{DEAD},{DEAD}")) == f"{DEAD}: [Errno 111] Connection refused"
+        )
 
     def test_settings_that_make_no_client_are_a_reason_as_well(self, connect: Connect) -> None:
-        assert reason(connect(endpoint=None, cloud_id="shop:bm90aGluZw==")).startswith("the settings make no client for Elasticsearch: ")
+        assert reason(connect(endpoint=None, cloud_id="shop:bm90aGluZw==")).startswith(
+            "the settings make no client for Elasticsearch: "
+        )
 
     def test_a_defect_of_the_libraries_is_named_by_its_kind_for_its_message_may_quote_a_header(
         self, connect: Connect, monkeypatch: pytest.MonkeyPatch
@@ -371,9 +490,13 @@ class TestFaults:
 
 class TestCloud:
     def test_a_cloud_id_is_the_address(self) -> None:
-        with closing(Client(Config.from_environment({}, cloud_id="shop:ZXhhbXBsZS50ZXN0JGFiYyRkZWY="))) as client:
+        with closing(
+            Client(Config.from_environment({}, cloud_id="shop:ZXhhbXBsZS50ZXN0JGFiYyRkZWY="))
+        ) as client:
             client.connect()
-            assert [(node.base_url, node.config.http_compress) for node in client._nodes] == [("https://abc.example.test:443", False)]
+            assert [(node.base_url, node.config.http_compress) for node in client._nodes] == [
+                ("https://abc.example.test:443", False)
+            ]
 
 
 class TestTls:
@@ -393,42 +516,73 @@ class TestTls:
         with ElasticsearchDouble(tls=context) as double:
             yield double
 
-    def test_a_certificate_of_the_given_authority_is_trusted(self, connect: Connect, ca_file: Path) -> None:
+    def test_a_certificate_of_the_given_authority_is_trusted(
+        self, connect: Connect, ca_file: Path
+    ) -> None:
         assert post(connect(certificate=ca_file)) == 200
 
-    def test_a_certificate_of_an_unknown_authority_is_not(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_a_certificate_of_an_unknown_authority_is_not(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         why = reason(connect())
         assert why.startswith(f"{double.url}: [SSL: CERTIFICATE_VERIFY_FAILED]")
         assert double.exchanges == []
 
-    def test_a_fingerprint_takes_the_authoritys_place(self, connect: Connect, double: ElasticsearchDouble) -> None:
-        certificate = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", int(double.url.rpartition(":")[2]))))
+    def test_a_fingerprint_takes_the_authoritys_place(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
+        certificate = ssl.PEM_cert_to_DER_cert(
+            ssl.get_server_certificate(("127.0.0.1", int(double.url.rpartition(":")[2])))
+        )
         assert post(connect(certificate_fingerprint=sha256(certificate).hexdigest())) == 200
 
-    def test_another_fingerprint_is_refused(self, connect: Connect, double: ElasticsearchDouble) -> None:
+    def test_another_fingerprint_is_refused(
+        self, connect: Connect, double: ElasticsearchDouble
+    ) -> None:
         why = reason(connect(certificate_fingerprint="ab" * 32))
         assert why.startswith(f"{double.url}: ")
         assert "ingerprint" in why
         assert double.exchanges == []
 
-    def test_without_verification_any_certificate_will_do_and_nothing_is_warned(self, connect: Connect, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_without_verification_any_certificate_will_do_and_nothing_is_warned(
+        self, connect: Connect, capfd: pytest.CaptureFixture[str]
+    ) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             assert post(connect(verify_certs=False)) == 200
             assert capfd.readouterr().err == ""
 
     def test_a_client_certificate_is_shown(
-        self, connect: Connect, authority: trustme.CA, context: ssl.SSLContext, ca_file: Path, tmp_path: Path
+        self,
+        connect: Connect,
+        authority: trustme.CA,
+        context: ssl.SSLContext,
+        ca_file: Path,
+        tmp_path: Path,
     ) -> None:
         context.verify_mode = ssl.CERT_REQUIRED
         authority.configure_trust(context)
         identity = authority.issue_cert("shop.example")
         identity.cert_chain_pems[0].write_to_path(tmp_path / "client.pem")
         identity.private_key_pem.write_to_path(tmp_path / "client.key")
-        assert post(connect(certificate=ca_file, client_certificate=tmp_path / "client.pem", client_key=tmp_path / "client.key")) == 200
+        assert (
+            post(
+                connect(
+                    certificate=ca_file,
+                    client_certificate=tmp_path / "client.pem",
+                    client_key=tmp_path / "client.key",
+                )
+            )
+            == 200
+        )
 
     def test_without_its_client_certificate_a_server_that_wants_one_is_out_of_reach(
-        self, connect: Connect, authority: trustme.CA, context: ssl.SSLContext, ca_file: Path, double: ElasticsearchDouble
+        self,
+        connect: Connect,
+        authority: trustme.CA,
+        context: ssl.SSLContext,
+        ca_file: Path,
+        double: ElasticsearchDouble,
     ) -> None:
         context.verify_mode = ssl.CERT_REQUIRED
         authority.configure_trust(context)

@@ -32,5 +32,9 @@ def test_what_was_compressed_comes_out_again(number: int) -> None:
 
 @pytest.mark.usefixtures("_compressor")
 def test_alike_documents_become_small() -> None:
-    pieces = [b'{"create":{"_index":"traces-generic.otel-default","_id":"%d"}}\n{"name":"GET /cart"}\n' % position for position in range(500)]
+    pieces = [
+        b'{"create":{"_index":"traces-generic.otel-default","_id":"%d"}}\n{"name":"GET /cart"}\n'
+        % position
+        for position in range(500)
+    ]
     assert len(compression.gzip_of(pieces)) < sum(map(len, pieces)) / 8

@@ -6,29 +6,75 @@ from typing import Any
 
 import pytest
 
-from otel_asayer.elasticsearch.explain import explain_refusal, explain_unreachable, missing_privileges, reason_of
+from otel_asayer.elasticsearch.explain import (
+    explain_refusal,
+    explain_unreachable,
+    missing_privileges,
+    reason_of,
+)
 
 
 @pytest.mark.parametrize(
     ("reason", "advice"),
     [
-        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired", "renew it on the server"),
-        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid", "set the clocks"),
-        ("[X509: NO_CERTIFICATE_OR_CRL_FOUND] no certificate or crl found", "CERTIFICATE holds no certificate"),
-        ("certificate verify failed: Hostname mismatch, certificate is not valid for 'es'", "made for other names"),
-        ("certificate verify failed: IP address mismatch, certificate is not valid for '127.0.0.1'", "made for other names"),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired",
+            "renew it on the server",
+        ),
+        (
+            (
+                "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not "
+                "yet "
+                "valid"
+            ),
+            "set the clocks",
+        ),
+        (
+            "[X509: NO_CERTIFICATE_OR_CRL_FOUND] no certificate or crl found",
+            "CERTIFICATE holds no certificate",
+        ),
+        (
+            "certificate verify failed: Hostname mismatch, certificate is not valid for 'es'",
+            "made for other names",
+        ),
+        (
+            (
+                "certificate verify failed: IP address mismatch, certificate is not valid for "
+                "'127.0.0.1'"
+            ),
+            "made for other names",
+        ),
         ("Fingerprints did not match", "CERTIFICATE_FINGERPRINT"),
-        ("certificate verify failed: self-signed certificate in certificate chain", "give OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file"),
-        ("certificate verify failed: unable to get local issuer certificate", "give OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file"),
+        (
+            "certificate verify failed: self-signed certificate in certificate chain",
+            "give OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file",
+        ),
+        (
+            "certificate verify failed: unable to get local issuer certificate",
+            "give OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file",
+        ),
         ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "write http:// in the URL"),
         ("[SSL] record layer failure", "write http:// in the URL"),
         ("[Errno -2] Name or service not known", "check its spelling"),
         ("[Errno 111] Connection refused", "Nothing listens there"),
-        ("this is not Elasticsearch (its answer has no header X-Elastic-Product)", "not that of Kibana"),
+        (
+            "this is not Elasticsearch (its answer has no header X-Elastic-Product)",
+            "not that of Kibana",
+        ),
         ("what answers is no HTTP: SSH-2.0-OpenSSH_9.6", "give the URL of Elasticsearch itself"),
-        ("its answer does not end within 10 s, or 104857600 bytes", "What answers there is something else"),
+        (
+            "its answer does not end within 10 s, or 104857600 bytes",
+            "What answers there is something else",
+        ),
         ("IncompleteRead(16 bytes read, 984 more expected)", "in the middle of an answer"),
-        ("the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: it is not ASCII text", "as the field 'encoded' or as id:key"),
+        (
+            (
+                "the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: it is not "
+                "ASCII "
+                "text"
+            ),
+            "as the field 'encoded' or as id:key",
+        ),
         ("the settings make no client for Elasticsearch: x", "Check the settings named here"),
         ("Remote end closed connection without response", "try https:// in the URL"),
         ("no answer within 10 s", "a firewall or a server that hangs"),
@@ -47,9 +93,21 @@ def test_each_reason_not_to_be_reached_has_its_advice(reason: str, advice: str) 
     [
         ({"reason": "x", "caused_by": {"reason": "api key is expired"}}, "The API key has expired"),
         ({"reason": "api key has been invalidated"}, "The API key was invalidated"),
-        ({"reason": "missing authentication credentials for REST request [/]"}, "No credentials are given"),
-        ({"reason": "unable to authenticate", "additional_unsuccessful_credentials": "API key: api key is expired"}, "The API key has expired"),
-        ({"reason": "unable to authenticate with provided credentials"}, "It does not know these credentials"),
+        (
+            {"reason": "missing authentication credentials for REST request [/]"},
+            "No credentials are given",
+        ),
+        (
+            {
+                "reason": "unable to authenticate",
+                "additional_unsuccessful_credentials": "API key: api key is expired",
+            },
+            "The API key has expired",
+        ),
+        (
+            {"reason": "unable to authenticate with provided credentials"},
+            "It does not know these credentials",
+        ),
         ("no", "It does not know these credentials"),
     ],
 )
@@ -62,25 +120,44 @@ def test_refused_credentials_are_told_apart(error: Any, advice: str) -> None:
     ("reason", "said"),
     [
         (
-            "action [a] is unauthorized for user [x] on indices [logs-1,logs-2], this action is granted by the index privileges [read,all]",
+            (
+                "action [a] is unauthorized for user [x] on indices [logs-1,logs-2], this action "
+                "is "
+                "granted by the index privileges [read,all]"
+            ),
             "the index privilege 'read' on logs-1,logs-2 is missing. Use a key or user that has it",
         ),
         (
-            "action [a] is unauthorized, this action is granted by the cluster privileges [monitor,manage,all]",
+            (
+                "action [a] is unauthorized, this action is granted by the cluster privileges "
+                "[monitor,manage,all]"
+            ),
             "the cluster privilege 'monitor' is missing. Use a key or user that has it",
         ),
-        ("this action is granted by the index privileges [read,all]", "the index privilege 'read' is missing. Use a key or user that has it"),
+        (
+            "this action is granted by the index privileges [read,all]",
+            "the index privilege 'read' is missing. Use a key or user that has it",
+        ),
         ("no", "no. Use a key or user with more rights"),
     ],
 )
 def test_what_is_not_allowed_names_the_privilege(reason: str, said: str) -> None:
-    assert explain_refusal(403, {"error": {"reason": reason}}, "to search") == f"Not allowed to search: {said}."
+    assert (
+        explain_refusal(403, {"error": {"reason": reason}}, "to search")
+        == f"Not allowed to search: {said}."
+    )
 
 
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
-        (302, " It sends on to another address, as Kibana and proxies do: give the URL of Elasticsearch itself."),
+        (
+            302,
+            (
+                " It sends on to another address, as Kibana and proxies do: give the URL of "
+                "Elasticsearch itself."
+            ),
+        ),
         (404, " Check the path in the URL."),
         (429, " It is overloaded: try again later."),
         (503, " It is starting, or has no master: try again later."),
@@ -88,7 +165,10 @@ def test_what_is_not_allowed_names_the_privilege(reason: str, said: str) -> None
     ],
 )
 def test_other_answers_come_with_their_reason(status: int, advice: str) -> None:
-    assert explain_refusal(status, {}, "to search") == f"Elasticsearch answered {status} when asked to search: without a reason.{advice}"
+    assert (
+        explain_refusal(status, {}, "to search")
+        == f"Elasticsearch answered {status} when asked to search: without a reason.{advice}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,7 +176,17 @@ def test_other_answers_come_with_their_reason(status: int, advice: str) -> None:
     [
         ({"error": {"reason": "outer", "caused_by": {"reason": "inner"}}}, "inner"),
         ({"error": "text"}, "text"),
-        ({"error": {"reason": "Partial shards failure", "failed_shards": [{"reason": {"reason": "x", "caused_by": {"reason": "inner"}}}]}}, "inner"),
+        (
+            {
+                "error": {
+                    "reason": "Partial shards failure",
+                    "failed_shards": [
+                        {"reason": {"reason": "x", "caused_by": {"reason": "inner"}}}
+                    ],
+                }
+            },
+            "inner",
+        ),
         ({"error": {"reason": "all shards failed", "failed_shards": []}}, "all shards failed"),
         ({"error": {"reason": "all shards failed", "failed_shards": [7]}}, "all shards failed"),
         ({"error": {"reason": "x" * 900}}, "x" * 500),
@@ -109,6 +199,12 @@ def test_the_innermost_reason_counts(content: dict[str, Any], reason: str) -> No
 
 
 def test_missing_privileges_are_named_with_what_they_are_on() -> None:
-    granted = {"cluster": {"monitor": False, "manage": True}, "index": {"logs-*": {"read": False, "delete": True}, "traces-*": {"read": False}}}
-    assert missing_privileges(granted) == "the cluster privilege 'monitor'; the index privilege 'read' on logs-*, traces-*"
+    granted = {
+        "cluster": {"monitor": False, "manage": True},
+        "index": {"logs-*": {"read": False, "delete": True}, "traces-*": {"read": False}},
+    }
+    assert (
+        missing_privileges(granted)
+        == "the cluster privilege 'monitor'; the index privilege 'read' on logs-*, traces-*"
+    )
     assert missing_privileges({}) == ""

@@ -10,7 +10,14 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider, sampling
 from otel_asayer.config import config
 from otel_asayer.errors import InvalidSessionIdError
 from otel_asayer.processors import SessionSpanProcessor
-from otel_asayer.propagation.context import get_session_id, remember_exception, remove_session_id, session, session_of_exception, set_session_id
+from otel_asayer.propagation.context import (
+    get_session_id,
+    remember_exception,
+    remove_session_id,
+    session,
+    session_of_exception,
+    set_session_id,
+)
 from otel_asayer.propagation.session_id import SessionId
 
 if TYPE_CHECKING:
@@ -48,7 +55,10 @@ def test_the_session_travels_as_the_baggage_entry_session_id() -> None:
 
 def test_setting_leaves_other_baggage_alone() -> None:
     context = baggage.set_baggage("tenant", "7", Context())
-    assert baggage.get_all(set_session_id(SESSION_ID, context)) == {"tenant": "7", "session.id": SESSION_ID}
+    assert baggage.get_all(set_session_id(SESSION_ID, context)) == {
+        "tenant": "7",
+        "session.id": SESSION_ID,
+    }
 
 
 def test_removing_takes_the_session_alone() -> None:
@@ -220,15 +230,28 @@ class TestTheSessionOfASpan:
     def test_an_opaque_id_in_the_attribute_is_one_where_the_environment_admits_them(self) -> None:
         assert get_session_id(under(started(attributes={"session.id": "user-7"}))) == "user-7"
 
-    def test_an_attribute_that_may_have_been_cut_is_no_session(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_attribute_that_may_have_been_cut_is_no_session(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10")
-        assert get_session_id(under(started(SpanLimits(), attributes={"session.id": str(SESSION_ID)}))) is None
+        assert (
+            get_session_id(under(started(SpanLimits(), attributes={"session.id": str(SESSION_ID)})))
+            is None
+        )
 
     def test_a_limit_does_not_cut_what_the_span_was_started_in(self) -> None:
-        assert get_session_id(under(stamped(SpanLimits(max_span_attributes=0, max_attribute_length=3)))) == SESSION_ID
+        assert (
+            get_session_id(
+                under(stamped(SpanLimits(max_span_attributes=0, max_attribute_length=3)))
+            )
+            == SESSION_ID
+        )
 
     def test_a_remote_parent_has_no_session(self) -> None:
-        assert get_session_id(under(trace.NonRecordingSpan(trace.SpanContext(1, 1, is_remote=True)))) is None
+        assert (
+            get_session_id(under(trace.NonRecordingSpan(trace.SpanContext(1, 1, is_remote=True))))
+            is None
+        )
 
     def test_a_span_that_says_it_is_remote_has_no_session(self) -> None:
         span: Any = started(attributes={"session.id": "17"})
@@ -248,18 +271,28 @@ class TestTheSessionOfASpan:
 
 
 def provider_with(limits: SpanLimits | None, sampler: sampling.Sampler) -> TracerProvider:
-    return TracerProvider(shutdown_on_exit=False, sampler=sampler, span_limits=limits or SpanLimits())
+    return TracerProvider(
+        shutdown_on_exit=False, sampler=sampler, span_limits=limits or SpanLimits()
+    )
 
 
-def started(limits: SpanLimits | None = None, sampler: sampling.Sampler = sampling.ALWAYS_ON, **options: Any) -> trace.Span:
-    return provider_with(limits, sampler).get_tracer("test").start_span("span", context=Context(), **options)
+def started(
+    limits: SpanLimits | None = None, sampler: sampling.Sampler = sampling.ALWAYS_ON, **options: Any
+) -> trace.Span:
+    return (
+        provider_with(limits, sampler)
+        .get_tracer("test")
+        .start_span("span", context=Context(), **options)
+    )
 
 
 def stamped(limits: SpanLimits | None = None) -> trace.Span:
     """A span that was started in the session, under our processor."""
     provider = provider_with(limits, sampling.ALWAYS_ON)
     provider.add_span_processor(SessionSpanProcessor())
-    return provider.get_tracer("test").start_span("span", context=set_session_id(SESSION_ID, Context()))
+    return provider.get_tracer("test").start_span(
+        "span", context=set_session_id(SESSION_ID, Context())
+    )
 
 
 def under(span: trace.Span, context: Context | None = None) -> Context:

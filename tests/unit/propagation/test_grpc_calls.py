@@ -1,4 +1,7 @@
-"""gRPC: the session goes to channels whose target may know it. Real servers and channels, and the instrumentation of OpenTelemetry."""
+"""gRPC: the session goes to channels whose target may know it.
+
+Real servers and channels, and the instrumentation of OpenTelemetry.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,9 @@ class Server:
             "su": grpc.stream_unary_rpc_method_handler(lambda _, call: self.note(call)),
             "ss": grpc.stream_stream_rpc_method_handler(lambda _, call: iter([self.note(call)])),
         }
-        self.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.Cart", handlers),))
+        self.server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("shop.Cart", handlers),)
+        )
         self.port = self.server.add_insecure_port(f"{FOREIGN}:0")
         for address in addresses:
             self.server.add_insecure_port(address)
@@ -74,7 +79,9 @@ def server(running: Server) -> Server:
 @pytest.fixture(autouse=True)
 def _instrumented(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     provider = TracerProvider(shutdown_on_exit=False)
-    monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", provider)  # one of the two instrumentors takes no other
+    monkeypatch.setattr(
+        "opentelemetry.trace._TRACER_PROVIDER", provider
+    )  # one of the two instrumentors takes no other
     before = propagate.get_global_textmap()
     propagate.set_global_textmap(otel_asayer.AsayerPropagator(propagation_targets="localhost"))
     instrumentors: list[Any] = [GrpcInstrumentorClient(), GrpcAioInstrumentorClient()]  # type: ignore[no-untyped-call]
@@ -87,14 +94,30 @@ def _instrumented(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 SYNC: dict[str, Callable[[grpc.Channel, Any], object]] = {
-    "unary, unary": lambda channel, metadata: channel.unary_unary("/shop.Cart/uu")(b"", metadata=metadata),
-    "unary, unary, with call": lambda channel, metadata: channel.unary_unary("/shop.Cart/uu").with_call(b"", metadata=metadata),
-    "unary, unary, future": lambda channel, metadata: channel.unary_unary("/shop.Cart/uu").future(b"", metadata=metadata).result(),
-    "unary, stream": lambda channel, metadata: list(channel.unary_stream("/shop.Cart/us")(b"", metadata=metadata)),
-    "stream, unary": lambda channel, metadata: channel.stream_unary("/shop.Cart/su")(iter([b""]), metadata=metadata),
-    "stream, unary, with call": lambda channel, metadata: channel.stream_unary("/shop.Cart/su").with_call(iter([b""]), metadata=metadata),
-    "stream, unary, future": lambda channel, metadata: channel.stream_unary("/shop.Cart/su").future(iter([b""]), metadata=metadata).result(),
-    "stream, stream": lambda channel, metadata: list(channel.stream_stream("/shop.Cart/ss")(iter([b""]), metadata=metadata)),
+    "unary, unary": lambda channel, metadata: channel.unary_unary("/shop.Cart/uu")(
+        b"", metadata=metadata
+    ),
+    "unary, unary, with call": lambda channel, metadata: channel.unary_unary(
+        "/shop.Cart/uu"
+    ).with_call(b"", metadata=metadata),
+    "unary, unary, future": lambda channel, metadata: (
+        channel.unary_unary("/shop.Cart/uu").future(b"", metadata=metadata).result()
+    ),
+    "unary, stream": lambda channel, metadata: list(
+        channel.unary_stream("/shop.Cart/us")(b"", metadata=metadata)
+    ),
+    "stream, unary": lambda channel, metadata: channel.stream_unary("/shop.Cart/su")(
+        iter([b""]), metadata=metadata
+    ),
+    "stream, unary, with call": lambda channel, metadata: channel.stream_unary(
+        "/shop.Cart/su"
+    ).with_call(iter([b""]), metadata=metadata),
+    "stream, unary, future": lambda channel, metadata: (
+        channel.stream_unary("/shop.Cart/su").future(iter([b""]), metadata=metadata).result()
+    ),
+    "stream, stream": lambda channel, metadata: list(
+        channel.stream_stream("/shop.Cart/ss")(iter([b""]), metadata=metadata)
+    ),
 }
 
 
@@ -104,11 +127,19 @@ def call(kind: str, target: str, metadata: Any = None, **options: Any) -> None:
 
 
 async def _asyncio_unary(channel: Any, kind: str) -> None:
-    await (channel.unary_unary("/shop.Cart/uu")(b"") if kind == "uu" else channel.stream_unary("/shop.Cart/su")(iter([b""])))
+    await (
+        channel.unary_unary("/shop.Cart/uu")(b"")
+        if kind == "uu"
+        else channel.stream_unary("/shop.Cart/su")(iter([b""]))
+    )
 
 
 async def _asyncio_stream(channel: Any, kind: str) -> None:
-    async for _ in channel.unary_stream("/shop.Cart/us")(b"") if kind == "us" else channel.stream_stream("/shop.Cart/ss")(iter([b""])):
+    async for _ in (
+        channel.unary_stream("/shop.Cart/us")(b"")
+        if kind == "us"
+        else channel.stream_stream("/shop.Cart/ss")(iter([b""]))
+    ):
         pass
 
 
@@ -124,7 +155,9 @@ def call_in_asyncio(kind: str, target: str) -> None:
 @pytest.mark.parametrize("kind", SYNC)
 def test_a_target_gets_the_session(kind: str, server: Server) -> None:
     call(kind, f"localhost:{server.port}")
-    assert [(seen["x-session-id"], seen["baggage"]) for seen in server.seen] == [(SESSION, f"session.id={SESSION}")]
+    assert [(seen["x-session-id"], seen["baggage"]) for seen in server.seen] == [
+        (SESSION, f"session.id={SESSION}")
+    ]
 
 
 @pytest.mark.parametrize("kind", SYNC)
@@ -152,7 +185,11 @@ def test_a_socket_is_this_machine(server: Server, socket_path: Path) -> None:
 
 def test_other_metadata_and_baggage_go_to_a_foreign_host(server: Server) -> None:
     token = context.attach(baggage.set_baggage("tenant", "seven"))
-    call("unary, unary", f"{FOREIGN}:{server.port}", metadata=(("x-tenant", "7"), ("some-bin", b"\x00\xff")))
+    call(
+        "unary, unary",
+        f"{FOREIGN}:{server.port}",
+        metadata=(("x-tenant", "7"), ("some-bin", b"\x00\xff")),
+    )
     context.detach(token)
     assert {name: server.seen[0][name] for name in ("x-tenant", "some-bin", "baggage")} == {
         "x-tenant": "7",
@@ -161,7 +198,9 @@ def test_other_metadata_and_baggage_go_to_a_foreign_host(server: Server) -> None
     }
 
 
-def test_a_header_of_the_application_that_is_no_session_goes_to_a_foreign_host(server: Server) -> None:
+def test_a_header_of_the_application_that_is_no_session_goes_to_a_foreign_host(
+    server: Server,
+) -> None:
     call("unary, unary", f"{FOREIGN}:{server.port}", metadata=(("x-session-id", "a login"),))
     assert server.seen[0]["x-session-id"] == "a login"
 
@@ -216,8 +255,14 @@ def test_all_addresses_of_a_channel_must_be_targets(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("to_unknown", "gets_it"), [(False, False), (True, True)])
-def test_where_the_target_cannot_be_known_the_switch_decides(server: Server, *, to_unknown: bool, gets_it: bool) -> None:
-    propagate.set_global_textmap(otel_asayer.AsayerPropagator(propagation_targets="localhost", propagate_to_unknown=to_unknown))
+def test_where_the_target_cannot_be_known_the_switch_decides(
+    server: Server, *, to_unknown: bool, gets_it: bool
+) -> None:
+    propagate.set_global_textmap(
+        otel_asayer.AsayerPropagator(
+            propagation_targets="localhost", propagate_to_unknown=to_unknown
+        )
+    )
     original, grpc_calls.urls_of = grpc_calls.urls_of, lambda _: (None,)  # type: ignore[assignment]
     try:
         call("unary, unary", f"localhost:{server.port}")
@@ -231,7 +276,9 @@ def test_every_way_of_calling_that_grpcio_has_is_guarded() -> None:
         assert grpc_calls.is_guarded()
 
 
-def test_without_a_guard_no_call_gets_the_session(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_guard_no_call_gets_the_session(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(grpc_calls, "_missing", ["_UnaryUnaryMultiCallable.__call__"])
     call("unary, unary", f"localhost:{server.port}")
     assert (len(server.seen), SESSION in repr(server.seen)) == (1, False)

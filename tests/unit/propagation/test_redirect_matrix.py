@@ -62,7 +62,10 @@ FORMS = [
     "http://127.0.0.1:{port}/\tlocalhost",
     "http://①②⑦.0.0.1:{port}/",
 ]
-"""Ways to write the address of the foreign server. Not every client understands each; none may take the session along."""
+"""Ways to write the address of the foreign server.
+
+Not every client understands each; none may take the session along.
+"""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -209,18 +212,30 @@ class OneOfTwo(Sampler):
 
     def should_sample(self, *arguments: Any, attributes: Any = None, **_: Any) -> SamplingResult:
         self.asked += 1
-        given = attributes or next((argument for argument in arguments if isinstance(argument, dict)), None)
-        return SamplingResult(Decision.RECORD_AND_SAMPLE if self.asked == 1 else Decision.DROP, given)
+        given = attributes or next(
+            (argument for argument in arguments if isinstance(argument, dict)), None
+        )
+        return SamplingResult(
+            Decision.RECORD_AND_SAMPLE if self.asked == 1 else Decision.DROP, given
+        )
 
     def get_description(self) -> str:
         return "OneOfTwo"
 
 
-INSTRUMENTORS: tuple[Any, ...] = (RequestsInstrumentor, HTTPXClientInstrumentor, URLLib3Instrumentor, URLLibInstrumentor, AioHttpClientInstrumentor)
+INSTRUMENTORS: tuple[Any, ...] = (
+    RequestsInstrumentor,
+    HTTPXClientInstrumentor,
+    URLLib3Instrumentor,
+    URLLibInstrumentor,
+    AioHttpClientInstrumentor,
+)
 
 
 @pytest.fixture(params=["sampled", "unsampled", "excluded"])
-def sampler(request: pytest.FixtureRequest, foreign: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OneOfTwo | None]:
+def sampler(
+    request: pytest.FixtureRequest, foreign: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OneOfTwo | None]:
     """Instruments every client; the second call is recorded, not sampled, or excluded from tracing."""
     if request.param == "excluded":
         monkeypatch.setenv("OTEL_PYTHON_EXCLUDED_URLS", f":{foreign.server_port}")
@@ -228,7 +243,11 @@ def sampler(request: pytest.FixtureRequest, foreign: Server, monkeypatch: pytest
     ours = otel_asayer.AsayerPropagator(propagation_targets="localhost")
     propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), ours]))
     sampler = OneOfTwo() if request.param == "unsampled" else None
-    provider = TracerProvider(sampler=sampler, shutdown_on_exit=False) if sampler else TracerProvider(shutdown_on_exit=False)
+    provider = (
+        TracerProvider(sampler=sampler, shutdown_on_exit=False)
+        if sampler
+        else TracerProvider(shutdown_on_exit=False)
+    )
     for instrumentor in INSTRUMENTORS:
         instrumentor().instrument(tracer_provider=provider)
     yield sampler
@@ -253,7 +272,9 @@ def test_the_session_never_follows_a_redirect_to_a_foreign_host(
         with otel_asayer.session(SESSION), suppress(Exception):
             ask(f"http://localhost:{internal.server_port}/")
         context.detach(token)
-        assert SESSION in internal.seen[0], "the session goes to the target, or nothing is shown by this test"
+        assert SESSION in internal.seen[0], (
+            "the session goes to the target, or nothing is shown by this test"
+        )
         arrived += len(foreign.seen)
         leaks += [form for headers in foreign.seen if SESSION in headers]
     assert leaks == []

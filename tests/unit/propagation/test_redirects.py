@@ -1,4 +1,7 @@
-"""A redirect that a client follows does not carry the session to a host that is no target: real clients, two real servers."""
+"""A redirect that a client follows does not carry the session to a host that is no target:
+
+real clients, two real servers.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +127,11 @@ def _instrumented() -> Iterator[None]:
 @pytest.mark.usefixtures("_instrumented")
 @pytest.mark.parametrize("ask", [*BELOW, ask_httpx, ask_urllib3])
 def test_the_session_stays_behind_when_a_target_redirects_to_a_foreign_host(ask: Ask) -> None:
-    with server() as (foreign, seen_there), server(f"http://127.0.0.1:{foreign}/") as (internal, seen_here), otel_asayer.session(SESSION):
+    with (
+        server() as (foreign, seen_there),
+        server(f"http://127.0.0.1:{foreign}/") as (internal, seen_here),
+        otel_asayer.session(SESSION),
+    ):
         ask(f"http://localhost:{internal}/", {})
     assert seen_here[0]["x-session-id"] == SESSION
     assert SESSION not in repr(seen_there)
@@ -134,7 +141,11 @@ def test_the_session_stays_behind_when_a_target_redirects_to_a_foreign_host(ask:
 @pytest.mark.usefixtures("_instrumented")
 @pytest.mark.parametrize("ask", [*BELOW, ask_httpx, ask_urllib3])
 def test_the_session_goes_on_when_a_target_redirects_to_a_target(ask: Ask) -> None:
-    with server() as (following, seen_there), server(f"http://localhost:{following}/") as (internal, _), otel_asayer.session(SESSION):
+    with (
+        server() as (following, seen_there),
+        server(f"http://localhost:{following}/") as (internal, _),
+        otel_asayer.session(SESSION),
+    ):
         ask(f"http://localhost:{internal}/", {})
     assert seen_there[0]["x-session-id"] == SESSION
 
@@ -142,7 +153,11 @@ def test_the_session_goes_on_when_a_target_redirects_to_a_target(ask: Ask) -> No
 @pytest.mark.usefixtures("_instrumented")
 @pytest.mark.parametrize("ask", BELOW)
 def test_other_baggage_goes_on_to_a_foreign_host(ask: Ask) -> None:
-    with server() as (foreign, seen_there), server(f"http://127.0.0.1:{foreign}/") as (internal, _), otel_asayer.session(SESSION):
+    with (
+        server() as (foreign, seen_there),
+        server(f"http://127.0.0.1:{foreign}/") as (internal, _),
+        otel_asayer.session(SESSION),
+    ):
         token = context.attach(baggage.set_baggage("tenant", "seven"))
         ask(f"http://localhost:{internal}/", {})
         context.detach(token)
@@ -167,7 +182,11 @@ def test_redirects_are_guarded_once() -> None:
 @pytest.mark.usefixtures("_instrumented")
 @pytest.mark.parametrize("ask", BELOW)
 def test_beside_a_header_of_the_application_the_session_in_baggage_stays_behind(ask: Ask) -> None:
-    with server() as (foreign, seen_there), server(f"http://127.0.0.1:{foreign}/") as (internal, seen_here), otel_asayer.session(SESSION):
+    with (
+        server() as (foreign, seen_there),
+        server(f"http://127.0.0.1:{foreign}/") as (internal, seen_here),
+        otel_asayer.session(SESSION),
+    ):
         ask(f"http://localhost:{internal}/", {"X-Session-Id": "a login"})
     assert seen_here[0]["x-session-id"] == "a login"
     assert seen_here[0]["baggage"] == f"session.id={SESSION}"
@@ -182,7 +201,9 @@ def test_a_location_that_aiohttp_cannot_follow_fails_as_it_does_without_us(locat
     with server(location) as (internal, _):
         with pytest.raises(Exception) as without_us:  # noqa: PT011 (which one is aiohttp's affair)
             ask_aiohttp(f"http://localhost:{internal}/", {})
-        AioHttpClientInstrumentor().instrument(tracer_provider=TracerProvider(shutdown_on_exit=False))
+        AioHttpClientInstrumentor().instrument(
+            tracer_provider=TracerProvider(shutdown_on_exit=False)
+        )
         with otel_asayer.session(SESSION), pytest.raises(without_us.type):
             ask_aiohttp(f"http://localhost:{internal}/", {})
 
@@ -216,11 +237,27 @@ with session("{session}"):
     ],
 )
 def test_the_propagator_alone_guards_redirects(module: str, instrumentor: str, ask: str) -> None:
-    with server() as (foreign, seen_there), server(f"http://127.0.0.1:{foreign}/") as (internal, seen_here):
-        code = ONE_BY_ONE.format(module=module, instrumentor=instrumentor, session=SESSION, ask=ask.format(url=f"http://localhost:{internal}/"))
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "COV"))}
+    with (
+        server() as (foreign, seen_there),
+        server(f"http://127.0.0.1:{foreign}/") as (internal, seen_here),
+    ):
+        code = ONE_BY_ONE.format(
+            module=module,
+            instrumentor=instrumentor,
+            session=SESSION,
+            ask=ask.format(url=f"http://localhost:{internal}/"),
+        )
+        environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("OTEL_", "COV"))
+        }
         subprocess.run([sys.executable, "-c", code], check=True, env={**environ, "NO_PROXY": "*"})
-    assert (seen_here[0]["x-session-id"], len(seen_there), SESSION in repr(seen_there)) == (SESSION, 1, False)
+    assert (seen_here[0]["x-session-id"], len(seen_there), SESSION in repr(seen_there)) == (
+        SESSION,
+        1,
+        False,
+    )
 
 
 def test_headers_that_cannot_be_read_raise_nothing() -> None:

@@ -4,7 +4,12 @@ import pickle
 import pytest
 
 from otel_asayer.errors import InvalidSessionIdError
-from otel_asayer.propagation.session_id import SessionId, id_of_session_from, parse_session_id, require_session_id
+from otel_asayer.propagation.session_id import (
+    SessionId,
+    id_of_session_from,
+    parse_session_id,
+    require_session_id,
+)
 
 SESSION_ID = "2618307011354435587"
 TOKEN = "jw4wdfpgqhoj.3az.lrraavgc.ovJ2jwk7BEAZr3hB1GgCdXkXTF3W4c4sndRrpZevt3q"
@@ -70,12 +75,25 @@ def test_what_is_no_decimal_uint64_is_no_id(value: str) -> None:
     assert parse_session_id(value) is None
 
 
-@pytest.mark.parametrize("value", ["٣٤٥", "1٣", "１２３", "²"])  # noqa: RUF001 (look-alikes are the point)
+# Look-alikes are the point
+@pytest.mark.parametrize("value", ["٣٤٥", "1٣", "１２３", "²"])  # noqa: RUF001
 def test_digits_outside_of_ascii_are_no_id(value: str) -> None:
     assert parse_session_id(value) is None
 
 
-@pytest.mark.parametrize("value", ["123\n", "123\r\nSet-Cookie: a=b", "\x00123", "123\x00", "1\x0b", "\u2028123", "123\x85", "\n123"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "123\n",
+        "123\r\nSet-Cookie: a=b",
+        "\x00123",
+        "123\x00",
+        "1\x0b",
+        "\u2028123",
+        "123\x85",
+        "\n123",
+    ],
+)
 def test_a_control_character_makes_it_no_id(value: str) -> None:
     assert parse_session_id(value) is None
 
@@ -85,7 +103,9 @@ def test_blanks_around_an_id_are_a_proxys_and_dropped(value: str) -> None:
     assert parse_session_id(value) == SESSION_ID
 
 
-@pytest.mark.parametrize("value", [f"{SESSION_ID}, {SESSION_ID}", f"{SESSION_ID},17", f"{TOKEN}, {TOKEN}"])
+@pytest.mark.parametrize(
+    "value", [f"{SESSION_ID}, {SESSION_ID}", f"{SESSION_ID},17", f"{TOKEN}, {TOKEN}"]
+)
 def test_of_joined_values_the_first_counts(value: str) -> None:
     assert parse_session_id(value) == SESSION_ID
 
@@ -128,12 +148,25 @@ def test_an_opaque_id_is_refused_unless_asked_for() -> None:
     assert parse_session_id("0f8fad5b-d9cb-469f-a165-70867728950e") is None
 
 
-@pytest.mark.parametrize("value", ["0f8fad5b-d9cb-469f-a165-70867728950e", "a", "a" * 128, "user.7", "~_-", "0123", "18446744073709551616"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0f8fad5b-d9cb-469f-a165-70867728950e",
+        "a",
+        "a" * 128,
+        "user.7",
+        "~_-",
+        "0123",
+        "18446744073709551616",
+    ],
+)
 def test_an_opaque_id_is_admitted_on_request(value: str) -> None:
     assert parse_session_id(value, opaque=True) == value
 
 
-@pytest.mark.parametrize("value", ["a" * 129, "a b", "a/b", "a=b", "é", "a;b", "a\n", "a%20b", "." + "a" * 128, "."])
+@pytest.mark.parametrize(
+    "value", ["a" * 129, "a b", "a/b", "a=b", "é", "a;b", "a\n", "a%20b", "." + "a" * 128, "."]
+)
 def test_an_opaque_id_has_128_unreserved_characters_at_most(value: str) -> None:
     assert parse_session_id(value, opaque=True) is None
 
@@ -164,7 +197,9 @@ def test_a_number_is_accepted_from_code() -> None:
 
 
 def test_code_that_gives_no_id_is_told() -> None:
-    with pytest.raises(InvalidSessionIdError, match=r"expected a decimal number from 1 to 2\*\*64 - 1"):
+    with pytest.raises(
+        InvalidSessionIdError, match=r"expected a decimal number from 1 to 2\*\*64 - 1"
+    ):
         require_session_id("secret")
 
 
@@ -185,7 +220,8 @@ def test_the_type_cannot_hold_what_is_no_id(value: str) -> None:
 
 
 def test_a_session_id_survives_pickling() -> None:
-    assert type(pickle.loads(pickle.dumps(SessionId(SESSION_ID)))) is SessionId  # noqa: S301 (our own bytes)
+    # Our own bytes
+    assert type(pickle.loads(pickle.dumps(SessionId(SESSION_ID)))) is SessionId  # noqa: S301
 
 
 def test_a_session_id_survives_copying() -> None:

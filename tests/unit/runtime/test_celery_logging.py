@@ -1,4 +1,7 @@
-"""Log records of Celery's workers reach OpenTelemetry, in spite of how Celery sets up logging: with Celery's own code."""
+"""Log records of Celery's workers reach OpenTelemetry, in spite of how Celery sets up logging:
+
+with Celery's own code.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,9 @@ def bodies(records: InMemoryLogRecordExporter) -> list[object]:
 
 
 @pytest.mark.parametrize("hijack", [True, False])
-def test_loggers_of_tasks_and_others_are_heard_once(records: InMemoryLogRecordExporter, *, hijack: bool) -> None:
+def test_loggers_of_tasks_and_others_are_heard_once(
+    records: InMemoryLogRecordExporter, *, hijack: bool
+) -> None:
     keep_task_logs()
     keep_task_logs()
     set_up(worker_hijack_root_logger=hijack)
@@ -78,16 +83,25 @@ def test_loggers_of_tasks_and_others_are_heard_once(records: InMemoryLogRecordEx
 
 
 @pytest.mark.parametrize("hijack", [True, False])
-def test_the_console_shows_what_it_shows_without_us(records: InMemoryLogRecordExporter, *, hijack: bool) -> None:
-    logging.root.handlers = [handler for handler in logging.root.handlers if isinstance(handler, LoggingHandler)]  # without pytest's
+def test_the_console_shows_what_it_shows_without_us(
+    records: InMemoryLogRecordExporter, *, hijack: bool
+) -> None:
+    logging.root.handlers = [
+        handler for handler in logging.root.handlers if isinstance(handler, LoggingHandler)
+    ]  # without pytest's
     keep_task_logs()
     set_up(worker_hijack_root_logger=hijack)
     for name in (None, "celery.task"):
         handlers = [type(handler) for handler in logging.getLogger(name).handlers]
-        assert [kind for kind in handlers if kind is not logging.NullHandler] == [BY_CELERY, LoggingHandler]
+        assert [kind for kind in handlers if kind is not logging.NullHandler] == [
+            BY_CELERY,
+            LoggingHandler,
+        ]
 
 
-def test_a_handler_of_the_application_goes_as_celery_wants(records: InMemoryLogRecordExporter) -> None:
+def test_a_handler_of_the_application_goes_as_celery_wants(
+    records: InMemoryLogRecordExporter,
+) -> None:
     own = logging.NullHandler()
     logging.root.addHandler(own)
     keep_task_logs()
@@ -144,5 +158,7 @@ def test_they_are_kept_where_log_records_go_to_our_exporter() -> None:
 
 
 def test_they_are_left_alone_where_log_records_go_elsewhere() -> None:
-    instrument._bring_to_our_exporters(TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False))
+    instrument._bring_to_our_exporters(
+        TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
+    )
     assert celery.app.log.Logging.setup_logging_subsystem is UNTOUCHED

@@ -43,8 +43,13 @@ def telemetry() -> Telemetry:
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Our logger without handlers, and logging as it comes."""
     monkeypatch.setattr(LOG, "handlers", [])
-    for name in ("basicConfig", "config.dictConfig", "config.fileConfig"):  # the instrumentation wraps them for good
-        monkeypatch.setattr(f"logging.{name}", eval(f"logging.{name}"))  # noqa: S307 (of the names above)
+    for name in (
+        "basicConfig",
+        "config.dictConfig",
+        "config.fileConfig",
+    ):  # the instrumentation wraps them for good
+        # Of the names above
+        monkeypatch.setattr(f"logging.{name}", eval(f"logging.{name}"))  # noqa: S307
     yield
     release_console()
     for handler in among_roots():
@@ -62,7 +67,10 @@ def without_pytests(handlers: Iterable[logging.Handler]) -> list[logging.Handler
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["added before", "added later"])
-def test_a_handler_of_opentelemetry_is_not_in_the_list_and_gets_the_records(telemetry: Telemetry, first: bool) -> None:  # noqa: FBT001
+def test_a_handler_of_opentelemetry_is_not_in_the_list_and_gets_the_records(
+    telemetry: Telemetry,
+    first: bool,  # noqa: FBT001
+) -> None:
     if first:
         logging.root.addHandler(telemetry.handler)
     keep_console()
@@ -71,7 +79,9 @@ def test_a_handler_of_opentelemetry_is_not_in_the_list_and_gets_the_records(tele
     assert (among_roots(), telemetry.bodies()) == ([], ["careful"])
 
 
-def test_the_last_resort_prints_what_nobody_else_shows(telemetry: Telemetry, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_resort_prints_what_nobody_else_shows(
+    telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
+) -> None:
     keep_console()
     logging.root.addHandler(telemetry.handler)
     pytests, logging.root.handlers[:] = list(logging.root.handlers), []
@@ -95,7 +105,9 @@ def test_calling_it_again_behind_somebody_who_wrapped_the_method_hands_nothing_o
     logging.root.addHandler(telemetry.handler)
     ours = logging.Logger.callHandlers
     with monkeypatch.context() as patched:
-        patched.setattr(logging.Logger, "callHandlers", lambda logger, record: [ours(logger, record)])
+        patched.setattr(
+            logging.Logger, "callHandlers", lambda logger, record: [ours(logger, record)]
+        )
         keep_console()
         LOG.warning("careful")
     assert telemetry.bodies() == ["careful"]
@@ -150,7 +162,9 @@ def test_a_handler_of_the_application_that_raises_costs_no_record(telemetry: Tel
 def test_configuring_logging_leaves_it_in_its_place(telemetry: Telemetry) -> None:
     keep_console()
     logging.root.addHandler(telemetry.handler)
-    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "root": {"handlers": []}})
+    logging.config.dictConfig(
+        {"version": 1, "disable_existing_loggers": False, "root": {"handlers": []}}
+    )
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)
     LOG.warning("careful")
     assert telemetry.bodies() == ["careful"]

@@ -115,7 +115,9 @@ def test_every_child_of_multiprocessing_registers_a_finalizer_that_runs_last() -
 
 
 @pytest.mark.parametrize("failure", [None, OSError("the socket is gone")])
-def test_a_server_of_uvicorn_exports_after_its_shutdown_even_if_that_fails(failure: Exception | None) -> None:
+def test_a_server_of_uvicorn_exports_after_its_shutdown_even_if_that_fails(
+    failure: Exception | None,
+) -> None:
     provider = Provider()
     export_at_ends(provider)
     seen = []
@@ -133,7 +135,9 @@ def test_a_server_of_uvicorn_exports_after_its_shutdown_even_if_that_fails(failu
     assert provider.exports == 1
 
 
-def test_a_worker_of_uwsgi_exports_before_the_hook_of_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_of_uwsgi_exports_before_the_hook_of_the_application(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     provider = Provider()
     export_at_ends(provider)
     seen: list[int] = []
@@ -165,8 +169,14 @@ async def gather(*coroutines: Any) -> list[Any]:
 
 
 def test_processors_that_got_nothing_since_a_hidden_fork_do_not_hold_the_exit() -> None:
-    tracer_provider, logger_provider = TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
-    spans, logs = BatchSpanProcessor(InMemorySpanExporter()), BatchLogRecordProcessor(InMemoryLogRecordExporter())  # type: ignore[no-untyped-call]
+    tracer_provider, logger_provider = (
+        TracerProvider(shutdown_on_exit=False),
+        LoggerProvider(shutdown_on_exit=False),
+    )
+    spans, logs = (
+        BatchSpanProcessor(InMemorySpanExporter()),
+        BatchLogRecordProcessor(InMemoryLogRecordExporter()),  # type: ignore[no-untyped-call]
+    )
     tracer_provider.add_span_processor(spans)
     tracer_provider.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
     logger_provider.add_log_record_processor(logs)

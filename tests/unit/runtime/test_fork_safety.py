@@ -80,7 +80,12 @@ print(os.waitpid(child, 0)[1])
 
 def run(code: str, **environment: str) -> str:
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], env=environment, check=True, capture_output=True, text=True, timeout=HANG_SECONDS
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
     ).stdout
 
 

@@ -11,7 +11,12 @@ from otel_asayer.runtime.frameworks import Installed, normalised
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
-CLI = ('click>=8.1; extra == "cli"', 'starlette>=0.41; extra == "cli"', "orjson>=3.9", 'flask>=3; extra == "test"')
+CLI = (
+    'click>=8.1; extra == "cli"',
+    'starlette>=0.41; extra == "cli"',
+    "orjson>=3.9",
+    'flask>=3; extra == "test"',
+)
 
 
 class Package:
@@ -27,19 +32,31 @@ class Package:
 
 
 def only_ours(*packages: Package) -> set[str]:
-    return set(Installed.of(cast("list[Distribution]", [Package("otel-asayer", *CLI, requested=True), *packages])).only_ours)
+    return set(
+        Installed.of(
+            cast("list[Distribution]", [Package("otel-asayer", *CLI, requested=True), *packages])
+        ).only_ours
+    )
 
 
 def test_what_only_our_extra_requires_is_ours() -> None:
-    assert only_ours(Package("click"), Package("Starlette"), Package("orjson"), Package("Flask")) == {"click", "starlette"}
+    assert only_ours(
+        Package("click"), Package("Starlette"), Package("orjson"), Package("Flask")
+    ) == {"click", "starlette"}
 
 
 def test_what_another_package_requires_is_used() -> None:
-    assert only_ours(Package("click"), Package("starlette"), Package("fastapi", "starlette<2")) == {"click"}
+    assert only_ours(Package("click"), Package("starlette"), Package("fastapi", "starlette<2")) == {
+        "click"
+    }
 
 
 def test_what_another_package_requires_for_an_extra_of_its_own_is_not_used() -> None:
-    assert "starlette" in only_ours(Package("click"), Package("starlette"), Package("sentry-sdk", "starlette; extra == 'starlette'"))
+    assert "starlette" in only_ours(
+        Package("click"),
+        Package("starlette"),
+        Package("sentry-sdk", "starlette; extra == 'starlette'"),
+    )
 
 
 def test_what_a_person_asked_for_is_used() -> None:
@@ -47,7 +64,10 @@ def test_what_a_person_asked_for_is_used() -> None:
 
 
 def test_a_mark_that_everything_bears_tells_nothing() -> None:
-    assert only_ours(Package("click", requested=True), Package("starlette", requested=True)) == {"click", "starlette"}
+    assert only_ours(Package("click", requested=True), Package("starlette", requested=True)) == {
+        "click",
+        "starlette",
+    }
 
 
 def test_without_our_extra_nothing_is_ours() -> None:
@@ -55,7 +75,10 @@ def test_without_our_extra_nothing_is_ours() -> None:
 
 
 def test_without_us_nothing_is_ours() -> None:
-    assert Installed.of(cast("list[Distribution]", [Package("starlette"), Package(None)])) == (frozenset({"starlette"}), frozenset())
+    assert Installed.of(cast("list[Distribution]", [Package("starlette"), Package(None)])) == (
+        frozenset({"starlette"}),
+        frozenset(),
+    )
 
 
 def test_this_environment_is_looked_at() -> None:

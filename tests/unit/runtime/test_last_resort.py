@@ -27,16 +27,27 @@ logging.getLogger().addHandler(LoggingHandler(logger_provider=LoggerProvider()))
 
 
 def shown(setup: str) -> str:
-    return subprocess.run([sys.executable, "-c", PROGRAM.format(setup=setup)], check=True, capture_output=True, text=True).stderr
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(setup=setup)],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stderr
 
 
-@pytest.mark.parametrize("setup", ["", OTEL_HANDLER, "logging.getLogger().addHandler(logging.NullHandler())"])
+@pytest.mark.parametrize(
+    "setup", ["", OTEL_HANDLER, "logging.getLogger().addHandler(logging.NullHandler())"]
+)
 def test_a_warning_is_printed_where_nobody_else_shows_it(setup: str) -> None:
     assert shown(setup) == "something is wrong\n"
 
 
 @pytest.mark.parametrize(
-    "setup", ["logging.basicConfig(format='app: %(message)s')", OTEL_HANDLER + "logging.getLogger().addHandler(logging.StreamHandler())"]
+    "setup",
+    [
+        "logging.basicConfig(format='app: %(message)s')",
+        OTEL_HANDLER + "logging.getLogger().addHandler(logging.StreamHandler())",
+    ],
 )
 def test_a_warning_is_printed_once_where_the_application_shows_it(setup: str) -> None:
     assert shown(setup).count("something is wrong") == 1

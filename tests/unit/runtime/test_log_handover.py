@@ -16,7 +16,11 @@ import pytest
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs.export import (
+    BatchLogRecordProcessor,
+    InMemoryLogRecordExporter,
+    SimpleLogRecordProcessor,
+)
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
@@ -80,13 +84,17 @@ def failed_request(tracer: Tracer, session_id: str | None = SESSION) -> tuple[Va
     return error, span
 
 
-def test_a_record_about_an_exception_belongs_to_the_span_that_the_exception_left(records: Records, tracer: Tracer) -> None:
+def test_a_record_about_an_exception_belongs_to_the_span_that_the_exception_left(
+    records: Records, tracer: Tracer
+) -> None:
     error, span = failed_request(tracer)
     LOG.error("Error handling request", exc_info=error)
     assert records.place() == (SESSION, span.get_span_context().span_id)
 
 
-def test_it_belongs_to_the_span_of_a_request_without_a_session_too(records: Records, tracer: Tracer) -> None:
+def test_it_belongs_to_the_span_of_a_request_without_a_session_too(
+    records: Records, tracer: Tracer
+) -> None:
     error, span = failed_request(tracer, None)
     LOG.error("Error handling request", exc_info=error)
     assert records.place() == (None, span.get_span_context().span_id)
@@ -145,13 +153,23 @@ def test_a_note_that_somebody_has_spoilt_costs_no_record(records: Records) -> No
     [
         ({"order": UUID(int=7)}, {"order": str(UUID(int=7))}),
         ({"path": Path("/tmp")}, {"path": "/tmp"}),
-        ({"nested": {"id": UUID(int=7), 8: "eight"}}, {"nested": {"id": str(UUID(int=7)), "8": "eight"}}),
+        (
+            {"nested": {"id": UUID(int=7), 8: "eight"}},
+            {"nested": {"id": str(UUID(int=7)), "8": "eight"}},
+        ),
         ({"several": [UUID(int=7), 1]}, {"several": (str(UUID(int=7)), 1)}),
-        ({"plain": 1, "text": "a", "none": None, "list": [1, "b"]}, {"plain": 1, "text": "a", "none": None, "list": (1, "b")}),
+        (
+            {"plain": 1, "text": "a", "none": None, "list": [1, "b"]},
+            {"plain": 1, "text": "a", "none": None, "list": (1, "b")},
+        ),
     ],
 )
 def test_what_no_attribute_can_hold_becomes_text_and_nothing_is_said_about_it(
-    records: Records, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, given: dict[str, Any], kept: dict[str, Any]
+    records: Records,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    given: dict[str, Any],
+    kept: dict[str, Any],
 ) -> None:
     LOG.warning("careful", extra=given)
     assert records.attributes() == kept
@@ -174,7 +192,9 @@ def test_it_is_mended_once(records: Records) -> None:
     assert LoggingHandler.emit is before
 
 
-def test_flushing_where_no_thread_can_be_started_raises_nothing(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flushing_where_no_thread_can_be_started_raises_nothing(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
@@ -192,19 +212,28 @@ configure()
 LoggingInstrumentor().instrument()
 logging.getLogger("shop").warning("careful")
 """
-    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
     assert ran.stderr == "careful\n"
 
 
-@pytest.mark.parametrize(("name", "handed_over"), [("otel_asayer.somewhere", 1), ("otel_asayerish", 2)])
-def test_what_we_say_when_the_provider_is_shut_down_is_not_handed_over(name: str, handed_over: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "handed_over"), [("otel_asayer.somewhere", 1), ("otel_asayerish", 2)]
+)
+def test_what_we_say_when_the_provider_is_shut_down_is_not_handed_over(
+    name: str, handed_over: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mend_handing_over()
     provider = LoggerProvider(shutdown_on_exit=False)
     processor = BatchLogRecordProcessor(InMemoryLogRecordExporter())  # type: ignore[no-untyped-call]
     provider.add_log_record_processor(processor)
     taken: list[object] = []
     monkeypatch.setattr(processor._batch_processor, "emit", taken.append)
-    handler, record = LoggingHandler(logger_provider=provider), logging.LogRecord(name, logging.WARNING, __file__, 1, "Telemetry waits", (), None)
+    handler, record = (
+        LoggingHandler(logger_provider=provider),
+        logging.LogRecord(name, logging.WARNING, __file__, 1, "Telemetry waits", (), None),
+    )
     handler.handle(record)
     provider.shutdown()
     handler.handle(record)

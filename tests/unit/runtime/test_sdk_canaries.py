@@ -1,4 +1,7 @@
-"""Private names that we lean on: each exists and means what we think, and without it the public way is taken."""
+"""Private names that we lean on:
+
+each exists and means what we think, and without it the public way is taken.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,18 @@ from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk import _configuration
 from opentelemetry.sdk._logs import ConcurrentMultiLogRecordProcessor, LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs.export import (
+    BatchLogRecordProcessor,
+    InMemoryLogRecordExporter,
+    SimpleLogRecordProcessor,
+)
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -86,7 +98,9 @@ def test_a_span_has_its_attributes_under_the_name_we_use(tracer_provider: Tracer
     assert dict(span._attributes) == {"a": 1}
 
 
-def test_the_sdk_announces_the_end_of_a_span_to_all_processors_before_it_is_exported(tracer_provider: TracerProvider) -> None:
+def test_the_sdk_announces_the_end_of_a_span_to_all_processors_before_it_is_exported(
+    tracer_provider: TracerProvider,
+) -> None:
     calls: list[str] = []
     for _ in range(2):
         seen = Seen()
@@ -113,7 +127,9 @@ def test_a_span_without_private_attributes_is_stamped_by_its_public_method() -> 
     assert span.stamped == {"session.id": SESSION}
 
 
-def test_an_event_is_stamped_after_its_span_has_recorded_it(tracer_provider: TracerProvider) -> None:
+def test_an_event_is_stamped_after_its_span_has_recorded_it(
+    tracer_provider: TracerProvider,
+) -> None:
     span = tracer_provider.get_tracer("test").start_span("span")
     span.add_event("event", {"a": 1})
     (event,) = span.events  # type: ignore[attr-defined]
@@ -137,8 +153,13 @@ def test_a_span_whose_attributes_cannot_be_written_is_left_as_it_is() -> None:
 # Processors
 
 
-def test_processors_stand_in_tuples_under_locks(tracer_provider: TracerProvider, logger_provider: LoggerProvider) -> None:
-    spans, logs = tracer_provider._active_span_processor, logger_provider._multi_log_record_processor
+def test_processors_stand_in_tuples_under_locks(
+    tracer_provider: TracerProvider, logger_provider: LoggerProvider
+) -> None:
+    spans, logs = (
+        tracer_provider._active_span_processor,
+        logger_provider._multi_log_record_processor,
+    )
     assert spans._span_processors == ()
     assert logs._log_record_processors == ()
     assert type(logs._lock) is type(threading.Lock())
@@ -156,7 +177,9 @@ def test_the_log_processor_is_put_first_once(logger_provider: LoggerProvider) ->
     assert len(logger_provider._multi_log_record_processor._log_record_processors) == 1
 
 
-def test_a_log_processor_that_stands_too_late_gets_one_before_it(logger_provider: LoggerProvider) -> None:
+def test_a_log_processor_that_stands_too_late_gets_one_before_it(
+    logger_provider: LoggerProvider,
+) -> None:
     logger_provider.add_log_record_processor(SimpleLogRecordProcessor(in_memory()))
     logger_provider.add_log_record_processor(SessionLogRecordProcessor())
     sdk.add_log_record_processor_first(logger_provider, ours := SessionLogRecordProcessor())
@@ -169,10 +192,14 @@ def test_the_span_processor_is_added_once(tracer_provider: TracerProvider) -> No
     assert len(tracer_provider._active_span_processor._span_processors) == 1
 
 
-@pytest.mark.parametrize("multi", [None, SimpleNamespace(), SimpleNamespace(_log_record_processors=[], _lock=None)])
+@pytest.mark.parametrize(
+    "multi", [None, SimpleNamespace(), SimpleNamespace(_log_record_processors=[], _lock=None)]
+)
 def test_a_log_processor_that_cannot_be_put_first_is_appended(multi: object) -> None:
     added: list[object] = []
-    provider: Any = SimpleNamespace(_multi_log_record_processor=multi, add_log_record_processor=added.append)
+    provider: Any = SimpleNamespace(
+        _multi_log_record_processor=multi, add_log_record_processor=added.append
+    )
     sdk.add_log_record_processor_first(provider, ours := SessionLogRecordProcessor())
     assert added == [ours]
 
@@ -240,7 +267,9 @@ def test_a_tracer_that_exists_draws_its_ids_as_ours_does(tracer_provider: Tracer
     assert type(tracer.id_generator) is SystemRandomIdGenerator
 
 
-def test_a_generator_that_cannot_change_its_class_is_replaced_for_later_tracers(tracer_provider: TracerProvider) -> None:
+def test_a_generator_that_cannot_change_its_class_is_replaced_for_later_tracers(
+    tracer_provider: TracerProvider,
+) -> None:
     class Slotted(RandomIdGenerator):
         __slots__ = ("drawn",)
 
@@ -269,7 +298,10 @@ def test_a_provider_without_an_id_generator_is_left_alone() -> None:
 
 def test_members_of_composite_propagators_are_seen() -> None:
     first, second = TraceContextTextMapPropagator(), W3CBaggagePropagator()
-    assert composites.propagators(CompositePropagator([first, CompositePropagator([second])])) == [first, second]
+    assert composites.propagators(CompositePropagator([first, CompositePropagator([second])])) == [
+        first,
+        second,
+    ]
 
 
 def test_a_propagator_of_another_kind_is_its_only_member() -> None:
@@ -293,7 +325,9 @@ def test_no_sampler_is_found_where_none_is_named(monkeypatch: pytest.MonkeyPatch
     assert sdk.environment_sampler() is None
 
 
-def test_no_sampler_is_found_where_the_sdk_has_no_such_function(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_sampler_is_found_where_the_sdk_has_no_such_function(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delattr(_configuration, "_import_sampler")
     assert sdk.environment_sampler() is None
 
@@ -309,7 +343,9 @@ def threading_instrumented() -> Iterator[None]:
     instrumentor.uninstrument()
 
 
-def test_the_threading_instrumentation_notes_the_context_of_a_thread(threading_instrumented: None) -> None:
+def test_the_threading_instrumentation_notes_the_context_of_a_thread(
+    threading_instrumented: None,
+) -> None:
     token = otel_context.attach(baggage.set_baggage("session.id", SESSION))
     thread = threading.Thread(target=list)
     thread.start()
@@ -328,7 +364,10 @@ def test_the_garbage_collector_sees_the_context_of_a_task_and_of_a_handle() -> N
     async def run() -> list[int]:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(asyncio.sleep(0))
-        found = [sum(isinstance(referent, Variables) for referent in gc.get_referents(owner)) for owner in (task, loop.call_soon(list))]
+        found = [
+            sum(isinstance(referent, Variables) for referent in gc.get_referents(owner))
+            for owner in (task, loop.call_soon(list))
+        ]
         await task
         return found
 
@@ -348,7 +387,9 @@ def test_the_exceptions_instrumentation_is_seen_while_it_is_at_work() -> None:
     assert seen == [False, True, False]
 
 
-def test_the_exceptions_instrumentation_is_not_imported_to_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exceptions_instrumentation_is_not_imported_to_look_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delitem(sys.modules, "opentelemetry.instrumentation.exceptions")
     assert not sdk.exceptions_are_instrumented()
 
@@ -363,22 +404,33 @@ def test_asking_for_the_instance_of_the_exceptions_instrumentation_resets_it() -
 # Fields of a finished span
 
 
-def test_a_finished_span_shows_its_fields_as_its_public_names_do(tracer_provider: TracerProvider) -> None:
+def test_a_finished_span_shows_its_fields_as_its_public_names_do(
+    tracer_provider: TracerProvider,
+) -> None:
     exporter = InMemorySpanExporter()
     tracer_provider.add_span_processor(SimpleSpanProcessor(exporter))
     linked = trace.SpanContext(1, 1, is_remote=False)
-    span: Any = tracer_provider.get_tracer("test").start_span("span", links=[trace.Link(linked)], attributes={"a": 1})
+    span: Any = tracer_provider.get_tracer("test").start_span(
+        "span", links=[trace.Link(linked)], attributes={"a": 1}
+    )
     span.add_event("event")
     span.end()
     (ended,) = exporter.get_finished_spans()
-    fields, public = sdk.Fields(*sdk.fields_of(ended)), sdk.Fields(*sdk.fields_of(cast("Any", Public(ended))))
-    assert fields._replace(attributes=None, events=(), links=()) == public._replace(attributes=None, events=(), links=())
+    fields, public = (
+        sdk.Fields(*sdk.fields_of(ended)),
+        sdk.Fields(*sdk.fields_of(cast("Any", Public(ended)))),
+    )
+    assert fields._replace(attributes=None, events=(), links=()) == public._replace(
+        attributes=None, events=(), links=()
+    )
     assert dict(fields.attributes) == dict(public.attributes)
     assert tuple(fields.events) == public.events
     assert tuple(fields.links) == public.links
 
 
-def test_the_private_lists_of_a_span_are_empty_when_the_public_ones_are(tracer_provider: TracerProvider) -> None:
+def test_the_private_lists_of_a_span_are_empty_when_the_public_ones_are(
+    tracer_provider: TracerProvider,
+) -> None:
     span: Any = tracer_provider.get_tracer("test").start_span("span")
     fields = sdk.Fields(*sdk.fields_of(span))
     assert bool(fields.events) is False
@@ -425,7 +477,9 @@ class Hearing(InMemorySpanExporter):
 
 def overflow(provider: TracerProvider, exporter: SpanExporter, spans: int) -> BatchSpanProcessor:
     """Let a processor with a queue of two export once, and then end some spans while it cannot export."""
-    processor = BatchSpanProcessor(exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000)
+    processor = BatchSpanProcessor(
+        exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000
+    )
     provider.add_span_processor(processor)
     tracer = provider.get_tracer("shop")
     tracer.start_span("exported").end()
@@ -436,7 +490,9 @@ def overflow(provider: TracerProvider, exporter: SpanExporter, spans: int) -> Ba
     return processor
 
 
-def test_what_the_queue_of_a_batch_processor_drops_is_heard_once(tracer_provider: TracerProvider) -> None:
+def test_what_the_queue_of_a_batch_processor_drops_is_heard_once(
+    tracer_provider: TracerProvider,
+) -> None:
     dropped = Dropped()
     overflow(tracer_provider, Hearing(dropped), 5).shutdown()  # type: ignore[no-untyped-call]
     assert dropped.heard == [(1, "queue_full")] * 3
@@ -464,7 +520,9 @@ def test_nothing_is_heard_outside_of_an_export(tracer_provider: TracerProvider) 
 
 
 @pytest.mark.parametrize("metrics", [None, object()])
-def test_without_metrics_that_can_be_hooked_nothing_is_heard(tracer_provider: TracerProvider, metrics: object) -> None:
+def test_without_metrics_that_can_be_hooked_nothing_is_heard(
+    tracer_provider: TracerProvider, metrics: object
+) -> None:
     dropped = Dropped()
 
     class Without(Hearing):
@@ -482,7 +540,9 @@ def test_without_metrics_that_can_be_hooked_nothing_is_heard(tracer_provider: Tr
     assert dropped.heard == []
 
 
-def test_without_the_private_names_nothing_is_heard(monkeypatch: pytest.MonkeyPatch, tracer_provider: TracerProvider) -> None:
+def test_without_the_private_names_nothing_is_heard(
+    monkeypatch: pytest.MonkeyPatch, tracer_provider: TracerProvider
+) -> None:
     dropped = Dropped()
     monkeypatch.setattr("opentelemetry.sdk._shared_internal.BatchProcessor", None)
     overflow(tracer_provider, Hearing(dropped), 3).shutdown()  # type: ignore[no-untyped-call]

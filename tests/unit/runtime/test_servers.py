@@ -80,8 +80,12 @@ def test_an_asgi_application_that_gunicorn_loads_is_recognised(told: list[TOLD])
     assert told == [(f"{__name__}.asgi_page", "asgi", "")]
 
 
-def test_an_application_that_uvicorn_loads_is_told_of(told: list[TOLD], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn.Config, "load", unwrap(uvicorn.Config.load))  # a test of the hook may have left word there
+def test_an_application_that_uvicorn_loads_is_told_of(
+    told: list[TOLD], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        uvicorn.Config, "load", unwrap(uvicorn.Config.load)
+    )  # a test of the hook may have left word there
     servers._watch_uvicorn(uvicorn.config)
     uvicorn.Config(asgi_page, log_config=None).load()
     assert told == [(f"{__name__}.asgi_page", "asgi", "")]
@@ -101,19 +105,25 @@ def test_what_bottle_itself_serves_is_told_of(told: list[TOLD]) -> None:
     assert told == [("bottle.Bottle", "wsgi", "")]
 
 
-def test_an_application_of_an_instrumented_framework_is_not_told_of(told: list[TOLD], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_application_of_an_instrumented_framework_is_not_told_of(
+    told: list[TOLD], monkeypatch: pytest.MonkeyPatch
+) -> None:
     active(monkeypatch, "flask")
     load_by_gunicorn(page)
     assert told == []
 
 
-def test_bottle_is_told_of_beside_an_instrumented_framework(told: list[TOLD], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bottle_is_told_of_beside_an_instrumented_framework(
+    told: list[TOLD], monkeypatch: pytest.MonkeyPatch
+) -> None:
     active(monkeypatch, "flask")
     load_by_gunicorn(Bottle())
     assert told == [("bottle.Bottle", "wsgi", "")]
 
 
-def test_a_framework_whose_instrumentation_is_not_at_work_is_told_of_with_its_package(told: list[TOLD], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_framework_whose_instrumentation_is_not_at_work_is_told_of_with_its_package(
+    told: list[TOLD], monkeypatch: pytest.MonkeyPatch
+) -> None:
     active(monkeypatch)
     load_by_gunicorn(page)
     assert told == [("os", "wsgi", "flask")]
@@ -130,7 +140,9 @@ def test_an_instrumented_starlette_that_only_our_extra_brought_is_not_in_use(
     assert len(told) == number
 
 
-def test_a_starlette_that_is_the_application_is_in_use(told: list[TOLD], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_starlette_that_is_the_application_is_in_use(
+    told: list[TOLD], monkeypatch: pytest.MonkeyPatch
+) -> None:
     active(monkeypatch, "starlette")
     monkeypatch.setattr(servers, "_FRAMEWORKS", {"starlette": "starlette"})
     monkeypatch.setattr(Installed, "here", lambda: Installed(frozenset(), frozenset({"starlette"})))
@@ -139,13 +151,17 @@ def test_a_starlette_that_is_the_application_is_in_use(told: list[TOLD], monkeyp
 
 
 def test_a_wrapped_application_is_not_told_of(told: list[TOLD]) -> None:
-    contrib: Any = module(OpenTelemetryMiddleware=type("OpenTelemetryMiddleware", (OpenTelemetryMiddleware,), {}))
+    contrib: Any = module(
+        OpenTelemetryMiddleware=type("OpenTelemetryMiddleware", (OpenTelemetryMiddleware,), {})
+    )
     servers._note_middleware(contrib)
     load_by_gunicorn(contrib.OpenTelemetryMiddleware(asgi_page))
     assert told == []
 
 
-def test_a_server_goes_on_when_its_application_cannot_be_looked_at(told: list[TOLD], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_goes_on_when_its_application_cannot_be_looked_at(
+    told: list[TOLD], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(servers, "_look_at", lambda *_: 1 / 0)
     load_by_gunicorn(page)
     assert told == []

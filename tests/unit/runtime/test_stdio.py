@@ -34,7 +34,9 @@ class Console:
 
     def __init__(self) -> None:
         self._bytes = io.BytesIO()
-        self.original = io.TextIOWrapper(self._bytes, encoding="utf-8", errors="strict", newline="\n", write_through=True)
+        self.original = io.TextIOWrapper(
+            self._bytes, encoding="utf-8", errors="strict", newline="\n", write_through=True
+        )
         self.stream = cast("Any", StampedStream(self.original))
 
     def text(self) -> str:
@@ -49,7 +51,10 @@ def console() -> Console:
 
 @contextlib.contextmanager
 def stdout(stderr: io.StringIO | None = None) -> Iterator[io.StringIO]:
-    """A `sys.stdout` of our own, and none for stderr; what is installed is taken out again. No fixture: pytest changes the streams after those."""
+    """A `sys.stdout` of our own, and none for stderr; what is installed is taken out again.
+
+    No fixture: pytest changes the streams after those.
+    """
     before, streams = (sys.stdout, sys.stderr), io.StringIO()
     sys.stdout, sys.stderr = streams, stderr
     try:
@@ -60,7 +65,9 @@ def stdout(stderr: io.StringIO | None = None) -> Iterator[io.StringIO]:
 
 
 @contextlib.contextmanager
-def handling(logger: logging.Logger, handler: logging.StreamHandler[Any]) -> Iterator[logging.StreamHandler[Any]]:
+def handling(
+    logger: logging.Logger, handler: logging.StreamHandler[Any]
+) -> Iterator[logging.StreamHandler[Any]]:
     logger.addHandler(handler)
     try:
         yield handler
@@ -92,7 +99,10 @@ def test_a_line_printed_in_pieces_is_stamped_once(console: Console) -> None:
 def test_each_line_of_a_text_is_stamped(console: Console) -> None:
     with session(A):
         console.stream.write("Traceback:\n  line 1\n\nValueError\n")
-    assert console.text() == f"{STAMP_A}Traceback:\n{STAMP_A}  line 1\n{STAMP_A}\n{STAMP_A}ValueError\n"
+    assert (
+        console.text()
+        == f"{STAMP_A}Traceback:\n{STAMP_A}  line 1\n{STAMP_A}\n{STAMP_A}ValueError\n"
+    )
 
 
 def test_a_text_that_ends_within_a_line_leaves_the_next_piece_unstamped(console: Console) -> None:
@@ -200,7 +210,19 @@ def test_writelines_writes_lines(console: Console) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["encoding", "errors", "newlines", "line_buffering", "write_through", "buffer", "closed", "mode", "name", "_CHUNK_SIZE"]
+    "name",
+    [
+        "encoding",
+        "errors",
+        "newlines",
+        "line_buffering",
+        "write_through",
+        "buffer",
+        "closed",
+        "mode",
+        "name",
+        "_CHUNK_SIZE",
+    ],
 )
 def test_attributes_are_those_of_the_stream(name: str, tmp_path: Path) -> None:
     with (tmp_path / "console").open("w", encoding="latin-1", errors="replace") as stream:
@@ -249,7 +271,8 @@ def test_being_collected_does_not_close_the_stream(console: Console) -> None:
 
 
 def failure(call: Callable[[Any], object], stream: object) -> tuple[type, str]:
-    with pytest.raises(Exception) as caught:  # noqa: PT011 (whichever: both streams must raise the same)
+    # Whichever: both streams must raise the same
+    with pytest.raises(Exception) as caught:  # noqa: PT011
         call(stream)
     return caught.type, str(caught.value)
 
@@ -289,7 +312,9 @@ def test_a_broken_pipe_is_raised_to_who_writes() -> None:
         StampedStream(Broken()).write("text")
 
 
-def test_a_session_that_cannot_be_read_leaves_the_text_unstamped(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_cannot_be_read_leaves_the_text_unstamped(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stdio, "get_session_id", None)  # as at the interpreter's end
     console.stream.write("text\n")
     assert console.text() == "text\n"
@@ -420,10 +445,20 @@ def test_taken_out_a_later_replacement_stays() -> None:
 
 
 def run(script: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("OTEL_")
+    }
     prelude = "import os, sys, threading\nfrom otel_asayer import session\nfrom otel_asayer.runtime.stdio import stamp_stdio\nstamp_stdio()\n"
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", prelude + textwrap.dedent(script)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
+    command = [
+        sys.executable,
+        "-W",
+        "ignore::DeprecationWarning",
+        "-c",
+        prelude + textwrap.dedent(script),
+    ]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
 
 
 def test_every_line_of_the_interpreters_own_traceback_is_stamped() -> None:
@@ -485,7 +520,15 @@ def test_a_destructor_may_print_when_the_interpreter_ends() -> None:
 
 def test_input_still_prompts_and_reads() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from otel_asayer.runtime.stdio import stamp_stdio; stamp_stdio(); print(input('name? '))"],
+        [
+            sys.executable,
+            "-c",
+            (
+                "from otel_asayer.runtime.stdio import stamp_stdio; stamp_stdio(); "
+                "print(input('name? "
+                "'))"
+            ),
+        ],
         input="somebody\n",
         capture_output=True,
         text=True,

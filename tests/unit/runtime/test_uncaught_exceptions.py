@@ -74,15 +74,30 @@ class Recorded:
 
     @property
     def records(self) -> list[Record]:
-        return [Record(log.severity_text, log.body, log.attributes.get("exception.type"), log.attributes.get("session.id")) for log in self.raw]
+        return [
+            Record(
+                log.severity_text,
+                log.body,
+                log.attributes.get("exception.type"),
+                log.attributes.get("session.id"),
+            )
+            for log in self.raw
+        ]
 
     @property
     def scopes(self) -> list[str]:
-        return [log.instrumentation_scope.name for log in self._exporter.get_finished_logs() if log.instrumentation_scope]
+        return [
+            log.instrumentation_scope.name
+            for log in self._exporter.get_finished_logs()
+            if log.instrumentation_scope
+        ]
 
 
 class Hooked(NamedTuple):
-    """What the hooks that were there before ours saw: the error, and the session that was current."""
+    """What the hooks that were there before ours saw:
+
+    the error, and the session that was current.
+    """
 
     main: list[tuple[BaseException, str | None]]
     thread: list[tuple[BaseException | None, str | None]]
@@ -97,8 +112,14 @@ def recorded() -> Recorded:
 def before(monkeypatch: pytest.MonkeyPatch) -> Hooked:
     """Hooks of the application."""
     hooked = Hooked([], [])
-    monkeypatch.setattr(sys, "excepthook", lambda _, error, __: hooked.main.append((error, get_session_id())))
-    monkeypatch.setattr(threading, "excepthook", lambda arguments: hooked.thread.append((arguments.exc_value, get_session_id())))
+    monkeypatch.setattr(
+        sys, "excepthook", lambda _, error, __: hooked.main.append((error, get_session_id()))
+    )
+    monkeypatch.setattr(
+        threading,
+        "excepthook",
+        lambda arguments: hooked.thread.append((arguments.exc_value, get_session_id())),
+    )
     return hooked
 
 
@@ -182,13 +203,17 @@ def test_it_is_recorded_with_its_message_stack_time_and_event_name(watched: Reco
     end_main_with(Defect("broken"))
     (record,) = watched.raw
     assert record.attributes["exception.message"] == "broken"
-    assert record.attributes["exception.stacktrace"].startswith("Traceback (most recent call last):\n")
+    assert record.attributes["exception.stacktrace"].startswith(
+        "Traceback (most recent call last):\n"
+    )
     assert record.event_name == "exception"
     assert record.severity_number.value == 21
     assert record.timestamp <= record.observed_timestamp
 
 
-def test_it_is_recorded_under_a_scope_that_the_exporter_does_not_take_for_our_own_log(watched: Recorded) -> None:
+def test_it_is_recorded_under_a_scope_that_the_exporter_does_not_take_for_our_own_log(
+    watched: Recorded,
+) -> None:
     end_main_with(ValueError("broken"))
     assert watched.scopes == ["otel-asayer"]
 
@@ -208,14 +233,20 @@ def test_the_session_it_ends_in_goes_before_the_one_that_it_came_from(watched: R
     assert watched.records == [Record("FATAL", "Uncaught exception", "ValueError", "7")]
 
 
-def test_the_hook_that_was_there_before_runs_in_the_session(watched: Recorded, before: Hooked) -> None:
+def test_the_hook_that_was_there_before_runs_in_the_session(
+    watched: Recorded, before: Hooked
+) -> None:
     end_main_with(error := noted(ValueError("broken")))
     assert before.main == [(error, SESSION)]
     assert get_session_id() is None
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), asyncio.CancelledError(), GeneratorExit()])
-def test_what_is_no_error_is_passed_on_and_not_recorded(watched: Recorded, before: Hooked, error: BaseException) -> None:
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(1), asyncio.CancelledError(), GeneratorExit()]
+)
+def test_what_is_no_error_is_passed_on_and_not_recorded(
+    watched: Recorded, before: Hooked, error: BaseException
+) -> None:
     end_main_with(error)
     end_thread_with(error)
     assert watched.records == []
@@ -223,7 +254,9 @@ def test_what_is_no_error_is_passed_on_and_not_recorded(watched: Recorded, befor
 
 
 @pytest.mark.parametrize("relation", ["__cause__", "__context__"])
-def test_an_exception_has_the_session_of_the_one_it_came_from(watched: Recorded, relation: str) -> None:
+def test_an_exception_has_the_session_of_the_one_it_came_from(
+    watched: Recorded, relation: str
+) -> None:
     error = ValueError("broken")
     setattr(error, relation, noted(KeyError("first")))
     end_main_with(error)
@@ -232,7 +265,10 @@ def test_an_exception_has_the_session_of_the_one_it_came_from(watched: Recorded,
 
 def test_a_group_has_the_session_of_a_member(watched: Recorded) -> None:
     group: Any = ValueError("several")
-    group.exceptions = (KeyError("a"), noted(KeyError("b")))  # as an ExceptionGroup has, from Python 3.11 on
+    group.exceptions = (
+        KeyError("a"),
+        noted(KeyError("b")),
+    )  # as an ExceptionGroup has, from Python 3.11 on
     end_main_with(group)
     assert [record.session_id for record in watched.records] == [SESSION]
 
@@ -246,18 +282,26 @@ def test_exceptions_that_go_round_in_a_circle_have_no_session(watched: Recorded)
     assert [record.session_id for record in watched.records] == [None]
 
 
-def test_an_exception_that_cannot_be_recorded_reaches_the_hook_before(watched: Recorded, before: Hooked, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exception_that_cannot_be_recorded_reaches_the_hook_before(
+    watched: Recorded, before: Hooked, caplog: pytest.LogCaptureFixture
+) -> None:
     class Unprintable(Exception):  # noqa: N818
         def __str__(self) -> str:
             raise RuntimeError("no text")
 
     end_main_with(error := Unprintable())
     assert before.main == [(error, None)]
-    assert [record.getMessage() for record in caplog.records] == ["An uncaught exception could not be recorded."]
+    assert [record.getMessage() for record in caplog.records] == [
+        "An uncaught exception could not be recorded."
+    ]
 
 
-def test_what_the_hook_before_raises_is_raised(watched: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uncaught_exceptions._watches[0], "_previous_in_main", lambda *_: fail(LookupError()))
+def test_what_the_hook_before_raises_is_raised(
+    watched: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        uncaught_exceptions._watches[0], "_previous_in_main", lambda *_: fail(LookupError())
+    )
     with pytest.raises(LookupError):
         sys.excepthook(ValueError, ValueError(), None)
     assert get_session_id() is None
@@ -268,14 +312,24 @@ def test_what_the_hook_before_raises_is_raised(watched: Recorded, monkeypatch: p
 
 def test_an_exception_that_ends_a_thread_is_recorded(watched: Recorded) -> None:
     end_thread_with(noted(ValueError("broken")))
-    assert watched.records == [Record("ERROR", "Uncaught exception in thread worker", "ValueError", SESSION)]
+    assert watched.records == [
+        Record("ERROR", "Uncaught exception in thread worker", "ValueError", SESSION)
+    ]
 
 
-def test_a_thread_started_in_a_session_is_recorded_with_it_and_its_trace(watched: Recorded, before: Hooked) -> None:
+def test_a_thread_started_in_a_session_is_recorded_with_it_and_its_trace(
+    watched: Recorded, before: Hooked
+) -> None:
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
-    with instrumented(ThreadingInstrumentor()), session(SESSION), tracer.start_as_current_span("request") as span:
+    with (
+        instrumented(ThreadingInstrumentor()),
+        session(SESSION),
+        tracer.start_as_current_span("request") as span,
+    ):
         end_thread_with(error := ValueError("broken"))
-    assert watched.records == [Record("ERROR", "Uncaught exception in thread worker", "ValueError", SESSION)]
+    assert watched.records == [
+        Record("ERROR", "Uncaught exception in thread worker", "ValueError", SESSION)
+    ]
     assert [record.trace_id for record in watched.raw] == [span.get_span_context().trace_id]
     assert before.thread == [(error, SESSION)]
 
@@ -296,9 +350,13 @@ def test_a_report_without_thread_and_value_is_passed_on(watched: Recorded, befor
 
 
 @pytest.mark.parametrize("collected_in", [None, OTHER])
-def test_a_forgotten_task_is_recorded_with_its_own_session(watched: Recorded, collected_in: str | None) -> None:
+def test_a_forgotten_task_is_recorded_with_its_own_session(
+    watched: Recorded, collected_in: str | None
+) -> None:
     asyncio.run(forget_a_task(Defect("broken"), collected_in))
-    assert watched.records == [Record("ERROR", "Task exception was never retrieved", f"{__name__}.Defect", SESSION)]
+    assert watched.records == [
+        Record("ERROR", "Task exception was never retrieved", f"{__name__}.Defect", SESSION)
+    ]
 
 
 def test_a_forgotten_task_is_recorded_with_its_trace(watched: Recorded) -> None:
@@ -325,17 +383,23 @@ def test_a_task_that_was_awaited_is_not_recorded(watched: Recorded) -> None:
     assert watched.records == []
 
 
-def test_a_failing_callback_is_recorded_with_the_session_it_was_scheduled_in(watched: Recorded) -> None:
+def test_a_failing_callback_is_recorded_with_the_session_it_was_scheduled_in(
+    watched: Recorded,
+) -> None:
     async def serve() -> None:
         with session(SESSION):
             asyncio.get_running_loop().call_soon(fail, ValueError("broken"))
         await asyncio.sleep(0)
 
     asyncio.run(serve())
-    assert [(record.type, record.session_id) for record in watched.records] == [("ValueError", SESSION)]
+    assert [(record.type, record.session_id) for record in watched.records] == [
+        ("ValueError", SESSION)
+    ]
 
 
-@pytest.mark.parametrize(("error", "expected"), [(ValueError("broken"), None), (noted(ValueError("broken")), SESSION)])
+@pytest.mark.parametrize(
+    ("error", "expected"), [(ValueError("broken"), None), (noted(ValueError("broken")), SESSION)]
+)
 def test_a_bare_future_has_the_session_noted_on_its_exception_and_never_somebody_elses(
     watched: Recorded, error: BaseException, expected: str | None
 ) -> None:
@@ -349,16 +413,22 @@ def test_a_bare_future_has_the_session_noted_on_its_exception_and_never_somebody
     assert [record.session_id for record in watched.records] == [expected]
 
 
-def test_what_the_application_reports_itself_is_recorded_in_the_current_session(watched: Recorded) -> None:
+def test_what_the_application_reports_itself_is_recorded_in_the_current_session(
+    watched: Recorded,
+) -> None:
     async def serve() -> None:
         with session(SESSION):
-            asyncio.get_running_loop().call_exception_handler({"message": "reported", "exception": ValueError("broken")})
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "reported", "exception": ValueError("broken")}
+            )
 
     asyncio.run(serve())
     assert watched.records == [Record("ERROR", "reported", "ValueError", SESSION)]
 
 
-def test_a_report_without_an_exception_is_passed_on_and_not_recorded(watched: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_report_without_an_exception_is_passed_on_and_not_recorded(
+    watched: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
     async def serve() -> None:
         asyncio.get_running_loop().call_exception_handler({"message": "only words"})
 
@@ -372,7 +442,9 @@ def test_the_applications_own_handler_runs_in_the_session(watched: Recorded) -> 
     error = ValueError("broken")
 
     async def serve() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, report: handled.append((report["exception"], get_session_id())))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, report: handled.append((report["exception"], get_session_id()))
+        )
         await forget_a_task(error, OTHER)
 
     asyncio.run(serve())
@@ -380,26 +452,37 @@ def test_the_applications_own_handler_runs_in_the_session(watched: Recorded) -> 
     assert [record.session_id for record in watched.records] == [SESSION]
 
 
-def test_a_context_that_cannot_be_found_stops_nothing(watched: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_context_that_cannot_be_found_stops_nothing(
+    watched: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
     async def serve() -> None:
         handle = SimpleNamespace(get_context=lambda: fail(LookupError()))
-        asyncio.get_running_loop().call_exception_handler({"message": "reported", "exception": ValueError("broken"), "handle": handle})
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "reported", "exception": ValueError("broken"), "handle": handle}
+        )
 
     asyncio.run(serve())
     assert watched.records == [Record("ERROR", "reported", "ValueError", None)]
-    assert "The context of an uncaught exception could not be found." in [record.getMessage() for record in caplog.records]
+    assert "The context of an uncaught exception could not be found." in [
+        record.getMessage() for record in caplog.records
+    ]
 
 
 def test_the_context_of_a_task_is_asked_for_where_there_is_a_method() -> None:
     variables = Variables()
-    assert uncaught_exceptions._variables_of(SimpleNamespace(get_context=lambda: variables)) is variables
+    assert (
+        uncaught_exceptions._variables_of(SimpleNamespace(get_context=lambda: variables))
+        is variables
+    )
 
 
 # Once
 
 
 @contextmanager
-def logging_to(recorded: Recorded, handler_class: Callable[..., logging.Handler] = LoggingHandler) -> Iterator[logging.Handler]:
+def logging_to(
+    recorded: Recorded, handler_class: Callable[..., logging.Handler] = LoggingHandler
+) -> Iterator[logging.Handler]:
     handler = handler_class(logger_provider=recorded.provider)
     logging.root.addHandler(handler)
     try:
@@ -408,18 +491,26 @@ def logging_to(recorded: Recorded, handler_class: Callable[..., logging.Handler]
         logging.root.removeHandler(handler)
 
 
-def test_asyncios_own_line_is_on_the_console_and_not_in_telemetry(watched: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+def test_asyncios_own_line_is_on_the_console_and_not_in_telemetry(
+    watched: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
     with logging_to(watched) as handler:
         asyncio.run(forget_a_task(Defect("broken")))
-    assert watched.records == [Record("ERROR", "Task exception was never retrieved", f"{__name__}.Defect", SESSION)]
-    assert [record.getMessage().splitlines()[0] for record in caplog.records] == ["Task exception was never retrieved"]
+    assert watched.records == [
+        Record("ERROR", "Task exception was never retrieved", f"{__name__}.Defect", SESSION)
+    ]
+    assert [record.getMessage().splitlines()[0] for record in caplog.records] == [
+        "Task exception was never retrieved"
+    ]
     assert handler.filters == []
 
 
 def test_what_the_applications_handler_logs_is_in_telemetry(watched: Recorded) -> None:
     async def serve() -> None:
         logger = logging.getLogger("application")
-        asyncio.get_running_loop().set_exception_handler(lambda _, report: logger.error("handled", exc_info=report["exception"]))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, report: logger.error("handled", exc_info=report["exception"])
+        )
         await forget_a_task(ValueError("broken"))
 
     with logging_to(watched):
@@ -430,7 +521,9 @@ def test_what_the_applications_handler_logs_is_in_telemetry(watched: Recorded) -
     ]
 
 
-def test_a_logger_that_does_not_propagate_is_not_looked_behind(watched: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_logger_that_does_not_propagate_is_not_looked_behind(
+    watched: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logging.getLogger("asyncio"), "propagate", False)
     asyncio.run(forget_a_task(ValueError("broken")))
     assert len(watched.records) == 1
@@ -490,7 +583,9 @@ class Foreign:
         self.reports.append(context)
 
 
-def test_a_loop_of_another_kind_is_recorded_even_beside_the_exceptions_instrumentation(watched: Recorded) -> None:
+def test_a_loop_of_another_kind_is_recorded_even_beside_the_exceptions_instrumentation(
+    watched: Recorded,
+) -> None:
     module, kind = loops(Foreign)
     uncaught_exceptions._hook_loop("Loop", module)
     uncaught_exceptions._hook_loop("Loop", module)
@@ -506,11 +601,17 @@ def test_a_module_without_the_class_is_left_alone() -> None:
     assert not hasattr(module, "Loop")
 
 
-def test_uvloop_is_hooked_when_somebody_imports_it(watched: Recorded, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "uvloop.py").write_text("class Base:\n    def call_exception_handler(self, context): ...\nclass Loop(Base): ...\n")
+def test_uvloop_is_hooked_when_somebody_imports_it(
+    watched: Recorded, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uvloop.py").write_text(
+        "class Base:\n    def call_exception_handler(self, context): ...\nclass Loop(Base): ...\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "uvloop", raising=False)
-    __import__("uvloop").Loop().call_exception_handler({"message": "reported", "exception": ValueError("broken")})
+    __import__("uvloop").Loop().call_exception_handler(
+        {"message": "reported", "exception": ValueError("broken")}
+    )
     monkeypatch.delitem(sys.modules, "uvloop")
     assert watched.records == [Record("ERROR", "reported", "ValueError", None)]
 
@@ -533,10 +634,15 @@ def test_taken_out_hooks_that_others_put_there_stay(recorded: Recorded) -> None:
     assert (sys.excepthook, threading.excepthook) == theirs
 
 
-def test_taken_out_nothing_is_recorded_where_others_build_upon_our_hooks(recorded: Recorded, before: Hooked) -> None:
+def test_taken_out_nothing_is_recorded_where_others_build_upon_our_hooks(
+    recorded: Recorded, before: Hooked
+) -> None:
     watch_exceptions(recorded.provider)
     main, thread = sys.excepthook, threading.excepthook
-    sys.excepthook, threading.excepthook = (lambda *arguments: main(*arguments)), (lambda arguments: thread(arguments))  # noqa: PLW0108
+    sys.excepthook, threading.excepthook = (
+        (lambda *arguments: main(*arguments)),  # noqa: PLW0108
+        (lambda arguments: thread(arguments)),  # noqa: PLW0108
+    )
     unwatch_exceptions()
     end_main_with(error := ValueError("main"))
     end_thread_with(thread_error := ValueError("thread"))
@@ -572,8 +678,17 @@ def test_a_process_that_ends_by_an_exception_exports_it_and_ends_as_ever() -> No
         with session(2618307011354435587):
             raise ValueError("broken")
     """)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("OTEL_")
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )
     assert done.returncode == 1
     assert done.stdout == f"FATAL {SESSION} ValueError"
     assert done.stderr.startswith("Traceback (most recent call last):\n")
@@ -581,7 +696,10 @@ def test_a_process_that_ends_by_an_exception_exports_it_and_ends_as_ever() -> No
 
 
 class TestSpansThatAnExceptionLeft:
-    """It is recorded once more as the innermost span's: one trace, type and message make one record in the replay."""
+    """It is recorded once more as the innermost span's:
+
+    one trace, type and message make one record in the replay.
+    """
 
     @pytest.fixture
     def tracer(self) -> Tracer:
@@ -593,12 +711,18 @@ class TestSpansThatAnExceptionLeft:
         left: list[SpanContext] = []
 
         def work() -> None:
-            with session(SESSION), tracer.start_as_current_span("outer"), tracer.start_as_current_span("inner") as inner:
+            with (
+                session(SESSION),
+                tracer.start_as_current_span("outer"),
+                tracer.start_as_current_span("inner") as inner,
+            ):
                 left.append(inner.get_span_context())
                 raise ValueError
 
         report(work)
-        assert [(record.trace_id, record.span_id) for record in watched.raw] == [(left[0].trace_id, left[0].span_id)]
+        assert [(record.trace_id, record.span_id) for record in watched.raw] == [
+            (left[0].trace_id, left[0].span_id)
+        ]
 
     def test_in_a_thread(self, watched: Recorded, tracer: Tracer) -> None:
         left: list[SpanContext] = []
@@ -613,7 +737,9 @@ class TestSpansThatAnExceptionLeft:
         thread.join()
         assert [record.span_id for record in watched.raw] == [left[0].span_id]
 
-    def test_where_the_exceptions_instrumentation_records_it(self, watched: Recorded, tracer: Tracer) -> None:
+    def test_where_the_exceptions_instrumentation_records_it(
+        self, watched: Recorded, tracer: Tracer
+    ) -> None:
         def work() -> None:
             with session(SESSION), tracer.start_as_current_span("span"):
                 raise ValueError
@@ -631,7 +757,9 @@ class TestSpansThatAnExceptionLeft:
         assert [bool(record.span_id) for record in watched.raw] == [True]
 
     @pytest.mark.parametrize("flags", [TraceFlags(1), TraceFlags(3)])
-    def test_the_record_is_sampled_as_the_span_is(self, flags: TraceFlags, watched: Recorded) -> None:
+    def test_the_record_is_sampled_as_the_span_is(
+        self, flags: TraceFlags, watched: Recorded
+    ) -> None:
         error = ValueError()
         remember_span(error, SpanContext(1, 2, is_remote=False, trace_flags=flags))
         watched.provider.get_logger("test").emit(exception=error)
@@ -651,7 +779,9 @@ class TestSpansThatAnExceptionLeft:
         watched.provider.get_logger("test").emit(exception=error)
         assert [record.type for record in watched.records] == ["ValueError"]
 
-    def test_a_span_left_through_its_own_block_counts_too(self, watched: Recorded, tracer: Tracer) -> None:
+    def test_a_span_left_through_its_own_block_counts_too(
+        self, watched: Recorded, tracer: Tracer
+    ) -> None:
         def work() -> None:
             with session(SESSION), tracer.start_span("span"):
                 raise ValueError
@@ -663,7 +793,10 @@ class TestSpansThatAnExceptionLeft:
         error = ValueError()
         with suppress(ValueError), tracer.start_as_current_span("span") as span:
             raise error
-        assert (span_of_exception(error), session_of_exception(error)) == (span.get_span_context(), None)
+        assert (span_of_exception(error), session_of_exception(error)) == (
+            span.get_span_context(),
+            None,
+        )
 
     def test_the_session_of_the_span_is_noted_with_it(self, tracer: Tracer) -> None:
         error = ValueError()
@@ -674,20 +807,33 @@ class TestSpansThatAnExceptionLeft:
 
     def test_of_one_trace_the_first_span_counts(self, tracer: Tracer) -> None:
         error = ValueError()
-        with suppress(ValueError), tracer.start_as_current_span("outer"), tracer.start_as_current_span("inner") as inner:
+        with (
+            suppress(ValueError),
+            tracer.start_as_current_span("outer"),
+            tracer.start_as_current_span("inner") as inner,
+        ):
             raise error
         assert span_of_exception(error) == inner.get_span_context()
 
-    def test_of_an_exception_that_is_raised_in_every_request_the_last_trace_counts(self, tracer: Tracer) -> None:
+    def test_of_an_exception_that_is_raised_in_every_request_the_last_trace_counts(
+        self, tracer: Tracer
+    ) -> None:
         error = ValueError()
         for context in (set_session_id(SessionId("17"), Context()), Context()):
             with suppress(ValueError), tracer.start_as_current_span("request", context) as request:
                 raise error
-        assert (span_of_exception(error), session_of_exception(error)) == (request.get_span_context(), None)
+        assert (span_of_exception(error), session_of_exception(error)) == (
+            request.get_span_context(),
+            None,
+        )
 
     def test_a_span_that_does_not_record_it_is_not_noted(self, tracer: Tracer) -> None:
         error = ValueError()
-        with suppress(ValueError), session(SESSION), tracer.start_as_current_span("span", record_exception=False):
+        with (
+            suppress(ValueError),
+            session(SESSION),
+            tracer.start_as_current_span("span", record_exception=False),
+        ):
             raise error
         assert span_of_exception(error) is None
 

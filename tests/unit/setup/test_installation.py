@@ -1,4 +1,7 @@
-"""What setup plans on servers that stand in different ways. That a real one takes the requests is shown in `tests/integration`."""
+"""What setup plans on servers that stand in different ways.
+
+That a real one takes the requests is shown in `tests/integration`.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +37,20 @@ POLICY = "ILM policy otel-asayer-replay"
 GET_POLICY = "GET /_ilm/policy/otel-asayer-replay"
 
 
-def plan(answers: dict[str, tuple[int, Any]] | None = None, wishes: Wishes | None = None, config: Config = CONFIG) -> dict[str, Step]:
+def plan(
+    answers: dict[str, tuple[int, Any]] | None = None,
+    wishes: Wishes | None = None,
+    config: Config = CONFIG,
+) -> dict[str, Step]:
     steps = plan_installation(Answering(answers).api, config, wishes or Wishes(), NOW)
     return {step.subject.removeprefix("index template "): step for step in steps}
 
 
-def words(answers: dict[str, tuple[int, Any]] | None = None, wishes: Wishes | None = None, config: Config = CONFIG) -> dict[str, str]:
+def words(
+    answers: dict[str, tuple[int, Any]] | None = None,
+    wishes: Wishes | None = None,
+    config: Config = CONFIG,
+) -> dict[str, str]:
     return {subject: step.word for subject, step in plan(answers, wishes, config).items()}
 
 
@@ -47,26 +58,59 @@ def listed(*templates: dict[str, Any]) -> tuple[int, Any]:
     return 200, {"index_templates": list(templates)}
 
 
-def template(name: str, *patterns: str, priority: int = 0, version: str = "", managed_by: str = "otel-asayer", **inner: Any) -> dict[str, Any]:
+def template(
+    name: str,
+    *patterns: str,
+    priority: int = 0,
+    version: str = "",
+    managed_by: str = "otel-asayer",
+    **inner: Any,
+) -> dict[str, Any]:
     meta = {"managed_by": managed_by, "version": version}
-    body: dict[str, Any] = {"index_patterns": patterns, "priority": priority, "_meta": meta, "template": inner}
+    body: dict[str, Any] = {
+        "index_patterns": patterns,
+        "priority": priority,
+        "_meta": meta,
+        "template": inner,
+    }
     return {"name": name, "index_template": body}
 
 
-def ours(version: str = __version__, lifecycle: dict[str, str] | None = None, **inner: Any) -> tuple[int, Any]:
+def ours(
+    version: str = __version__, lifecycle: dict[str, str] | None = None, **inner: Any
+) -> tuple[int, Any]:
     """The answer of a server that has our three templates; `inner` goes into that of replay records, a lifecycle into the others."""
     kept = {"lifecycle": lifecycle} if lifecycle else {}
-    names: tuple[tuple[IndexTemplate, dict[str, Any]], ...] = ((TRACES, kept), (LOGS, kept), (REPLAY, {"aliases": {"logs": {}}, **inner}))
-    return listed(*(template(one.name, *one.body["index_patterns"], priority=one.priority, version=version, **more) for one, more in names))
+    names: tuple[tuple[IndexTemplate, dict[str, Any]], ...] = (
+        (TRACES, kept),
+        (LOGS, kept),
+        (REPLAY, {"aliases": {"logs": {}}, **inner}),
+    )
+    return listed(
+        *(
+            template(
+                one.name,
+                *one.body["index_patterns"],
+                priority=one.priority,
+                version=version,
+                **more,
+            )
+            for one, more in names
+        )
+    )
 
 
-def with_index(properties: dict[str, Any] | None = None, *, alias: bool = True, records: int = 1) -> dict[str, tuple[int, Any]]:
+def with_index(
+    properties: dict[str, Any] | None = None, *, alias: bool = True, records: int = 1
+) -> dict[str, tuple[int, Any]]:
     """The answers of a server that has an index of replay records."""
     mapped = REPLAY.body["template"]["mappings"]["properties"] if properties is None else properties
     return {
         TEMPLATES: ours(),
         INDICES: (200, {"indices": [{"name": INDEX}], "data_streams": []}),
-        ALIASED: (200, {INDEX: {"aliases": {"logs": {}}}}) if alias else (404, {"error": "alias [logs] missing"}),
+        ALIASED: (200, {INDEX: {"aliases": {"logs": {}}}})
+        if alias
+        else (404, {"error": "alias [logs] missing"}),
         MAPPING: (200, {INDEX: {"mappings": {"properties": mapped}}}),
         COUNT: (200, {"count": records}),
     }
@@ -74,7 +118,13 @@ def with_index(properties: dict[str, Any] | None = None, *, alias: bool = True, 
 
 class TestTemplates:
     def test_an_empty_server_gets_everything(self) -> None:
-        assert words() == {TRACES.name: "installed", LOGS.name: "installed", REPLAY.name: "installed", PIPELINE: "installed", FIRST_RECORD: "written"}
+        assert words() == {
+            TRACES.name: "installed",
+            LOGS.name: "installed",
+            REPLAY.name: "installed",
+            PIPELINE: "installed",
+            FIRST_RECORD: "written",
+        }
 
     def test_planning_reads_and_nothing_else(self) -> None:
         server = Answering(with_index({}, alias=False))
@@ -82,7 +132,9 @@ class TestTemplates:
         assert {line for line in server.asked if not line.startswith("GET ")} <= {TRY}
 
     def test_a_template_is_created_as_it_stands(self) -> None:
-        assert plan()[REPLAY.name].requests == (Request("PUT", f"/_index_template/{REPLAY.name}?create=true", REPLAY.body),)
+        assert plan()[REPLAY.name].requests == (
+            Request("PUT", f"/_index_template/{REPLAY.name}?create=true", REPLAY.body),
+        )
 
     def test_what_is_of_this_version_stays(self) -> None:
         assert words({TEMPLATES: ours()}) == {
@@ -106,15 +158,28 @@ class TestTemplates:
         assert step.requests == (Request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body),)
 
     def test_restoring_keeps_what_was_set_before(self) -> None:
-        step = plan({TEMPLATES: ours(settings={"index": {"lifecycle": {"name": "theirs"}}})}, Wishes(restore=True))[REPLAY.name]
+        step = plan(
+            {TEMPLATES: ours(settings={"index": {"lifecycle": {"name": "theirs"}}})},
+            Wishes(restore=True),
+        )[REPLAY.name]
         assert step.requests[0].body["template"]["settings"]["index.lifecycle.name"] == "theirs"
 
     def test_restoring_leaves_alone_what_somebody_else_made(self) -> None:
-        assert words({TEMPLATES: listed(template(LOGS.name, "x", managed_by="jane"))}, Wishes(restore=True))[LOGS.name] == "left alone"
+        assert (
+            words(
+                {TEMPLATES: listed(template(LOGS.name, "x", managed_by="jane"))},
+                Wishes(restore=True),
+            )[LOGS.name]
+            == "left alone"
+        )
 
     def test_a_newer_one_is_left_alone(self) -> None:
         step = plan({TEMPLATES: ours("99.0")})[REPLAY.name]
-        assert step == Step(f"index template {REPLAY.name}", "left alone", f"It is of version 99.0, newer than this otel-asayer {__version__}.")
+        assert step == Step(
+            f"index template {REPLAY.name}",
+            "left alone",
+            f"It is of version 99.0, newer than this otel-asayer {__version__}.",
+        )
 
     def test_one_of_our_name_that_somebody_else_made_is_left_alone(self) -> None:
         step = plan({TEMPLATES: listed(template(LOGS.name, "x", managed_by="jane"))})[LOGS.name]
@@ -123,25 +188,39 @@ class TestTemplates:
         assert step.requests == ()
 
     def test_elasticsearchs_own_templates_leave_ours_out(self) -> None:
-        step = plan({TEMPLATES: listed(template("traces-otel@template", "traces-*.otel-*", priority=120))})[TRACES.name]
+        step = plan(
+            {TEMPLATES: listed(template("traces-otel@template", "traces-*.otel-*", priority=120))}
+        )[TRACES.name]
         assert step.word == "not needed"
         assert step.note == "The index template traces-otel@template takes these data streams."
 
     def test_an_upgrade_adds_new_fields_to_the_data_streams_that_the_template_made(self) -> None:
         stream, index = "traces-shop.otel-live", ".ds-traces"
-        mapped = {name: field for name, field in TRACES.body["template"]["mappings"]["properties"].items() if name != "kind"}
+        mapped = {
+            name: field
+            for name, field in TRACES.body["template"]["mappings"]["properties"].items()
+            if name != "kind"
+        }
         answers = {
             TEMPLATES: ours("0.0.1"),
-            "GET /_resolve/index/traces-*.otel-*": (200, {"data_streams": [{"name": stream, "backing_indices": [index]}]}),
+            "GET /_resolve/index/traces-*.otel-*": (
+                200,
+                {"data_streams": [{"name": stream, "backing_indices": [index]}]},
+            ),
             f"GET /{stream}/_mapping": (200, {index: {"mappings": {"properties": mapped}}}),
         }
         kind = TRACES.body["template"]["mappings"]["properties"]["kind"]
         assert plan(answers)[TRACES.name].requests[1:] == (
-            Request("PUT", f"/{stream}/_mapping?write_index_only=true", {"properties": {"kind": kind}}),
+            Request(
+                "PUT", f"/{stream}/_mapping?write_index_only=true", {"properties": {"kind": kind}}
+            ),
         )
 
     def test_without_replay_records_there_is_nothing_for_them(self) -> None:
-        assert words(config=Config.from_environment({}, replay_records=False)) == {TRACES.name: "installed", LOGS.name: "installed"}
+        assert words(config=Config.from_environment({}, replay_records=False)) == {
+            TRACES.name: "installed",
+            LOGS.name: "installed",
+        }
 
     def test_what_may_not_be_looked_at_is_an_error(self) -> None:
         with pytest.raises(NotAllowedError):
@@ -150,7 +229,10 @@ class TestTemplates:
 
 class TestRetention:
     def test_templates_of_ours_get_it(self) -> None:
-        bodies = [step.requests[0].body["template"]["lifecycle"] for step in list(plan(wishes=Wishes("30d")).values())[:2]]
+        bodies = [
+            step.requests[0].body["template"]["lifecycle"]
+            for step in list(plan(wishes=Wishes("30d")).values())[:2]
+        ]
         assert bodies == [{"data_retention": "30d"}] * 2
 
     def test_another_one_is_a_change(self) -> None:
@@ -159,10 +241,15 @@ class TestRetention:
         assert step.note == "It keeps documents for 30d, not for 7d."
 
     def test_a_first_one_is_a_change(self) -> None:
-        assert plan({TEMPLATES: ours()}, Wishes("30d"))[LOGS.name].note == "It keeps documents for 30d."
+        assert (
+            plan({TEMPLATES: ours()}, Wishes("30d"))[LOGS.name].note
+            == "It keeps documents for 30d."
+        )
 
     def test_the_same_one_is_none(self) -> None:
-        step = plan({TEMPLATES: ours(lifecycle={"data_retention": "30d"})}, Wishes("30d"))[LOGS.name]
+        step = plan({TEMPLATES: ours(lifecycle={"data_retention": "30d"})}, Wishes("30d"))[
+            LOGS.name
+        ]
         assert step.word == "present"
         assert step.note == "It keeps documents for 30d."
 
@@ -177,21 +264,46 @@ class TestRetention:
         step = self.streams(
             {"name": "logs-a.otel-live", "template": LOGS.name, "lifecycle": {"enabled": True}},
             {"name": "logs-b.otel-live", "template": LOGS.name},
-            {"name": "logs-c.otel-live", "template": LOGS.name, "lifecycle": {"data_retention": "30d"}},
+            {
+                "name": "logs-c.otel-live",
+                "template": LOGS.name,
+                "lifecycle": {"data_retention": "30d"},
+            },
         )["retention of existing data streams"]
-        assert step.requests == (Request("PUT", "/_data_stream/logs-a.otel-live,logs-b.otel-live/_lifecycle", {"data_retention": "30d"}),)
+        assert step.requests == (
+            Request(
+                "PUT",
+                "/_data_stream/logs-a.otel-live,logs-b.otel-live/_lifecycle",
+                {"data_retention": "30d"},
+            ),
+        )
 
     def test_those_of_other_templates_are_left_to_their_owner(self) -> None:
-        step = self.streams({"name": "logs-generic.otel-default", "template": "logs-otel@template"})["retention of traces and logs"]
+        step = self.streams(
+            {"name": "logs-generic.otel-default", "template": "logs-otel@template"}
+        )["retention of traces and logs"]
         assert step.word == "left alone"
         assert step.requests == ()
-        assert step.advised == (Request("PUT", "/_data_stream/logs-generic.otel-default/_lifecycle", {"data_retention": "30d"}),)
+        assert step.advised == (
+            Request(
+                "PUT",
+                "/_data_stream/logs-generic.otel-default/_lifecycle",
+                {"data_retention": "30d"},
+            ),
+        )
 
     def test_a_policy_of_index_lifecycle_management_goes_before_it(self) -> None:
-        policy = {"name": "logs-generic.otel-default", "template": "logs-otel@template", "ilm_policy": "logs", "prefer_ilm": True}
+        policy = {
+            "name": "logs-generic.otel-default",
+            "template": "logs-otel@template",
+            "ilm_policy": "logs",
+            "prefer_ilm": True,
+        }
         step = self.streams(policy)["retention by ILM policy"]
         assert step.word == "left alone"
-        assert step.note == "An ILM policy decides for logs-generic.otel-default (logs): set it there."
+        assert (
+            step.note == "An ILM policy decides for logs-generic.otel-default (logs): set it there."
+        )
 
     def test_a_server_without_the_api_is_told(self) -> None:
         step = plan({DATA_STREAMS: NO_HANDLER}, Wishes("30d"))["retention of existing data streams"]
@@ -210,32 +322,58 @@ class TestRetention:
 
 class TestAlias:
     def test_without_it_the_template_has_none(self) -> None:
-        assert "aliases" not in plan(wishes=Wishes(alias=False))[REPLAY.name].requests[0].body["template"]
+        assert (
+            "aliases"
+            not in plan(wishes=Wishes(alias=False))[REPLAY.name].requests[0].body["template"]
+        )
 
     def test_an_index_of_its_name_is_a_problem_with_a_way_out(self) -> None:
         step = plan({BEARERS: (200, {"indices": [{"name": "logs"}]})})[REPLAY.name]
         assert step.word == "not possible"
         assert step.problem is True
-        assert [f"{one.method} {one.target}" for one in step.advised] == ["POST /_reindex?wait_for_completion=false", "DELETE /logs"]
+        assert [f"{one.method} {one.target}" for one in step.advised] == [
+            "POST /_reindex?wait_for_completion=false",
+            "DELETE /logs",
+        ]
 
     def test_a_data_stream_of_its_name_is_deleted_as_one(self) -> None:
         step = plan({BEARERS: (200, {"data_streams": [{"name": "logs"}]})})[REPLAY.name]
         assert step.advised[-1] == Request("DELETE", "/_data_stream/logs")
 
     def test_an_alias_of_others_gets_another_name(self) -> None:
-        step = plan({BEARERS: (200, {"aliases": [{"name": "logs", "indices": [".ds-app-2026.11.24-000001"]}]})})[REPLAY.name]
-        actions = [{"remove": {"index": "app", "alias": "logs"}}, {"add": {"index": "app", "alias": "former-logs"}}]
+        step = plan(
+            {
+                BEARERS: (
+                    200,
+                    {"aliases": [{"name": "logs", "indices": [".ds-app-2026.11.24-000001"]}]},
+                )
+            }
+        )[REPLAY.name]
+        actions = [
+            {"remove": {"index": "app", "alias": "logs"}},
+            {"add": {"index": "app", "alias": "former-logs"}},
+        ]
         assert step.advised == (Request("POST", "/_aliases", {"actions": actions}),)
 
     def test_a_clash_says_what_the_older_readers_can_do_without_it(self) -> None:
         note = plan({BEARERS: (200, {"indices": [{"name": "logs"}]})})[REPLAY.name].note
-        assert note.endswith("where only Asayer or OpenReplay 1.5 - 1.20 reads: --no-alias, and the index pattern asayer-logs-* in their form.")
+        assert note.endswith(
+            "where only Asayer or OpenReplay 1.5 - 1.20 reads: --no-alias, and the index pattern "
+            "asayer-logs-* in their form."
+        )
 
     def test_without_it_a_clash_is_none(self) -> None:
-        assert words({BEARERS: (200, {"indices": [{"name": "logs"}]})}, Wishes(alias=False))[REPLAY.name] == "installed"
+        assert (
+            words({BEARERS: (200, {"indices": [{"name": "logs"}]})}, Wishes(alias=False))[
+                REPLAY.name
+            ]
+            == "installed"
+        )
 
     def test_a_clash_keeps_the_first_record_out(self) -> None:
-        assert words({BEARERS: (200, {"indices": [{"name": "logs"}]})})[FIRST_RECORD] == "not possible"
+        assert (
+            words({BEARERS: (200, {"indices": [{"name": "logs"}]})})[FIRST_RECORD] == "not possible"
+        )
 
     def test_a_template_that_lacks_it_gets_it(self) -> None:
         step = plan({TEMPLATES: ours(aliases={})})[REPLAY.name]
@@ -243,7 +381,10 @@ class TestAlias:
         assert step.note == "New indices bear the alias logs."
 
     def test_a_template_that_has_it_loses_it_when_asked_to(self) -> None:
-        assert plan({TEMPLATES: ours()}, Wishes(alias=False))[REPLAY.name].note == "New indices bear no alias logs."
+        assert (
+            plan({TEMPLATES: ours()}, Wishes(alias=False))[REPLAY.name].note
+            == "New indices bear no alias logs."
+        )
 
 
 RIVAL = listed(template("theirs", "*", priority=900))
@@ -254,10 +395,17 @@ class TestRivals:
         step = plan({TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})})[REPLAY.name]
         assert step.word == "not possible"
         assert step.problem is True
-        assert step.note.partition(",")[0] == "The index template theirs takes the indices asayer-logs-live-* without the alias 'logs'"
+        assert (
+            step.note.partition(",")[0]
+            == "The index template theirs takes the indices asayer-logs-live-* without the alias "
+            "'logs'"
+        )
 
     def test_one_that_hides_them_keeps_the_first_record_out(self) -> None:
-        assert words({TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})})[FIRST_RECORD] == "not possible"
+        assert (
+            words({TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})})[FIRST_RECORD]
+            == "not possible"
+        )
 
     def test_one_of_our_name_that_hides_them_is_a_problem_too(self) -> None:
         theirs = listed(template(REPLAY.name, "asayer-logs-*", managed_by="jane"))
@@ -267,7 +415,12 @@ class TestRivals:
 
     def test_one_of_our_name_that_bears_the_alias_is_left_alone(self) -> None:
         theirs = listed(template(REPLAY.name, "asayer-logs-*", managed_by="jane"))
-        assert words({TEMPLATES: theirs, SIMULATE: (200, {"template": {"aliases": {"logs": {}}}})})[REPLAY.name] == "left alone"
+        assert (
+            words({TEMPLATES: theirs, SIMULATE: (200, {"template": {"aliases": {"logs": {}}}})})[
+                REPLAY.name
+            ]
+            == "left alone"
+        )
 
     def test_one_that_bears_the_alias_is_the_users_own_replay_template(self) -> None:
         found = words({TEMPLATES: RIVAL, SIMULATE: (200, {"template": {"aliases": {"logs": {}}}})})
@@ -277,14 +430,23 @@ class TestRivals:
     def test_one_that_makes_data_streams_is_a_problem_even_with_the_alias(self) -> None:
         theirs = template("theirs", "asayer-*", priority=900, managed_by="jane")
         theirs["index_template"]["data_stream"] = {"hidden": False}
-        step = plan({TEMPLATES: listed(theirs), SIMULATE: (200, {"template": {"aliases": {"logs": {}}}})})[REPLAY.name]
+        step = plan(
+            {TEMPLATES: listed(theirs), SIMULATE: (200, {"template": {"aliases": {"logs": {}}}})}
+        )[REPLAY.name]
         assert step.problem is True
         assert step.note.startswith(
-            "The index template theirs makes data streams of asayer-logs-live-*, whose rows Asayer / OpenReplay would show out"
+            "The index template theirs makes data streams of asayer-logs-live-*, whose rows Asayer "
+            "/ OpenReplay would show out"
         )
 
     def test_what_it_hid_is_shown_all_the_same(self) -> None:
-        steps = plan({**with_index(alias=False, records=0), TEMPLATES: RIVAL, SIMULATE: (200, {"template": {}})})
+        steps = plan(
+            {
+                **with_index(alias=False, records=0),
+                TEMPLATES: RIVAL,
+                SIMULATE: (200, {"template": {}}),
+            }
+        )
         assert steps[f"index {INDEX}"].word == "repaired"
 
 
@@ -298,30 +460,55 @@ class TestIndices:
     def test_one_without_the_alias_gets_it(self) -> None:
         action = {"add": {"index": INDEX, "alias": "logs"}}
         assert self.repair(with_index(alias=False)) == Step(
-            f"index {INDEX}", "repaired", "It lacked the alias logs.", (Request("POST", "/_aliases", {"actions": [action]}),)
+            f"index {INDEX}",
+            "repaired",
+            "It lacked the alias logs.",
+            (Request("POST", "/_aliases", {"actions": [action]}),),
         )
 
     @pytest.mark.parametrize(
-        ("name", "field"), [("message", {"type": "keyword"}), ("@timestamp", {"type": "date"}), ("attributes", {"properties": {"a": {}}})]
+        ("name", "field"),
+        [
+            ("message", {"type": "keyword"}),
+            ("@timestamp", {"type": "date"}),
+            ("attributes", {"properties": {"a": {}}}),
+        ],
     )
     def test_what_cannot_be_changed_is_said(self, name: str, field: dict[str, Any]) -> None:
-        step = self.repair(with_index({**REPLAY.body["template"]["mappings"]["properties"], name: field}))
+        step = self.repair(
+            with_index({**REPLAY.body["template"]["mappings"]["properties"], name: field})
+        )
         assert step.requests == ()
-        assert step.note == f"Its mapping of {name} is another one, which no request can change: the index of the next day is right."
+        assert (
+            step.note
+            == f"Its mapping of {name} is another one, which no request can change: the index of "
+            f"the next day is right."
+        )
 
     def test_one_that_lacks_fields_gets_them(self) -> None:
-        properties = {name: field for name, field in REPLAY.body["template"]["mappings"]["properties"].items() if name != "level"}
+        properties = {
+            name: field
+            for name, field in REPLAY.body["template"]["mappings"]["properties"].items()
+            if name != "level"
+        }
         level = REPLAY.body["template"]["mappings"]["properties"]["level"]
-        assert self.repair(with_index(properties)).requests == (Request("PUT", f"/{INDEX}/_mapping", {"properties": {"level": level}}),)
+        assert self.repair(with_index(properties)).requests == (
+            Request("PUT", f"/{INDEX}/_mapping", {"properties": {"level": level}}),
+        )
 
     def test_of_a_namespace_only_the_mapping_of_the_last_day_matters(self) -> None:
         older = "asayer-logs-live-2026.11.23"
         answers = {**with_index(), INDICES: (200, {"indices": [{"name": INDEX}, {"name": older}]})}
-        answers[ALIASED] = (200, {INDEX: {"aliases": {"logs": {}}}, older: {"aliases": {"logs": {}}}})
+        answers[ALIASED] = (
+            200,
+            {INDEX: {"aliases": {"logs": {}}}, older: {"aliases": {"logs": {}}}},
+        )
         assert f"index {older}" not in plan(answers)
 
     def test_an_index_that_is_of_no_day_is_not_ours(self) -> None:
-        assert "index asayer-logs-live" not in plan({INDICES: (200, {"indices": [{"name": "asayer-logs-live"}]})})
+        assert "index asayer-logs-live" not in plan(
+            {INDICES: (200, {"indices": [{"name": "asayer-logs-live"}]})}
+        )
 
     def test_a_clash_leaves_it_as_it_is(self) -> None:
         answers = {**with_index(alias=False), BEARERS: (200, {"indices": [{"name": "logs"}]})}
@@ -331,8 +518,14 @@ class TestIndices:
 class TestDataStreamsOfAnEarlierVersion:
     ANSWERS: Final = {
         TEMPLATES: ours("0.0.1"),
-        INDICES: (200, {"indices": [], "data_streams": [{"name": "asayer-logs-b"}, {"name": "asayer-logs-a"}]}),
-        BEARERS: (200, {"aliases": [{"name": "logs", "indices": [".ds-asayer-logs-a-2026.11.24-000001"]}]}),
+        INDICES: (
+            200,
+            {"indices": [], "data_streams": [{"name": "asayer-logs-b"}, {"name": "asayer-logs-a"}]},
+        ),
+        BEARERS: (
+            200,
+            {"aliases": [{"name": "logs", "indices": [".ds-asayer-logs-a-2026.11.24-000001"]}]},
+        ),
     }
 
     def test_they_are_a_problem_with_the_command_that_removes_them(self) -> None:
@@ -361,24 +554,42 @@ class TestPipeline:
 
     def test_it_does_nothing(self) -> None:
         (request,) = plan()[PIPELINE].requests
-        assert (request.method, request.target, request.body["processors"]) == ("PUT", "/_ingest/pipeline/asayer-replay", [])
+        assert (request.method, request.target, request.body["processors"]) == (
+            "PUT",
+            "/_ingest/pipeline/asayer-replay",
+            [],
+        )
 
-    @pytest.mark.parametrize(("owner", "word"), [("otel-asayer", "present"), ("jane", "left alone")])
+    @pytest.mark.parametrize(
+        ("owner", "word"), [("otel-asayer", "present"), ("jane", "left alone")]
+    )
     def test_one_that_is_there_stays(self, owner: str, word: str) -> None:
-        there = {GET_PIPELINE: (200, {"asayer-replay": {"_meta": {"managed_by": owner}, "processors": []}})}
+        there = {
+            GET_PIPELINE: (
+                200,
+                {"asayer-replay": {"_meta": {"managed_by": owner}, "processors": []}},
+            )
+        }
         assert words(there)[PIPELINE] == word
 
 
 class TestPolicy:
-    def policy(self, retention: str = "30d", answers: dict[str, tuple[int, Any]] | None = None) -> dict[str, Step]:
+    def policy(
+        self, retention: str = "30d", answers: dict[str, tuple[int, Any]] | None = None
+    ) -> dict[str, Step]:
         return plan({**with_index(), **(answers or {})}, Wishes(retention))
 
     def test_it_deletes_an_index_once_its_last_record_is_old_enough(self) -> None:
         (request,) = self.policy()[POLICY].requests
         assert request.target == "/_ilm/policy/otel-asayer-replay"
-        assert request.body["policy"]["phases"]["delete"] == {"min_age": "31d", "actions": {"delete": {}}}
+        assert request.body["policy"]["phases"]["delete"] == {
+            "min_age": "31d",
+            "actions": {"delete": {}},
+        }
 
-    @pytest.mark.parametrize(("retention", "age"), [("12h", "36h"), ("90m", "1530m"), ("60s", "86460s")])
+    @pytest.mark.parametrize(
+        ("retention", "age"), [("12h", "36h"), ("90m", "1530m"), ("60s", "86460s")]
+    )
     def test_a_day_is_added_in_the_unit_that_was_given(self, retention: str, age: str) -> None:
         (request,) = self.policy(retention)[POLICY].requests
         assert request.body["policy"]["phases"]["delete"]["min_age"] == age
@@ -393,19 +604,39 @@ class TestPolicy:
 
     def test_indices_that_exist_follow_it(self) -> None:
         step = self.policy()["retention of existing indices"]
-        assert step.requests == (Request("PUT", f"/{INDEX}/_settings", {"index.lifecycle.name": "otel-asayer-replay"}),)
+        assert step.requests == (
+            Request("PUT", f"/{INDEX}/_settings", {"index.lifecycle.name": "otel-asayer-replay"}),
+        )
 
     def test_an_index_that_follows_a_policy_keeps_it(self) -> None:
         settings = {INDEX: {"settings": {"index": {"lifecycle": {"name": "theirs"}}}}}
-        assert "retention of existing indices" not in plan({**with_index(), "GET /asayer-logs-*/_settings": (200, settings)}, Wishes("30d"))
+        assert "retention of existing indices" not in plan(
+            {**with_index(), "GET /asayer-logs-*/_settings": (200, settings)}, Wishes("30d")
+        )
 
     def there(self, retention: str, owner: str = "otel-asayer") -> dict[str, tuple[int, Any]]:
-        return {GET_POLICY: (200, {"otel-asayer-replay": {"policy": {"_meta": {"managed_by": owner, "retention": retention}}}})}
+        return {
+            GET_POLICY: (
+                200,
+                {
+                    "otel-asayer-replay": {
+                        "policy": {"_meta": {"managed_by": owner, "retention": retention}}
+                    }
+                },
+            )
+        }
 
     @pytest.mark.parametrize(
-        ("retention", "owner", "word"), [("30d", "otel-asayer", "present"), ("7d", "otel-asayer", "changed"), ("30d", "jane", "left alone")]
+        ("retention", "owner", "word"),
+        [
+            ("30d", "otel-asayer", "present"),
+            ("7d", "otel-asayer", "changed"),
+            ("30d", "jane", "left alone"),
+        ],
     )
-    def test_one_that_is_there_changes_only_where_it_is_ours_and_another(self, retention: str, owner: str, word: str) -> None:
+    def test_one_that_is_there_changes_only_where_it_is_ours_and_another(
+        self, retention: str, owner: str, word: str
+    ) -> None:
         assert self.policy(answers=self.there(retention, owner))[POLICY].word == word
 
     def test_without_such_policies_the_command_that_does_the_same_is_named(self) -> None:
@@ -415,7 +646,10 @@ class TestPolicy:
 
     def test_without_such_policies_the_template_names_none(self) -> None:
         steps = plan({GET_POLICY: NO_HANDLER}, Wishes("30d"))
-        assert "index.lifecycle.name" not in steps[REPLAY.name].requests[0].body["template"]["settings"]
+        assert (
+            "index.lifecycle.name"
+            not in steps[REPLAY.name].requests[0].body["template"]["settings"]
+        )
 
     def test_a_policy_that_may_not_be_looked_at_is_an_error(self) -> None:
         with pytest.raises(NotAllowedError):
@@ -423,20 +657,35 @@ class TestPolicy:
 
 
 class TestRefusedSettings:
-    REFUSAL: Final = (400, {"error": {"reason": "Settings [index.merge.policy.type,index.number_of_shards] are not available"}})
+    REFUSAL: Final = (
+        400,
+        {
+            "error": {
+                "reason": "Settings [index.merge.policy.type,index.number_of_shards] are not "
+                "available"
+            }
+        },
+    )
 
     def test_they_are_left_out(self) -> None:
         (request,) = plan({TRY: self.REFUSAL})[REPLAY.name].requests
-        assert list(request.body["template"]["settings"]) == ["index.sort.field", "index.sort.order", "index.refresh_interval"]
+        assert list(request.body["template"]["settings"]) == [
+            "index.sort.field",
+            "index.sort.order",
+            "index.refresh_interval",
+        ]
 
     def test_that_rows_may_come_out_of_order_is_said(self) -> None:
         assert plan({TRY: self.REFUSAL})[REPLAY.name].note == (
-            "Elasticsearch refuses index.merge.policy.type, index.number_of_shards, without which the index template of replay records is installed: "
+            "Elasticsearch refuses index.merge.policy.type, index.number_of_shards, without which "
+            "the index template of replay records is installed: "
             "rows may come out of order in OpenReplay."
         )
 
     def test_another_reason_takes_nothing_away(self) -> None:
-        (request,) = plan({TRY: (400, {"error": {"reason": "unknown setting [index.merge.policy.type2]"}})})[REPLAY.name].requests
+        (request,) = plan(
+            {TRY: (400, {"error": {"reason": "unknown setting [index.merge.policy.type2]"}})}
+        )[REPLAY.name].requests
         assert request.body == REPLAY.body
 
 
@@ -446,9 +695,20 @@ class TestFirstRecord:
         action, record = map(json.loads, request.body.splitlines())
         time = "2026-11-24T16:03:56.662Z"
         assert action == {
-            "create": {"_index": INDEX, "pipeline": "asayer-replay", "require_data_stream": False, "_id": FIRST_RECORD_ID},
+            "create": {
+                "_index": INDEX,
+                "pipeline": "asayer-replay",
+                "require_data_stream": False,
+                "_id": FIRST_RECORD_ID,
+            },
         }
-        assert record == {"@timestamp": time, "utc_time": time, "timestamp": time, "message": "otel-asayer is set up", "level": "info"}
+        assert record == {
+            "@timestamp": time,
+            "utc_time": time,
+            "timestamp": time,
+            "message": "otel-asayer is set up",
+            "level": "info",
+        }
 
     def test_where_there_are_records_none_is_written(self) -> None:
         assert words(with_index())[FIRST_RECORD] == "present"

@@ -29,16 +29,52 @@ def test_a_template_is_read_with_owner_version_retention_and_alias() -> None:
         },
     }
     assert templates_in({"index_templates": [{"name": "a", "index_template": body}]}) == (
-        Template("a", ("a-*",), 7, "otel-asayer", "1.2", "30d", has_alias=True, is_of_streams=True, policy="p"),
+        Template(
+            "a",
+            ("a-*",),
+            7,
+            "otel-asayer",
+            "1.2",
+            "30d",
+            has_alias=True,
+            is_of_streams=True,
+            policy="p",
+        ),
     )
 
 
-@pytest.mark.parametrize("pattern", ["logs-*", "*", "logs-*-*", "*-a.otel-*", "logs-a.otel-b", "l*o*g*s*", "logs-a.otel-b*", "*b", "**"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "logs-*",
+        "*",
+        "logs-*-*",
+        "*-a.otel-*",
+        "logs-a.otel-b",
+        "l*o*g*s*",
+        "logs-a.otel-b*",
+        "*b",
+        "**",
+    ],
+)
 def test_a_pattern_fits_names_that_it_describes(pattern: str) -> None:
     assert Template("t", (pattern,), 1).matches("logs-a.otel-b")
 
 
-@pytest.mark.parametrize("pattern", ["logs", "*.otel", "traces-*", "logs-a.otel-b*b", "l*x*", "", "logs-a.otel-*otel-b", "LOGS-*", "logs?a*"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "logs",
+        "*.otel",
+        "traces-*",
+        "logs-a.otel-b*b",
+        "l*x*",
+        "",
+        "logs-a.otel-*otel-b",
+        "LOGS-*",
+        "logs?a*",
+    ],
+)
 def test_a_pattern_fits_no_others(pattern: str) -> None:
     assert not Template("t", (pattern,), 1).matches("logs-a.otel-b")
 
@@ -47,14 +83,31 @@ def test_a_pattern_of_many_stars_costs_no_more_than_its_length() -> None:
     assert not Template("t", ("*a" * 5000 + "b",), 1).matches("a" * 10_000)
 
 
-@pytest.mark.parametrize(("kind", "indices", "streams"), [("index", ["logs"], []), ("data stream", [], ["logs"])])
-def test_a_clash_tells_what_has_the_very_name(kind: str, indices: list[str], streams: list[str]) -> None:
-    resolved = {"indices": [{"name": name} for name in indices], "data_streams": [{"name": name} for name in streams], "aliases": []}
+@pytest.mark.parametrize(
+    ("kind", "indices", "streams"), [("index", ["logs"], []), ("data stream", [], ["logs"])]
+)
+def test_a_clash_tells_what_has_the_very_name(
+    kind: str, indices: list[str], streams: list[str]
+) -> None:
+    resolved = {
+        "indices": [{"name": name} for name in indices],
+        "data_streams": [{"name": name} for name in streams],
+        "aliases": [],
+    }
     assert clash_of(resolved) == Clash(kind)
 
 
 def test_what_has_another_name_is_no_clash() -> None:
-    assert clash_of({"indices": [{"name": "logs-2024"}], "data_streams": [{"name": "logs-app-default"}], "aliases": []}) is None
+    assert (
+        clash_of(
+            {
+                "indices": [{"name": "logs-2024"}],
+                "data_streams": [{"name": "logs-app-default"}],
+                "aliases": [],
+            }
+        )
+        is None
+    )
 
 
 def test_the_mapping_of_our_template_lacks_nothing_of_itself() -> None:
@@ -68,17 +121,29 @@ def test_a_field_that_is_not_there_is_missing() -> None:
 
 
 def test_a_missing_field_of_an_object_comes_with_the_objects_own_parameters() -> None:
-    wanted = {"o": {"type": "object", "subobjects": False, "properties": {"a": KEYWORD, "b": KEYWORD}}}
+    wanted = {
+        "o": {"type": "object", "subobjects": False, "properties": {"a": KEYWORD, "b": KEYWORD}}
+    }
     there = {"o": {"subobjects": False, "properties": {"a": KEYWORD}}}
-    assert gap(wanted, there) == ({"o": {"type": "object", "subobjects": False, "properties": {"b": KEYWORD}}}, [])
+    assert gap(wanted, there) == (
+        {"o": {"type": "object", "subobjects": False, "properties": {"b": KEYWORD}}},
+        [],
+    )
 
 
 @pytest.mark.parametrize(
     "present",
-    [{"type": "text"}, {"type": "keyword", "similarity": "boolean"}, {"properties": {"deep": KEYWORD}}],
+    [
+        {"type": "text"},
+        {"type": "keyword", "similarity": "boolean"},
+        {"properties": {"deep": KEYWORD}},
+    ],
 )
 def test_a_field_of_another_kind_is_a_contradiction(present: dict[str, Any]) -> None:
-    assert gap({"o": {"properties": {"a": KEYWORD}}}, {"o": {"properties": {"a": present}}}) == ({}, ["o.a"])
+    assert gap({"o": {"properties": {"a": KEYWORD}}}, {"o": {"properties": {"a": present}}}) == (
+        {},
+        ["o.a"],
+    )
 
 
 def test_what_elasticsearch_can_change_later_is_no_contradiction() -> None:

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
-from otel_asayer.setup.keys import READER, ROLES, VIEWER, WRITER, KeyWishes, Role, keys_on, plan_keys
+from otel_asayer.setup.keys import (
+    READER,
+    ROLES,
+    VIEWER,
+    WRITER,
+    KeyWishes,
+    Role,
+    keys_on,
+    plan_keys,
+)
 from otel_asayer.setup.privileges import Asker, asker_of, needs_of, require
 from otel_asayer.setup.steps import Request, Step
 from unit.elasticsearch.answering import NO_HANDLER, Answering
@@ -20,9 +29,18 @@ ONLY_WRITER = KeyWishes((WRITER,))
 
 
 def entry(identity: str, role: Role = WRITER, created: int = 1, **more: Any) -> dict[str, Any]:
-    descriptor = {"cluster": list(role.cluster), "indices": [{"names": list(role.indices), "privileges": list(role.privileges)}]}
+    descriptor = {
+        "cluster": list(role.cluster),
+        "indices": [{"names": list(role.indices), "privileges": list(role.privileges)}],
+    }
     metadata = {"managed_by": "otel-asayer", "role": role.name}
-    return {"id": identity, "creation": created, "metadata": metadata, "role_descriptors": {role.name: descriptor}, **more}
+    return {
+        "id": identity,
+        "creation": created,
+        "metadata": metadata,
+        "role_descriptors": {role.name: descriptor},
+        **more,
+    }
 
 
 def plan(*entries: dict[str, Any], wishes: KeyWishes = ONLY_WRITER) -> tuple[Step, ...]:
@@ -34,12 +52,25 @@ class TestPlan:
         assert [role.descriptor for role in ROLES] == [
             {
                 "cluster": [],
-                "index": [{"names": ["logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*"], "privileges": ["create_doc", "auto_configure"]}],
+                "index": [
+                    {
+                        "names": ["logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*"],
+                        "privileges": ["create_doc", "auto_configure"],
+                    }
+                ],
             },
-            {"cluster": [], "index": [{"names": ["logs", "asayer-logs-*"], "privileges": ["read"]}]},
+            {
+                "cluster": [],
+                "index": [{"names": ["logs", "asayer-logs-*"], "privileges": ["read"]}],
+            },
             {
                 "cluster": list(VIEWER.cluster),
-                "index": [{"names": ["logs", "logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*"], "privileges": ["read", "view_index_metadata"]}],
+                "index": [
+                    {
+                        "names": ["logs", "logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*"],
+                        "privileges": ["read", "view_index_metadata"],
+                    }
+                ],
             },
         ]
 
@@ -49,7 +80,14 @@ class TestPlan:
             "role_descriptors": {"writer": WRITER.descriptor},
             "metadata": {"managed_by": "otel-asayer", "role": "writer"},
         }
-        assert plan() == (Step("API key otel-asayer-writer", "created", "", (Request("POST", "/_security/api_key", body),)),)
+        assert plan() == (
+            Step(
+                "API key otel-asayer-writer",
+                "created",
+                "",
+                (Request("POST", "/_security/api_key", body),),
+            ),
+        )
 
     def test_an_expiration_goes_along(self) -> None:
         (step,) = plan(wishes=KeyWishes((WRITER,), "90d"))
@@ -57,29 +95,43 @@ class TestPlan:
 
     def test_a_valid_key_is_not_doubled(self) -> None:
         note = "Its id is a, valid until 2027-02-22. Elasticsearch shows a secret only once: --new-keys creates another key."
-        assert plan(entry("a", expiration=1_803_328_805_751)) == (Step("API key otel-asayer-writer", "present", note),)
+        assert plan(entry("a", expiration=1_803_328_805_751)) == (
+            Step("API key otel-asayer-writer", "present", note),
+        )
 
     def test_a_key_with_other_rights_is_told(self) -> None:
-        (step,) = plan({**entry("a", READER), "metadata": {"managed_by": "otel-asayer", "role": "writer"}})
+        (step,) = plan(
+            {**entry("a", READER), "metadata": {"managed_by": "otel-asayer", "role": "writer"}}
+        )
         assert step.note.endswith("Its rights are other ones than a new key has.")
 
     def test_a_key_of_another_role_or_another_owner_is_none_of_these(self) -> None:
-        assert [step.word for step in plan(entry("a", VIEWER), {**entry("b"), "metadata": {}})] == ["created"]
+        assert [step.word for step in plan(entry("a", VIEWER), {**entry("b"), "metadata": {}})] == [
+            "created"
+        ]
 
     def test_a_new_key_leaves_the_old_one_valid_and_tells_how_to_invalidate_it(self) -> None:
         (step,) = plan(entry("b", created=2), entry("a"), wishes=KeyWishes((WRITER,), new=True))
         assert step.word == "created"
-        assert step.note == "The older a, b goes on being valid: invalidate it once the new one is in use (--invalidate-old-keys)."
+        assert (
+            step.note
+            == "The older a, b goes on being valid: invalidate it once the new one is in use "
+            "(--invalidate-old-keys)."
+        )
         assert step.advised == (Request("DELETE", "/_security/api_key", {"ids": ["a", "b"]}),)
 
     def test_of_several_keys_the_newest_stays(self) -> None:
-        kept, invalidated = plan(entry("b", created=2), entry("a"), wishes=KeyWishes((WRITER,), invalidate_old=True))
+        kept, invalidated = plan(
+            entry("b", created=2), entry("a"), wishes=KeyWishes((WRITER,), invalidate_old=True)
+        )
         assert kept.word == "present"
         assert kept.note.partition(".")[0] == "Its id is b"
         assert invalidated.requests == (Request("DELETE", "/_security/api_key", {"ids": ["a"]}),)
 
     def test_a_new_key_may_replace_the_old_one_at_once(self) -> None:
-        created, invalidated = plan(entry("a"), wishes=KeyWishes((WRITER,), new=True, invalidate_old=True))
+        created, invalidated = plan(
+            entry("a"), wishes=KeyWishes((WRITER,), new=True, invalidate_old=True)
+        )
         assert created.word == "created"
         assert created.advised == ()
         assert invalidated.word == "invalidated"
@@ -91,11 +143,17 @@ class TestOwnKeys:
     def test_such_a_user_asks_for_own_keys(self) -> None:
         class Own(Answering):
             def request(self, method: str, target: str, *arguments: Any, **keywords: Any) -> Any:
-                self.answers[LIST] = (200, {"api_keys": [entry("a")]}) if target.endswith("&owner=true") else (403, {"error": {}})
+                self.answers[LIST] = (
+                    (200, {"api_keys": [entry("a")]})
+                    if target.endswith("&owner=true")
+                    else (403, {"error": {}})
+                )
                 return super().request(method, target, *arguments, **keywords)
 
         (_, invalidated) = plan_keys(Own().api, KeyWishes((WRITER,), new=True, invalidate_old=True))
-        assert invalidated.requests == (Request("DELETE", "/_security/api_key", {"ids": ["a"], "owner": True}),)
+        assert invalidated.requests == (
+            Request("DELETE", "/_security/api_key", {"ids": ["a"], "owner": True}),
+        )
 
     def test_who_may_not_even_that_learns_it(self) -> None:
         with pytest.raises(NotAllowedError, match="Not allowed to list API keys"):
@@ -111,7 +169,15 @@ class TestAsker:
 
     def test_refused_credentials_are_refused_whatever_their_name_says(self) -> None:
         with pytest.raises(NotAllowedError, match="Elasticsearch refuses the credentials"):
-            self.asker(401, {"error": {"reason": "unable to authenticate user [security is not enabled] for REST request"}})
+            self.asker(
+                401,
+                {
+                    "error": {
+                        "reason": "unable to authenticate user [security is not enabled] for REST "
+                        "request"
+                    }
+                },
+            )
 
     def test_an_api_key_is_known_as_one(self) -> None:
         assert self.asker(200, {"username": "jane", "authentication_type": "api_key"}).is_api_key
@@ -120,8 +186,22 @@ class TestAsker:
         "answer",
         [
             NO_HANDLER,
-            (405, {"error": "Incorrect HTTP method for uri [/_security/_authenticate] and method [GET], allowed: [POST]"}),
-            (500, {"error": {"reason": "Security must be explicitly enabled when using a [basic] license."}}),
+            (
+                405,
+                {
+                    "error": "Incorrect HTTP method for uri [/_security/_authenticate] and method "
+                    "[GET], allowed: [POST]"
+                },
+            ),
+            (
+                500,
+                {
+                    "error": {
+                        "reason": "Security must be explicitly enabled when using a [basic] "
+                        "license."
+                    }
+                },
+            ),
         ],
     )
     def test_a_server_without_security_knows_nobody(self, answer: tuple[int, Any]) -> None:
@@ -139,7 +219,11 @@ class TestAsker:
 class TestPrivileges:
     def test_keys_need_what_they_are_to_have(self) -> None:
         needs = needs_of("live", (WRITER, READER))
-        assert sorted(needs.cluster) == ["manage_index_templates", "manage_ingest_pipelines", "manage_own_api_key"]
+        assert sorted(needs.cluster) == [
+            "manage_index_templates",
+            "manage_ingest_pipelines",
+            "manage_own_api_key",
+        ]
         assert {pattern: set(names) for pattern, names in needs.indices.items()} == (
             {
                 "logs": {"view_index_metadata", "read"},
@@ -154,7 +238,9 @@ class TestPrivileges:
         assert needs_of("live", ()).cluster == {"manage_index_templates", "manage_ingest_pipelines"}
 
     def test_who_has_all_goes_on(self) -> None:
-        server = Answering({PRIVILEGES: (200, {"cluster": {"monitor": True}, "index": {"logs": {"read": True}}})})
+        server = Answering(
+            {PRIVILEGES: (200, {"cluster": {"monitor": True}, "index": {"logs": {"read": True}}})}
+        )
         require(server.api, JANE, "live", ROLES)
         assert server.asked == ["GET /_security/user/_has_privileges"]
 
@@ -165,25 +251,40 @@ class TestPrivileges:
 
     def test_each_missing_privilege_is_named(self) -> None:
         neither = {"read": False, "view_index_metadata": False}
-        index = {"traces-*": neither, "logs-*": {**neither, "create_doc": True}, "logs": {"auto_configure": False}}
+        index = {
+            "traces-*": neither,
+            "logs-*": {**neither, "create_doc": True},
+            "logs": {"auto_configure": False},
+        }
         cluster = {"manage_index_templates": False, "monitor": False, "manage_own_api_key": True}
         assert self.missing({"cluster": cluster, "index": index}) == (
-            "The user 'jane' may not set this up: it lacks the cluster privileges 'manage_index_templates', 'monitor'; "
-            "the index privilege 'auto_configure' on logs; the index privileges 'read', 'view_index_metadata' on traces-*, logs-*. "
+            "The user 'jane' may not set this up: it lacks the cluster privileges "
+            "'manage_index_templates', 'monitor'; "
+            "the index privilege 'auto_configure' on logs; the index privileges 'read', "
+            "'view_index_metadata' on traces-*, logs-*. "
             "Give it what is missing, or use another user."
         )
 
     def test_an_api_key_is_not_called_a_user(self) -> None:
         server = Answering({PRIVILEGES: (200, {"cluster": {"manage_index_templates": False}})})
-        with pytest.raises(NotAllowedError, match="The API key of 'jane' may not set this up: it lacks"):
+        with pytest.raises(
+            NotAllowedError, match="The API key of 'jane' may not set this up: it lacks"
+        ):
             require(server.api, JANE._replace(is_api_key=True), "live", ())
 
     def test_what_is_missing_without_keys_as_well_is_no_reason_to_leave_them_out(self) -> None:
-        granted = {"cluster": {"manage_index_templates": False, "monitor": True}, "index": {"logs": {"view_index_metadata": False, "read": True}}}
-        assert self.missing(granted, VIEWER).endswith("'view_index_metadata' on logs. Give it what is missing, or use another user.")
+        granted = {
+            "cluster": {"manage_index_templates": False, "monitor": True},
+            "index": {"logs": {"view_index_metadata": False, "read": True}},
+        }
+        assert self.missing(granted, VIEWER).endswith(
+            "'view_index_metadata' on logs. Give it what is missing, or use another user."
+        )
 
     def test_of_keys_it_is_said_that_they_can_do_no_more_than_their_maker(self) -> None:
         assert self.missing({"cluster": {"monitor": False}}, VIEWER).endswith(
-            "it lacks the cluster privilege 'monitor'. Give it what is missing, or use another user. "
-            "Part of it is what the API keys will do, for a key can do no more than who makes it; with --no-keys that is not needed."
+            "it lacks the cluster privilege 'monitor'. Give it what is missing, or use another "
+            "user. "
+            "Part of it is what the API keys will do, for a key can do no more than who makes it; "
+            "with --no-keys that is not needed."
         )

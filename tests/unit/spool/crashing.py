@@ -2,8 +2,8 @@
 
     python crashing.py ROOT SCENARIO
 
-Each try has a spool of its own, in ROOT/<k>. What the process knew before it was killed stands in the file `said` there, one word per line.
-Ends with the first try that was not killed.
+Each try has a spool of its own, in ROOT/<k>. What the process knew before it was killed stands in
+the file `said` there, one word per line. Ends with the first try that was not killed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,33 @@ from typing import TYPE_CHECKING, Any
 from otel_asayer.spool import Spool
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from unit.spool.support import BLOCK, ROOMY, leased, operation, operations  # (found by the line above)
+from unit.spool.support import (
+    BLOCK,
+    ROOMY,
+    leased,
+    operation,
+    operations,
+)  # (found by the line above)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Say = Callable[[str], object]
 
-CALLS = ("chmod", "close", "fchmod", "fsync", "mkdir", "open", "rename", "scandir", "stat", "unlink", "utime", "write")
+CALLS = (
+    "chmod",
+    "close",
+    "fchmod",
+    "fsync",
+    "mkdir",
+    "open",
+    "rename",
+    "scandir",
+    "stat",
+    "unlink",
+    "utime",
+    "write",
+)
 
 
 def write(spool: Spool, say: Say) -> None:
@@ -78,7 +97,10 @@ def reject(spool: Spool, say: Say) -> None:
     say("written")
 
 
-SCENARIOS = {function.__name__: function for function in (write, write_ahead, deliver, release, replace, evict, join, reject)}
+SCENARIOS = {
+    function.__name__: function
+    for function in (write, write_ahead, deliver, release, replace, evict, join, reject)
+}
 
 
 def kill_before_call(number: int) -> None:

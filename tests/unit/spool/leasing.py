@@ -1,4 +1,5 @@
-"""A process that leases all bodies it can get, says their documents' names on standard output, and holds them until its standard input ends.
+"""A process that leases all bodies it can get, says their documents' names on standard output, and
+holds them until its standard input ends.
 
 python leasing.py ROOT
 """

@@ -1,8 +1,10 @@
-"""A process that writes and drains a spool without end, and says on standard output what it was told; made to be killed.
+"""A process that writes and drains a spool without end, and says on standard output what it was
+told; made to be killed.
 
     python storming.py ROOT NAME
 
-Lines: `written NAME-<n>` when `write` has returned, `delivering <name>` for each document before its body is marked done.
+Lines: `written NAME-<n>` when `write` has returned, `delivering <name>` for each document before
+    its body is marked done.
 """
 
 from __future__ import annotations

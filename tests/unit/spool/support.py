@@ -20,7 +20,10 @@ ROOMY = 64 * 1024 * 1024
 
 
 class Clock:
-    """Nanoseconds since 1970: starts now, as files' times do, and goes on by a millisecond at each look."""
+    """Nanoseconds since 1970:
+
+    starts now, as files' times do, and goes on by a millisecond at each look.
+    """
 
     def __init__(self) -> None:
         self.now_ns = time.time_ns()
@@ -35,12 +38,18 @@ class Clock:
 
 def operation(name: object) -> bytes:
     """An operation whose document is called `name`."""
-    return b'{"create":{"_index":"logs-generic.otel-default","_id":"%b"}}\n{"body":{"text":"%b"}}\n' % ((str(name).encode(),) * 2)
+    return (
+        b'{"create":{"_index":"logs-generic.otel-default","_id":"%b"}}\n{"body":{"text":"%b"}}\n'
+        % ((str(name).encode(),) * 2)
+    )
 
 
 def incompressible(size: int) -> bytes:
     """An operation that takes a little more than `size` bytes when compressed."""
-    return b'{"create":{"_index":"logs-generic.otel-default","_id":"large"}}\n{"a":"%b"}\n' % os.urandom(size).hex().encode()
+    return (
+        b'{"create":{"_index":"logs-generic.otel-default","_id":"large"}}\n{"a":"%b"}\n'
+        % os.urandom(size).hex().encode()
+    )
 
 
 def operations(*names: object) -> list[bytes]:
@@ -85,7 +94,11 @@ def open_descriptors() -> list[str]:
 
 def files_in(folder: Path) -> list[str]:
     """Names of all files below a folder but its description, sorted."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir() and path.name != "destination.txt")
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if not path.is_dir() and path.name != "destination.txt"
+    )
 
 
 @contextmanager

@@ -43,7 +43,9 @@ def test_a_body_comes_back_as_it_was(compressed: bytes) -> None:
 
 
 def test_gunzip_reads_a_body(compressed: bytes) -> None:
-    assert subprocess.run(["gzip", "-dc"], input=compressed, capture_output=True, check=True).stdout == b"".join(WHOLE)
+    assert subprocess.run(
+        ["gzip", "-dc"], input=compressed, capture_output=True, check=True
+    ).stdout == b"".join(WHOLE)
 
 
 def test_the_same_operations_make_the_same_bytes(compressed: bytes) -> None:
@@ -54,7 +56,9 @@ def test_bodies_that_a_human_joined_come_back_as_one() -> None:
     assert read(gzip_of(WHOLE[:1]) + gzip_of(WHOLE[1:])) == (WHOLE, "")
 
 
-def test_of_a_body_cut_short_anywhere_come_the_first_operations_and_a_complaint(compressed: bytes) -> None:
+def test_of_a_body_cut_short_anywhere_come_the_first_operations_and_a_complaint(
+    compressed: bytes,
+) -> None:
     for end in range(1, len(compressed)):
         found, complaint = read(compressed[:end])
         assert found == WHOLE[: len(found)]
@@ -62,15 +66,24 @@ def test_of_a_body_cut_short_anywhere_come_the_first_operations_and_a_complaint(
 
 
 def test_of_a_body_without_its_trailer_come_all_operations(compressed: bytes) -> None:
-    assert read(compressed[:-8]) == (WHOLE, "Compressed file ended before the end-of-stream marker was reached")
+    assert read(compressed[:-8]) == (
+        WHOLE,
+        "Compressed file ended before the end-of-stream marker was reached",
+    )
 
 
-def test_of_a_body_with_any_bit_turned_come_only_whole_operations_and_no_error(compressed: bytes) -> None:
+def test_of_a_body_with_any_bit_turned_come_only_whole_operations_and_no_error(
+    compressed: bytes,
+) -> None:
     for position in range(len(compressed) * 8):
         damaged = bytearray(compressed)
         damaged[position // 8] ^= 1 << position % 8
         found, _ = read(bytes(damaged))
-        assert all(isinstance(json.loads(line), dict) for operation in found for line in operation.splitlines())
+        assert all(
+            isinstance(json.loads(line), dict)
+            for operation in found
+            for line in operation.splitlines()
+        )
 
 
 def test_a_turned_bit_that_keeps_the_shape_is_found_by_the_checksum() -> None:
@@ -99,7 +112,9 @@ def test_a_body_with_something_behind_it_is_read_to_its_end() -> None:
 
 @pytest.mark.parametrize("document", [b"\n", b"[1]\n", b"b\n"])
 def test_what_follows_a_document_that_is_no_json_line_is_not_read(document: bytes) -> None:
-    found, complaint = read(gzip.compress(b"".join(WHOLE) + ACTION + document + b"".join(WHOLE[:1]) * 2))
+    found, complaint = read(
+        gzip.compress(b"".join(WHOLE) + ACTION + document + b"".join(WHOLE[:1]) * 2)
+    )
     assert found[:3] == WHOLE
     assert complaint == "it holds something else than pairs of JSON lines"
 
@@ -132,7 +147,9 @@ FORGED = [
 
 
 @pytest.mark.parametrize("forged", FORGED)
-def test_an_action_that_this_program_does_not_write_is_left_out_and_the_others_are_read(forged: bytes) -> None:
+def test_an_action_that_this_program_does_not_write_is_left_out_and_the_others_are_read(
+    forged: bytes,
+) -> None:
     found, complaint = read(gzip.compress(b"".join(WHOLE[:1]) + forged + b"".join(WHOLE[1:])))
     assert found == WHOLE
     assert "nothing that this program writes" in complaint
@@ -153,7 +170,9 @@ def test_every_form_of_action_that_this_program_writes_is_read(index: bytes) -> 
     assert read(gzip_of([operation])) == ([operation], "")
 
 
-def test_a_file_that_decompresses_to_a_hundred_times_its_size_is_read_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_decompresses_to_a_hundred_times_its_size_is_read_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(bodies, "_MOST_BYTES_OF_A_SMALL_ONE", 10_000)
     bomb = gzip.compress(b"".join(WHOLE) + (ACTION + b'{"a":"%b"}\n' % (b"a" * 1000)) * 1000)
     found, complaint = read(bomb)

@@ -1,4 +1,7 @@
-"""Single operations taken out of a spool: those alone, wherever they wait, and nothing of the rest is lost or moved."""
+"""Single operations taken out of a spool:
+
+those alone, wherever they wait, and nothing of the rest is lost or moved.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,10 @@ def test_refused_operations_go_with_their_reasons(spool: Spool) -> None:
     assert spool.erase(called("x")) == 1
     assert names_of(spool.read_rejected()) == ["a"]
     (reasons,) = (spool.folder / "rejected").glob("*.reasons.ndjson")
-    assert reasons.read_bytes() == b'{"operation":%b,"reason":"because a"}\n' % operation("a").partition(b"\n")[0]
+    assert (
+        reasons.read_bytes()
+        == b'{"operation":%b,"reason":"because a"}\n' % operation("a").partition(b"\n")[0]
+    )
 
 
 def test_of_refused_operations_that_are_all_wanted_nothing_is_left(spool: Spool) -> None:
@@ -93,7 +99,9 @@ def test_refused_operations_that_are_not_wanted_stay_as_they_are(spool: Spool) -
 
 
 @pytest.mark.parametrize("left", ["", "no JSON\n"])
-def test_reasons_that_are_gone_or_damaged_keep_nothing_from_being_erased(spool: Spool, left: str) -> None:
+def test_reasons_that_are_gone_or_damaged_keep_nothing_from_being_erased(
+    spool: Spool, left: str
+) -> None:
     spool.reject([(operation("a"), "because"), (operation("x"), "because")])
     (reasons,) = (spool.folder / "rejected").glob("*.reasons.ndjson")
     reasons.unlink()

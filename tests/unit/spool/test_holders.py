@@ -30,7 +30,9 @@ def without_proc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def knowledge(holder: Holder) -> str:
-    return {(True, False): "alive", (False, True): "gone", (False, False): "unknown"}[holder.is_alive, holder.is_gone]
+    return {(True, False): "alive", (False, True): "gone", (False, False): "unknown"}[
+        holder.is_alive, holder.is_gone
+    ]
 
 
 def ended_pid() -> int:
@@ -57,7 +59,11 @@ def test_a_process_is_named_by_scope_pid_and_start() -> None:
 
 
 def test_the_start_is_the_one_that_the_system_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "read_bytes", lambda _: b"17 (sh) S " + b" ".join(b"%d" % number for number in range(4, 53)))
+    monkeypatch.setattr(
+        Path,
+        "read_bytes",
+        lambda _: b"17 (sh) S " + b" ".join(b"%d" % number for number in range(4, 53)),
+    )
     assert holders._started(17) == 22
 
 
@@ -99,7 +105,8 @@ def test_a_forked_child_is_another_holder() -> None:
         "from otel_asayer.spool.holders import current_holder\n"
         "parent = current_holder()\n"
         "if os.fork() == 0:\n"
-        "    os._exit(0 if current_holder() == parent._replace(pid=os.getpid(), started=current_holder().started) != parent else 1)\n"
+        "    os._exit(0 if current_holder() == parent._replace(pid=os.getpid(), "
+        "started=current_holder().started) != parent else 1)\n"
         "raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))\n"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
@@ -121,6 +128,8 @@ def test_without_proc_a_pid_that_no_system_has_is_gone(without_proc: None) -> No
     assert knowledge(current_holder()._replace(pid=9999999999)) == "gone"
 
 
-def test_without_proc_another_users_process_is_alive(without_proc: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_proc_another_users_process_is_alive(
+    without_proc: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "kill", failing(errno.EPERM))
     assert knowledge(current_holder()._replace(pid=1)) == "alive"

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_asayer.spool import Damage, Lease, Spool, SpoolError, spool as spool_module
-from unit.spool.support import BLOCK, Clock, end, failing, files_in, leased, names_of, operation, operations
+from unit.spool.support import (
+    BLOCK,
+    Clock,
+    end,
+    failing,
+    files_in,
+    leased,
+    names_of,
+    operation,
+    operations,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,11 +81,17 @@ def test_a_lease_tells_documents_and_age(spool: Spool, clock: Clock) -> None:
     assert lease.damage is None
 
 
-def test_a_body_that_another_process_takes_first_is_passed_over(root: Path, spool: Spool, clock: Clock) -> None:
+def test_a_body_that_another_process_takes_first_is_passed_over(
+    root: Path, spool: Spool, clock: Clock
+) -> None:
     other = Spool(root, max_bytes=spool._place.max_bytes, clock=clock)
     for name in "abc":
         spool.write([operation(name)])
-    assert [names_of(leased(each).operations()) for each in (spool, other, spool)] == [["a"], ["b"], ["c"]]
+    assert [names_of(leased(each).operations()) for each in (spool, other, spool)] == [
+        ["a"],
+        ["b"],
+        ["c"],
+    ]
 
 
 def test_bodies_written_since_the_last_look_are_leased_after_those_known(spool: Spool) -> None:
@@ -86,11 +102,19 @@ def test_bodies_written_since_the_last_look_are_leased_after_those_known(spool: 
     assert [names_of(leased(spool).operations()) for _ in "bc"] == [["b"], ["c"]]
 
 
-def test_more_bodies_than_are_remembered_at_once_are_leased_in_order(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_bodies_than_are_remembered_at_once_are_leased_in_order(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(spool_module, "_BACKLOG", 2)
     for name in range(5):
         spool.write([operation(name)])
-    assert [names_of(leased(spool).operations()) for _ in range(5)] == [["0"], ["1"], ["2"], ["3"], ["4"]]
+    assert [names_of(leased(spool).operations()) for _ in range(5)] == [
+        ["0"],
+        ["1"],
+        ["2"],
+        ["3"],
+        ["4"],
+    ]
 
 
 def test_a_fresh_lease_of_an_old_body_is_not_stale(spool: Spool, clock: Clock) -> None:
@@ -100,7 +124,9 @@ def test_a_fresh_lease_of_an_old_body_is_not_stale(spool: Spool, clock: Clock) -
     assert spool.recover().bodies == 0
 
 
-def test_a_folder_that_cannot_be_written_to_is_said(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_to_is_said(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool.write([operation("a")])
 
     monkeypatch.setattr(os, "rename", failing(errno.EROFS))
@@ -142,7 +168,9 @@ def test_replace_with_nothing_is_done(spool: Spool) -> None:
     assert files_in(spool.folder) == []
 
 
-def test_a_replacement_that_cannot_be_written_leaves_the_whole_body_held(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replacement_that_cannot_be_written_leaves_the_whole_body_held(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool.write(operations("a", "b"))
     lease = leased(spool)
     with monkeypatch.context() as patched:
@@ -167,7 +195,9 @@ def test_a_lease_that_has_ended_does_nothing(spool: Spool, first: str, second: s
 
 
 @pytest.mark.parametrize("how", ["done", "release", "replace"])
-def test_a_lease_whose_spool_was_removed_by_hand_does_nothing(spool: Spool, root: Path, how: str) -> None:
+def test_a_lease_whose_spool_was_removed_by_hand_does_nothing(
+    spool: Spool, root: Path, how: str
+) -> None:
     spool.write([operation("a")])
     lease = leased(spool)
     root.rename(root.with_name("elsewhere"))
@@ -201,7 +231,9 @@ def test_a_renewed_lease_is_kept(spool: Spool, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("how", ["done", "release", "replace"])
-def test_a_lost_lease_does_not_touch_the_body_of_its_next_holder(spool: Spool, clock: Clock, how: str) -> None:
+def test_a_lost_lease_does_not_touch_the_body_of_its_next_holder(
+    spool: Spool, clock: Clock, how: str
+) -> None:
     spool.write(operations("a", "b"))
     lost = leased(spool)
     clock.advance(601)
@@ -215,7 +247,9 @@ def test_a_lost_lease_does_not_touch_the_body_of_its_next_holder(spool: Spool, c
 # Damage.
 
 
-def test_of_a_damaged_body_what_can_be_read_is_returned_and_the_rest_reported(damaged: Spool) -> None:
+def test_of_a_damaged_body_what_can_be_read_is_returned_and_the_rest_reported(
+    damaged: Spool,
+) -> None:
     lease = leased(damaged)
     found = names_of(lease.operations())
     assert found == ["a", "b"]
@@ -226,7 +260,11 @@ def test_damage_is_a_sentence_that_names_the_file(damaged: Spool) -> None:
     (file,) = files_in(damaged.folder)
     lease = leased(damaged)
     lease.operations()
-    assert lease.damage == Damage(1, f"{damaged.folder / file} is damaged: Compressed file ended before the end-of-stream marker was reached")
+    assert lease.damage == Damage(
+        1,
+        f"{damaged.folder / file} is damaged: Compressed file ended before the end-of-stream "
+        f"marker was reached",
+    )
 
 
 def test_a_damaged_body_that_was_delivered_is_kept_in_damaged(damaged: Spool) -> None:
@@ -258,7 +296,9 @@ def test_a_damaged_body_that_was_delivered_in_part_leaves_the_rest(damaged: Spoo
 
 
 @pytest.mark.parametrize("how", ["done", "release", "replace"])
-def test_a_lost_lease_of_a_damaged_body_leaves_it_to_its_next_holder(damaged: Spool, clock: Clock, how: str) -> None:
+def test_a_lost_lease_of_a_damaged_body_leaves_it_to_its_next_holder(
+    damaged: Spool, clock: Clock, how: str
+) -> None:
     lost = leased(damaged)
     lost.operations()
     clock.advance(601)
@@ -270,7 +310,9 @@ def test_a_lost_lease_of_a_damaged_body_leaves_it_to_its_next_holder(damaged: Sp
 
 @pytest.mark.parametrize("how", ["done", "release"])
 @pytest.mark.parametrize("content", [b"", b"no gzip", b"\x1f\x8b\x08"])
-def test_a_body_of_which_nothing_can_be_read_never_comes_back(spool: Spool, how: str, content: bytes) -> None:
+def test_a_body_of_which_nothing_can_be_read_never_comes_back(
+    spool: Spool, how: str, content: bytes
+) -> None:
     spool.write([operation("a")])
     (file,) = files_in(spool.folder)
     (spool.folder / file).write_bytes(content)
@@ -292,7 +334,9 @@ def test_a_body_with_fewer_documents_than_its_name_says_is_damaged(spool: Spool)
     assert lease.damage == Damage(2, f"{spool.folder / file} is damaged: it holds 1 of 3 documents")
 
 
-def test_a_body_that_may_not_be_opened_is_damaged(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_may_not_be_opened_is_damaged(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool.write([operation("a")])
     owner = os.geteuid()
     lease = leased(spool)
@@ -300,7 +344,11 @@ def test_a_body_that_may_not_be_opened_is_damaged(spool: Spool, monkeypatch: pyt
 
     def foreign_files(descriptor: int) -> os.stat_result:
         status = fstat(descriptor)
-        return status if status.st_mode & 0o100 else os.stat_result([*status[:4], owner + 1, *status[5:10]])
+        return (
+            status
+            if status.st_mode & 0o100
+            else os.stat_result([*status[:4], owner + 1, *status[5:10]])
+        )
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fstat", foreign_files)
@@ -311,19 +359,27 @@ def test_a_body_that_may_not_be_opened_is_damaged(spool: Spool, monkeypatch: pyt
     assert spool.empty is True
 
 
-def test_a_body_of_another_user_can_be_leased_though_not_touched(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_of_another_user_can_be_leased_though_not_touched(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool.write([operation("a")])
     monkeypatch.setattr(os, "utime", failing(errno.EPERM))
     assert names_of(leased(spool).operations()) == ["a"]
 
 
-def test_a_process_without_descriptors_takes_no_body_for_damaged(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_without_descriptors_takes_no_body_for_damaged(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool.write([operation("a")])
     lease = leased(spool)
     opened = os.open
 
-    def short_of_descriptors(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-        return (failing(errno.EMFILE) if str(path).endswith(".lease") else opened)(path, flags, mode, dir_fd=dir_fd)
+    def short_of_descriptors(
+        path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None
+    ) -> int:
+        return (failing(errno.EMFILE) if str(path).endswith(".lease") else opened)(
+            path, flags, mode, dir_fd=dir_fd
+        )
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", short_of_descriptors)
@@ -342,4 +398,7 @@ def test_damaged_bodies_are_bounded(root: Path, clock: Clock) -> None:
         lease = leased(spool)
         lease.operations()
         lease.done()
-    assert [(spool.folder / file).read_bytes()[-1:] for file in files_in(spool.folder)] == [b"c", b"d"]
+    assert [(spool.folder / file).read_bytes()[-1:] for file in files_in(spool.folder)] == [
+        b"c",
+        b"d",
+    ]

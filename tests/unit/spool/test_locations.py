@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from otel_asayer.spool import LOCAL, Destination, Spool, SpoolError, default_directory, destination_folder, destinations
+from otel_asayer.spool import (
+    LOCAL,
+    Destination,
+    Spool,
+    SpoolError,
+    default_directory,
+    destination_folder,
+    destinations,
+)
 from otel_asayer.spool.directory import Folder
 from unit.spool.support import ROOMY, failing, operation
 
@@ -30,11 +38,15 @@ def test_a_destinations_folder_is_the_hash_of_its_endpoints() -> None:
 
 
 def test_the_order_of_endpoints_does_not_matter() -> None:
-    assert destination_folder(["https://b:9200", "https://a:9200"]) == destination_folder(["https://a:9200", "https://b:9200"])
+    assert destination_folder(["https://b:9200", "https://a:9200"]) == destination_folder(
+        ["https://a:9200", "https://b:9200"]
+    )
 
 
 def test_other_endpoints_have_another_folder() -> None:
-    assert destination_folder(["https://a:9200"]) != destination_folder(["https://a:9200", "https://b:9200"])
+    assert destination_folder(["https://a:9200"]) != destination_folder(
+        ["https://a:9200", "https://b:9200"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +65,9 @@ def test_credentials_are_no_part_of_a_destination(endpoint: str) -> None:
 
 def test_no_credential_is_written_anywhere(root: Path) -> None:
     spool_for(root, "https://alice:secret@es:9200?key=secret").write([operation(1)])
-    written = b"".join(path.read_bytes() + str(path).encode() for path in root.rglob("*") if path.is_file())
+    written = b"".join(
+        path.read_bytes() + str(path).encode() for path in root.rglob("*") if path.is_file()
+    )
     assert b"secret" not in written
 
 
@@ -62,9 +76,19 @@ def test_a_folder_tells_humans_its_endpoints_and_how_to_send_a_file(root: Path) 
     spool.write([operation(1)])
     text = (spool.folder / "destination.txt").read_text()
     assert text.splitlines() == [
-        "# Request bodies of otel-asayer that wait for delivery, oldest name first. Each .ndjson.gz file is the body of one bulk request:",
-        "#   gunzip -c FILE | curl -H 'content-type: application/x-ndjson' --data-binary @- 'URL/_bulk?require_data_stream=true'",
-        "# rejected/ holds what was refused for good, with the reasons beside it; damaged/ what could not be read.",
+        (
+            "# Request bodies of otel-asayer that wait for delivery, oldest name first. Each "
+            ".ndjson.gz file is the body of one bulk request:"
+        ),
+        (
+            "#   gunzip -c FILE | curl -H 'content-type: application/x-ndjson' --data-binary @- "
+            "'URL/_bulk?require_data_stream=true'"
+        ),
+        (
+            "# rejected/ holds what was refused for good, with the reasons beside it; damaged/ "
+            "what "
+            "could not be read."
+        ),
         "https://a:9200",
         "https://b:9200",
     ]
@@ -81,7 +105,9 @@ def test_all_destinations_of_a_root_are_known(root: Path) -> None:
     spool_for(root).write([operation(1)])
     spool_for(root, "https://b:9200", "https://a:9200").write([operation(1)])
     (root / "something else").mkdir()
-    assert destinations(root) == sorted([LOCAL, Destination.of(["https://a:9200", "https://b:9200"])])
+    assert destinations(root) == sorted(
+        [LOCAL, Destination.of(["https://a:9200", "https://b:9200"])]
+    )
 
 
 def test_a_root_that_is_not_there_has_no_destinations(root: Path) -> None:
@@ -96,7 +122,9 @@ def test_a_folder_without_its_description_is_still_a_destination(root: Path) -> 
     assert destinations(root) == [Destination(destination_folder(["https://a:9200"]))]
 
 
-def test_a_destination_removed_while_they_are_listed_has_no_endpoints(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_destination_removed_while_they_are_listed_has_no_endpoints(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool_for(root, "https://a:9200").write([operation(1)])
     monkeypatch.setattr(Folder, "find", lambda *_: None)
     assert destinations(root) == [Destination(destination_folder(["https://a:9200"]))]
@@ -134,7 +162,10 @@ def test_the_state_directory_is_preferred(tmp_path: Path, home: Path) -> None:
 
 
 def test_the_default_is_below_home(home: Path) -> None:
-    assert default_directory({"HOME": str(home)}) == home / ".local" / "state" / "otel-asayer" / "spool"
+    assert (
+        default_directory({"HOME": str(home)})
+        == home / ".local" / "state" / "otel-asayer" / "spool"
+    )
 
 
 def test_choosing_a_directory_makes_none(tmp_path: Path, home: Path) -> None:
@@ -144,11 +175,22 @@ def test_choosing_a_directory_makes_none(tmp_path: Path, home: Path) -> None:
 
 
 def test_a_relative_state_directory_is_ignored(home: Path) -> None:
-    assert default_directory({"XDG_STATE_HOME": "state", "HOME": str(home)}) == home / ".local" / "state" / "otel-asayer" / "spool"
+    assert (
+        default_directory({"XDG_STATE_HOME": "state", "HOME": str(home)})
+        == home / ".local" / "state" / "otel-asayer" / "spool"
+    )
 
 
 @pytest.mark.parametrize(
-    "environ", [{}, {"HOME": ""}, {"HOME": "/nonexistent"}, {"HOME": "home"}, {"XDG_STATE_HOME": "/dev/null/state"}, {"TMPDIR": "/dev/null"}]
+    "environ",
+    [
+        {},
+        {"HOME": ""},
+        {"HOME": "/nonexistent"},
+        {"HOME": "home"},
+        {"XDG_STATE_HOME": "/dev/null/state"},
+        {"TMPDIR": "/dev/null"},
+    ],
 )
 def test_without_a_usable_home_the_default_is_temporary(environ: dict[str, str]) -> None:
     assert default_directory(environ) == TEMPORARY
@@ -164,13 +206,21 @@ def test_another_users_home_is_left_alone(home: Path, monkeypatch: pytest.Monkey
     assert default_directory({"HOME": str(home)}) == Path(f"/tmp/otel-asayer-{us}")
 
 
-def test_a_home_that_cannot_be_written_to_is_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_cannot_be_written_to_is_passed_over(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     access = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode, **options: access(path, mode, **options) and Path(path) != home)
+    monkeypatch.setattr(
+        os,
+        "access",
+        lambda path, mode, **options: access(path, mode, **options) and Path(path) != home,
+    )
     assert default_directory({"HOME": str(home)}) == TEMPORARY
 
 
-def test_a_home_that_cannot_be_looked_at_is_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_cannot_be_looked_at_is_passed_over(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Path, "exists", failing(errno.EACCES))
     assert default_directory({"HOME": str(home)}) == TEMPORARY
 

@@ -7,7 +7,16 @@ import os
 import pytest
 
 from otel_asayer.spool.holders import current_holder
-from otel_asayer.spool.names import Entry, Temporary, held_name, new_body, parse, parse_temporary, reasons_name, temporary_name
+from otel_asayer.spool.names import (
+    Entry,
+    Temporary,
+    held_name,
+    new_body,
+    parse,
+    parse_temporary,
+    reasons_name,
+    temporary_name,
+)
 
 BODY = "01795536236662271530-4711-9f86d081884c7d65-512.ndjson.gz"
 
@@ -43,7 +52,10 @@ def test_bodies_of_the_same_moment_have_different_names() -> None:
 
 
 def test_sorted_names_are_sorted_by_age() -> None:
-    by_age = [new_body(time, 1) for time in (0, 1, 9, 10, 1795536236662271530, 9999999999999999999, 10**19)]
+    by_age = [
+        new_body(time, 1)
+        for time in (0, 1, 9, 10, 1795536236662271530, 9999999999999999999, 10**19)
+    ]
     assert sorted(by_age) == by_age
 
 

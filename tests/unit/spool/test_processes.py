@@ -69,14 +69,20 @@ def survivors(root: Path, scenario: str) -> list[Survivor]:
     return found
 
 
-def test_a_killed_write_wrote_everything_or_nothing_and_everything_if_it_said_so(tmp_path: Path) -> None:
+def test_a_killed_write_wrote_everything_or_nothing_and_everything_if_it_said_so(
+    tmp_path: Path,
+) -> None:
     left = {(each.said, *each.names) for each in survivors(tmp_path, "write")}
     assert left == {(frozenset(),), (frozenset(), "a", "b"), (frozenset({"written"}), "a", "b")}
 
 
 def test_a_body_written_ahead_survives_until_it_was_delivered(tmp_path: Path) -> None:
     left = survivors(tmp_path, "write_ahead")
-    assert {tuple(each.names) for each in left if "written" in each.said and "delivered" not in each.said} <= {("a", "b")}
+    assert {
+        tuple(each.names)
+        for each in left
+        if "written" in each.said and "delivered" not in each.said
+    } <= {("a", "b")}
     assert {tuple(each.names) for each in left} == {(), ("a", "b")}
 
 
@@ -96,24 +102,39 @@ def test_a_killed_replacement_leaves_the_rest_once_or_with_the_whole_body(tmp_pa
     assert {tuple(each.names) for each in left if "done" in each.said} == {("b",)}
 
 
-def test_a_killed_eviction_loses_the_oldest_only_and_the_new_one_only_if_nobody_was_told(tmp_path: Path) -> None:
+def test_a_killed_eviction_loses_the_oldest_only_and_the_new_one_only_if_nobody_was_told(
+    tmp_path: Path,
+) -> None:
     left = survivors(tmp_path, "evict")
     assert {tuple(each.names) for each in left} == {("a", "b"), ("b",), ("b", "c")}
     assert {tuple(each.names) for each in left if "written" in each.said} == {("b", "c")}
 
 
-def test_a_killed_join_loses_nothing_that_was_told_and_leaves_the_older_at_most_twice(tmp_path: Path) -> None:
+def test_a_killed_join_loses_nothing_that_was_told_and_leaves_the_older_at_most_twice(
+    tmp_path: Path,
+) -> None:
     left = survivors(tmp_path, "join")
     told = {"first": ("a", "b"), "written": ("a", "b", "c")}
     assert all(set(each.names) >= set(told[word]) for each in left for word in each.said)
-    assert {tuple(sorted(each.names)) for each in left} == {(), ("a", "b"), ("a", "a", "b", "b", "c"), ("a", "b", "c")}
+    assert {tuple(sorted(each.names)) for each in left} == {
+        (),
+        ("a", "b"),
+        ("a", "a", "b", "b", "c"),
+        ("a", "b", "c"),
+    }
     assert {tuple(each.names) for each in left if "written" in each.said} == {("a", "b", "c")}
 
 
 def test_a_killed_rejection_leaves_no_body_without_its_reasons(tmp_path: Path) -> None:
     left = survivors(tmp_path, "reject")
-    assert {tuple(each.rejected) for each in left} == {(), ("reasons.ndjson",), ("ndjson.gz", "reasons.ndjson")}
-    assert {tuple(each.rejected) for each in left if "written" in each.said} == {("ndjson.gz", "reasons.ndjson")}
+    assert {tuple(each.rejected) for each in left} == {
+        (),
+        ("reasons.ndjson",),
+        ("ndjson.gz", "reasons.ndjson"),
+    }
+    assert {tuple(each.rejected) for each in left if "written" in each.said} == {
+        ("ndjson.gz", "reasons.ndjson")
+    }
     assert {tuple(each.names) for each in left} == {("a", "b")}
 
 
@@ -126,7 +147,10 @@ def storm(root: Path, seed: int) -> list[str]:
     lines: list[str] = []
     for generation in range(3):
         with ExitStack() as stack:
-            processes = [stack.enter_context(start("storming.py", root, f"{generation}-{place}")) for place in "abc"]
+            processes = [
+                stack.enter_context(start("storming.py", root, f"{generation}-{place}"))
+                for place in "abc"
+            ]
             for process in processes:
                 lines += [line_of(process) for _ in range(numbers.randint(1, 120))]
                 process.kill()
@@ -136,7 +160,9 @@ def storm(root: Path, seed: int) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_a_killed_process_was_told_is_written_is_there_exactly_once(tmp_path: Path, seed: int) -> None:
+def test_what_a_killed_process_was_told_is_written_is_there_exactly_once(
+    tmp_path: Path, seed: int
+) -> None:
     lines = storm(tmp_path, seed)
     written = {line.partition(" ")[2] for line in lines if line.startswith("written ")}
     delivering = {line.partition(" ")[2] for line in lines if line.startswith("delivering ")}
@@ -150,7 +176,9 @@ def test_what_a_killed_process_was_told_is_written_is_there_exactly_once(tmp_pat
     assert written - delivering - set(left) == set()
     assert set(left.values()) <= {1}
     assert Counter(drained) == left
-    assert len(set(left) - written) <= 2 * 9  # at most one body of each process was written and not yet told
+    assert (
+        len(set(left) - written) <= 2 * 9
+    )  # at most one body of each process was written and not yet told
 
 
 # Many at once.
@@ -165,7 +193,9 @@ def test_processes_that_lease_at_the_same_time_get_different_bodies(tmp_path: Pa
         assert [line_of(process) for process in processes] == ["ready\n"] * 4
         for process in processes:
             tell(process, "go\n")
-        leased = [line for process in processes for line in iter(partial(line_of, process), "end\n")]
+        leased = [
+            line for process in processes for line in iter(partial(line_of, process), "end\n")
+        ]
         held = spool.recover(), spool.lease()
     assert sorted(map(int, leased)) == list(range(60))
     assert held == ((0, 0), None)
@@ -180,18 +210,28 @@ def test_processes_that_write_at_the_same_time_keep_to_the_cap(tmp_path: Path) -
     )
     with ExitStack() as stack:
         processes = [
-            stack.enter_context(subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)) for _ in range(3)
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", program, str(tmp_path)],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(3)
         ]
         evicted = sum(int(process.communicate()[0]) for process in processes)
     status = Spool(tmp_path, max_bytes=ROOMY).status()
     assert evicted + status.documents == 300
     assert {process.returncode for process in processes} == {0}
-    assert status.bytes <= 32 * BLOCK + 3 * 32 * BLOCK  # each may not know yet what the others wrote since its last look
+    assert (
+        status.bytes <= 32 * BLOCK + 3 * 32 * BLOCK
+    )  # each may not know yet what the others wrote since its last look
 
 
 def test_a_forked_child_writes_while_a_thread_of_its_parent_holds_the_lock(tmp_path: Path) -> None:
     program = (
-        "import os, signal, sys, threading, warnings; from pathlib import Path; from otel_asayer.spool import Spool\n"
+        "import os, signal, sys, threading, warnings; from pathlib import Path; from "
+        "otel_asayer.spool import Spool\n"
         "warnings.simplefilter('ignore', DeprecationWarning)\n"
         "spool = Spool(Path(sys.argv[1]), max_bytes=1 << 20)\n"
         "locked, end = threading.Event(), threading.Event()\n"

@@ -69,11 +69,15 @@ def test_a_body_delivered_meanwhile_is_left_out(spool: Spool) -> None:
     assert names_of([first, *stream]) == ["a1", "a2", "c1", "c2"]
 
 
-def test_a_body_that_is_never_where_it_was_listed_is_left_out(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_is_never_where_it_was_listed_is_left_out(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written(spool)
     opened = reading._open
     _, second, _ = files_in(spool.folder)
-    monkeypatch.setattr(reading, "_open", lambda *where: None if where[-1] == second else opened(*where))
+    monkeypatch.setattr(
+        reading, "_open", lambda *where: None if where[-1] == second else opened(*where)
+    )
     assert names_of(spool.read()) == ["a1", "a2", "c1", "c2"]
 
 
@@ -84,14 +88,22 @@ def test_reading_ends_when_the_spool_is_removed_meanwhile(spool: Spool, root: Pa
     assert names_of([first, *stream]) == ["a1", "a2"]
 
 
-def test_what_is_damaged_is_left_out_and_logged(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_damaged_is_left_out_and_logged(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
     written(spool)
     damaged = files_in(spool.folder)[1]
     (spool.folder / damaged).write_bytes(b"no gzip")
     with caplog.at_level(logging.WARNING):
         found = names_of(spool.read())
     assert found == ["a1", "a2", "c1", "c2"]
-    assert caplog.messages == [f"A body of the spool is damaged, and what cannot be read of it is left out: {damaged}: Not a gzipped file (b'no')."]
+    assert caplog.messages == [
+        (
+            f"A body of the spool is damaged, and what cannot be read of it is left out: "
+            f"{damaged}: "
+            f"Not a gzipped file (b'no')."
+        )
+    ]
 
 
 def test_a_reader_that_stops_early_leaves_no_file_open(spool: Spool) -> None:

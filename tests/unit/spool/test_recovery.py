@@ -74,7 +74,9 @@ def test_a_lease_of_another_host_is_given_back_when_it_is_not_renewed(spool: Spo
     assert spool.recover() == Recovered(1, 0)
 
 
-def test_a_lease_that_another_process_gives_back_first_is_not_counted(spool: Spool, dead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_that_another_process_gives_back_first_is_not_counted(
+    spool: Spool, dead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lease_by(spool, US._replace(pid=dead))
     monkeypatch.setattr(Folder, "modified_ns", lambda *_: None)
     assert spool.recover() == Recovered(0, 0)
@@ -87,7 +89,9 @@ def test_recovering_twice_finds_nothing_more(spool: Spool, dead: int) -> None:
 
 
 @pytest.mark.parametrize("folder", [".", "rejected"])
-def test_an_old_half_written_file_of_a_process_that_died_is_removed(spool: Spool, dead: int, folder: str) -> None:
+def test_an_old_half_written_file_of_a_process_that_died_is_removed(
+    spool: Spool, dead: int, folder: str
+) -> None:
     half_write(spool, US._replace(pid=dead), 601, folder)
     assert spool.recover() == Recovered(0, 1)
     assert [file for file in files_in(spool.folder) if file.endswith(".tmp")] == []

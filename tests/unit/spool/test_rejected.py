@@ -24,24 +24,36 @@ def small(root: Path, clock: Clock) -> Spool:
 
 
 def reasons_in(spool: Spool) -> list[str]:
-    files = [spool.folder / file for file in files_in(spool.folder) if file.endswith(".reasons.ndjson")]
+    files = [
+        spool.folder / file for file in files_in(spool.folder) if file.endswith(".reasons.ndjson")
+    ]
     return [json.loads(line)["reason"] for file in files for line in file.read_text().splitlines()]
 
 
 def test_rejected_operations_are_a_body_like_any_other(spool: Spool) -> None:
     spool.reject([(operation("a"), "no"), (operation("b"), "never")])
     body, _ = files_in(spool.folder)
-    unzipped = subprocess.run(["gunzip", "-c", spool.folder / body], capture_output=True, check=True).stdout
+    unzipped = subprocess.run(
+        ["gunzip", "-c", spool.folder / body], capture_output=True, check=True
+    ).stdout
     assert unzipped == operation("a") + operation("b")
 
 
 def test_the_reason_of_each_operation_stands_beside(spool: Spool) -> None:
-    spool.reject([(operation("a"), 'mapper: "x" is no number\n'), (operation("b"), "never\ud800 · ✗")])
+    spool.reject(
+        [(operation("a"), 'mapper: "x" is no number\n'), (operation("b"), "never\ud800 · ✗")]
+    )
     body, reasons = files_in(spool.folder)
     assert reasons == body.replace(".ndjson.gz", ".reasons.ndjson")
     assert [json.loads(line) for line in (spool.folder / reasons).read_text().splitlines()] == [
-        {"operation": {"create": {"_index": "logs-generic.otel-default", "_id": "a"}}, "reason": 'mapper: "x" is no number\n'},
-        {"operation": {"create": {"_index": "logs-generic.otel-default", "_id": "b"}}, "reason": "never\ud800 · ✗"},
+        {
+            "operation": {"create": {"_index": "logs-generic.otel-default", "_id": "a"}},
+            "reason": 'mapper: "x" is no number\n',
+        },
+        {
+            "operation": {"create": {"_index": "logs-generic.otel-default", "_id": "b"}},
+            "reason": "never\ud800 · ✗",
+        },
     ]
 
 
@@ -79,11 +91,14 @@ def test_more_than_there_is_room_for_is_refused(small: Spool) -> None:
     with pytest.raises(SpoolError) as raised:
         small.reject([(operation("a"), os.urandom(4 * BLOCK).hex())])
     assert str(raised.value) == (
-        f"The spool cannot keep 40960 bytes of rejected documents: {small.folder}/rejected may take 16384. Raise the spool's cap."
+        f"The spool cannot keep 40960 bytes of rejected documents: {small.folder}/rejected may "
+        f"take 16384. Raise the spool's cap."
     )
 
 
-def test_reasons_do_not_stay_when_their_body_cannot_be_written(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reasons_do_not_stay_when_their_body_cannot_be_written(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fsync = os.fsync
     synced = []
 

@@ -12,7 +12,18 @@ import pytest
 
 from otel_asayer.spool import Destination, Spool, SpoolError, SpoolStatus, Written, space
 from otel_asayer.spool.directory import Folder
-from unit.spool.support import BLOCK, ROOMY, Clock, failing, files_in, incompressible, leased, names_of, operation, operations
+from unit.spool.support import (
+    BLOCK,
+    ROOMY,
+    Clock,
+    failing,
+    files_in,
+    incompressible,
+    leased,
+    names_of,
+    operation,
+    operations,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +35,9 @@ if TYPE_CHECKING:
 def test_a_body_is_a_file_that_gunzip_reads(spool: Spool) -> None:
     spool.write(operations("a", "b"))
     (file,) = files_in(spool.folder)
-    unzipped = subprocess.run(["gunzip", "-c", spool.folder / file], capture_output=True, check=True).stdout
+    unzipped = subprocess.run(
+        ["gunzip", "-c", spool.folder / file], capture_output=True, check=True
+    ).stdout
     assert unzipped == operation("a") + operation("b")
 
 
@@ -49,7 +62,9 @@ def test_bodies_come_back_oldest_first(spool: Spool) -> None:
 def test_what_is_joined_lies_in_one_body_in_the_place_of_the_older(spool: Spool) -> None:
     spool.write([operation("a")], join=True)
     spool.write([operation("z")])
-    assert spool.write(operations("b", "c"), join=True) == Written(documents=2, bytes=BLOCK, evicted=0)
+    assert spool.write(operations("b", "c"), join=True) == Written(
+        documents=2, bytes=BLOCK, evicted=0
+    )
     assert names_of(spool.read()) == ["a", "b", "c", "z"]
     assert [leased(spool).documents for _ in range(2)] == [3, 1]
 
@@ -89,7 +104,9 @@ def test_a_damaged_body_is_met_alone(spool: Spool) -> None:
     assert names_of(spool.read()) == ["b"]
 
 
-def test_where_the_joined_body_cannot_be_written_the_older_one_stays(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_joined_body_cannot_be_written_the_older_one_stays(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool.write([operation("a")], join=True)
     with monkeypatch.context() as full:
         full.setattr(os, "write", failing(errno.ENOSPC))
@@ -117,7 +134,9 @@ def test_a_child_joins_nothing_to_its_parents_body(spool: Spool) -> None:
 
 
 def test_destinations_do_not_share_bodies(root: Path) -> None:
-    first, second = (Spool(root, Destination.of([f"https://{host}:9200"]), max_bytes=ROOMY) for host in "ab")
+    first, second = (
+        Spool(root, Destination.of([f"https://{host}:9200"]), max_bytes=ROOMY) for host in "ab"
+    )
     first.write([operation("for a")])
     assert second.lease() is None
     assert names_of(first.read()) == ["for a"]
@@ -172,7 +191,9 @@ def test_rejected_documents_and_reasons_do_not_wait(spool: Spool) -> None:
     assert list(spool.read()) == []
 
 
-def test_rejected_documents_that_a_human_moves_back_wait_again(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+def test_rejected_documents_that_a_human_moves_back_wait_again(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
     spool.reject([(operation("a"), "refused")])
     for file in files_in(spool.folder):
         (spool.folder / file).rename(spool.folder / file.removeprefix("rejected/"))
@@ -209,7 +230,9 @@ def test_evicted_documents_are_counted(root: Path, clock: Clock) -> None:
     assert spool.status().evicted_documents == 5
 
 
-def test_evicted_documents_are_counted_even_when_the_write_fails(root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evicted_documents_are_counted_even_when_the_write_fails(
+    root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool = Spool(root, max_bytes=BLOCK, clock=clock)
     spool.write(operations("a", "b"))
     with monkeypatch.context() as patched:
@@ -244,13 +267,16 @@ def test_a_spool_full_of_leased_bodies_refuses(root: Path, clock: Clock) -> None
     with pytest.raises(SpoolError) as raised:
         spool.write([operation("c")])
     assert str(raised.value) == (
-        f"The spool {spool.folder} is full, and what is being delivered takes too much to make room: "
+        f"The spool {spool.folder} is full, and what is being delivered takes too much to make "
+        f"room: "
         "8192 of 8192 bytes are taken, and 4096 are needed. Raise its cap."
     )
     assert names_of(spool.read()) == ["a", "b"]
 
 
-def test_nothing_is_evicted_for_a_body_that_finds_no_room_all_the_same(root: Path, clock: Clock) -> None:
+def test_nothing_is_evicted_for_a_body_that_finds_no_room_all_the_same(
+    root: Path, clock: Clock
+) -> None:
     spool = Spool(root, max_bytes=6 * BLOCK, clock=clock)
     spool.write_ahead([incompressible(3 * BLOCK + 1)])
     spool.write([operation("a")])
@@ -270,17 +296,26 @@ def test_a_spool_that_refused_writes_again_when_there_is_room(root: Path, clock:
     assert names_of(spool.read()) == ["c"]
 
 
-def test_one_body_larger_than_the_cap_is_refused_and_evicts_nothing(root: Path, clock: Clock) -> None:
+def test_one_body_larger_than_the_cap_is_refused_and_evicts_nothing(
+    root: Path, clock: Clock
+) -> None:
     spool = Spool(root, max_bytes=2 * BLOCK, clock=clock)
     spool.write([operation("a")])
     with pytest.raises(SpoolError) as raised:
         spool.write([incompressible(3 * BLOCK)])
-    assert str(raised.value) == f"The spool {spool.folder} may take 8192 bytes, and one body alone takes 16384. Raise its cap."
+    assert (
+        str(raised.value)
+        == f"The spool {spool.folder} may take 8192 bytes, and one body alone takes 16384. Raise "
+        f"its cap."
+    )
     assert names_of(spool.read()) == ["a"]
 
 
 def test_a_lower_cap_than_before_holds_from_the_next_write_on(root: Path, clock: Clock) -> None:
-    before, after = Spool(root, max_bytes=ROOMY, clock=clock), Spool(root, max_bytes=2 * BLOCK, clock=clock)
+    before, after = (
+        Spool(root, max_bytes=ROOMY, clock=clock),
+        Spool(root, max_bytes=2 * BLOCK, clock=clock),
+    )
     for name in "abcd":
         before.write([operation(name)])
     after.write([operation("e")])
@@ -293,7 +328,9 @@ def test_a_large_spool_makes_room_for_more_than_one_write(root: Path, clock: Clo
     assert evicted == [0] * 64 + [3, 0, 0, 3, 0, 0]
 
 
-def test_a_full_spool_is_not_looked_through_at_each_write(root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_spool_is_not_looked_through_at_each_write(
+    root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looks = []
     survey = space._survey
 
@@ -319,16 +356,23 @@ def test_what_other_processes_wrote_is_seen_after_32_writes(root: Path, clock: C
     assert ours.status().bytes <= 40 * BLOCK
 
 
-def test_more_files_than_are_remembered_at_once_are_evicted(root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_files_than_are_remembered_at_once_are_evicted(
+    root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(space, "_VICTIMS", 2)
-    before, after = Spool(root, max_bytes=ROOMY, clock=clock), Spool(root, max_bytes=BLOCK, clock=clock)
+    before, after = (
+        Spool(root, max_bytes=ROOMY, clock=clock),
+        Spool(root, max_bytes=BLOCK, clock=clock),
+    )
     for number in range(7):
         before.write([operation(number)])
     assert after.write([operation("last")]).evicted == 7
     assert names_of(after.read()) == ["last"]
 
 
-def test_a_body_that_another_process_takes_while_room_is_made_is_not_counted(root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_another_process_takes_while_room_is_made_is_not_counted(
+    root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool, other = (Spool(root, max_bytes=2 * BLOCK, clock=clock) for _ in range(2))
     spool.write([operation("a")]), spool.write([operation("b")])
     survey = space._survey
@@ -344,7 +388,9 @@ def test_a_body_that_another_process_takes_while_room_is_made_is_not_counted(roo
     assert names_of(spool.read()) == ["a", "c"]
 
 
-def test_room_that_another_process_makes_meanwhile_is_not_made_again(root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_room_that_another_process_makes_meanwhile_is_not_made_again(
+    root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool, other = (Spool(root, max_bytes=2 * BLOCK, clock=clock) for _ in range(2))
     spool.write([operation("a")])
     spool.write([operation("b")])
@@ -377,7 +423,9 @@ def test_a_half_written_file_of_another_process_counts(root: Path, clock: Clock)
     assert spool.status().bytes == 2 * BLOCK
 
 
-def test_a_file_that_vanishes_while_it_is_measured_takes_no_space(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_vanishes_while_it_is_measured_takes_no_space(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool.write([operation("a")])
     monkeypatch.setattr(Folder, "size", lambda *_: None)
     assert spool.status().bytes == 0
@@ -447,7 +495,9 @@ def test_threads_write_and_drain_without_loss(root: Path) -> None:
         thread.join()
     stop.set()
     drainer.join()
-    assert sorted(drained) == sorted(f"{thread}-{number}-{part}" for thread in range(2) for number in range(40) for part in "ab")
+    assert sorted(drained) == sorted(
+        f"{thread}-{number}-{part}" for thread in range(2) for number in range(40) for part in "ab"
+    )
 
 
 def test_a_write_from_a_signals_handler_does_not_wait_for_its_own_thread(spool: Spool) -> None:

@@ -23,7 +23,9 @@ KeyError: 'lamp'
 """
 
 
-def document(at_ms: float, attributes: dict[str, Any], service: str = "shop", **fields: Any) -> dict[str, Any]:
+def document(
+    at_ms: float, attributes: dict[str, Any], service: str = "shop", **fields: Any
+) -> dict[str, Any]:
     return {
         "@timestamp": otel_timestamp(START_NS + int(at_ms * 1_000_000)),
         "attributes": {"session.id": SESSION, **attributes},
@@ -33,28 +35,84 @@ def document(at_ms: float, attributes: dict[str, Any], service: str = "shop", **
     }
 
 
-def span(name: str, at_ms: float = 0, *, parent: str = "", ms: float = 1, service: str = "shop", attributes: Any = None, **fields: Any) -> Stored:
+def span(
+    name: str,
+    at_ms: float = 0,
+    *,
+    parent: str = "",
+    ms: float = 1,
+    service: str = "shop",
+    attributes: Any = None,
+    **fields: Any,
+) -> Stored:
     """A span whose id is its name; a request's, unless it has a parent."""
-    source = {"name": name, "kind": "Internal", "span_id": name, "parent_span_id": parent, "duration": int(ms * 1_000_000), "status": {}}
-    return Stored("traces-generic.otel-default", f"s-{name}", document(at_ms, attributes or {}, service, **{**source, **fields}))
+    source = {
+        "name": name,
+        "kind": "Internal",
+        "span_id": name,
+        "parent_span_id": parent,
+        "duration": int(ms * 1_000_000),
+        "status": {},
+    }
+    return Stored(
+        "traces-generic.otel-default",
+        f"s-{name}",
+        document(at_ms, attributes or {}, service, **{**source, **fields}),
+    )
 
 
-def log(text: str, at_ms: float = 0, *, severity: int = 9, inside: str = "", service: str = "shop", attributes: Any = None, **fields: Any) -> Stored:
+def log(
+    text: str,
+    at_ms: float = 0,
+    *,
+    severity: int = 9,
+    inside: str = "",
+    service: str = "shop",
+    attributes: Any = None,
+    **fields: Any,
+) -> Stored:
     source = {"body": {"text": text}, "severity_number": severity, "span_id": inside}
-    return Stored("logs-generic.otel-default", f"l-{text[:99]}-{at_ms}", document(at_ms, attributes or {}, service, **{**source, **fields}))
+    return Stored(
+        "logs-generic.otel-default",
+        f"l-{text[:99]}-{at_ms}",
+        document(at_ms, attributes or {}, service, **{**source, **fields}),
+    )
 
 
 def raised(
-    kind: str, message: str, at_ms: float = 0, *, stack: str = STACK, inside: str = "", service: str = "shop", attributes: Any = None, **fields: Any
+    kind: str,
+    message: str,
+    at_ms: float = 0,
+    *,
+    stack: str = STACK,
+    inside: str = "",
+    service: str = "shop",
+    attributes: Any = None,
+    **fields: Any,
 ) -> Stored:
     """An exception as a span event."""
-    given = {"exception.type": kind, "exception.message": message, "exception.stacktrace": stack, **(attributes or {})}
+    given = {
+        "exception.type": kind,
+        "exception.message": message,
+        "exception.stacktrace": stack,
+        **(attributes or {}),
+    }
     source = {"event_name": "exception", "span_id": inside}
-    return Stored("logs-generic.otel-default", f"e-{kind}-{message}-{at_ms}", document(at_ms, given, service, **{**source, **fields}))
+    return Stored(
+        "logs-generic.otel-default",
+        f"e-{kind}-{message}-{at_ms}",
+        document(at_ms, given, service, **{**source, **fields}),
+    )
 
 
 def operation(stored: Stored) -> bytes:
     """The two lines with which a document waits in the spool."""
-    plain = stored.id if stored.id.isprintable() and not set(stored.id) & set('"\\') else stored.id.encode("utf-8", "surrogatepass").hex()
+    plain = (
+        stored.id
+        if stored.id.isprintable() and not set(stored.id) & set('"\\')
+        else stored.id.encode("utf-8", "surrogatepass").hex()
+    )
     action = {"create": {"_index": stored.index, "_id": plain}}  # no `_id` of ours needs escaping
-    return orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE) + orjson.dumps(stored.source, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE) + orjson.dumps(
+        stored.source, option=orjson.OPT_APPEND_NEWLINE
+    )

@@ -1,4 +1,7 @@
-"""How much of a session is held: so many documents, so many bytes, and that there are more is known."""
+"""How much of a session is held:
+
+so many documents, so many bytes, and that there are more is known.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ if TYPE_CHECKING:
 
     from otel_asayer.timeline import Stored
 
-DOCUMENTS = [replace(log(text, at_ms), size=10) for text, at_ms in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
+DOCUMENTS = [
+    replace(log(text, at_ms), size=10) for text, at_ms in (("a", 1), ("b", 2), ("c", 3), ("d", 4))
+]
 
 
 def ids(part: Part) -> list[str]:
@@ -25,13 +30,23 @@ def ids(part: Part) -> list[str]:
 
 @pytest.mark.parametrize("bound", [first, earliest])
 class TestBoth:
-    @pytest.mark.parametrize(("most", "expected", "complete"), [(5, "abcd", True), (4, "abcd", True), (3, "abc", False), (1, "a", False)])
-    def test_no_more_documents_are_kept_than_asked_for(self, bound: Callable[..., Part], most: int, expected: str, *, complete: bool) -> None:
+    @pytest.mark.parametrize(
+        ("most", "expected", "complete"),
+        [(5, "abcd", True), (4, "abcd", True), (3, "abc", False), (1, "a", False)],
+    )
+    def test_no_more_documents_are_kept_than_asked_for(
+        self, bound: Callable[..., Part], most: int, expected: str, *, complete: bool
+    ) -> None:
         part = bound(DOCUMENTS, most)
         assert (ids(part), part.complete) == (list(expected), complete)
 
-    @pytest.mark.parametrize(("most", "expected", "complete"), [(40, "abcd", True), (39, "abc", False), (20, "ab", False), (1, "a", False)])
-    def test_no_more_bytes_are_kept_than_there_is_room_for(self, bound: Callable[..., Part], most: int, expected: str, *, complete: bool) -> None:
+    @pytest.mark.parametrize(
+        ("most", "expected", "complete"),
+        [(40, "abcd", True), (39, "abc", False), (20, "ab", False), (1, "a", False)],
+    )
+    def test_no_more_bytes_are_kept_than_there_is_room_for(
+        self, bound: Callable[..., Part], most: int, expected: str, *, complete: bool
+    ) -> None:
         part = bound(DOCUMENTS, 10, most)
         assert (ids(part), part.complete) == (list(expected), complete)
 
@@ -54,7 +69,12 @@ def test_of_documents_of_one_time_those_that_came_first_are_kept() -> None:
     assert ids(earliest([log(text) for text in "abc"], 2)) == ["a", "b"]
 
 
-@pytest.mark.parametrize(("most", "most_bytes", "expected"), [(10, 100, "dcba"), (2, 100, "dc"), (10, 25, "dc"), (10, 1, "d")])
-def test_the_latest_come_first_and_all_are_counted(most: int, most_bytes: int, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("most", "most_bytes", "expected"),
+    [(10, 100, "dcba"), (2, 100, "dc"), (10, 25, "dc"), (10, 1, "d")],
+)
+def test_the_latest_come_first_and_all_are_counted(
+    most: int, most_bytes: int, expected: str
+) -> None:
     found, number = latest([DOCUMENTS[place] for place in (3, 1, 2, 0)], most, most_bytes)
     assert ([stored.id[2] for stored in found], number) == (list(expected), 4)

@@ -26,7 +26,10 @@ def told(*documents: Stored) -> list[tuple[str, str, int]]:
 
 def test_exceptions_of_one_type_and_place_are_a_group() -> None:
     stack = STACK.replace("'lamp'", "'sofa'").replace("line 7", "line 8")
-    (group,) = groups(raised("KeyError", "'lamp'", 1, trace_id=A), raised("KeyError", "'sofa'", 2, trace_id=B, stack=stack))
+    (group,) = groups(
+        raised("KeyError", "'lamp'", 1, trace_id=A),
+        raised("KeyError", "'sofa'", 2, trace_id=B, stack=stack),
+    )
     assert group.count == 2
     assert group.message == "'sofa'"
     assert str(group.place) == "shop/cart.py:8 in total"
@@ -36,7 +39,16 @@ def test_an_exception_that_passes_through_spans_and_into_the_log_counts_once() -
     documents = [
         raised("builtins.KeyError", "'lamp'", 1, trace_id=A, service="pricing"),
         raised("builtins.KeyError", "'lamp'", 2, trace_id=A),
-        log("failed", 3, trace_id=A, attributes={"exception.type": "KeyError", "exception.message": "lamp", "exception.stacktrace": STACK}),
+        log(
+            "failed",
+            3,
+            trace_id=A,
+            attributes={
+                "exception.type": "KeyError",
+                "exception.message": "lamp",
+                "exception.stacktrace": STACK,
+            },
+        ),
     ]
     (group,) = groups(*documents)
     assert group.count == 1
@@ -45,16 +57,29 @@ def test_an_exception_that_passes_through_spans_and_into_the_log_counts_once() -
 
 
 def test_without_a_trace_each_document_is_an_exception_of_its_own() -> None:
-    assert told(raised("E", "x", 1, trace_id="", stack=""), raised("E", "x", 2, trace_id="", stack="")) == [("E", "x", 2)]
+    assert told(
+        raised("E", "x", 1, trace_id="", stack=""), raised("E", "x", 2, trace_id="", stack="")
+    ) == [("E", "x", 2)]
 
 
 def test_the_largest_group_comes_first_and_then_the_latest() -> None:
-    documents = [raised(name, "x", at_ms, trace_id=trace, stack="") for name, at_ms, trace in (("A", 1, A), ("B", 5, A), ("C", 2, A), ("C", 3, B))]
+    documents = [
+        raised(name, "x", at_ms, trace_id=trace, stack="")
+        for name, at_ms, trace in (("A", 1, A), ("B", 5, A), ("C", 2, A), ("C", 3, B))
+    ]
     assert [name for name, _, _ in told(*documents)] == ["C", "B", "A"]
 
 
 def test_another_place_is_another_group() -> None:
-    assert len(groups(raised("KeyError", "x", 1), raised("KeyError", "x", 2, trace_id=B, stack=STACK.replace("cart.py", "shelf.py")))) == 2
+    assert (
+        len(
+            groups(
+                raised("KeyError", "x", 1),
+                raised("KeyError", "x", 2, trace_id=B, stack=STACK.replace("cart.py", "shelf.py")),
+            )
+        )
+        == 2
+    )
 
 
 def test_what_is_no_exception_is_in_no_group() -> None:
@@ -62,7 +87,9 @@ def test_what_is_no_exception_is_in_no_group() -> None:
 
 
 def test_an_exception_without_a_type_is_one() -> None:
-    assert told(raised("", "x", stack=""), log("y", trace_id=B, attributes={"exception.type": None})) == [("", "", 2)]
+    assert told(
+        raised("", "x", stack=""), log("y", trace_id=B, attributes={"exception.type": None})
+    ) == [("", "", 2)]
 
 
 def test_a_group_tells_sessions_and_an_example_with_a_replay() -> None:
@@ -78,7 +105,9 @@ def test_a_group_tells_sessions_and_an_example_with_a_replay() -> None:
 
 
 def test_without_a_replay_the_latest_is_the_example() -> None:
-    (group,) = groups(raised("E", "x", 1, trace_id=A, stack=""), raised("E", "x", 2, trace_id=B, stack=""))
+    (group,) = groups(
+        raised("E", "x", 1, trace_id=A, stack=""), raised("E", "x", 2, trace_id=B, stack="")
+    )
     assert group.example.trace_id == B
 
 
@@ -94,21 +123,34 @@ STANDARD = '  File "/usr/lib/python3.11/json/__init__.py", line 3, in loads\n   
         (STACK, Place("/app/shop/cart.py", 7, "total")),
         (STACK + LIBRARY, Place("/app/shop/cart.py", 7, "total")),
         (LIBRARY + STANDARD, Place("/usr/lib/python3.11/json/__init__.py", 3, "loads")),
-        (STACK + "\nDuring handling of the above exception\n\n" + STACK.replace("total", "show"), Place("/app/shop/cart.py", 7, "show")),
+        (
+            STACK + "\nDuring handling of the above exception\n\n" + STACK.replace("total", "show"),
+            Place("/app/shop/cart.py", 7, "show"),
+        ),
         ('  | File "/app/a.py", line 1, in f', Place()),
         (
-            '  File "<frozen importlib._bootstrap>", line 1, in f\n  File "C:\\shop\\a.py", line 2, in <module>',
+            (
+                '  File "<frozen importlib._bootstrap>", line 1, in f\n  File "C:\\shop\\a.py", '
+                "line "
+                "2, in <module>"
+            ),
             Place("C:\\shop\\a.py", 2, "<module>"),
         ),
         (f'  File "/app/a.py", line {"9" * 5000}, in f', Place()),
     ],
 )
-def test_the_place_is_the_innermost_frame_of_the_applications_own_code(stack: str, place: Place) -> None:
+def test_the_place_is_the_innermost_frame_of_the_applications_own_code(
+    stack: str, place: Place
+) -> None:
     assert place_of(stack) == place
 
 
 def test_a_place_is_shown_by_the_end_of_its_path() -> None:
-    assert [str(Place("C:\\a\\b\\c.py", 2, "f")), str(Place("c.py", 1, "g")), str(Place())] == ["b/c.py:2 in f", "c.py:1 in g", ""]
+    assert [str(Place("C:\\a\\b\\c.py", 2, "f")), str(Place("c.py", 1, "g")), str(Place())] == [
+        "b/c.py:2 in f",
+        "c.py:1 in g",
+        "",
+    ]
 
 
 def test_an_exception_that_a_server_answered_for_the_caller_is_in_no_group() -> None:

@@ -20,7 +20,14 @@ def of(**source: Any) -> Moment:
 
 
 def test_a_moment_has_all_that_a_document_tells() -> None:
-    stored = span("GET /cart", 5, parent="p", ms=2, service="shop", attributes={"asayer.replay.url": "https://replay.example/1"})
+    stored = span(
+        "GET /cart",
+        5,
+        parent="p",
+        ms=2,
+        service="shop",
+        attributes={"asayer.replay.url": "https://replay.example/1"},
+    )
     assert moment_of(stored) == Moment(
         time_ns=START_NS + 5_000_000,
         kind=Kind.SPAN,
@@ -43,13 +50,28 @@ HTTP = {"http.request.method": "GET", "http.route": "/cart/{id}", "http.response
 @pytest.mark.parametrize(
     ("stored", "expected"),
     [
-        (span("x", kind="Server", parent="p", attributes=HTTP), (Kind.REQUEST, "error", "GET /cart/{id} 500")),
+        (
+            span("x", kind="Server", parent="p", attributes=HTTP),
+            (Kind.REQUEST, "error", "GET /cart/{id} 500"),
+        ),
         (span("job", kind="Consumer", parent="p"), (Kind.REQUEST, "info", "job")),
         (span("cron"), (Kind.REQUEST, "info", "cron")),
-        (span("x", kind="Server", attributes={**HTTP, "http.response.status_code": 404}), (Kind.REQUEST, "warning", "GET /cart/{id} 404")),
-        (span("GET", parent="p", attributes={"http.status_code": 200}), (Kind.SPAN, "info", "GET 200")),
-        (span("SELECT", parent="p", status={"code": "Error", "message": "gone"}), (Kind.SPAN, "error", "SELECT")),
-        (span("cron", status={"code": "Error", "message": "gone"}), (Kind.REQUEST, "error", "cron ERROR gone")),
+        (
+            span("x", kind="Server", attributes={**HTTP, "http.response.status_code": 404}),
+            (Kind.REQUEST, "warning", "GET /cart/{id} 404"),
+        ),
+        (
+            span("GET", parent="p", attributes={"http.status_code": 200}),
+            (Kind.SPAN, "info", "GET 200"),
+        ),
+        (
+            span("SELECT", parent="p", status={"code": "Error", "message": "gone"}),
+            (Kind.SPAN, "error", "SELECT"),
+        ),
+        (
+            span("cron", status={"code": "Error", "message": "gone"}),
+            (Kind.REQUEST, "error", "cron ERROR gone"),
+        ),
         (span("cron", status={"code": "Error"}), (Kind.REQUEST, "error", "cron ERROR")),
         (span("", parent="p"), (Kind.SPAN, "info", "(no name)")),
         (log("hello\nworld"), (Kind.LOG, "info", "hello")),
@@ -57,15 +79,26 @@ HTTP = {"http.request.method": "GET", "http.route": "/cart/{id}", "http.response
         (log("careful", severity=13), (Kind.LOG, "warning", "careful")),
         (log("", severity=5), (Kind.LOG, "debug", "(no body)")),
         (log("", severity=17, event_name="payment.failed"), (Kind.LOG, "error", "payment.failed")),
-        (log("failed", severity=17, attributes={"exception.type": "KeyError"}), (Kind.LOG, "error", "failed")),
+        (
+            log("failed", severity=17, attributes={"exception.type": "KeyError"}),
+            (Kind.LOG, "error", "failed"),
+        ),
         (raised("KeyError", "'lamp'"), (Kind.EXCEPTION, "error", "KeyError: 'lamp'")),
-        (raised("Http404", "no lamp", attributes={"asayer.exception.handled": True}), (Kind.EXCEPTION, "warning", "Http404: no lamp")),
+        (
+            raised("Http404", "no lamp", attributes={"asayer.exception.handled": True}),
+            (Kind.EXCEPTION, "warning", "Http404: no lamp"),
+        ),
         (raised("KeyError", "", body=None), (Kind.EXCEPTION, "error", "KeyError: 'lamp'")),
-        (Stored("logs-x", "1", {"event_name": "cache.miss", "attributes": {}}), (Kind.EVENT, "info", "cache.miss")),
+        (
+            Stored("logs-x", "1", {"event_name": "cache.miss", "attributes": {}}),
+            (Kind.EVENT, "info", "cache.miss"),
+        ),
         (Stored("logs-x", "1", {}), (Kind.EVENT, "info", "(no name)")),
     ],
 )
-def test_what_a_document_is_and_how_bad_and_what_it_says(stored: Stored, expected: tuple[Kind, str, str]) -> None:
+def test_what_a_document_is_and_how_bad_and_what_it_says(
+    stored: Stored, expected: tuple[Kind, str, str]
+) -> None:
     assert told(stored) == expected
 
 
@@ -90,7 +123,14 @@ def test_a_synthetic_source_gives_the_same_moment() -> None:
     source = {
         **written.source,
         "@timestamp": "2024-01-24T02:27:39.324000000Z",
-        "attributes": {"session": {"id": SESSION}, "http": {"request": {"method": "GET"}, "route": "/cart/{id}", "response": {"status_code": 500}}},
+        "attributes": {
+            "session": {"id": SESSION},
+            "http": {
+                "request": {"method": "GET"},
+                "route": "/cart/{id}",
+                "response": {"status_code": 500},
+            },
+        },
         "resource": {"attributes": {"service": {"name": "shop"}}},
     }
     stored = Stored(written.index, written.id, source)
@@ -108,7 +148,11 @@ def test_an_exception_has_its_stack() -> None:
 
 
 def test_a_service_without_a_name_is_unknown() -> None:
-    assert [of().service, of(resource="x").service, of(resource={"attributes": {"service.name": ["a"]}}).service] == [
+    assert [
+        of().service,
+        of(resource="x").service,
+        of(resource={"attributes": {"service.name": ["a"]}}).service,
+    ] == [
         "unknown_service",
         "unknown_service",
         '["a"]',
@@ -146,12 +190,33 @@ def test_what_is_no_address_of_the_web_is_no_link(url: object) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        {"@timestamp": {"a": 1}, "attributes": [1], "resource": {"attributes": 3}, "body": [1, {"a": 2}]},
-        {"kind": ["Server"], "name": {"a": 1}, "status": "Error", "duration": "long", "parent_span_id": {"a": 1}},
+        {
+            "@timestamp": {"a": 1},
+            "attributes": [1],
+            "resource": {"attributes": 3},
+            "body": [1, {"a": 2}],
+        },
+        {
+            "kind": ["Server"],
+            "name": {"a": 1},
+            "status": "Error",
+            "duration": "long",
+            "parent_span_id": {"a": 1},
+        },
         {"duration": True, "kind": None, "status": {"code": ["Error"]}},
-        {"duration": -5, "kind": "Server", "attributes": {"http.request.method": {"a": 1}, "http.response.status_code": [200]}},
+        {
+            "duration": -5,
+            "kind": "Server",
+            "attributes": {"http.request.method": {"a": 1}, "http.response.status_code": [200]},
+        },
         {"severity_number": "high", "event_name": {"a": 1}, "body": {"text": {"a": [None]}}},
-        {"attributes": {"exception.type": None, "exception.message": 7, "exception.stacktrace": ["a"]}},
+        {
+            "attributes": {
+                "exception.type": None,
+                "exception.message": 7,
+                "exception.stacktrace": ["a"],
+            }
+        },
         {"trace_id": 7, "span_id": [1], "attributes": {"session.id": {"a": 1}}},
     ],
 )
@@ -164,4 +229,7 @@ def test_no_document_of_another_form_makes_it_fail(source: dict[str, Any]) -> No
 
 
 def test_only_spans_take_time() -> None:
-    assert [moment_of(stored).is_span for stored in (span("a"), span("b", parent="a"), log("c"), raised("D", "e"))] == [True, True, False, False]
+    assert [
+        moment_of(stored).is_span
+        for stored in (span("a"), span("b", parent="a"), log("c"), raised("D", "e"))
+    ] == [True, True, False, False]

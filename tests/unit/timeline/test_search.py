@@ -1,4 +1,7 @@
-"""Searches, request by request: all pages, nothing taken for "nothing" that is not, and everything closed that was opened."""
+"""Searches, request by request:
+
+all pages, nothing taken for "nothing" that is not, and everything closed that was opened.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ def bodies(double: ElasticsearchDouble) -> list[Any]:
 
 
 def page(*numbers: int, pit: str = "pit1") -> Response:
-    hits = [{"_index": ".ds-logs", "_id": str(number), "_source": {"n": number}, "sort": [number, 0]} for number in numbers]
+    hits = [
+        {"_index": ".ds-logs", "_id": str(number), "_source": {"n": number}, "sort": [number, 0]}
+        for number in numbers
+    ]
     return status(200, {"pit_id": pit, "hits": {"hits": hits}})
 
 
@@ -49,9 +55,16 @@ def counted(number: int, failed: int = 0) -> Response:
 
 
 def test_all_pages_are_read_at_one_moment_and_the_moment_is_given_back() -> None:
-    found, double = search(OPENED, page(*range(1000), pit="pit2"), page(1000, 1001, pit="pit3"), CLOSED)
+    found, double = search(
+        OPENED, page(*range(1000), pit="pit2"), page(1000, 1001, pit="pit3"), CLOSED
+    )
     assert [stored.source["n"] for stored in found.documents(SESSION)] == list(range(1002))
-    assert asked(double) == [("POST", f"{TARGET}/_pit"), ("POST", "/_search"), ("POST", "/_search"), ("DELETE", "/_pit")]
+    assert asked(double) == [
+        ("POST", f"{TARGET}/_pit"),
+        ("POST", "/_search"),
+        ("POST", "/_search"),
+        ("DELETE", "/_pit"),
+    ]
     first, second = bodies(double)
     assert first["pit"]["id"] == "pit1"
     assert second["pit"]["id"] == "pit2"
@@ -60,7 +73,10 @@ def test_all_pages_are_read_at_one_moment_and_the_moment_is_given_back() -> None
         "query": {"bool": {"filter": [{"term": {"attributes.session.id": "7"}}]}},
         "_source": True,
         "size": 20,
-        "sort": [{"@timestamp": {"order": "asc", "unmapped_type": "date", "numeric_type": "date"}}, "_shard_doc"],
+        "sort": [
+            {"@timestamp": {"order": "asc", "unmapped_type": "date", "numeric_type": "date"}},
+            "_shard_doc",
+        ],
         "track_total_hits": False,
         "seq_no_primary_term": True,
         "pit": {"id": "pit1", "keep_alive": "1m"},
@@ -69,16 +85,30 @@ def test_all_pages_are_read_at_one_moment_and_the_moment_is_given_back() -> None
 
 @pytest.mark.parametrize(("number", "expected"), [(7, 7), (None, 0), ("7", 0)])
 def test_a_document_tells_its_place_in_its_shard(number: Any, expected: int) -> None:
-    found, _ = search(OPENED, status(200, {"hits": {"hits": [{"_index": "i", "_id": "1", "_seq_no": number}]}}), CLOSED)
+    found, _ = search(
+        OPENED,
+        status(200, {"hits": {"hits": [{"_index": "i", "_id": "1", "_seq_no": number}]}}),
+        CLOSED,
+    )
     assert [stored.sequence for stored in found.documents(SESSION)] == [expected]
 
 
 def wide(number: int, start: int, kilobytes: int) -> Response:
-    hits = [{"_index": "i", "_id": f"{n}", "_source": {"n": n, "x": "x" * 1024 * kilobytes}, "sort": [n, 0]} for n in range(start, start + number)]
+    hits = [
+        {
+            "_index": "i",
+            "_id": f"{n}",
+            "_source": {"n": n, "x": "x" * 1024 * kilobytes},
+            "sort": [n, 0],
+        }
+        for n in range(start, start + number)
+    ]
     return status(200, {"hits": {"hits": hits}})
 
 
-@pytest.mark.parametrize(("kilobytes", "second"), [(0, 200), (40, 200), (100, 81), (1024, 7), (20_000, 1)])
+@pytest.mark.parametrize(
+    ("kilobytes", "second"), [(0, 200), (40, 200), (100, 81), (1024, 7), (20_000, 1)]
+)
 def test_pages_grow_as_far_as_their_bytes_allow(kilobytes: int, second: int) -> None:
     found, double = search(OPENED, wide(20, 0, kilobytes), page(), CLOSED)
     list(found.documents(SESSION))
@@ -86,7 +116,9 @@ def test_pages_grow_as_far_as_their_bytes_allow(kilobytes: int, second: int) -> 
 
 
 def test_no_page_has_more_than_a_thousand_documents() -> None:
-    found, double = search(OPENED, page(*range(20)), page(*range(200)), page(*range(1000)), page(), CLOSED)
+    found, double = search(
+        OPENED, page(*range(20)), page(*range(200)), page(*range(1000)), page(), CLOSED
+    )
     list(found.documents(SESSION))
     assert [body["size"] for body in bodies(double)] == [20, 200, 1000, 1000]
 
@@ -96,7 +128,9 @@ class Full(ElasticsearchDouble):
 
     most = 0
 
-    def request(self, method: str, target: str, body: bytes | None = None, **options: Any) -> Response:
+    def request(
+        self, method: str, target: str, body: bytes | None = None, **options: Any
+    ) -> Response:
         if target.startswith("/_search") and orjson.loads(body or b"")["size"] > self.most:
             self.exchanges.append(Exchange(method, target, {}, body or b""))
             raise Unreachable("its answer does not end", too_long=True)
@@ -163,16 +197,29 @@ ANSWERED = {"term": {"attributes.asayer.exception.handled": True}}
 
 def test_fewer_exceptions_than_the_limit_are_all() -> None:
     found, double = search(OPENED, page(3, 2), CLOSED)
-    assert found.exceptions(5_000_000, 10) == ([Stored(".ds-logs", "3", {"n": 3}), Stored(".ds-logs", "2", {"n": 2})], 2)
+    assert found.exceptions(5_000_000, 10) == (
+        [Stored(".ds-logs", "3", {"n": 3}), Stored(".ds-logs", "2", {"n": 2})],
+        2,
+    )
     time = {"range": {"@timestamp": {"gte": 5, "format": "epoch_millis"}}}
-    assert bodies(double)[0]["query"] == {"bool": {"filter": [{"exists": {"field": "attributes.exception.type"}}, time], "must_not": [ANSWERED]}}
+    assert bodies(double)[0]["query"] == {
+        "bool": {
+            "filter": [{"exists": {"field": "attributes.exception.type"}}, time],
+            "must_not": [ANSWERED],
+        }
+    }
     assert bodies(double)[0]["sort"][0]["@timestamp"]["order"] == "desc"
 
 
 def test_a_time_before_1970_is_not_asked_for() -> None:
     found, double = search(OPENED, page(1), CLOSED)
     found.exceptions(-1, 10)
-    assert bodies(double)[0]["query"] == {"bool": {"filter": [{"exists": {"field": "attributes.exception.type"}}], "must_not": [ANSWERED]}}
+    assert bodies(double)[0]["query"] == {
+        "bool": {
+            "filter": [{"exists": {"field": "attributes.exception.type"}}],
+            "must_not": [ANSWERED],
+        }
+    }
 
 
 def test_beyond_the_limit_exceptions_are_counted() -> None:
@@ -201,21 +248,34 @@ def test_a_part_is_no_count() -> None:
 
 
 def deleted(*statuses: int) -> Response:
-    items = [{"delete": {"status": code, "error": {"reason": "because"}} if code >= 400 else {"status": code}} for code in statuses]
+    items = [
+        {
+            "delete": {"status": code, "error": {"reason": "because"}}
+            if code >= 400
+            else {"status": code}
+        }
+        for code in statuses
+    ]
     return status(200, {"items": items})
 
 
 def test_documents_are_deleted_one_by_one_and_those_gone_already_do_not_count() -> None:
     found, double = search(OPENED, page(1, 2, 3), CLOSED, deleted(200, 404, 200))
     assert found.delete(SESSION) == 2
-    assert double.exchanges[-1].body == b"".join(b'{"delete":{"_index":".ds-logs","_id":"%d"}}\n' % number for number in (1, 2, 3))
+    assert double.exchanges[-1].body == b"".join(
+        b'{"delete":{"_index":".ds-logs","_id":"%d"}}\n' % number for number in (1, 2, 3)
+    )
     assert bodies(double)[0]["_source"] is False
 
 
 def test_many_documents_are_deleted_by_the_thousand() -> None:
-    found, double = search(OPENED, page(*range(1000)), page(1000), CLOSED, deleted(*[200] * 1000), deleted(200))
+    found, double = search(
+        OPENED, page(*range(1000)), page(1000), CLOSED, deleted(*[200] * 1000), deleted(200)
+    )
     assert found.delete(SESSION) == 1001
-    assert [len(one.body.splitlines()) for one in double.exchanges if one.target.startswith("/_bulk")] == [1000, 1]
+    assert [
+        len(one.body.splitlines()) for one in double.exchanges if one.target.startswith("/_bulk")
+    ] == [1000, 1]
 
 
 @pytest.mark.parametrize(("code", "kind"), [(403, NotAllowedError), (429, ElasticsearchError)])
@@ -227,14 +287,21 @@ def test_what_could_not_be_deleted_is_an_error(code: int, kind: type[Elasticsear
 
 
 def privileges(**granted: bool) -> Response:
-    return status(200, {"has_all_requested": all(granted.values()), "index": {"logs-*.otel-*": granted}})
+    return status(
+        200, {"has_all_requested": all(granted.values()), "index": {"logs-*.otel-*": granted}}
+    )
 
 
 def test_rights_are_asked_for_first() -> None:
     found, double = search(ASKER, privileges(read=True))
     found.require("read")
-    assert asked(double) == [("GET", "/_security/_authenticate"), ("POST", "/_security/user/_has_privileges")]
-    assert orjson.loads(double.exchanges[1].body) == {"index": [{"names": ["traces-*.otel-*", "logs-*.otel-*"], "privileges": ["read"]}]}
+    assert asked(double) == [
+        ("GET", "/_security/_authenticate"),
+        ("POST", "/_security/user/_has_privileges"),
+    ]
+    assert orjson.loads(double.exchanges[1].body) == {
+        "index": [{"names": ["traces-*.otel-*", "logs-*.otel-*"], "privileges": ["read"]}]
+    }
 
 
 def test_missing_rights_are_named() -> None:
@@ -242,8 +309,10 @@ def test_missing_rights_are_named() -> None:
     with pytest.raises(NotAllowedError) as raised:
         found.require("read", "delete")
     assert str(raised.value) == (
-        "Not allowed to use what is stored: it takes the index privilege 'delete' on logs-*.otel-*. To look, use the viewer's key, which "
-        "`otel-asayer setup` creates (OTEL_ASAYER_VIEWER_API_KEY); to delete, one of `otel-asayer setup --forget-key`."
+        "Not allowed to use what is stored: it takes the index privilege 'delete' on "
+        "logs-*.otel-*. To look, use the viewer's key, which "
+        "`otel-asayer setup` creates (OTEL_ASAYER_VIEWER_API_KEY); to delete, one of `otel-asayer "
+        "setup --forget-key`."
     )
 
 
@@ -264,7 +333,9 @@ def test_without_security_everybody_may() -> None:
     found.require("read")
 
 
-MISSING_SHARDS = status(503, {"error": {"type": "search_phase_execution_exception", "reason": "all shards failed"}})
+MISSING_SHARDS = status(
+    503, {"error": {"type": "search_phase_execution_exception", "reason": "all shards failed"}}
+)
 
 
 def test_where_shards_of_a_new_stream_are_not_there_yet_it_is_asked_again() -> None:
@@ -288,7 +359,9 @@ def test_shards_that_stay_away_are_an_error_after_some_seconds() -> None:
 
 
 def test_any_other_503_is_an_error_at_once() -> None:
-    found, double = search(status(503, {"error": {"type": "cluster_block_exception", "reason": "no master"}}))
+    found, double = search(
+        status(503, {"error": {"type": "cluster_block_exception", "reason": "no master"}})
+    )
     with pytest.raises(ElasticsearchError, match="Elasticsearch answered 503"):
         list(found.documents(SESSION))
     assert len(double.exchanges) == 1

@@ -1,4 +1,7 @@
-"""Documents as stores give them back: times of both forms, attributes flat or nested, and which of them are asked for."""
+"""Documents as stores give them back:
+
+times of both forms, attributes flat or nested, and which of them are asked for.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +36,32 @@ def test_a_time_is_read_in_every_form_that_a_store_gives(timestamp: object, expe
     assert nanoseconds(timestamp) == expected
 
 
-@pytest.mark.parametrize("timestamp", [None, True, "", "yesterday", "12.x", float("nan"), [1], {"a": 1}, "2026-13-45T00:00:00Z", "-5", "9" * 5000])
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        None,
+        True,
+        "",
+        "yesterday",
+        "12.x",
+        float("nan"),
+        [1],
+        {"a": 1},
+        "2026-13-45T00:00:00Z",
+        "-5",
+        "9" * 5000,
+    ],
+)
 def test_what_is_no_time_is_the_first_of_all(timestamp: object) -> None:
     assert nanoseconds(timestamp) == 0
 
 
 def test_times_beyond_what_elasticsearch_holds_are_its_last_or_its_first() -> None:
-    assert [nanoseconds("99999999999999999.5"), nanoseconds("9999-12-31T23:59:59Z"), nanoseconds("1969-07-20T20:17:40Z")] == [
+    assert [
+        nanoseconds("99999999999999999.5"),
+        nanoseconds("9999-12-31T23:59:59Z"),
+        nanoseconds("1969-07-20T20:17:40Z"),
+    ] == [
         (1 << 63) - 1,
         (1 << 63) - 1,
         0,
@@ -47,7 +69,12 @@ def test_times_beyond_what_elasticsearch_holds_are_its_last_or_its_first() -> No
 
 
 def test_attributes_come_by_their_dotted_names_however_they_are_stored() -> None:
-    assert flat({"a.b": 1, "c": {"d": {"e": 2}, "f": [{"g": 3}]}, "h": {}}) == {"a.b": 1, "c.d.e": 2, "c.f": [{"g": 3}], "h": {}}
+    assert flat({"a.b": 1, "c": {"d": {"e": 2}, "f": [{"g": 3}]}, "h": {}}) == {
+        "a.b": 1,
+        "c.d.e": 2,
+        "c.f": [{"g": 3}],
+        "h": {},
+    }
 
 
 @pytest.mark.parametrize("value", [None, "text", 7, [1, 2]])
@@ -62,7 +89,9 @@ def test_attributes_nested_deeper_than_the_stack_are_read() -> None:
     assert flat(nested) == {".".join(["a"] * 3001): 1}
 
 
-@pytest.mark.parametrize(("value", "expected"), [("x", "x"), (7, "7"), (None, ""), (True, ""), (1.5, ""), (["x"], "")])
+@pytest.mark.parametrize(
+    ("value", "expected"), [("x", "x"), (7, "7"), (None, ""), (True, ""), (1.5, ""), (["x"], "")]
+)
 def test_an_id_is_text_or_a_whole_number(value: object, expected: str) -> None:
     assert identifier(value) == expected
 
@@ -73,7 +102,10 @@ def test_a_session_is_selected_by_its_attribute() -> None:
     assert chosen.named == f"session {SESSION}"
     nested = {"attributes": {"session": {"id": SESSION}}}
     number = {"attributes": {"session.id": int(SESSION)}}
-    assert [chosen.holds(source) for source in (span("a").source, nested, number, {"attributes": {"session.id": "1"}}, {})] == [
+    assert [
+        chosen.holds(source)
+        for source in (span("a").source, nested, number, {"attributes": {"session.id": "1"}}, {})
+    ] == [
         True,
         True,
         True,
@@ -86,7 +118,10 @@ def test_a_trace_is_selected_by_its_id() -> None:
     chosen = Selection(trace_id=TRACE)
     assert chosen.fields == {"trace_id": TRACE}
     assert chosen.named == f"trace {TRACE}"
-    assert [chosen.holds(source) for source in (span("a").source, {"trace_id": "0"}, {"trace_id": [TRACE]})] == [True, False, False]
+    assert [
+        chosen.holds(source)
+        for source in (span("a").source, {"trace_id": "0"}, {"trace_id": [TRACE]})
+    ] == [True, False, False]
 
 
 def test_a_selection_may_begin_at_a_time() -> None:
@@ -101,11 +136,18 @@ def test_either_a_session_or_a_trace_can_be_selected() -> None:
     of_session = {"@timestamp": "1", "attributes": {"session.id": TRACE.upper()}}
     of_trace = {"@timestamp": "1", "trace_id": TRACE, "attributes": {"session.id": SESSION}}
     neither = {"@timestamp": "1", "trace_id": TRACE.upper(), "attributes": {"session.id": TRACE}}
-    assert [EITHER.holds(source) for source in (of_session, of_trace, neither)] == [True, True, False]
+    assert [EITHER.holds(source) for source in (of_session, of_trace, neither)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_either_of_both_can_be_taken_alone() -> None:
-    assert EITHER.readings == (Selection(session_id=TRACE.upper(), since_ns=7), Selection(trace_id=TRACE, since_ns=7))
+    assert EITHER.readings == (
+        Selection(session_id=TRACE.upper(), since_ns=7),
+        Selection(trace_id=TRACE, since_ns=7),
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Where documents are read from: the Elasticsearch that is configured, after a look at the rights, or else the local store."""
+"""Where documents are read from:
+
+the Elasticsearch that is configured, after a look at the rights, or else the local store.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HIT = {"_index": "logs-x", "_id": "1", "_source": {"a": 1}, "sort": [1, 0]}
-FOUND = (status(200, {"id": "pit"}), status(200, {"pit_id": "pit", "hits": {"hits": [HIT]}}), status(200, {}))
+FOUND = (
+    status(200, {"id": "pit"}),
+    status(200, {"pit_id": "pit", "hits": {"hits": [HIT]}}),
+    status(200, {}),
+)
 ASKER = status(200, {"username": "ann", "authentication_type": "api_key"})
 MAY = status(200, {"index": {"logs-*": {"read": True}}})
 MAY_NOT = status(200, {"index": {"logs-*": {"read": False}}})
@@ -45,7 +52,10 @@ def test_the_configured_elasticsearch_is_read(double: ElasticsearchDouble) -> No
 
 def test_what_may_not_be_read_is_not_opened(double: ElasticsearchDouble) -> None:
     double.reply_with(IDENTITY, ASKER, MAY_NOT)
-    with pytest.raises(NotAllowedError), open_source(Config.from_environment({}, endpoint=double.url)):
+    with (
+        pytest.raises(NotAllowedError),
+        open_source(Config.from_environment({}, endpoint=double.url)),
+    ):
         raise AssertionError("it was opened")
 
 
@@ -54,13 +64,24 @@ def test_without_a_destination_the_local_store_is_read(tmp_path: Path) -> None:
     Spool(tmp_path, max_bytes=2**30).write([operation(mine), operation(others)])
     with open_source(Config.from_environment({}, spool_directory=str(tmp_path))) as source:
         assert source.name == f"the local store {tmp_path}/local"
-        assert list(source.documents(Selection(session_id=SESSION))) == list(source.documents(Selection(trace_id=TRACE))) == [mine]
+        assert (
+            list(source.documents(Selection(session_id=SESSION)))
+            == list(source.documents(Selection(trace_id=TRACE)))
+            == [mine]
+        )
 
 
 def test_replay_records_of_the_local_store_are_no_moments(tmp_path: Path) -> None:
     record = replace(log("a"), index="asayer-logs-default")
     Spool(tmp_path, max_bytes=2**30).write([operation(record)])
-    assert list(LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).documents(Selection(session_id=SESSION))) == []
+    assert (
+        list(
+            LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).documents(
+                Selection(session_id=SESSION)
+            )
+        )
+        == []
+    )
 
 
 def test_either_a_session_or_a_trace_is_read_from_the_local_store(tmp_path: Path) -> None:
@@ -71,11 +92,16 @@ def test_either_a_session_or_a_trace_is_read_from_the_local_store(tmp_path: Path
     )
     Spool(tmp_path, max_bytes=2**30).write([*map(operation, (of_session, of_trace, neither))])
     with open_source(Config.from_environment({}, spool_directory=str(tmp_path))) as source:
-        assert list(source.documents(Selection(session_id=SESSION, trace_id=TRACE))) == [of_session, of_trace]
+        assert list(source.documents(Selection(session_id=SESSION, trace_id=TRACE))) == [
+            of_session,
+            of_trace,
+        ]
 
 
 def local(folder: Path) -> tuple[Spool, LocalSource]:
-    return Spool(folder, max_bytes=2**30), LocalSource(Config.from_environment({}, spool_directory=str(folder)))
+    return Spool(folder, max_bytes=2**30), LocalSource(
+        Config.from_environment({}, spool_directory=str(folder))
+    )
 
 
 def test_of_the_local_store_the_earliest_documents_are_read(tmp_path: Path) -> None:
@@ -86,7 +112,9 @@ def test_of_the_local_store_the_earliest_documents_are_read(tmp_path: Path) -> N
     assert not part.complete
 
 
-def test_who_looks_again_reads_new_bodies_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_looks_again_reads_new_bodies_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool, source = local(tmp_path)
     spool.write([operation(log("old"))])
     first_documents(source, Selection(session_id=SESSION, known=frozenset()))
@@ -107,19 +135,26 @@ def test_who_looks_again_reads_new_bodies_only(tmp_path: Path, monkeypatch: pyte
 def test_who_looks_once_reads_all_bodies_each_time(tmp_path: Path) -> None:
     spool, source = local(tmp_path)
     spool.write([operation(log("old"))])
-    assert [len(first_documents(source, Selection(session_id=SESSION)).documents) for _ in range(2)] == [1, 1]
+    assert [
+        len(first_documents(source, Selection(session_id=SESSION)).documents) for _ in range(2)
+    ] == [1, 1]
 
 
 def test_bodies_of_which_a_part_was_left_out_are_read_again(tmp_path: Path) -> None:
     spool, source = local(tmp_path)
     spool.write([operation(log(f"{at_ms}", at_ms)) for at_ms in (1, 2)])
-    looks = [first_documents(source, Selection(session_id=SESSION, known=frozenset()), most) for most in (1, 2, 2)]
+    looks = [
+        first_documents(source, Selection(session_id=SESSION, known=frozenset()), most)
+        for most in (1, 2, 2)
+    ]
     assert [len(look.documents) for look in looks] == [1, 2, 0]
 
 
 def test_what_is_not_read_to_its_end_is_given_back(double: ElasticsearchDouble) -> None:
     opened, _, closed = FOUND
-    double.reply_with(IDENTITY, ASKER, MAY, opened, status(200, {"hits": {"hits": [HIT] * 20}}), closed)
+    double.reply_with(
+        IDENTITY, ASKER, MAY, opened, status(200, {"hits": {"hits": [HIT] * 20}}), closed
+    )
     with open_source(Config.from_environment({}, endpoint=double.url)) as source:
         part = first_documents(source, Selection(session_id=SESSION), 3)
         assert len(part.documents) == 3
@@ -128,18 +163,30 @@ def test_what_is_not_read_to_its_end_is_given_back(double: ElasticsearchDouble) 
 
 def test_documents_of_the_local_store_tell_the_order_of_their_arrival(tmp_path: Path) -> None:
     Spool(tmp_path, max_bytes=2**30).write([operation(log(text)) for text in ("c", "a", "b")])
-    found = LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).documents(Selection(session_id=SESSION))
+    found = LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).documents(
+        Selection(session_id=SESSION)
+    )
     assert [stored.sequence for stored in found] == [0, 1, 2]
 
 
-def test_an_exception_that_was_answered_for_the_caller_is_none_of_the_local_store(tmp_path: Path) -> None:
-    Spool(tmp_path, max_bytes=2**30).write([operation(raised("Http404", "no lamp", attributes={"asayer.exception.handled": True}))])
-    assert LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).exceptions(0, 10) == ([], 0)
+def test_an_exception_that_was_answered_for_the_caller_is_none_of_the_local_store(
+    tmp_path: Path,
+) -> None:
+    Spool(tmp_path, max_bytes=2**30).write(
+        [operation(raised("Http404", "no lamp", attributes={"asayer.exception.handled": True}))]
+    )
+    assert LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).exceptions(
+        0, 10
+    ) == ([], 0)
 
 
 def test_the_latest_exceptions_of_the_local_store_come_first(tmp_path: Path) -> None:
     failed = [raised("E", f"{number}", number) for number in (1, 3, 2)]
-    Spool(tmp_path, max_bytes=2**30).write([*map(operation, failed), operation(log("no exception.type"))])
-    found, total = LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).exceptions(START_NS + 1_500_000, 1)
+    Spool(tmp_path, max_bytes=2**30).write(
+        [*map(operation, failed), operation(log("no exception.type"))]
+    )
+    found, total = LocalSource(
+        Config.from_environment({}, spool_directory=str(tmp_path))
+    ).exceptions(START_NS + 1_500_000, 1)
     assert found == [failed[1]]
     assert total == 2

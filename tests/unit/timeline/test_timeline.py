@@ -1,4 +1,7 @@
-"""A session's moments in order: their depth, their offset from the session's start, and their place in the replay."""
+"""A session's moments in order:
+
+their depth, their offset from the session's start, and their place in the replay.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ def titles(timeline: Timeline) -> list[tuple[str, int]]:
 
 
 def in_replay(session_id: str, at_ms: int, url: str) -> Stored:
-    return log(f"{url} {at_ms}", at_ms, attributes={"session.id": session_id, "asayer.replay.url": url})
+    return log(
+        f"{url} {at_ms}", at_ms, attributes={"session.id": session_id, "asayer.replay.url": url}
+    )
 
 
 def test_moments_come_in_the_order_of_their_time_with_their_depth() -> None:
@@ -29,27 +34,58 @@ def test_moments_come_in_the_order_of_their_time_with_their_depth() -> None:
             log("alone", 9),
         ]
     )
-    assert titles(found) == [("GET /cart", 0), ("price", 1), ("priced", 2), ("KeyError: 'lamp'", 1), ("alone", 0)]
+    assert titles(found) == [
+        ("GET /cart", 0),
+        ("price", 1),
+        ("priced", 2),
+        ("KeyError: 'lamp'", 1),
+        ("alone", 0),
+    ]
 
 
 def test_of_moments_at_one_time_what_is_around_comes_first() -> None:
     documents = [log("c", inside="b"), span("b", parent="a"), span("a"), log("d")]
-    assert titles(Timeline.of(documents)) == titles(Timeline.of(reversed(documents))) == [("a", 0), ("d", 0), ("b", 1), ("c", 2)]
+    assert (
+        titles(Timeline.of(documents))
+        == titles(Timeline.of(reversed(documents)))
+        == [("a", 0), ("d", 0), ("b", 1), ("c", 2)]
+    )
 
 
 def observed(text: str, observed_us: int, *, inside: str = "", sequence: int = 0) -> Stored:
     """A log record whose time was cut to the millisecond, and that was observed that many microseconds after it."""
-    stored = log(text, 5, inside=inside, observed_timestamp=otel_timestamp(START_NS + 5_000_000 + observed_us * 1000))
+    stored = log(
+        text,
+        5,
+        inside=inside,
+        observed_timestamp=otel_timestamp(START_NS + 5_000_000 + observed_us * 1000),
+    )
     return replace(stored, sequence=sequence)
 
 
 def test_log_records_of_one_millisecond_come_as_they_were_observed() -> None:
-    documents = [observed("c", 30), span("GET /", 5), observed("a", 10), span("inner", 5, parent="GET /"), observed("b", 20, inside="inner")]
-    assert [title for title, _ in titles(Timeline.of(documents))] == ["GET /", "inner", "a", "b", "c"]
+    documents = [
+        observed("c", 30),
+        span("GET /", 5),
+        observed("a", 10),
+        span("inner", 5, parent="GET /"),
+        observed("b", 20, inside="inner"),
+    ]
+    assert [title for title, _ in titles(Timeline.of(documents))] == [
+        "GET /",
+        "inner",
+        "a",
+        "b",
+        "c",
+    ]
 
 
 def test_what_was_observed_at_one_time_comes_as_it_was_stored() -> None:
-    documents = [observed("a", 10, sequence=2), observed("b", 10, sequence=10), observed("c", 10, sequence=1)]
+    documents = [
+        observed("a", 10, sequence=2),
+        observed("b", 10, sequence=10),
+        observed("c", 10, sequence=1),
+    ]
     assert [title for title, _ in titles(Timeline.of(documents))] == ["c", "a", "b"]
 
 
@@ -59,14 +95,26 @@ def test_an_observation_before_the_time_itself_counts_as_that_time() -> None:
 
 
 def test_the_time_goes_before_the_observation() -> None:
-    documents = [log("later", 6, observed_timestamp=otel_timestamp(START_NS)), observed("earlier", 9000)]
+    documents = [
+        log("later", 6, observed_timestamp=otel_timestamp(START_NS)),
+        observed("earlier", 9000),
+    ]
     assert [title for title, _ in titles(Timeline.of(documents))] == ["earlier", "later"]
 
 
 def test_exceptions_are_counted_once_with_those_of_log_records() -> None:
-    logged = {"exception.type": "KeyError", "exception.message": "lamp", "exception.stacktrace": STACK}
+    logged = {
+        "exception.type": "KeyError",
+        "exception.message": "lamp",
+        "exception.stacktrace": STACK,
+    }
     through_spans = [raised("shop.OutOfStock", "none left", at_ms) for at_ms in (1, 2)]
-    assert Timeline.of([*through_spans, log("not priced", 3, attributes=logged), log("no exception", 4)]).exceptions == 2
+    assert (
+        Timeline.of(
+            [*through_spans, log("not priced", 3, attributes=logged), log("no exception", 4)]
+        ).exceptions
+        == 2
+    )
 
 
 def test_a_document_that_comes_twice_is_one_moment() -> None:
@@ -74,14 +122,24 @@ def test_a_document_that_comes_twice_is_one_moment() -> None:
 
 
 def test_spans_that_are_each_others_parents_have_no_depth_and_what_is_below_has() -> None:
-    circle = [span("a", 1, parent="c"), span("b", 2, parent="a"), span("c", 3, parent="b"), span("self", 4, parent="self")]
+    circle = [
+        span("a", 1, parent="c"),
+        span("b", 2, parent="a"),
+        span("c", 3, parent="b"),
+        span("self", 4, parent="self"),
+    ]
     below = [span("d", 5, parent="b"), span("e", 6, parent="d")]
     expected = [("a", 0), ("b", 0), ("c", 0), ("self", 0), ("d", 1), ("e", 2)]
-    assert titles(Timeline.of(circle + below)) == titles(Timeline.of(below[::-1] + circle)) == expected
+    assert (
+        titles(Timeline.of(circle + below)) == titles(Timeline.of(below[::-1] + circle)) == expected
+    )
 
 
 def test_a_chain_of_spans_is_as_deep_as_it_is_long() -> None:
-    chain = [span(f"{number}", number, parent=f"{number - 1}" if number else "") for number in range(3000)]
+    chain = [
+        span(f"{number}", number, parent=f"{number - 1}" if number else "")
+        for number in range(3000)
+    ]
     assert [moment.depth for moment in Timeline.of(reversed(chain)).moments] == list(range(3000))
 
 
@@ -138,16 +196,27 @@ def test_an_empty_timeline_is_one() -> None:
 def test_every_moment_gets_its_link_by_the_template() -> None:
     found = Timeline.of([span("a", 1), log("b", 2)], replay_url=REPLAY_URL)
     base = f"https://replay.example/7/session/{SESSION}?jumpto="
-    assert [moment.replay_url for moment in found.moments] == [f"{base}1706063259325", f"{base}1706063259326"]
+    assert [moment.replay_url for moment in found.moments] == [
+        f"{base}1706063259325",
+        f"{base}1706063259326",
+    ]
 
 
 def test_the_template_goes_before_a_documents_own_link() -> None:
     found = Timeline.of([in_replay(SESSION, 1, "https://evil.example/1")], replay_url=REPLAY_URL)
-    assert (found.moments[0].replay_url, found.moments[0].strange_host) == (f"https://replay.example/7/session/{SESSION}?jumpto=1706063259325", "")
+    assert (found.moments[0].replay_url, found.moments[0].strange_host) == (
+        f"https://replay.example/7/session/{SESSION}?jumpto=1706063259325",
+        "",
+    )
 
 
 def test_a_moment_that_the_template_has_no_link_for_has_none() -> None:
-    assert Timeline.of([in_replay("visit-7", 1, "https://evil.example/1")], replay_url=REPLAY_URL).moments[0].replay_url is None
+    assert (
+        Timeline.of([in_replay("visit-7", 1, "https://evil.example/1")], replay_url=REPLAY_URL)
+        .moments[0]
+        .replay_url
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -162,28 +231,46 @@ def test_a_moment_that_the_template_has_no_link_for_has_none() -> None:
         ("https://2130706433/2", "2130706433"),
     ],
 )
-def test_without_a_template_a_link_unlike_the_first_is_known_by_its_host(link: str, host: str) -> None:
-    found = Timeline.of([in_replay(SESSION, 1, "https://replay.example/1"), in_replay(SESSION, 2, link)])
+def test_without_a_template_a_link_unlike_the_first_is_known_by_its_host(
+    link: str, host: str
+) -> None:
+    found = Timeline.of(
+        [in_replay(SESSION, 1, "https://replay.example/1"), in_replay(SESSION, 2, link)]
+    )
     assert [moment.strange_host for moment in found.moments] == ["", host]
 
 
 def test_a_link_with_user_information_is_strange_even_as_the_first() -> None:
     found = Timeline.of([in_replay(SESSION, 1, f"https://a@evil.example/{SESSION}"), span("a", 2)])
-    assert [(moment.strange_host, moment.replay_url is None) for moment in found.moments] == [("evil.example", False), ("", True)]
+    assert [(moment.strange_host, moment.replay_url is None) for moment in found.moments] == [
+        ("evil.example", False),
+        ("", True),
+    ]
 
 
 @pytest.mark.parametrize(
     ("link", "expected"),
     [
-        (f"https://r.example/session/{SESSION}?jumpto=1706063259824", f"https://r.example/session/{SESSION}?jumpto=1706063260324"),
-        (f"https://r.example/session/{SESSION}?jumpto=500", f"https://r.example/session/{SESSION}?jumpto=1000"),
-        (f"https://r.example/session/{SESSION}?jumpto=5000", f"https://r.example/session/{SESSION}?jumpto=5000"),
+        (
+            f"https://r.example/session/{SESSION}?jumpto=1706063259824",
+            f"https://r.example/session/{SESSION}?jumpto=1706063260324",
+        ),
+        (
+            f"https://r.example/session/{SESSION}?jumpto=500",
+            f"https://r.example/session/{SESSION}?jumpto=1000",
+        ),
+        (
+            f"https://r.example/session/{SESSION}?jumpto=5000",
+            f"https://r.example/session/{SESSION}?jumpto=5000",
+        ),
         (f"https://r.example/session/{SESSION}", f"https://r.example/session/{SESSION}"),
         ("https://r.example/session/elsewhere", None),
         (f"https://r.example/{{session}}/{SESSION}", None),
     ],
 )
-def test_without_a_template_links_have_the_form_of_those_that_are_there(link: str, expected: str | None) -> None:
+def test_without_a_template_links_have_the_form_of_those_that_are_there(
+    link: str, expected: str | None
+) -> None:
     found = Timeline.of([in_replay(SESSION, 500, link), span("a", 1000)])
     assert found.moments[1].replay_url == expected
 
@@ -199,12 +286,25 @@ def test_services_counts_and_errors_are_told() -> None:
         ]
     )
     assert found.services == ("web", "shop")
-    assert found.counts == {Kind.REQUEST: 1, Kind.SPAN: 1, Kind.LOG: 1, Kind.EVENT: 1, Kind.EXCEPTION: 1}
+    assert found.counts == {
+        Kind.REQUEST: 1,
+        Kind.SPAN: 1,
+        Kind.LOG: 1,
+        Kind.EVENT: 1,
+        Kind.EXCEPTION: 1,
+    }
     assert [moment.title for moment in found.errors] == ["D: e"]
 
 
 def test_a_part_keeps_the_start_of_the_whole() -> None:
-    found = Timeline.of([span("a", 1000, service="web"), log("b", 2000, severity=13), log("c", 3000, severity=5), log("d", 4000, severity=17)])
+    found = Timeline.of(
+        [
+            span("a", 1000, service="web"),
+            log("b", 2000, severity=13),
+            log("c", 3000, severity=5),
+            log("d", 4000, severity=17),
+        ]
+    )
     parts = [
         found.only(services=["web"]),
         found.only(least_level="warning"),
@@ -212,5 +312,11 @@ def test_a_part_keeps_the_start_of_the_whole() -> None:
         found.only(services=["web"], least_level="error"),
         found.only(),
     ]
-    assert [[title for title, _ in titles(part)] for part in parts] == [["a"], ["b", "d"], ["b", "c"], [], ["a", "b", "c", "d"]]
+    assert [[title for title, _ in titles(part)] for part in parts] == [
+        ["a"],
+        ["b", "d"],
+        ["b", "c"],
+        [],
+        ["a", "b", "c", "d"],
+    ]
     assert {part.started_at_ns for part in parts} == {START_NS}

@@ -31,7 +31,16 @@ HOST = "127.0.0.1:8321"
 Attributes = dict[str, Any] | None
 
 
-def span(name: str, at_ms: float, took_ms: float, *, service: str = "shop", named: str = "", parent: str = "", having: Attributes = None) -> Stored:
+def span(
+    name: str,
+    at_ms: float,
+    took_ms: float,
+    *,
+    service: str = "shop",
+    named: str = "",
+    parent: str = "",
+    having: Attributes = None,
+) -> Stored:
     """A span's document."""
     source = {
         **_common(at_ms, service, having),
@@ -44,15 +53,33 @@ def span(name: str, at_ms: float, took_ms: float, *, service: str = "shop", name
     return Stored("traces-generic.otel-default", f"doc-{named or name}", source)
 
 
-def log(text: str, at_ms: float, *, service: str = "shop", severity: int = 9, named: str = "", inside: str = "", having: Attributes = None) -> Stored:
+def log(
+    text: str,
+    at_ms: float,
+    *,
+    service: str = "shop",
+    severity: int = 9,
+    named: str = "",
+    inside: str = "",
+    having: Attributes = None,
+) -> Stored:
     """A log record's document."""
-    source = {**_common(at_ms, service, having), "body": {"text": text}, "severity_number": severity, "span_id": inside}
+    source = {
+        **_common(at_ms, service, having),
+        "body": {"text": text},
+        "severity_number": severity,
+        "span_id": inside,
+    }
     return Stored("logs-generic.otel-default", named or f"doc-{text}", source)
 
 
 def error(message: str, at_ms: float, *, stack: str = "", having: Attributes = None) -> Stored:
     """An exception's document."""
-    exception = {"exception.type": "shop.OutOfStockError", "exception.message": message, "exception.stacktrace": stack}
+    exception = {
+        "exception.type": "shop.OutOfStockError",
+        "exception.message": message,
+        "exception.stacktrace": stack,
+    }
     source = {**_common(at_ms, "shop", {**exception, **(having or {})}), "event_name": "exception"}
     return Stored("logs-generic.otel-default", f"doc-{message}", source)
 
@@ -78,7 +105,8 @@ class Store:
     def documents(self, selection: Selection) -> Iterator[Stored]:
         return (stored for stored in self.held if selection.holds(stored.source))
 
-    def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:  # noqa: ARG002 (all of them are young)
+    # All of them are young
+    def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:  # noqa: ARG002
         found = [stored for stored in self.held if "exception.type" in stored.source["attributes"]]
         return found[:limit], len(found)
 
@@ -93,7 +121,9 @@ class Store:
 class Page:
     """The page, asked as a browser would."""
 
-    def __init__(self, store: Store, *, now_ns: Callable[[], int] | None = None, **settings: Any) -> None:
+    def __init__(
+        self, store: Store, *, now_ns: Callable[[], int] | None = None, **settings: Any
+    ) -> None:
         config = Config.from_environment({}, **settings)
         reader = Reader(config, opened=store.open, now_ns=now_ns or (lambda: START_MS * 1_000_000))
         self._app = create_app(config, hosts=hosts_of(8321), reader=reader)
@@ -104,7 +134,9 @@ class Page:
     def find(self, text: str, **headers: str) -> httpx.Response:
         return self._ask("POST", "/find", headers or {"sec_fetch_site": "same-origin"}, {"q": text})
 
-    def _ask(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> httpx.Response:
+    def _ask(
+        self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
 
         async def ask() -> httpx.Response:

@@ -10,7 +10,11 @@ from otel_asayer.web.axis import WIDTH, Axis
 MS = 1_000_000
 S = 1000 * MS
 INTERVALS = st.lists(
-    st.tuples(st.integers(0, 3600 * S), st.integers(0, 60 * S)).map(lambda pair: (pair[0], pair[0] + pair[1])), min_size=1, max_size=80
+    st.tuples(st.integers(0, 3600 * S), st.integers(0, 60 * S)).map(
+        lambda pair: (pair[0], pair[0] + pair[1])
+    ),
+    min_size=1,
+    max_size=80,
 )
 
 
@@ -53,7 +57,9 @@ def test_a_time_outside_is_at_the_nearest_end() -> None:
 
 
 @given(INTERVALS)
-def test_the_pieces_fill_the_width_and_the_time_without_a_hole(intervals: list[tuple[int, int]]) -> None:
+def test_the_pieces_fill_the_width_and_the_time_without_a_hole(
+    intervals: list[tuple[int, int]],
+) -> None:
     pieces = Axis.of(intervals).pieces
     assert sum(piece.width for piece in pieces) == pytest.approx(WIDTH)
     assert all(one.end_ns == next_one.start_ns for one, next_one in pairwise(pieces))
@@ -63,7 +69,9 @@ def test_the_pieces_fill_the_width_and_the_time_without_a_hole(intervals: list[t
 
 
 @given(INTERVALS, st.lists(st.integers(-S, 3700 * S), min_size=2))
-def test_a_later_time_is_never_left_of_an_earlier_one(intervals: list[tuple[int, int]], times: list[int]) -> None:
+def test_a_later_time_is_never_left_of_an_earlier_one(
+    intervals: list[tuple[int, int]], times: list[int]
+) -> None:
     places = [Axis.of(intervals).place(time) for time in sorted(times)]
     assert all(before <= after + 1e-9 for before, after in pairwise(places))
     assert all(0 <= place <= WIDTH + 1e-9 for place in places)
@@ -72,7 +80,11 @@ def test_a_later_time_is_never_left_of_an_earlier_one(intervals: list[tuple[int,
 @given(INTERVALS)
 def test_nothing_happens_in_a_break(intervals: list[tuple[int, int]]) -> None:
     breaks = Axis.of(intervals).breaks
-    assert [piece for piece in breaks if any(start < piece.end_ns and end > piece.start_ns for start, end in intervals)] == []
+    assert [
+        piece
+        for piece in breaks
+        if any(start < piece.end_ns and end > piece.start_ns for start, end in intervals)
+    ] == []
 
 
 @given(INTERVALS)
@@ -84,5 +96,7 @@ def test_breaks_take_a_quarter_of_the_width_at_most(intervals: list[tuple[int, i
 def test_what_takes_longer_in_a_stretch_is_as_much_wider(intervals: list[tuple[int, int]]) -> None:
     for stretch in Axis.of(intervals).stretches:
         third = stretch.length_ns // 3
-        first, second, third_place = (stretch.place(stretch.start_ns + index * third) for index in range(3))
+        first, second, third_place = (
+            stretch.place(stretch.start_ns + index * third) for index in range(3)
+        )
         assert second - first == pytest.approx(third_place - second, abs=1e-6)

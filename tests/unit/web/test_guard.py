@@ -25,16 +25,32 @@ async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
     raise AssertionError("an application that nobody may ask was asked")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8321", "localhost:8321", "LOCALHOST:8321", "[::1]:8321"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8321", "localhost:8321", "LOCALHOST:8321", "[::1]:8321"]
+)
 def test_loopback_names_with_our_port_are_answered(page: Page, host: str) -> None:
     assert page.get("/", host=host).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["attacker.example", "attacker.example:8321", "127.0.0.1", "localhost:80", "127.0.0.1.attacker.example:8321", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "attacker.example",
+        "attacker.example:8321",
+        "127.0.0.1",
+        "localhost:80",
+        "127.0.0.1.attacker.example:8321",
+        "",
+    ],
+)
 def test_another_host_is_refused(page: Page, host: str) -> None:
     answer = page.get("/", host=host)
     assert answer.status_code == 400
-    assert answer.text == "This page is served on loopback only, under the address that `otel-asayer serve` prints.\n"
+    assert (
+        answer.text
+        == "This page is served on loopback only, under the address that `otel-asayer serve` "
+        "prints.\n"
+    )
 
 
 def test_two_hosts_are_none() -> None:
@@ -47,19 +63,34 @@ def test_two_hosts_are_none() -> None:
     async def receive() -> Message:
         return {"type": "http.request"}
 
-    scope = {"type": "http", "method": "GET", "headers": [(b"host", HOST.encode()), (b"host", b"attacker.example")]}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "headers": [(b"host", HOST.encode()), (b"host", b"attacker.example")],
+    }
     asyncio.run(Guard(nobody, hosts_of(8321))(scope, receive, send))
     assert sent[0]["status"] == 400
 
 
 def test_the_usual_port_needs_not_be_named() -> None:
-    assert hosts_of(80) == {"localhost", "127.0.0.1", "[::1]", "localhost:80", "127.0.0.1:80", "[::1]:80"}
+    assert hosts_of(80) == {
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        "localhost:80",
+        "127.0.0.1:80",
+        "[::1]:80",
+    }
 
 
 @pytest.mark.parametrize("path", ["/", "/static/page.css", "/nowhere", "/session/none"])
 def test_every_answer_has_the_headers(page: Page, path: str) -> None:
     headers = page.get(path).headers
-    assert {name: value for name, value in headers.items() if name not in ("content-type", "content-length", "etag", "last-modified")} == {
+    assert {
+        name: value
+        for name, value in headers.items()
+        if name not in ("content-type", "content-length", "etag", "last-modified")
+    } == {
         "content-security-policy": POLICY,
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
@@ -75,7 +106,9 @@ def test_a_refusal_has_them_too(page: Page) -> None:
     assert page.get("/", host="attacker.example").headers["content-security-policy"] == POLICY
 
 
-@pytest.mark.parametrize("headers", [{"sec_fetch_site": "same-origin", "origin": "null"}, {"origin": f"http://{HOST}"}])
+@pytest.mark.parametrize(
+    "headers", [{"sec_fetch_site": "same-origin", "origin": "null"}, {"origin": f"http://{HOST}"}]
+)
 def test_our_own_form_is_answered(page: Page, headers: dict[str, str]) -> None:
     assert page.find("1", **headers).status_code == 303
 

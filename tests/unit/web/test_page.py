@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.timeline import Stored
 
-STACK = (
-    'Traceback (most recent call last):\n  File "/srv/shop/cart.py", line 42, in add\n    raise OutOfStockError\nshop.OutOfStockError: none left\n'
-)
+STACK = 'Traceback (most recent call last):\n  File "/srv/shop/cart.py", line 42, in add\n    raise OutOfStockError\nshop.OutOfStockError: none left\n'
 UUID = "c0ffee" * 5 + "00"
 REPLAY = "https://replay.example/7/session/{session_id}?jumpto={time_ms}"
 SHOP = (
@@ -40,7 +38,12 @@ def page(*documents: Stored, replay_url: str | None = REPLAY) -> Page:
 
 def titles(answer: httpx.Response) -> list[str]:
     """The titles in the list."""
-    return [html.unescape(title) for title in re.findall(r'<td class="what[^>]*><a href="[^"]*"><bdi>(.*?)</bdi>', answer.text)]
+    return [
+        html.unescape(title)
+        for title in re.findall(
+            r'<td class="what[^>]*><a href="[^"]*"><bdi>(.*?)</bdi>', answer.text
+        )
+    ]
 
 
 def links(answer: httpx.Response) -> list[str]:
@@ -56,7 +59,15 @@ def detail(answer: httpx.Response) -> str:
     return html.unescape(re.sub(r"<[^>]*>", "", found[0])) if found else ""
 
 
-@pytest.mark.parametrize("given", [SESSION, TOKEN, f"https://app.openreplay.com/7/session/{SESSION}?jumpto=1706063260000", f" {SESSION}\n"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        SESSION,
+        TOKEN,
+        f"https://app.openreplay.com/7/session/{SESSION}?jumpto=1706063260000",
+        f" {SESSION}\n",
+    ],
+)
 def test_whatever_names_a_session_leads_to_its_clean_address(given: str) -> None:
     answer = page().find(given)
     assert answer.status_code == 303
@@ -73,7 +84,10 @@ def of_a_uuid() -> Page:
     return Page(Store([span("GET /", 0, 1, having={"session.id": UUID})]), opaque_session_ids=True)
 
 
-@pytest.mark.parametrize(("given", "path"), [(UUID, f"/session/{UUID}"), (TRACE, f"/trace/{TRACE}"), ("f" * 32, f"/trace/{'f' * 32}")])
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [(UUID, f"/session/{UUID}"), (TRACE, f"/trace/{TRACE}"), ("f" * 32, f"/trace/{'f' * 32}")],
+)
 def test_what_can_be_a_session_or_a_trace_is_looked_for(given: str, path: str) -> None:
     assert of_a_uuid().find(given).headers["location"] == path
 
@@ -116,14 +130,17 @@ def test_the_list_is_the_timeline() -> None:
 
 
 def test_the_head_says_what_the_session_is() -> None:
-    assert f"Session {SESSION} 2024-01-24 02:27:39 UTC 100 ms 2 services 1 request 2 spans 2 log records 1 exception 1 marked as error" in text_of(
-        page().get(f"/session/{SESSION}")
+    assert (
+        f"Session {SESSION} 2024-01-24 02:27:39 UTC 100 ms 2 services 1 request 2 spans 2 log "
+        f"records 1 exception 1 marked as error" in text_of(page().get(f"/session/{SESSION}"))
     )
 
 
 def test_a_session_that_is_too_large_says_how_much_of_it_is_shown() -> None:
     large = [replace(log(text, 0), size=40 * 1024 * 1024) for text in "ab"]
-    assert "Only the first 1 moments were read, and there are more" in text_of(Page(Store(large)).get(f"/session/{SESSION}"))
+    assert "Only the first 1 moments were read, and there are more" in text_of(
+        Page(Store(large)).get(f"/session/{SESSION}")
+    )
 
 
 def test_a_page_of_a_trace_leads_to_its_session() -> None:
@@ -131,13 +148,20 @@ def test_a_page_of_a_trace_leads_to_its_session() -> None:
 
 
 def test_each_moment_leads_to_the_replay_at_that_moment() -> None:
-    replays = [link for link in links(page().get(f"/session/{SESSION}")) if link.startswith("https:")]
-    assert replays[1:] == [f"https://replay.example/7/session/{SESSION}?jumpto={1_706_063_259_324 + offset}" for offset in (0, 10, 20, 30, 90)]
+    replays = [
+        link for link in links(page().get(f"/session/{SESSION}")) if link.startswith("https:")
+    ]
+    assert replays[1:] == [
+        f"https://replay.example/7/session/{SESSION}?jumpto={1_706_063_259_324 + offset}"
+        for offset in (0, 10, 20, 30, 90)
+    ]
 
 
 def test_a_replay_is_opened_apart_from_this_page() -> None:
     anchors = re.findall(r'<a [^>]*href="https:[^>]*>', page().get(f"/session/{SESSION}").text)
-    assert [anchor for anchor in anchors if 'target="_blank" rel="noopener noreferrer"' not in anchor] == []
+    assert [
+        anchor for anchor in anchors if 'target="_blank" rel="noopener noreferrer"' not in anchor
+    ] == []
 
 
 def test_an_error_shows_its_stack_its_place_and_its_attributes() -> None:
@@ -154,34 +178,63 @@ def test_a_span_shows_what_it_is_inside_of() -> None:
 
 
 def test_a_log_record_shows_all_of_its_lines() -> None:
-    assert "first\nsecond" in detail(page(log("first\nsecond", 0, named="two")).get(f"/session/{SESSION}?moment=two"))
+    assert "first\nsecond" in detail(
+        page(log("first\nsecond", 0, named="two")).get(f"/session/{SESSION}?moment=two")
+    )
 
 
 def test_a_log_record_shows_the_whole_of_a_body_with_structure() -> None:
     stored = log("", 0, named="map")
-    stored = replace(stored, source={**stored.source, "body": {"structured": {"key": "x" * 1000, "end": "of it"}}})
+    stored = replace(
+        stored,
+        source={**stored.source, "body": {"structured": {"key": "x" * 1000, "end": "of it"}}},
+    )
     assert '"end":"of it"' in detail(page(stored).get(f"/session/{SESSION}?moment=map"))
 
 
 def test_an_enormous_value_is_cut() -> None:
-    shown = detail(page(log("big", 0, named="big", having={"blob": "x" * 30_000})).get(f"/session/{SESSION}?moment=big"))
+    shown = detail(
+        page(log("big", 0, named="big", having={"blob": "x" * 30_000})).get(
+            f"/session/{SESSION}?moment=big"
+        )
+    )
     assert "x" * 20_000 + "… and 10,000 more characters" in shown
 
 
-@pytest.mark.parametrize("body", [{"structured": {"said": "x" * 2000}}, "x" * 2000, {"text": "first\n" + "x" * 2000}])
+@pytest.mark.parametrize(
+    "body", [{"structured": {"said": "x" * 2000}}, "x" * 2000, {"text": "first\n" + "x" * 2000}]
+)
 def test_a_long_body_is_shown_whole_whatever_its_form(body: object) -> None:
     record = log("told", 0)
-    shown = detail(page(replace(record, source={**record.source, "body": body})).get(f"/session/{SESSION}?moment=doc-told"))
+    shown = detail(
+        page(replace(record, source={**record.source, "body": body})).get(
+            f"/session/{SESSION}?moment=doc-told"
+        )
+    )
     assert "x" * 2000 in shown
 
 
 def test_a_span_leads_to_the_traces_that_it_is_linked_with() -> None:
     batch = span("process", 0, 1, named="batch")
     document = replace(
-        batch, source={**batch.source, "links": [{"trace_id": "e" * 32}, {"trace_id": "e" * 32}, {"trace_id": "d" * 32}, {}, "x", None]}
+        batch,
+        source={
+            **batch.source,
+            "links": [
+                {"trace_id": "e" * 32},
+                {"trace_id": "e" * 32},
+                {"trace_id": "d" * 32},
+                {},
+                "x",
+                None,
+            ],
+        },
     )
     answer = page(document).get(f"/session/{SESSION}?moment=doc-batch")
-    assert [link for link in links(answer) if link.startswith("/trace/")][1:] == [f"/trace/{'e' * 32}", f"/trace/{'d' * 32}"]
+    assert [link for link in links(answer) if link.startswith("/trace/")][1:] == [
+        f"/trace/{'e' * 32}",
+        f"/trace/{'d' * 32}",
+    ]
 
 
 def test_services_that_a_session_does_not_have_make_its_page_no_longer() -> None:
@@ -207,17 +260,28 @@ def test_a_moment_of_another_session_is_not_found() -> None:
 
 def test_filters_narrow_the_list() -> None:
     asked = page()
-    assert titles(asked.get(f"/session/{SESSION}?service=stock")) == ["SELECT stock", "Stock is low"]
-    assert titles(asked.get(f"/session/{SESSION}?level=warning")) == ["Stock is low", "shop.OutOfStockError: none left"]
+    assert titles(asked.get(f"/session/{SESSION}?service=stock")) == [
+        "SELECT stock",
+        "Stock is low",
+    ]
+    assert titles(asked.get(f"/session/{SESSION}?level=warning")) == [
+        "Stock is low",
+        "shop.OutOfStockError: none left",
+    ]
     assert titles(asked.get(f"/session/{SESSION}?text=LAMP")) == ["Looking for lamp"]
 
 
 def test_filters_that_nothing_passes_say_so() -> None:
-    assert "Nothing of this session passes these filters." in page().get(f"/session/{SESSION}?text=nowhere").text
+    assert (
+        "Nothing of this session passes these filters."
+        in page().get(f"/session/{SESSION}?text=nowhere").text
+    )
 
 
 def test_the_filters_stay_in_the_links() -> None:
-    assert "?service=stock&moment=doc-query#m1" in links(page().get(f"/session/{SESSION}?service=stock"))
+    assert "?service=stock&moment=doc-query#m1" in links(
+        page().get(f"/session/{SESSION}?service=stock")
+    )
 
 
 def test_a_long_list_has_pages() -> None:
@@ -230,7 +294,9 @@ def test_a_long_list_has_pages() -> None:
 
 
 def test_a_page_behind_the_last_is_the_last() -> None:
-    assert titles(page().get(f"/session/{SESSION}?page=99")) == titles(page().get(f"/session/{SESSION}"))
+    assert titles(page().get(f"/session/{SESSION}?page=99")) == titles(
+        page().get(f"/session/{SESSION}")
+    )
 
 
 def test_the_page_of_a_moment_is_the_one_that_has_it() -> None:
@@ -240,13 +306,18 @@ def test_the_page_of_a_moment_is_the_one_that_has_it() -> None:
 
 def test_the_start_shows_what_failed_of_late() -> None:
     answer = page().get("/")
-    assert "1 time OutOfStockError none left shop/cart.py:42 in add shop 1 session last 0 s ago" in text_of(answer)
+    assert (
+        "1 time OutOfStockError none left shop/cart.py:42 in add shop 1 session last 0 s ago"
+        in text_of(answer)
+    )
     assert f"/session/{SESSION}?moment=doc-none%20left" in links(answer)
     assert f"https://replay.example/7/session/{SESSION}?jumpto=1706063259414" in links(answer)
 
 
 def test_an_error_without_a_session_leads_to_its_trace() -> None:
-    assert f"/trace/{TRACE}?moment=doc-lost" in links(page(error("lost", 0, having={"session.id": ""})).get("/"))
+    assert f"/trace/{TRACE}?moment=doc-lost" in links(
+        page(error("lost", 0, having={"session.id": ""})).get("/")
+    )
 
 
 def test_no_errors_say_so() -> None:
@@ -254,8 +325,12 @@ def test_no_errors_say_so() -> None:
 
 
 def test_more_groups_than_fit_are_counted() -> None:
-    found = [error(f"m{number}", number, having={"exception.type": f"E{number}"}) for number in range(23)]
-    assert "3 more: otel-asayer errors shows all." in text_of(page(*found).get("/")).replace("  ", " ")
+    found = [
+        error(f"m{number}", number, having={"exception.type": f"E{number}"}) for number in range(23)
+    ]
+    assert "3 more: otel-asayer errors shows all." in text_of(page(*found).get("/")).replace(
+        "  ", " "
+    )
 
 
 def test_nothing_stored_is_not_found_and_says_where() -> None:
@@ -273,7 +348,9 @@ def test_nothing_stored_is_not_found_and_says_where() -> None:
         (SpoolError("The folder is not ours."), 502),
     ],
 )
-def test_what_hinders_is_said_in_its_own_sentence(path: str, failure: Exception, status: int) -> None:
+def test_what_hinders_is_said_in_its_own_sentence(
+    path: str, failure: Exception, status: int
+) -> None:
     answer = Page(Store(error=failure)).get(path)
     assert answer.status_code == status
     assert str(failure) in text_of(answer)
@@ -288,12 +365,25 @@ def test_what_nobody_thought_of_is_no_traceback() -> None:
     assert "Traceback" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/static/../application.py", "/static/%2e%2e/application.py", "/static/", "/session", "/docs"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nowhere",
+        "/static/../application.py",
+        "/static/%2e%2e/application.py",
+        "/static/",
+        "/session",
+        "/docs",
+    ],
+)
 def test_there_is_nothing_else(path: str) -> None:
     assert page().get(path).status_code == 404
 
 
-@pytest.mark.parametrize(("path", "kind"), [("page.css", "text/css"), ("page.js", "text/javascript"), ("icon.svg", "image/svg+xml")])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("page.css", "text/css"), ("page.js", "text/javascript"), ("icon.svg", "image/svg+xml")],
+)
 def test_what_the_page_loads_comes_with_the_package(path: str, kind: str) -> None:
     answer = page().get(f"/static/{path}")
     assert answer.status_code == 200
@@ -307,17 +397,33 @@ def hostile(text: str) -> str:
     """Every page that could show `text`, wherever it may stand."""
     documents = (
         span(text, 0, 1000, service=text, having={text: text}),
-        log(f"{text}\n{text}", 5, named="log", service=text, having={text: text, "asayer.replay.url": text}),
+        log(
+            f"{text}\n{text}",
+            5,
+            named="log",
+            service=text,
+            having={text: text, "asayer.replay.url": text},
+        ),
         error(text, 9, stack=text, having={"exception.type": text, "asayer.replay.url": text}),
     )
     asked = page(*documents, replay_url=None)
-    shown = [asked.get("/"), *(asked.get(f"/session/{SESSION}?moment={quote(stored.id)}") for stored in documents)]
-    return "".join(answer.text for answer in [*shown, asked.get(f"/session/{SESSION}?text={quote(text)}")])
+    shown = [
+        asked.get("/"),
+        *(asked.get(f"/session/{SESSION}?moment={quote(stored.id)}") for stored in documents),
+    ]
+    return "".join(
+        answer.text for answer in [*shown, asked.get(f"/session/{SESSION}?text={quote(text)}")]
+    )
 
 
 def test_what_an_application_logged_is_never_markup() -> None:
     shown = hostile(HOSTILE)
-    assert re.findall(r"<script>|<img|onerror=alert\(1\)>", shown.replace("&lt;", "").replace("&gt;", "")) == []
+    assert (
+        re.findall(
+            r"<script>|<img|onerror=alert\(1\)>", shown.replace("&lt;", "").replace("&gt;", "")
+        )
+        == []
+    )
     assert "&lt;script&gt;" in shown
 
 
@@ -327,15 +433,33 @@ def test_what_turns_the_direction_of_writing_or_steers_a_terminal_is_replaced() 
 
 
 @pytest.mark.parametrize(
-    "url", ["javascript:alert(1)", "JAVASCRIPT:alert(1)", "data:text/html,x", "//attacker.example", "https:\\attacker", "https://a b"]
+    "url",
+    [
+        "javascript:alert(1)",
+        "JAVASCRIPT:alert(1)",
+        "data:text/html,x",
+        "//attacker.example",
+        "https:\\attacker",
+        "https://a b",
+    ],
 )
 def test_only_addresses_of_the_web_become_links(url: str) -> None:
-    answer = page(log("hello", 0, named="one", having={"asayer.replay.url": url}), replay_url=None).get(f"/session/{SESSION}?moment=one")
+    answer = page(
+        log("hello", 0, named="one", having={"asayer.replay.url": url}), replay_url=None
+    ).get(f"/session/{SESSION}?moment=one")
     assert [link for link in links(answer) if not link.startswith(("/", "?", "#"))] == []
 
 
 def test_no_page_has_a_style_or_a_script_in_it() -> None:
-    answers = [page().get(path).text for path in ("/", f"/session/{SESSION}", f"/session/{SESSION}?moment=doc-root", "/session/99")]
+    answers = [
+        page().get(path).text
+        for path in (
+            "/",
+            f"/session/{SESSION}",
+            f"/session/{SESSION}?moment=doc-root",
+            "/session/99",
+        )
+    ]
     assert re.findall(r"<style|style=|<script>| on[a-z]+=", "".join(answers)) == []
 
 
@@ -350,7 +474,9 @@ def test_a_reload_reads_the_session_anew() -> None:
 def test_ids_of_other_systems_are_admitted_on_request_only() -> None:
     document = log("hello", 0, having={"session.id": "abc~1"})
     assert Page(Store([document])).get("/session/abc~1").status_code == 400
-    assert titles(Page(Store([document]), opaque_session_ids=True).get("/session/abc~1")) == ["hello"]
+    assert titles(Page(Store([document]), opaque_session_ids=True).get("/session/abc~1")) == [
+        "hello"
+    ]
 
 
 def test_a_pause_is_cut_out_and_says_how_long_it_was() -> None:
@@ -366,4 +492,7 @@ def test_a_link_to_a_strange_host_shows_it() -> None:
         replay_url=None,
     )
     answer = asked.get(f"/session/{SESSION}?moment=two")
-    assert ("Watch the replay at this moment on evil.example" in answer.text, "<bdi>evil.example</bdi>" in answer.text) == (True, True)
+    assert (
+        "Watch the replay at this moment on evil.example" in answer.text,
+        "<bdi>evil.example</bdi>" in answer.text,
+    ) == (True, True)

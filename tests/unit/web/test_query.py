@@ -39,10 +39,24 @@ def test_a_link_says_what_was_asked(query: Query) -> None:
 
 
 def test_a_link_keeps_the_filters_and_changes_one() -> None:
-    assert Query(services=("shop",), level="error", page=3).link(page=None, moment="doc-1") == "?service=shop&level=error&moment=doc-1"
+    assert (
+        Query(services=("shop",), level="error", page=3).link(page=None, moment="doc-1")
+        == "?service=shop&level=error&moment=doc-1"
+    )
 
 
-@pytest.mark.parametrize("given", ["level=loud", "page=two", "since=1e9", "until=", "page=\u0661", "page=" + "9" * 30, "since=20&until=10"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "level=loud",
+        "page=two",
+        "since=1e9",
+        "until=",
+        "page=\u0661",
+        "page=" + "9" * 30,
+        "since=20&until=10",
+    ],
+)
 def test_what_makes_no_sense_is_not_asked(given: str) -> None:
     assert Query.of(QueryParams(given)) == Query()
 

@@ -32,7 +32,15 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store() -> Store:
-    return Store([log("hello", 0), *(log("hello", 0, named=f"other-{number}", having={"session.id": str(number)}) for number in range(1, 9))])
+    return Store(
+        [
+            log("hello", 0),
+            *(
+                log("hello", 0, named=f"other-{number}", having={"session.id": str(number)})
+                for number in range(1, 9)
+            ),
+        ]
+    )
 
 
 @pytest.fixture
@@ -48,7 +56,9 @@ def test_a_young_timeline_is_not_read_again(reader: Reader, store: Store, clock:
 
 
 @pytest.mark.parametrize(("megabytes", "complete"), [(10, True), (40, False)])
-def test_no_more_is_read_than_the_memory_can_hold(reader: Reader, store: Store, megabytes: int, *, complete: bool) -> None:
+def test_no_more_is_read_than_the_memory_can_hold(
+    reader: Reader, store: Store, megabytes: int, *, complete: bool
+) -> None:
     store.held = [replace(log(text, 0), size=megabytes * 1024 * 1024) for text in "ab"]
     assert reader.story(SELECTION).complete == complete
 
@@ -60,7 +70,9 @@ def test_an_old_one_is(reader: Reader, store: Store, clock: Clock) -> None:
     assert store.opened == 2
 
 
-def test_a_clock_that_goes_back_makes_none_young_for_ever(reader: Reader, store: Store, clock: Clock) -> None:
+def test_a_clock_that_goes_back_makes_none_young_for_ever(
+    reader: Reader, store: Store, clock: Clock
+) -> None:
     reader.story(SELECTION)
     clock.now_ns -= 3600 * S
     reader.story(SELECTION)
@@ -70,7 +82,10 @@ def test_a_clock_that_goes_back_makes_none_young_for_ever(reader: Reader, store:
 def test_a_reload_reads_anew(reader: Reader, store: Store) -> None:
     reader.story(SELECTION)
     store.held.append(log("more", 5))
-    assert [moment.title for moment in reader.story(SELECTION, anew=True).timeline.moments] == ["hello", "more"]
+    assert [moment.title for moment in reader.story(SELECTION, anew=True).timeline.moments] == [
+        "hello",
+        "more",
+    ]
 
 
 def test_nothing_is_not_kept_for_who_waits_for_it(reader: Reader, store: Store) -> None:

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(otel_asayer, ["serve", *words], env={"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": ""})
+    return CliRunner().invoke(
+        otel_asayer, ["serve", *words], env={"OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": ""}
+    )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_it_says_where_it_is_and_answers_there_until_it_is_interrupted(tmp_path: Path, host: str) -> None:
+def test_it_says_where_it_is_and_answers_there_until_it_is_interrupted(
+    tmp_path: Path, host: str
+) -> None:
     command = [
         sys.executable,
         "-c",
@@ -40,8 +44,12 @@ def test_it_says_where_it_is_and_answers_there_until_it_is_interrupted(tmp_path:
         "--spool-directory",
         str(tmp_path),
     ]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("OTEL_")
+    }
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         address = re.fullmatch(r"The session page is at (http://\S+/) \(Ctrl-C ends it\)\n", line)
@@ -67,7 +75,11 @@ def test_a_port_that_is_taken_is_said_with_a_way_out() -> None:
         port = taken.getsockname()[1]
         result = run("--port", str(port))
     assert result.exit_code == 1
-    assert result.output == f"Error: Cannot listen on 127.0.0.1, port {port}: Address already in use. Another one can be given by --port.\n"
+    assert (
+        result.output
+        == f"Error: Cannot listen on 127.0.0.1, port {port}: Address already in use. Another one "
+        f"can be given by --port.\n"
+    )
 
 
 def test_it_opens_in_the_browser_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +91,13 @@ def test_it_opens_in_the_browser_on_request(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_connection_that_cannot_work_is_said_at_once() -> None:
-    result = run("--endpoint", "http://127.0.0.1:9", "--api-key-file", "/etc/hostname", "--certificate-fingerprint", "none")
+    result = run(
+        "--endpoint",
+        "http://127.0.0.1:9",
+        "--api-key-file",
+        "/etc/hostname",
+        "--certificate-fingerprint",
+        "none",
+    )
     assert result.exit_code == 2
     assert "The session page" not in result.output

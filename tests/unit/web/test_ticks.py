@@ -13,15 +13,30 @@ S = 1000 * MS
 
 
 def labels(*intervals: tuple[int, int], size: str = "") -> list[str]:
-    return [tick.label for tick in ticks(Axis.of(intervals), 0) if tick.label and size in tick.least]
+    return [
+        tick.label for tick in ticks(Axis.of(intervals), 0) if tick.label and size in tick.least
+    ]
 
 
 def test_a_stretch_begins_with_its_time_from_the_start_and_goes_on_in_round_steps() -> None:
-    assert labels((3 * S, 3 * S + 45 * MS)) == ["+0:03.000", "5 ms", "10 ms", "15 ms", "20 ms", "25 ms", "30 ms", "35 ms", "40 ms"]
+    assert labels((3 * S, 3 * S + 45 * MS)) == [
+        "+0:03.000",
+        "5 ms",
+        "10 ms",
+        "15 ms",
+        "20 ms",
+        "25 ms",
+        "30 ms",
+        "35 ms",
+        "40 ms",
+    ]
 
 
 def test_minutes_are_written_without_the_seconds_that_they_do_not_have() -> None:
-    assert labels((0, 2400 * S)) == ["+0:00.000", *(f"{minutes} min" for minutes in range(5, 40, 5))]
+    assert labels((0, 2400 * S)) == [
+        "+0:00.000",
+        *(f"{minutes} min" for minutes in range(5, 40, 5)),
+    ]
 
 
 def test_seconds_are_written_without_a_fraction_that_they_do_not_have() -> None:
@@ -29,7 +44,10 @@ def test_seconds_are_written_without_a_fraction_that_they_do_not_have() -> None:
 
 
 def test_every_stretch_says_when_it_begins() -> None:
-    assert labels((0, 50 * MS), (600 * S, 600 * S + 50 * MS))[::5][:2] == ["+0:00.000", "+10:00.000"]
+    assert labels((0, 50 * MS), (600 * S, 600 * S + 50 * MS))[::5][:2] == [
+        "+0:00.000",
+        "+10:00.000",
+    ]
 
 
 def test_a_small_picture_has_fewer_labels() -> None:
@@ -54,9 +72,16 @@ STARTS = st.lists(st.integers(0, 10**14), min_size=1, max_size=60)
 @pytest.mark.parametrize("size", list(ROOM))
 @given(STARTS)
 def test_labels_have_room_on_pictures_of_each_size(size: str, starts: list[int]) -> None:
-    found = [tick for tick in ticks(Axis.of([(start, start + 50 * MS) for start in starts]), 0) if tick.label and size in shown_on(tick)]
+    found = [
+        tick
+        for tick in ticks(Axis.of([(start, start + 50 * MS) for start in starts]), 0)
+        if tick.label and size in shown_on(tick)
+    ]
     taken = [ROOM[size] * (8.5 if tick.is_anchor else 6) for tick in found]
-    places = [(tick.x - space, tick.x) if tick.is_last else (tick.x, tick.x + space) for tick, space in zip(found, taken, strict=True)]
+    places = [
+        (tick.x - space, tick.x) if tick.is_last else (tick.x, tick.x + space)
+        for tick, space in zip(found, taken, strict=True)
+    ]
     assert all(start >= end for (_, end), (start, _) in pairwise(places))
 
 
@@ -69,4 +94,6 @@ def shown_on(tick: Tick) -> list[str]:
 def test_cells_cover_all_stretches(starts: list[int]) -> None:
     axis = Axis.of([(start, start + 50 * MS) for start in starts])
     found = ticks(axis, 0)
-    assert sum(cell.width for cell in cells(axis, found)) == pytest.approx(sum(stretch.width for stretch in axis.stretches))
+    assert sum(cell.width for cell in cells(axis, found)) == pytest.approx(
+        sum(stretch.width for stretch in axis.stretches)
+    )

@@ -29,8 +29,20 @@ def test_a_service_keeps_its_colour_under_a_filter() -> None:
 
 
 def test_what_is_inside_is_in_a_row_below() -> None:
-    bars = drawn(span("outer", 0, 20), span("inner", 5, 10, parent="span-outer"), span("after", 12, 5, parent="span-inner")).lanes[0].bars
-    assert [(bar.moment.title, bar.row) for bar in bars] == [("outer", 0), ("inner", 1), ("after", 2)]
+    bars = (
+        drawn(
+            span("outer", 0, 20),
+            span("inner", 5, 10, parent="span-outer"),
+            span("after", 12, 5, parent="span-inner"),
+        )
+        .lanes[0]
+        .bars
+    )
+    assert [(bar.moment.title, bar.row) for bar in bars] == [
+        ("outer", 0),
+        ("inner", 1),
+        ("after", 2),
+    ]
 
 
 def test_spans_one_after_the_other_share_a_row() -> None:
@@ -50,7 +62,10 @@ def test_a_bar_is_where_its_span_is() -> None:
 
 def test_logs_are_marks_in_place_and_exceptions_crosses() -> None:
     marks = drawn(span("whole", 0, 100), log("hello", 25), error("gone", 75)).lanes[0].marks
-    assert [(mark.symbol, mark.x, mark.look) for mark in marks] == [("diamond", 25, "mark"), ("cross", 75, "mark error")]
+    assert [(mark.symbol, mark.x, mark.look) for mark in marks] == [
+        ("diamond", 25, "mark"),
+        ("cross", 75, "mark error"),
+    ]
 
 
 def test_a_warning_is_neither_an_error_nor_nothing() -> None:
@@ -58,12 +73,17 @@ def test_a_warning_is_neither_an_error_nor_nothing() -> None:
 
 
 def test_what_is_worst_is_drawn_last() -> None:
-    marks = drawn(span("whole", 0, 100), log("bad", 10, severity=17), log("good", 11)).lanes[0].marks
+    marks = (
+        drawn(span("whole", 0, 100), log("bad", 10, severity=17), log("good", 11)).lanes[0].marks
+    )
     assert [mark.moment.title for mark in marks] == ["good", "bad"]
 
 
 def test_spans_that_cannot_be_told_apart_are_one_bar_that_leads_closer() -> None:
-    picture = drawn(span("whole", 0, 100_000, service="front"), *(span(f"s{number}", 100 + number * 10, 5) for number in range(5)))
+    picture = drawn(
+        span("whole", 0, 100_000, service="front"),
+        *(span(f"s{number}", 100 + number * 10, 5) for number in range(5)),
+    )
     (bar,) = picture.lanes[1].bars
     assert bar.count == 5
     assert bar.look == "many"
@@ -85,7 +105,9 @@ def test_a_tip_says_how_bad_it_is() -> None:
 
 
 def test_a_tip_of_many_says_how_bad_they_are() -> None:
-    picture = drawn(span("GET /cart", 0, 100), *(log(f"soon {at}", at, severity=13) for at in (50, 50.001)))
+    picture = drawn(
+        span("GET /cart", 0, 100), *(log(f"soon {at}", at, severity=13) for at in (50, 50.001))
+    )
     (mark,) = picture.lanes[0].marks
     assert picture.tip(mark) == "warning · 2 log records and events from +0:00.050 on"
 
@@ -93,13 +115,22 @@ def test_a_tip_of_many_says_how_bad_they_are() -> None:
 def test_an_error_among_many_stays_on_its_own() -> None:
     bad = span("bad", 125, 5)
     failed = Stored(bad.index, bad.id, {**bad.source, "status": {"code": "Error"}})
-    bars = drawn(span("whole", 0, 100_000, service="front"), *(span(f"s{number}", 100 + number * 10, 5) for number in range(5)), failed).lanes[1].bars
+    bars = (
+        drawn(
+            span("whole", 0, 100_000, service="front"),
+            *(span(f"s{number}", 100 + number * 10, 5) for number in range(5)),
+            failed,
+        )
+        .lanes[1]
+        .bars
+    )
     assert [(bar.count, "error" in bar.look) for bar in bars] == [(5, False), (1, True)]
 
 
 def test_ten_thousand_moments_are_a_thousand_shapes_at_most_and_none_is_lost() -> None:
     picture = drawn(
-        *(span(f"s{number}", number * 240, 50) for number in range(5_000)), *(log(f"l{number}", number * 240 + 7) for number in range(5_000))
+        *(span(f"s{number}", number * 240, 50) for number in range(5_000)),
+        *(log(f"l{number}", number * 240 + 7) for number in range(5_000)),
     )
     shapes = [shape for lane in picture.lanes for shape in (*lane.bars, *lane.marks)]
     assert len(shapes) <= 1000
@@ -116,18 +147,38 @@ def test_a_crowd_at_the_same_time_stays_in_few_rows() -> None:
 
 
 def test_many_rows_are_low() -> None:
-    crowds = (span(f"{service}{number}", number, 1000, service=service) for service in ("a", "b", "c") for number in range(12))
+    crowds = (
+        span(f"{service}{number}", number, 1000, service=service)
+        for service in ("a", "b", "c")
+        for number in range(12)
+    )
     assert [lane.row_height for lane in drawn(*crowds).lanes] == [9, 9, 9]
 
 
 def test_a_bar_bears_as_much_of_its_title_as_there_is_room_for() -> None:
-    picture = drawn(span("GET /products/lamp", 0, 11), span("GET /products/sofa", 11, 9), span("POST /checkout", 20, 80))
-    assert [bar.label for bar in picture.lanes[0].bars] == ["GET /products…", "GET /produ…", "POST /checkout"]
+    picture = drawn(
+        span("GET /products/lamp", 0, 11),
+        span("GET /products/sofa", 11, 9),
+        span("POST /checkout", 20, 80),
+    )
+    assert [bar.label for bar in picture.lanes[0].bars] == [
+        "GET /products…",
+        "GET /produ…",
+        "POST /checkout",
+    ]
 
 
 def test_a_part_of_the_time_fills_the_picture_and_what_reaches_into_it_is_cut() -> None:
-    picture = drawn(span("long", 0, 1000), span("part", 400, 100, parent="span-long"), since_ns=400_000_000, until_ns=500_000_000)
-    assert [(bar.moment.title, bar.x, bar.width) for bar in picture.lanes[0].bars] == [("long", 0, 100), ("part", 0, 100)]
+    picture = drawn(
+        span("long", 0, 1000),
+        span("part", 400, 100, parent="span-long"),
+        since_ns=400_000_000,
+        until_ns=500_000_000,
+    )
+    assert [(bar.moment.title, bar.x, bar.width) for bar in picture.lanes[0].bars] == [
+        ("long", 0, 100),
+        ("part", 0, 100),
+    ]
 
 
 def test_nothing_is_no_picture() -> None:
@@ -136,6 +187,10 @@ def test_nothing_is_no_picture() -> None:
 
 
 def test_a_span_with_an_unknown_duration_can_be_seen() -> None:
-    (bar,) = (bar for bar in drawn(span("whole", 0, 100), span("odd", 50, -3)).lanes[0].bars if bar.moment.title == "odd")
+    (bar,) = (
+        bar
+        for bar in drawn(span("whole", 0, 100), span("odd", 50, -3)).lanes[0].bars
+        if bar.moment.title == "odd"
+    )
     assert bar.x == 50
     assert bar.width == 0.25

@@ -1,4 +1,7 @@
-"""`otel-asayer demo`: the session of a visitor of a shop that does not exist, written as the exporter writes, and shown."""
+"""`otel-asayer demo`:
+
+the session of a visitor of a shop that does not exist, written as the exporter writes, and shown.
+"""
 
 from __future__ import annotations
 
@@ -46,32 +49,46 @@ _CHECKOUT_MS: Final = 19_000
 def demo(config: Config, session: str | None, *, as_json: bool) -> None:
     """Write the session of a visitor of a shop that does not exist, and show its timeline.
 
-    It is written as the exporter would: to Elasticsearch, or to the local store where none is configured. With SESSION, the id or the address of a
-    replay, it becomes part of that session, from its start on, and Asayer or OpenReplay show it beside that replay. Its documents carry
-    `deployment.environment.name: demo`; `otel-asayer forget` takes them away again, and whatever else is stored of the session.
+    It is written as the exporter would: to Elasticsearch, or to the local store where none is
+    configured. With SESSION, the id or the address of a replay, it becomes part of that session,
+    from its start on, and Asayer or OpenReplay show it beside that replay. Its documents carry
+    `deployment.environment.name: demo`; `otel-asayer forget` takes them away again, and whatever
+    else is stored of the session.
     """
     require_usable(config)
     if sdk_disabled():
-        raise click.UsageError("OTEL_SDK_DISABLED switches OpenTelemetry off, which records the demo: unset it.")
+        raise click.UsageError(
+            "OTEL_SDK_DISABLED switches OpenTelemetry off, which records the demo: unset it."
+        )
     now_ms = time.time_ns() // 1_000_000
     session_id = _session_id(config, session) if session else id_of_session_from(now_ms - _LASTS_MS)
     started_at_ms = session_id.started_at_ms
-    operations = _record(session_id, now_ms - _LASTS_MS if started_at_ms is None else started_at_ms).operations(encoder_of(config))
+    operations = _record(
+        session_id, now_ms - _LASTS_MS if started_at_ms is None else started_at_ms
+    ).operations(encoder_of(config))
     place = _store(config, operations)
     if as_json:
-        output.print_json({"session_id": session_id, "documents": len(operations), "written_to": place})
+        output.print_json(
+            {"session_id": session_id, "documents": len(operations), "written_to": place}
+        )
         return
     console = output.console()
     _show(config, session_id, console)
-    output.print_whole(console, output.as_text(f"{len(operations)} documents were written to {place}."))
+    output.print_whole(
+        console, output.as_text(f"{len(operations)} documents were written to {place}.")
+    )
     for command, purpose in _next_commands(session_id, own=session is None):
         output.print_whole(console, output.as_text(f"  otel-asayer {command:<30}{purpose}"))
 
 
 def _session_id(config: Config, session: str) -> SessionId:
-    found = parse_subject(session, replay_url=config.replay_url, opaque=config.opaque_session_ids).session_id
+    found = parse_subject(
+        session, replay_url=config.replay_url, opaque=config.opaque_session_ids
+    ).session_id
     if not found:
-        raise click.UsageError("A demo needs the id of a session, or the address of its replay; a trace is neither.")
+        raise click.UsageError(
+            "A demo needs the id of a session, or the address of its replay; a trace is neither."
+        )
     return SessionId(found)
 
 
@@ -96,14 +113,19 @@ def _store(config: Config, operations: list[bytes]) -> str:
         findings = write(client, config, operations, timeout=config.timeout)
     if findings:
         sentences = dict.fromkeys(finding.with_advice for finding in findings)
-        raise ElasticsearchError(f"Elasticsearch did not take {len(findings)} of {len(operations)} documents: {'; '.join(sentences)}.")
+        raise ElasticsearchError(
+            f"Elasticsearch did not take {len(findings)} of {len(operations)} documents: "
+            f"{'; '.join(sentences)}."
+        )
     return config.destination
 
 
 def _show(config: Config, session_id: SessionId, console: Console) -> None:
     try:
         with open_source(config.as_viewer()) as source:
-            found = Timeline.of(source.documents(Selection(session_id=session_id)), replay_url=config.replay_url)
+            found = Timeline.of(
+                source.documents(Selection(session_id=session_id)), replay_url=config.replay_url
+            )
     except NotAllowedError:
         text = "The application's key may not read what it wrote: set OTEL_ASAYER_VIEWER_API_KEY to see the timeline."
         output.print_whole(console, output.as_text(text))

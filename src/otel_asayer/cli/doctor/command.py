@@ -33,21 +33,26 @@ _CHECK_SECONDS: Final = 10.0
 def doctor(config: Config, *, as_json: bool) -> None:
     """Look at settings, packages, spool and Elasticsearch, and say what to do.
 
-    One record is written, looked for as Asayer and OpenReplay do, and taken away where the key may. Run it where the application runs, with its
-    variables. Exit status 1 where a problem was found; warnings are none.
+    One record is written, looked for as Asayer and OpenReplay do, and taken away where the key may.
+    Run it where the application runs, with its variables. Exit status 1 where a problem was found;
+    warnings are none.
     """
     findings = _findings(config, quiet=as_json)
     if as_json:
         print_json([{**asdict(finding), "status": finding.status.value} for finding in findings])
     else:
         show(findings, console())
-    click.get_current_context().exit(int(any(finding.status is Status.PROBLEM for finding in findings)))
+    click.get_current_context().exit(
+        int(any(finding.status is Status.PROBLEM for finding in findings))
+    )
 
 
 def _findings(config: Config, *, quiet: bool) -> list[Finding]:
     usable = config.has_destination and not config.closed
     with _waiting(quiet=quiet), closing(Subject.of(config)) if usable else nullcontext() as subject:
-        return examine(plan(config, Surroundings.of_this_process(), subject), seconds=_CHECK_SECONDS)
+        return examine(
+            plan(config, Surroundings.of_this_process(), subject), seconds=_CHECK_SECONDS
+        )
 
 
 def _waiting(*, quiet: bool) -> AbstractContextManager[object]:

@@ -34,15 +34,26 @@ def check_spool(config: Config) -> Iterator[Verdict]:
         return
     status = spool.status()
     found = [*_lost(status, config), *_waiting(status, config)]
-    kept = f"{counted(status.documents, 'document')} {'waiting' if config.has_destination else 'kept'}"
-    yield from found or [ok(f"{kept} in {spool_root(config)} ({status.bytes / _MB:.1f} of {config.spool_max_bytes / _MB:.0f} MB)")]
+    kept = (
+        f"{counted(status.documents, 'document')} {'waiting' if config.has_destination else 'kept'}"
+    )
+    yield from found or [
+        ok(
+            f"{kept} in {spool_root(config)} ({status.bytes / _MB:.1f} of "
+            f"{config.spool_max_bytes / _MB:.0f} MB)"
+        )
+    ]
 
 
 def _without_spool(config: Config) -> Verdict:
     if config.has_destination:
-        return skipped("OTEL_EXPORTER_ELASTICSEARCH_SPOOL is off: an outage of more than some seconds loses telemetry")
+        return skipped(
+            "OTEL_EXPORTER_ELASTICSEARCH_SPOOL is off: an outage of more than some seconds loses "
+            "telemetry"
+        )
     return problem(
-        "Everything is lost: no Elasticsearch is configured, and OTEL_EXPORTER_ELASTICSEARCH_SPOOL is off",
+        "Everything is lost: no Elasticsearch is configured, and OTEL_EXPORTER_ELASTICSEARCH_SPOOL "
+        "is off",
         "Set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or unset OTEL_EXPORTER_ELASTICSEARCH_SPOOL",
     )
 
@@ -51,18 +62,31 @@ def _lost(status: SpoolStatus, config: Config) -> Iterator[Verdict]:
     folder = spool_root(config)
     if status.rejected_documents:
         refused = counted(status.rejected_documents, "document")
-        yield problem(f"Elasticsearch refused {refused} for good", f"The reasons lie in rejected/ below {folder}")
+        yield problem(
+            f"Elasticsearch refused {refused} for good",
+            f"The reasons lie in rejected/ below {folder}",
+        )
     if status.damaged_files:
-        yield problem(f"{counted(status.damaged_files, 'file')} cannot be read any more", f"What is damaged lies in damaged/ below {folder}")
+        yield problem(
+            f"{counted(status.damaged_files, 'file')} cannot be read any more",
+            f"What is damaged lies in damaged/ below {folder}",
+        )
 
 
 def _waiting(status: SpoolStatus, config: Config) -> Iterator[Verdict]:
     if config.has_destination and (status.oldest_seconds or 0) > _LONG_SECONDS:
         waiting, minutes = counted(status.documents, "document"), (status.oldest_seconds or 0) / 60
-        yield warning(f"{waiting} waiting, the oldest for {minutes:.0f} min", "otel-asayer spool drain sends them, and says what hinders")
+        yield warning(
+            f"{waiting} waiting, the oldest for {minutes:.0f} min",
+            "otel-asayer spool drain sends them, and says what hinders",
+        )
     if status.bytes > _NEARLY_FULL * config.spool_max_bytes:
         remedy = "Raise OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES, or send what waits: otel-asayer spool drain"
-        yield warning(f"It is nearly full ({status.bytes / _MB:.0f} of {config.spool_max_bytes / _MB:.0f} MB); then the oldest are evicted", remedy)
+        yield warning(
+            f"It is nearly full ({status.bytes / _MB:.0f} of {config.spool_max_bytes / _MB:.0f} "
+            f"MB); then the oldest are evicted",
+            remedy,
+        )
 
 
 def check_disk(config: Config) -> Iterator[Verdict]:
@@ -74,9 +98,16 @@ def check_disk(config: Config) -> Iterator[Verdict]:
     nearest = _nearest(root)
     free = shutil.disk_usage(nearest).free
     if not os.access(nearest, os.W_OK | os.X_OK):
-        yield problem(f"{root} cannot be written by this user", "Set OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY to a folder that can")
+        yield problem(
+            f"{root} cannot be written by this user",
+            "Set OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY to a folder that can",
+        )
     elif free < config.spool_max_bytes:
-        yield warning(f"{free / _MB:.0f} MB are free, and the spool may take {config.spool_max_bytes / _MB:.0f}", "Free some, or lower its maximum")
+        yield warning(
+            f"{free / _MB:.0f} MB are free, and the spool may take "
+            f"{config.spool_max_bytes / _MB:.0f}",
+            "Free some, or lower its maximum",
+        )
     else:
         yield ok(f"{free / _MB:.0f} MB are free")
 

@@ -1,4 +1,5 @@
-"""Checks are made, those that do not need each other at the same time, each under a deadline of its own: none can hang, none can raise.
+"""Checks are made, those that do not need each other at the same time, each under a deadline of its
+own: none can hang, none can raise.
 
 The threads are daemons: one that never ends does not keep the command from ending.
 """
@@ -29,9 +30,17 @@ def examine(checks: Sequence[Check], *, seconds: float) -> list[Finding]:
         seconds: that one check may take.
     """
     found: _Found = {}
-    while wave := [check for check in checks if check.name not in found and found.keys() >= {*check.needs, *check.after}]:
+    while wave := [
+        check
+        for check in checks
+        if check.name not in found and found.keys() >= {*check.needs, *check.after}
+    ]:
         found.update(_examine_together(wave, found, seconds))
-    return [Finding(check.area, check.name, *verdict) for check in checks for verdict in found[check.name]]
+    return [
+        Finding(check.area, check.name, *verdict)
+        for check in checks
+        for verdict in found[check.name]
+    ]
 
 
 def _examine_together(wave: Sequence[Check], found: _Found, seconds: float) -> _Found:
@@ -73,7 +82,9 @@ def _result(future: Future[list[Verdict]], left: float, seconds: float) -> list[
     try:
         return future.result(max(left, 0))
     except FutureTimeoutError:
-        return [problem(f"This was not over after {seconds:.3g} s, and is not waited for any longer")]
+        return [
+            problem(f"This was not over after {seconds:.3g} s, and is not waited for any longer")
+        ]
     except NotAllowedError as error:
         return [skipped(str(error))]
     except AsayerError as error:
@@ -82,4 +93,9 @@ def _result(future: Future[list[Verdict]], left: float, seconds: float) -> list[
         raise
     except BaseException as error:
         # Its message may hold anything, a credential included.
-        return [problem(f"The check itself failed with {type(error).__name__}", "Please report that as a defect of otel-asayer")]
+        return [
+            problem(
+                f"The check itself failed with {type(error).__name__}",
+                "Please report that as a defect of otel-asayer",
+            )
+        ]

@@ -28,7 +28,9 @@ _EVERYTHING: Final = "*"
 _SETUP: Final = "`otel-asayer setup` creates keys of least rights"
 _SOON: Final = timedelta(days=14)
 _NEW_KEYS: Final = "`otel-asayer setup --new-keys --expiration 90d` creates others, and says how to invalidate these"
-_NO_SECURITY: Final = "Security is off: whoever reaches this Elasticsearch reads, writes and deletes"
+_NO_SECURITY: Final = (
+    "Security is off: whoever reaches this Elasticsearch reads, writes and deletes"
+)
 
 
 class _Held(NamedTuple):
@@ -40,23 +42,38 @@ class _Held(NamedTuple):
 
     def missing(self, names: Sequence[str], privileges: Sequence[str]) -> str:
         """Name the privileges that are missing on some of `names`, or nothing."""
-        lacking = {privilege: [name for name in names if not self.indices.get(name, {}).get(privilege)] for privilege in privileges}
-        return "; ".join(f"{privilege} on {', '.join(where)}" for privilege, where in lacking.items() if where)
+        lacking = {
+            privilege: [name for name in names if not self.indices.get(name, {}).get(privilege)]
+            for privilege in privileges
+        }
+        return "; ".join(
+            f"{privilege} on {', '.join(where)}" for privilege, where in lacking.items() if where
+        )
 
     def any_of(self, names: Sequence[str], privileges: Sequence[str]) -> list[str]:
         """Which of `privileges` are held on some of `names`."""
-        return [privilege for privilege in privileges if any(self.indices.get(name, {}).get(privilege) for name in names)]
+        return [
+            privilege
+            for privilege in privileges
+            if any(self.indices.get(name, {}).get(privilege) for name in names)
+        ]
 
 
 def check_writer(subject: Subject) -> Iterator[Verdict]:
     """Whether the exporter's credentials may write, and no more."""
     held = _ask(subject.writer, subject)
     if held is None:
-        yield warning(_NO_SECURITY, "Switch xpack.security.enabled on, unless nobody else can reach it")
+        yield warning(
+            _NO_SECURITY, "Switch xpack.security.enabled on, unless nobody else can reach it"
+        )
     elif missing := held.missing(subject.streams, _WRITES):
         yield problem(f"{held.who} may not write: it lacks {missing}", _SETUP)
     elif held.any_of([_EVERYTHING], ["read", "all"]) or held.cluster.get("all"):
-        yield warning(f"{held.who} may read or do everything: whoever gets hold of the application's settings may, too", _SETUP)
+        yield warning(
+            f"{held.who} may read or do everything: whoever gets hold of the application's "
+            f"settings may, too",
+            _SETUP,
+        )
     else:
         yield ok(f"{held.who} may write, and no more")
 
@@ -69,13 +86,22 @@ def check_viewer(subject: Subject) -> Iterator[Verdict]:
     elif subject.config.viewer_api_key:
         yield _judge_viewer(held, subject)
     elif held.missing(subject.read_names, ("read",)):
-        yield skipped("OTEL_ASAYER_VIEWER_API_KEY is not set, and the exporter's key may not read: what is stored was not looked at", _SETUP)
+        yield skipped(
+            "OTEL_ASAYER_VIEWER_API_KEY is not set, and the exporter's key may not read: what is "
+            "stored was not looked at",
+            _SETUP,
+        )
     else:
-        yield ok("none is set, and none is needed here: the exporter's credentials may read as well")
+        yield ok(
+            "none is set, and none is needed here: the exporter's credentials may read as well"
+        )
 
 
 def check_expiration(subject: Subject, *, now: datetime) -> Iterator[Verdict]:
-    """Whether a key will soon be valid no more. From then on documents wait in the spool, and nothing else says so."""
+    """Whether a key will soon be valid no more.
+
+    From then on documents wait in the spool, and nothing else says so.
+    """
     keys = [("the exporter's API key", subject.writer)]
     if subject.config.viewer_api_key:
         keys.append(("the viewer's API key", subject.reader))
@@ -83,7 +109,11 @@ def check_expiration(subject: Subject, *, now: datetime) -> Iterator[Verdict]:
     soon = [(who, end) for who, end in ends if end is not None and end - now < _SOON]
     for who, end in soon:
         days = max((end - now).days, 0)
-        yield warning(f"{who[0].upper()}{who[1:]} is valid until {end:%Y-%m-%d %H:%M} UTC only, {counted(days, 'day')} from now", _NEW_KEYS)
+        yield warning(
+            f"{who[0].upper()}{who[1:]} is valid until {end:%Y-%m-%d %H:%M} UTC only, "
+            f"{counted(days, 'day')} from now",
+            _NEW_KEYS,
+        )
     if not soon:
         known = [f"{who} is valid until {end:%Y-%m-%d}" for who, end in ends if end is not None]
         yield ok("; ".join(known) or "no key is known to expire")
@@ -96,9 +126,15 @@ def _expiration(api: Api) -> datetime | None:
 
 def _judge_viewer(held: _Held, subject: Subject) -> Verdict:
     of_cluster = [name for name in VIEWER.cluster if not held.cluster.get(name)]
-    missing = [*filter(None, [held.missing(subject.read_names, _READS)]), *([f"{', '.join(of_cluster)} on the cluster"] if of_cluster else [])]
+    missing = [
+        *filter(None, [held.missing(subject.read_names, _READS)]),
+        *([f"{', '.join(of_cluster)} on the cluster"] if of_cluster else []),
+    ]
     if missing:
-        return warning(f"{held.who} lacks {'; '.join(missing)}: commands that look see less, or nothing", _SETUP)
+        return warning(
+            f"{held.who} lacks {'; '.join(missing)}: commands that look see less, or nothing",
+            _SETUP,
+        )
     if excess := held.any_of([*subject.streams], _CHANGES):
         return warning(f"{held.who}, which is to look only, also has {', '.join(excess)}", _SETUP)
     return ok(f"{held.who} may read, and no more")
@@ -113,7 +149,9 @@ def _ask(api: Api, subject: Subject) -> _Held | None:
     try:
         asker = asker_of(api)
     except NotAllowedError as error:
-        raise ElasticsearchError(str(error)) from None  # that nobody knows this key is no reason to look away
+        raise ElasticsearchError(
+            str(error)
+        ) from None  # that nobody knows this key is no reason to look away
     if not asker.secured:
         return None
     asked = {
@@ -123,5 +161,11 @@ def _ask(api: Api, subject: Subject) -> _Held | None:
             {"names": [_EVERYTHING], "privileges": ["read", "all"]},
         ],
     }
-    held = api.expect("POST", "/_security/user/_has_privileges", asked, doing="to ask for its privileges")
-    return _Held(f"The API key (of {asker.name})" if asker.is_api_key else f"The user {asker.name}", held["cluster"], held["index"])
+    held = api.expect(
+        "POST", "/_security/user/_has_privileges", asked, doing="to ask for its privileges"
+    )
+    return _Held(
+        f"The API key (of {asker.name})" if asker.is_api_key else f"The user {asker.name}",
+        held["cluster"],
+        held["index"],
+    )

@@ -1,4 +1,7 @@
-"""How findings are shown to a person: what is well on one quiet line each, what is not with what to do."""
+"""How findings are shown to a person:
+
+what is well on one quiet line each, what is not with what to do.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,11 @@ def _table(findings: Iterator[Finding]) -> Table:
     for finding in findings:
         mark, style = _MARKS[finding.status]
         quiet = finding.status in (Status.OK, Status.SKIPPED)
-        table.add_row(as_text(mark, style), as_text(finding.name), as_text(finding.detail, "dim" if quiet else ""))
+        table.add_row(
+            as_text(mark, style),
+            as_text(finding.name),
+            as_text(finding.detail, "dim" if quiet else ""),
+        )
         if finding.remedy:
             table.add_row("", "", as_text(f"→ {finding.remedy}", "dim" if quiet else "cyan"))
     return table

@@ -41,9 +41,15 @@ class Subject(NamedTuple):
         """Return the Elasticsearch that `config` names. Nothing is asked yet."""
         client, seconds = Client(config), min(config.timeout, REQUEST_SECONDS)
         with suppress(Unreachable):  # which the checks say, of each endpoint
-            client.connect()  # its imports take seconds on a busy machine: they come before the time of requests runs
+            # Its imports take seconds on a busy machine: they come before the time of requests runs
+            client.connect()
         writer = Api(client, timeout=seconds)
-        return cls(config, client, writer, Api.of(config.as_viewer(), timeout=seconds) if config.viewer_api_key else writer)
+        return cls(
+            config,
+            client,
+            writer,
+            Api.of(config.as_viewer(), timeout=seconds) if config.viewer_api_key else writer,
+        )
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,4 +1,7 @@
-"""What the checks know of the process they run in: variables and installed packages, taken up once."""
+"""What the checks know of the process they run in:
+
+variables and installed packages, taken up once.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ class Surroundings(NamedTuple):
         variables: those of OpenTelemetry, which begin with `OTEL_`, and `DJANGO_SETTINGS_MODULE`.
         packages: names of installed distributions, normalised: lower case, with hyphens.
         exporters: of each signal, the names of its installed exporters.
-        only_ours: those packages that only our extra `cli` brought: nobody uses them but the doctor and its like.
+        only_ours: those packages that only our extra `cli` brought: nobody uses them but the doctor
+            and its like.
     """
 
     variables: Mapping[str, str]
@@ -38,7 +42,10 @@ class Surroundings(NamedTuple):
         return cls(
             opentelemetry_variables(),
             installed.packages,
-            {signal: frozenset(entry_points(group=f"opentelemetry_{signal}_exporter").names) for signal in SIGNALS},
+            {
+                signal: frozenset(entry_points(group=f"opentelemetry_{signal}_exporter").names)
+                for signal in SIGNALS
+            },
             installed.only_ours,
         )
 

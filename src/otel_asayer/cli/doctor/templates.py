@@ -1,4 +1,7 @@
-"""The check on index templates: ours are there, are those of this version, and take the data streams and indices that are written."""
+"""The check on index templates:
+
+ours are there, are those of this version, and take the data streams and indices that are written.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +40,20 @@ def check_templates(subject: Subject) -> Iterator[Verdict]:
 def judge(template: IndexTemplate, listed: Mapping[str, Any], config: Config) -> Verdict:
     """Return how the data stream of `template` is made, from the answer that lists all templates."""
     stream = stream_of(template, config)
-    taking = max((one for one in templates_in(listed) if one.matches(stream)), key=lambda one: one.priority, default=None)
+    taking = max(
+        (one for one in templates_in(listed) if one.matches(stream)),
+        key=lambda one: one.priority,
+        default=None,
+    )
     if taking is None:
-        return problem(f"No index template makes {stream}: what is sent there waits in the spool", _SETUP)
-    body = next(entry["index_template"] for entry in listed["index_templates"] if entry["name"] == taking.name)
+        return problem(
+            f"No index template makes {stream}: what is sent there waits in the spool", _SETUP
+        )
+    body = next(
+        entry["index_template"]
+        for entry in listed["index_templates"]
+        if entry["name"] == taking.name
+    )
     if taking.name == template.name:
         return _judge_own(template, body, taking.version)
     if template is REPLAY:
@@ -48,27 +61,37 @@ def judge(template: IndexTemplate, listed: Mapping[str, Any], config: Config) ->
     if body.get("_meta", {}).get(_MANAGED):
         return ok(f"{taking.name} is Elasticsearch's own")
     return warning(
-        f"The index template {taking.name} takes the data stream {stream}: whether it takes attributes of any kind is not known here",
-        f"Exclude it from that template's patterns, and `otel-asayer setup` installs {template.name}",
+        f"The index template {taking.name} takes the data stream {stream}: whether it takes "
+        f"attributes of any kind is not known here",
+        f"Exclude it from that template's patterns, and `otel-asayer setup` installs "
+        f"{template.name}",
     )
 
 
 def _judge_own(template: IndexTemplate, body: Mapping[str, Any], version: str) -> Verdict:
     if template is REPLAY and "data_stream" in body:
-        return problem(f"{template.name}, of version {version or 'unknown'}, makes data streams, whose rows come out of order", _SETUP)
+        return problem(
+            f"{template.name}, of version {version or 'unknown'}, makes data streams, whose rows "
+            f"come out of order",
+            _SETUP,
+        )
     differences = drift(template.body, body)
     if not differences:
         return ok("ours are as in this version")
     more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
     remedy = f"Compare it: GET /_index_template/{template.name}. `otel-asayer setup --restore-templates` undoes what was changed"
     return warning(
-        f"{template.name}, of version {version or 'unknown'}, is not as this version has it: {', '.join(differences[:_SHOWN])}{more}",
+        f"{template.name}, of version {version or 'unknown'}, is not as this version has it: "
+        f"{', '.join(differences[:_SHOWN])}{more}",
         remedy if version == __version__ else "`otel-asayer setup` brings it up to date",
     )
 
 
 def _judge_rival(stream: str, rival: Template, body: Mapping[str, Any]) -> Verdict:
-    """Whether replay records are seen that another template's stream holds. What its components bring shows in the stream itself."""
+    """Whether replay records are seen that another template's stream holds.
+
+    What its components bring shows in the stream itself.
+    """
     if not rival.is_of_streams and (rival.has_alias or body.get("composed_of")):
         return ok(f"{rival.name}, of your own, takes {stream}")
     detail, _, remedy = hidden_sentence(rival, stream, REPLAY.priority, {}).partition(": ")
@@ -76,13 +99,22 @@ def _judge_rival(stream: str, rival: Template, body: Mapping[str, Any]) -> Verdi
 
 
 def drift(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Return the paths of what `theirs` lacks of `ours`, or has with another value. What it has besides is its owner's: a retention, replicas."""
-    wanted, found = (dict(_leaves({name: body.get(name) for name in ("index_patterns", "template")})) for body in (ours, theirs))
+    """Return the paths of what `theirs` lacks of `ours`, or has with another value.
+
+    What it has besides is its owner's: a retention, replicas.
+    """
+    wanted, found = (
+        dict(_leaves({name: body.get(name) for name in ("index_patterns", "template")}))
+        for body in (ours, theirs)
+    )
     return [path for path, value in wanted.items() if found.get(path) != value]
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Each value with its path. Elasticsearch divides names at their dots and makes texts of settings: neither is a difference."""
+    """Each value with its path.
+
+    Elasticsearch divides names at their dots and makes texts of settings: neither is a difference.
+    """
     items: Sequence[tuple[Any, Any]] = ()
     if isinstance(value, dict):
         items = list(value.items())

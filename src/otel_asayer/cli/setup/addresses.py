@@ -40,7 +40,10 @@ def address_of(config: Config) -> Address:
 
 
 def _cloud_url(cloud_id: str) -> str:
-    """Return the URL that a Cloud ID stands for: `name:` and, in base64, `host[:port]$elasticsearch$kibana`."""
+    """Return the URL that a Cloud ID stands for:
+
+    `name:` and, in base64, `host[:port]$elasticsearch$kibana`.
+    """
     host, _, rest = b64decode(cloud_id.rpartition(":")[2]).decode("ascii").partition("$")
     name, _, port = host.partition(":")
     return f"https://{rest.partition('$')[0]}.{name}:{port or 443}"

@@ -1,4 +1,7 @@
-"""The command, its options, and the order of things: who asks, what they may, the plan, and then the plan shown or carried out."""
+"""The command, its options, and the order of things:
+
+who asks, what they may, the plan, and then the plan shown or carried out.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,16 @@ __all__ = ["setup"]
 _TIME: Final = re.compile(r"[1-9][0-9]{0,5}[dhms]")
 _ANONYMOUS: Final = "This Elasticsearch asks who you are: give --username (its password is asked for) or --bearer-token."
 _KEYLESS: Final = (
-    "These credentials are an API key, and Elasticsearch lets no API key create keys with rights of their own: what is derived from one has none. "
-    "Give --username (its password is asked for) or --bearer-token, or set up the rest alone with --no-keys."
+    "These credentials are an API key, and Elasticsearch lets no API key create keys with rights "
+    "of their own: what is derived from one has none. "
+    "Give --username (its password is asked for) or --bearer-token, or set up the rest alone with "
+    "--no-keys."
 )
-_NO_SECURITY: Final = Step("API keys", "not possible", "Security is off on this Elasticsearch: everybody may do everything, and there are no keys.")
+_NO_SECURITY: Final = Step(
+    "API keys",
+    "not possible",
+    "Security is off on this Elasticsearch: everybody may do everything, and there are no keys.",
+)
 
 
 def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -47,7 +56,9 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
     return value
 
 
-def _namespace(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+def _namespace(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
     try:
         return value if value is None else parse_namespace(value)
     except BadValue as reason:
@@ -63,23 +74,69 @@ def _roles(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 
 
 _OPTIONS: Final = (
-    click.option("--namespace", callback=_namespace, help="Namespace of the data streams. Default: OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE."),
+    click.option(
+        "--namespace",
+        callback=_namespace,
+        help="Namespace of the data streams. Default: OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE.",
+    ),
     click.option(
         "--retention",
         callback=_time,
         metavar="TIME",
-        help="How long our data streams and replay records are kept, 30d. Without it nothing about that changes.",
+        help="How long our data streams and replay records are kept, 30d. Without it nothing about "
+        "that changes.",
     ),
-    click.option("--no-alias", is_flag=True, help="Leave the alias `logs` out. OpenReplay from 1.21 on finds nothing then."),
-    click.option("--restore-templates", is_flag=True, help="Undo what somebody changed in our index templates."),
-    click.option("--keys", "roles", callback=_roles, default="writer,reader,viewer", show_default=True, help="API keys to create."),
-    click.option("--forget-key", is_flag=True, help="Create, besides, the API key that `otel-asayer forget` needs: it may read and delete."),
+    click.option(
+        "--no-alias",
+        is_flag=True,
+        help="Leave the alias `logs` out. OpenReplay from 1.21 on finds nothing then.",
+    ),
+    click.option(
+        "--restore-templates",
+        is_flag=True,
+        help="Undo what somebody changed in our index templates.",
+    ),
+    click.option(
+        "--keys",
+        "roles",
+        callback=_roles,
+        default="writer,reader,viewer",
+        show_default=True,
+        help="API keys to create.",
+    ),
+    click.option(
+        "--forget-key",
+        is_flag=True,
+        help="Create, besides, the API key that `otel-asayer forget` needs: it may read and delete.",
+    ),
     click.option("--no-keys", is_flag=True, help="Create no API keys."),
-    click.option("--expiration", callback=_time, metavar="TIME", help="How long new API keys are valid, 90d. Default: for ever."),
-    click.option("--new-keys", is_flag=True, help="Create API keys even where there are valid ones, which go on being valid."),
-    click.option("--invalidate-old-keys", is_flag=True, help="Invalidate all but the newest API key of each kind."),
-    click.option("--dry-run", is_flag=True, help="Change nothing, and print the requests, for Kibana's console and for curl."),
-    click.option("--uninstall", is_flag=True, help="Remove our index templates, pipeline and policy, and invalidate our API keys. Data stay."),
+    click.option(
+        "--expiration",
+        callback=_time,
+        metavar="TIME",
+        help="How long new API keys are valid, 90d. Default: for ever.",
+    ),
+    click.option(
+        "--new-keys",
+        is_flag=True,
+        help="Create API keys even where there are valid ones, which go on being valid.",
+    ),
+    click.option(
+        "--invalidate-old-keys",
+        is_flag=True,
+        help="Invalidate all but the newest API key of each kind.",
+    ),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Change nothing, and print the requests, for Kibana's console and for curl.",
+    ),
+    click.option(
+        "--uninstall",
+        is_flag=True,
+        help="Remove our index templates, pipeline and policy, and invalidate our API keys. Data "
+        "stay.",
+    ),
     click.option("--yes", is_flag=True, help="With --uninstall: do not ask."),
 )
 
@@ -94,16 +151,22 @@ def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_with_options
 @AS_JSON
 @connection(personal=True)
-def setup(config: Config, *, namespace: str | None, no_keys: bool, uninstall: bool, **options: Any) -> None:
-    """Set up Elasticsearch, once: index templates, an ingest pipeline, the alias `logs`, a first record, and API keys of least rights.
+def setup(
+    config: Config, *, namespace: str | None, no_keys: bool, uninstall: bool, **options: Any
+) -> None:
+    """Set up Elasticsearch, once: index templates, an ingest pipeline, the alias `logs`, a first
+    record, and API keys of least rights.
 
-    It prints what to paste into the application's environment and into Asayer's or OpenReplay's form. Done again, it changes only what is missing,
-    older, or asked for. It needs a user (or bearer token) that may manage index templates and API keys.
+    It prints what to paste into the application's environment and into Asayer's or OpenReplay's
+    form. Done again, it changes only what is missing, older, or asked for. It needs a user (or
+    bearer token) that may manage index templates and API keys.
     """
     require_destination(config)
     config = replace(config, namespace=namespace) if namespace else config
     if no_keys and (options["new_keys"] or options["invalidate_old_keys"] or options["forget_key"]):
-        raise click.UsageError("--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key.")
+        raise click.UsageError(
+            "--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key."
+        )
     roles = (*options["roles"], *([FORGETTER] if options["forget_key"] else []))
     with closing(Api.of(config)) as api:
         server, asker = _introduced(api, config)
@@ -139,12 +202,25 @@ class _Run:
             if self.asker.is_api_key and self.roles:
                 raise NotAllowedError(_KEYLESS)
             require(self.api, self.asker, self.config.namespace, self.roles)
-        wishes = Wishes(self.options["retention"], alias=not self.options["no_alias"], restore=self.options["restore_templates"])
-        steps = (*plan_installation(self.api, self.config, wishes, time.time_ns()), *self._key_steps())
+        wishes = Wishes(
+            self.options["retention"],
+            alias=not self.options["no_alias"],
+            restore=self.options["restore_templates"],
+        )
+        steps = (
+            *plan_installation(self.api, self.config, wishes, time.time_ns()),
+            *self._key_steps(),
+        )
         if self.options["dry_run"]:
             return show_plan(steps, self.config, self.server, as_json=self.options["as_json"])
         outcomes = [carry_out(self.api, step) for step in steps]
-        return show_result(outcomes, self.config, self.server, secured=self.asker.secured, as_json=self.options["as_json"])
+        return show_result(
+            outcomes,
+            self.config,
+            self.server,
+            secured=self.asker.secured,
+            as_json=self.options["as_json"],
+        )
 
     def uninstall(self) -> bool:
         """Take away what setup brought, or show how; return whether something is in the way."""
@@ -154,7 +230,11 @@ class _Run:
         if any(step.requests for step in steps) and not self.options["yes"]:
             show_question(steps, self.server)
             click.confirm("Do this?", abort=True, err=True)
-        return show_removal([carry_out(self.api, step) for step in steps], self.server, as_json=self.options["as_json"])
+        return show_removal(
+            [carry_out(self.api, step) for step in steps],
+            self.server,
+            as_json=self.options["as_json"],
+        )
 
     def _key_steps(self) -> Sequence[Step]:
         if not self.roles:
@@ -162,4 +242,12 @@ class _Run:
         if not self.asker.secured:
             return (_NO_SECURITY,)
         options = self.options
-        return plan_keys(self.api, KeyWishes(self.roles, options["expiration"], options["new_keys"], options["invalidate_old_keys"]))
+        return plan_keys(
+            self.api,
+            KeyWishes(
+                self.roles,
+                options["expiration"],
+                options["new_keys"],
+                options["invalidate_old_keys"],
+            ),
+        )

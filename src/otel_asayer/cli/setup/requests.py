@@ -1,4 +1,7 @@
-"""Requests as a person can send them: for Kibana's console, and for curl. No secret is in either."""
+"""Requests as a person can send them: for Kibana's console, and for curl.
+
+No secret is in either.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,20 @@ def console_text(request: Request) -> str:
 
 def curl_text(request: Request, config: Config) -> str:
     """Return the request for a shell; passwords and tokens are variables there."""
-    words = ["curl", *_identity(config), *_tls(config), "-X", request.method, quote(url_of(config) + request.target)]
+    words = [
+        "curl",
+        *_identity(config),
+        *_tls(config),
+        "-X",
+        request.method,
+        quote(url_of(config) + request.target),
+    ]
     if body := _text(request.body):
-        words += [_NDJSON if isinstance(request.body, bytes) else _JSON, "--data-binary", quote(body)]
+        words += [
+            _NDJSON if isinstance(request.body, bytes) else _JSON,
+            "--data-binary",
+            quote(body),
+        ]
     return " ".join(words)
 
 
@@ -39,9 +53,14 @@ def curl_notes(config: Config) -> list[str]:
     variables = _VARIABLE.findall(" ".join(_identity(config)))
     notes = [f"Each reads {variables[-1]} from the shell: set it first."] if variables else []
     if config.certificate_fingerprint:
-        notes.append("curl knows no fingerprints of certificates: add --cacert, with the CA's file.")
+        notes.append(
+            "curl knows no fingerprints of certificates: add --cacert, with the CA's file."
+        )
     if config.headers:
-        notes.append("OTEL_EXPORTER_ELASTICSEARCH_HEADERS may hold secrets, and is not shown: add its headers, each with -H.")
+        notes.append(
+            "OTEL_EXPORTER_ELASTICSEARCH_HEADERS may hold secrets, and is not shown: add its "
+            "headers, each with -H."
+        )
     return notes
 
 
@@ -62,10 +81,18 @@ def _identity(config: Config) -> list[str]:
         return ["-u", quote(f"{config.username}:") + '"$ELASTIC_PASSWORD"']
     if config.bearer_token:
         return ["-H", '"authorization: Bearer $ELASTIC_TOKEN"']
-    return ["-H", '"authorization: ApiKey $ELASTIC_API_KEY"'] if config.api_key or config.api_key_file else []
+    return (
+        ["-H", '"authorization: ApiKey $ELASTIC_API_KEY"']
+        if config.api_key or config.api_key_file
+        else []
+    )
 
 
 def _tls(config: Config) -> list[str]:
-    files = {"--cacert": config.certificate, "--cert": config.client_certificate, "--key": config.client_key}
+    files = {
+        "--cacert": config.certificate,
+        "--cert": config.client_certificate,
+        "--key": config.client_key,
+    }
     given = [word for option, file in files.items() if file for word in (option, quote(file))]
     return given if config.verify_certs else [*given, "--insecure"]

@@ -32,7 +32,15 @@ class Script:
         self.answers = dict(answers)
         self.bodies: dict[str, bytes | None] = {}
 
-    def request(self, method: str, target: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float) -> Response:
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
+    ) -> Response:
         assert headers is None
         assert timeout > 0
         line = f"{method} {target.partition('?')[0]}"
@@ -40,7 +48,9 @@ class Script:
         status, content = self.answers.get(line, (404, {}))
         if isinstance(content, Unreachable):
             raise content
-        return Response(status, {}, content if isinstance(content, bytes) else json.dumps(content).encode())
+        return Response(
+            status, {}, content if isinstance(content, bytes) else json.dumps(content).encode()
+        )
 
     def close(self) -> None:
         """There is nothing to close."""

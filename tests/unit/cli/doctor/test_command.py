@@ -27,19 +27,30 @@ def run(*words: str, **variables: str) -> Result:
 
 
 def findings(*words: str, **variables: str) -> dict[str, dict[str, Any]]:
-    return {finding["name"]: finding for finding in json.loads(run(*words, "--json", **variables).stdout)}
+    return {
+        finding["name"]: finding
+        for finding in json.loads(run(*words, "--json", **variables).stdout)
+    }
 
 
 def test_without_an_endpoint_the_local_store_is_looked_at(tmp_path: Path) -> None:
-    found = findings(OTEL_EXPORTER_ELASTICSEARCH_SPOOL="on_failure", OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY=str(tmp_path))
+    found = findings(
+        OTEL_EXPORTER_ELASTICSEARCH_SPOOL="on_failure",
+        OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY=str(tmp_path),
+    )
     assert found["documents"]["detail"].startswith(f"0 documents kept in {tmp_path}")
-    assert [finding["name"] for finding in found.values() if finding["area"] in ("Elasticsearch", "Replay")] == ["endpoint"]
+    assert [
+        finding["name"]
+        for finding in found.values()
+        if finding["area"] in ("Elasticsearch", "Replay")
+    ] == ["endpoint"]
     assert found["endpoint"] == {
         "area": "Elasticsearch",
         "name": "endpoint",
         "status": "skipped",
         "detail": f"none is configured: everything is kept in {tmp_path} until somebody sends it",
-        "remedy": "Set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT; `otel-asayer spool drain` then sends what was kept",
+        "remedy": "Set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT; `otel-asayer spool drain` then sends "
+        "what was kept",
     }
 
 
@@ -52,7 +63,11 @@ def test_a_connection_that_cannot_be_used_is_not_used() -> None:
 def test_a_server_that_is_down_ends_what_needs_it() -> None:
     found = findings("--endpoint", "http://127.0.0.1:9")
     assert found["endpoint"]["status"] == "problem"
-    assert {name: finding["detail"] for name, finding in found.items() if finding["detail"].startswith("endpoint has")} == dict.fromkeys(
+    assert {
+        name: finding["detail"]
+        for name, finding in found.items()
+        if finding["detail"].startswith("endpoint has")
+    } == dict.fromkeys(
         (
             "exporter's key",
             "viewer's key",
@@ -82,7 +97,11 @@ def test_a_problem_is_exit_status_1_and_wrong_usage_2() -> None:
 def test_a_person_sees_areas_and_a_sum() -> None:
     output = run("--endpoint", "http://127.0.0.1:9").stdout
     lines = [line.strip() for line in output.splitlines()]
-    assert [area for area in ("Settings", "Packages", "Spool", "Elasticsearch", "Replay", "Browser") if area in lines] == [
+    assert [
+        area
+        for area in ("Settings", "Packages", "Spool", "Elasticsearch", "Replay", "Browser")
+        if area in lines
+    ] == [
         "Settings",
         "Packages",
         "Spool",
@@ -96,7 +115,9 @@ def test_a_person_sees_areas_and_a_sum() -> None:
 def test_without_replay_records_their_readers_are_not_asked() -> None:
     settings = config(replay_records=False)
     checks = plan(settings, around(), subject({}, settings))
-    assert [(check.name, next(iter(check.look())).status) for check in checks if check.area == "Replay"] == [("record", Status.SKIPPED)]
+    assert [
+        (check.name, next(iter(check.look())).status) for check in checks if check.area == "Replay"
+    ] == [("record", Status.SKIPPED)]
 
 
 def test_the_browser_is_told_the_first_header() -> None:
@@ -111,7 +132,9 @@ def shown(*found: Finding) -> list[str]:
     return [line.rstrip() for line in output.getvalue().splitlines()]
 
 
-def finding(name: str, status: Status = Status.OK, detail: str = "fine", remedy: str = "") -> Finding:
+def finding(
+    name: str, status: Status = Status.OK, detail: str = "fine", remedy: str = ""
+) -> Finding:
     return Finding("Area", name, status, detail, remedy)
 
 
@@ -120,15 +143,23 @@ def test_what_is_well_takes_one_line() -> None:
 
 
 def test_what_could_be_looked_at_and_was_not_is_not_called_well() -> None:
-    assert shown(finding("a"), finding("b", Status.SKIPPED, "no key", "Make one"))[-1] == "What was looked at is well."
+    assert (
+        shown(finding("a"), finding("b", Status.SKIPPED, "no key", "Make one"))[-1]
+        == "What was looked at is well."
+    )
 
 
 def test_what_can_never_be_looked_at_is_no_exception() -> None:
-    assert shown(finding("a"), finding("b", Status.SKIPPED, "not seen from here"))[-1] == "All is well."
+    assert (
+        shown(finding("a"), finding("b", Status.SKIPPED, "not seen from here"))[-1]
+        == "All is well."
+    )
 
 
 def test_what_is_not_well_says_what_to_do() -> None:
-    assert shown(finding("a", Status.PROBLEM, "bad", "Mend it"), finding("b", Status.WARNING, "hm"))[1:] == [
+    assert shown(
+        finding("a", Status.PROBLEM, "bad", "Mend it"), finding("b", Status.WARNING, "hm")
+    )[1:] == [
         "  ✘ a                     bad",
         "                          → Mend it",
         "  ! b                     hm",
@@ -139,7 +170,10 @@ def test_what_is_not_well_says_what_to_do() -> None:
 
 def test_what_was_skipped_for_one_reason_stands_on_one_line() -> None:
     skipped = [finding(name, Status.SKIPPED, "no") for name in "abc"]
-    assert shown(skipped[0], finding("x"), *skipped[1:])[1:3] == ["  ·                       a, b, c: no", "  ✔ x                     fine"]
+    assert shown(skipped[0], finding("x"), *skipped[1:])[1:3] == [
+        "  ·                       a, b, c: no",
+        "  ✔ x                     fine",
+    ]
 
 
 def test_what_a_server_says_is_never_taken_for_markup() -> None:

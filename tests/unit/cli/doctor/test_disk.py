@@ -30,7 +30,9 @@ def settings(folder: Path, **more: Any) -> Config:
 
 
 def test_an_empty_spool_is_well(tmp_path: Path) -> None:
-    assert short(check_spool(settings(tmp_path))) == [("ok", f"0 documents waiting in {tmp_path} (0.0 of 268 MB)")]
+    assert short(check_spool(settings(tmp_path))) == [
+        ("ok", f"0 documents waiting in {tmp_path} (0.0 of 268 MB)")
+    ]
 
 
 def test_without_an_endpoint_it_is_the_store(tmp_path: Path) -> None:
@@ -59,18 +61,28 @@ def status(monkeypatch: pytest.MonkeyPatch, folder: Path, **changed: Any) -> lis
 
 
 def test_damaged_files_are_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert status(monkeypatch, tmp_path, damaged_files=2) == [("problem", "2 files cannot be read any more")]
+    assert status(monkeypatch, tmp_path, damaged_files=2) == [
+        ("problem", "2 files cannot be read any more")
+    ]
 
 
 def test_what_waits_for_long_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert status(monkeypatch, tmp_path, documents=7, oldest_seconds=3600.0) == [("warning", "7 documents waiting, the oldest for 60 min")]
+    assert status(monkeypatch, tmp_path, documents=7, oldest_seconds=3600.0) == [
+        ("warning", "7 documents waiting, the oldest for 60 min")
+    ]
 
 
-def test_a_spool_that_is_nearly_full_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert status(monkeypatch, tmp_path, bytes=250_000_000) == [("warning", "It is nearly full (250 of 268 MB); then the oldest are evicted")]
+def test_a_spool_that_is_nearly_full_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert status(monkeypatch, tmp_path, bytes=250_000_000) == [
+        ("warning", "It is nearly full (250 of 268 MB); then the oldest are evicted")
+    ]
 
 
-@pytest.mark.parametrize(("endpoint", "verdict"), [("http://127.0.0.1:9", Status.SKIPPED), ("", Status.PROBLEM)])
+@pytest.mark.parametrize(
+    ("endpoint", "verdict"), [("http://127.0.0.1:9", Status.SKIPPED), ("", Status.PROBLEM)]
+)
 def test_without_a_spool_there_has_to_be_an_endpoint(endpoint: str, verdict: Status) -> None:
     assert statuses(check_spool(config(spool="off", endpoint=endpoint))) == [verdict]
 
@@ -80,14 +92,22 @@ def test_a_disk_with_room_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert short(check_disk(settings(tmp_path / "not" / "yet"))) == [("ok", "1000000 MB are free")]
 
 
-def test_a_disk_that_is_smaller_than_the_spool_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_smaller_than_the_spool_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**6))
-    assert short(check_disk(settings(tmp_path))) == [("warning", "1 MB are free, and the spool may take 268")]
+    assert short(check_disk(settings(tmp_path))) == [
+        ("warning", "1 MB are free, and the spool may take 268")
+    ]
 
 
-def test_a_folder_of_somebody_else_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_somebody_else_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert short(check_disk(settings(tmp_path))) == [("problem", f"{tmp_path} cannot be written by this user")]
+    assert short(check_disk(settings(tmp_path))) == [
+        ("problem", f"{tmp_path} cannot be written by this user")
+    ]
 
 
 def test_without_a_spool_the_disk_does_not_matter() -> None:

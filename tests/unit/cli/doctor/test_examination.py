@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_asayer.cli.doctor.examination import examine
-from otel_asayer.cli.doctor.findings import Check, Finding, Status, Verdict, ok, problem, skipped, warning
+from otel_asayer.cli.doctor.findings import (
+    Check,
+    Finding,
+    Status,
+    Verdict,
+    ok,
+    problem,
+    skipped,
+    warning,
+)
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 
 from patience import HANG_SECONDS
@@ -21,10 +30,15 @@ FINE = ok("fine")
 
 
 def looked(*checks: Check, seconds: float = 30) -> list[tuple[str, str, str]]:
-    return [(finding.name, finding.status.value, finding.detail) for finding in examine(checks, seconds=seconds)]
+    return [
+        (finding.name, finding.status.value, finding.detail)
+        for finding in examine(checks, seconds=seconds)
+    ]
 
 
-def check(name: str, *verdicts: Verdict, needs: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> Check:
+def check(
+    name: str, *verdicts: Verdict, needs: tuple[str, ...] = (), after: tuple[str, ...] = ()
+) -> Check:
     return Check("area", name, lambda: verdicts, needs, after)
 
 
@@ -36,11 +50,16 @@ def raising(error: BaseException) -> Callable[..., list[Verdict]]:
 
 
 def test_a_finding_says_what_of_which_check() -> None:
-    assert examine([check("a", warning("hm", "mend it"))], seconds=30) == [Finding("area", "a", Status.WARNING, "hm", "mend it")]
+    assert examine([check("a", warning("hm", "mend it"))], seconds=30) == [
+        Finding("area", "a", Status.WARNING, "hm", "mend it")
+    ]
 
 
 def test_a_check_may_find_several_things() -> None:
-    assert looked(check("a", FINE, problem("bad"))) == [("a", "ok", "fine"), ("a", "problem", "bad")]
+    assert looked(check("a", FINE, problem("bad"))) == [
+        ("a", "ok", "fine"),
+        ("a", "problem", "bad"),
+    ]
 
 
 def test_findings_come_in_the_order_of_the_checks() -> None:
@@ -49,27 +68,49 @@ def test_findings_come_in_the_order_of_the_checks() -> None:
 
 
 def test_a_check_is_skipped_when_what_it_needs_has_a_problem() -> None:
-    assert looked(check("a", problem("bad")), check("b", FINE, needs=("a",)))[1] == ("b", "skipped", "a has a problem")
+    assert looked(check("a", problem("bad")), check("b", FINE, needs=("a",)))[1] == (
+        "b",
+        "skipped",
+        "a has a problem",
+    )
 
 
 def test_a_check_is_skipped_for_the_first_reason_of_a_chain() -> None:
-    chain = check("a", problem("bad")), check("b", FINE, needs=("a",)), check("c", FINE, needs=("b",))
+    chain = (
+        check("a", problem("bad")),
+        check("b", FINE, needs=("a",)),
+        check("c", FINE, needs=("b",)),
+    )
     assert looked(*chain)[2] == ("c", "skipped", "a has a problem")
 
 
 def test_a_check_that_was_skipped_by_itself_says_why_for_all_that_need_it() -> None:
-    assert looked(check("a", skipped("not wanted")), check("b", FINE, needs=("a",)))[1] == ("b", "skipped", "not wanted")
+    assert looked(check("a", skipped("not wanted")), check("b", FINE, needs=("a",)))[1] == (
+        "b",
+        "skipped",
+        "not wanted",
+    )
 
 
 def test_a_warning_stops_nothing() -> None:
-    assert looked(check("a", warning("hm")), check("b", FINE, needs=("a",)))[1] == ("b", "ok", "fine")
+    assert looked(check("a", warning("hm")), check("b", FINE, needs=("a",)))[1] == (
+        "b",
+        "ok",
+        "fine",
+    )
 
 
 def test_what_only_comes_after_another_goes_on_whatever_that_finds() -> None:
-    assert looked(check("a", problem("bad")), check("b", FINE, after=("a",)))[1] == ("b", "ok", "fine")
+    assert looked(check("a", problem("bad")), check("b", FINE, after=("a",)))[1] == (
+        "b",
+        "ok",
+        "fine",
+    )
 
 
-def test_whoever_ends_the_command_is_not_a_check_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_ends_the_command_is_not_a_check_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Future, "result", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         looked(check("a", FINE))
@@ -79,7 +120,9 @@ def test_a_check_that_hangs_is_a_problem() -> None:
     release = threading.Event()
     try:
         hanging = Check("area", "a", lambda: [ok(str(release.wait()))])
-        assert looked(hanging, seconds=0.01) == [("a", "problem", "This was not over after 0.01 s, and is not waited for any longer")]
+        assert looked(hanging, seconds=0.01) == [
+            ("a", "problem", "This was not over after 0.01 s, and is not waited for any longer")
+        ]
     finally:
         release.set()
 
@@ -94,11 +137,17 @@ def test_a_generator_that_fails_half_way_is_a_problem() -> None:
         yield FINE
         raise RuntimeError
 
-    assert looked(Check("area", "a", look)) == [("a", "problem", "The check itself failed with RuntimeError")]
+    assert looked(Check("area", "a", look)) == [
+        ("a", "problem", "The check itself failed with RuntimeError")
+    ]
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(ElasticsearchError("It does not answer."), "problem"), (NotAllowedError("It does not answer."), "skipped")]
+    ("error", "status"),
+    [
+        (ElasticsearchError("It does not answer."), "problem"),
+        (NotAllowedError("It does not answer."), "skipped"),
+    ],
 )
 def test_an_error_of_ours_is_a_sentence_already(error: Exception, status: str) -> None:
     assert looked(Check("area", "a", raising(error))) == [("a", status, "It does not answer.")]

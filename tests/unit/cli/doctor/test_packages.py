@@ -42,7 +42,9 @@ def propagators(monkeypatch: pytest.MonkeyPatch, *members: TextMapPropagator) ->
 
 
 def test_our_propagator_alone_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert short(propagators(monkeypatch, AsayerPropagator())) == [("ok", "tracecontext,asayer are at work")]
+    assert short(propagators(monkeypatch, AsayerPropagator())) == [
+        ("ok", "tracecontext,asayer are at work")
+    ]
 
 
 def test_baggage_beside_ours_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +59,9 @@ def test_without_ours_no_session_comes_in(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_a_configuration_file_says_is_not_looked_at() -> None:
-    assert statuses(check_propagators(config(), around(OTEL_CONFIG_FILE="otel.yaml"))) == [Status.SKIPPED]
+    assert statuses(check_propagators(config(), around(OTEL_CONFIG_FILE="otel.yaml"))) == [
+        Status.SKIPPED
+    ]
 
 
 def test_without_sessions_propagators_do_not_matter() -> None:
@@ -81,7 +85,14 @@ def test_a_propagator_that_is_not_installed_is_said_and_everything_else_goes_on(
         "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "http://127.0.0.1:9",
     }
     command = [sys.executable, "-c", "from otel_asayer.cli import main; main()", "doctor"]
-    result = subprocess.run(command, env={**environment, "COLUMNS": "300"}, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
+    result = subprocess.run(
+        command,
+        env={**environment, "COLUMNS": "300"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANG_SECONDS,
+    )
     assert result.returncode == 1
     assert result.stderr == ""
     assert "OpenTelemetry does not start with OTEL_PROPAGATORS=tracecontext,asayre" in result.stdout
@@ -104,7 +115,9 @@ def test_two_distros_displace_each_other(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(("variables", "status"), [(GOOD, Status.PROBLEM), ({}, Status.WARNING)])
-def test_without_a_distro_nothing_is_recorded_unless_code_does_it(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], status: Status) -> None:
+def test_without_a_distro_nothing_is_recorded_unless_code_does_it(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], status: Status
+) -> None:
     monkeypatch.setattr(Surroundings, "has_distro", False)
     (verdict,) = check_distros(around(**variables))
     assert verdict.status == status
@@ -122,7 +135,9 @@ def test_with_its_instrumentation_logging_is_sent() -> None:
 
 
 def test_a_framework_without_instrumentation_is_named() -> None:
-    (verdict,) = check_instrumentations(around("flask", "celery", "requests", "opentelemetry-instrumentation-celery"))
+    (verdict,) = check_instrumentations(
+        around("flask", "celery", "requests", "opentelemetry-instrumentation-celery")
+    )
     assert verdict == Verdict(
         Status.WARNING,
         "Installed and not instrumented: flask. What they take in has no session and no spans",
@@ -131,16 +146,27 @@ def test_a_framework_without_instrumentation_is_named() -> None:
 
 
 def test_starlette_below_fastapi_is_instrumented_with_it() -> None:
-    assert short(check_instrumentations(around("starlette", "fastapi", "opentelemetry-instrumentation-fastapi"))) == [("ok", "fastapi, starlette")]
+    assert short(
+        check_instrumentations(
+            around("starlette", "fastapi", "opentelemetry-instrumentation-fastapi")
+        )
+    ) == [("ok", "fastapi, starlette")]
 
 
 def test_a_server_of_aiohttp_needs_more_than_the_instrumentation_of_its_client() -> None:
-    (verdict,) = check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-client"))
-    assert verdict.remedy == "opentelemetry-bootstrap -a install, or pip install opentelemetry-instrumentation-aiohttp-server"
+    (verdict,) = check_instrumentations(
+        around("aiohttp", "opentelemetry-instrumentation-aiohttp-client")
+    )
+    assert (
+        verdict.remedy == "opentelemetry-bootstrap -a install, or pip install "
+        "opentelemetry-instrumentation-aiohttp-server"
+    )
 
 
 def test_a_script_needs_no_instrumentation() -> None:
-    assert short(check_instrumentations(around())) == [("ok", "no web framework or worker that needs one is installed")]
+    assert short(check_instrumentations(around())) == [
+        ("ok", "no web framework or worker that needs one is installed")
+    ]
 
 
 DJANGO = ("django", "opentelemetry-instrumentation-django")
@@ -154,40 +180,65 @@ def test_a_site_of_django_that_would_not_start_is_told_by_the_text_that_django_p
 
 
 def test_a_site_of_django_with_settings_is_well() -> None:
-    assert short(check_django(around(*DJANGO, DJANGO_SETTINGS_MODULE="shop.settings"))) == [("ok", "DJANGO_SETTINGS_MODULE is shop.settings")]
+    assert short(check_django(around(*DJANGO, DJANGO_SETTINGS_MODULE="shop.settings"))) == [
+        ("ok", "DJANGO_SETTINGS_MODULE is shop.settings")
+    ]
 
 
 @pytest.mark.parametrize("packages", [(), DJANGO[:1], DJANGO[1:]])
-def test_without_an_instrumented_django_its_settings_do_not_matter(packages: tuple[str, ...]) -> None:
+def test_without_an_instrumented_django_its_settings_do_not_matter(
+    packages: tuple[str, ...],
+) -> None:
     assert statuses(check_django(around(*packages))) == [Status.SKIPPED]
 
 
 def test_what_only_our_extra_brought_is_not_reported() -> None:
-    ours = around("starlette", "uvicorn", "opentelemetry-instrumentation-starlette")._replace(only_ours=frozenset({"starlette", "uvicorn"}))
+    ours = around("starlette", "uvicorn", "opentelemetry-instrumentation-starlette")._replace(
+        only_ours=frozenset({"starlette", "uvicorn"})
+    )
     detail = "no web framework or worker that needs one is installed (starlette, uvicorn came with otel-asayer[cli])"
     assert short(check_instrumentations(ours)) == [("ok", detail)]
 
 
 def test_aiohttp_is_instrumented_as_a_server() -> None:
-    assert statuses(check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-client"))) == [Status.WARNING]
-    assert short(check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-server"))) == [("ok", "aiohttp")]
+    assert statuses(
+        check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-client"))
+    ) == [Status.WARNING]
+    assert short(
+        check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-server"))
+    ) == [("ok", "aiohttp")]
 
 
 @pytest.mark.parametrize(("package", "interface"), [("bottle", "wsgi"), ("datasette", "asgi")])
-def test_a_framework_that_no_package_instruments_has_to_be_wrapped(package: str, interface: str) -> None:
-    (verdict,) = check_instrumentations(around(package, "flask", "opentelemetry-instrumentation-flask"))
-    assert (verdict.status, verdict.detail.partition(",")[0]) == (Status.WARNING, f"Requests to {package} have no session and no spans")
-    assert f"from opentelemetry.instrumentation.{interface} import OpenTelemetryMiddleware" in verdict.remedy
+def test_a_framework_that_no_package_instruments_has_to_be_wrapped(
+    package: str, interface: str
+) -> None:
+    (verdict,) = check_instrumentations(
+        around(package, "flask", "opentelemetry-instrumentation-flask")
+    )
+    assert (verdict.status, verdict.detail.partition(",")[0]) == (
+        Status.WARNING,
+        f"Requests to {package} have no session and no spans",
+    )
+    assert (
+        f"from opentelemetry.instrumentation.{interface} import OpenTelemetryMiddleware"
+        in verdict.remedy
+    )
 
 
 @pytest.mark.parametrize("worker", [(), ("celery", "opentelemetry-instrumentation-celery")])
 def test_a_server_without_an_instrumented_framework_is_named(worker: tuple[str, ...]) -> None:
     (verdict,) = check_instrumentations(around("gunicorn", *worker))
-    assert (verdict.status, verdict.detail.partition(",")[0]) == (Status.WARNING, "Requests to what gunicorn serves have no session and no spans")
+    assert (verdict.status, verdict.detail.partition(",")[0]) == (
+        Status.WARNING,
+        "Requests to what gunicorn serves have no session and no spans",
+    )
 
 
 def test_a_server_of_an_instrumented_framework_is_well() -> None:
-    assert short(check_instrumentations(around("gunicorn", "flask", "opentelemetry-instrumentation-flask"))) == [("ok", "flask")]
+    assert short(
+        check_instrumentations(around("gunicorn", "flask", "opentelemetry-instrumentation-flask"))
+    ) == [("ok", "flask")]
 
 
 def test_a_package_that_patches_late_hangs() -> None:
@@ -200,12 +251,18 @@ def test_gevent_alone_may_be_patched_late() -> None:
 
 
 def test_gevent_that_patches_first_is_well() -> None:
-    assert statuses(check_gevent(around("gevent", "locust", **{GEVENT: "patch_all"}))) == [Status.OK]
+    assert statuses(check_gevent(around("gevent", "locust", **{GEVENT: "patch_all"}))) == [
+        Status.OK
+    ]
 
 
 @pytest.mark.parametrize(("packages", "looked_at"), [((), 0), (("gevent",), 1)])
-def test_gevent_is_looked_at_where_it_is_installed(packages: tuple[str, ...], looked_at: int) -> None:
-    assert [check.name for check in plan(config(), around(*packages), None)].count("gevent") == looked_at
+def test_gevent_is_looked_at_where_it_is_installed(
+    packages: tuple[str, ...], looked_at: int
+) -> None:
+    assert [check.name for check in plan(config(), around(*packages), None)].count(
+        "gevent"
+    ) == looked_at
 
 
 def test_surroundings_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,21 +24,46 @@ AUTHENTICATE, HAS = "GET /_security/_authenticate", "POST /_security/user/_has_p
 VIEWER = config(api_key="d3JpdGVy", viewer_api_key="dmlld2Vy")
 
 
-def server(streams: str = "", everything: str = "", cluster: str = "", *, logs: str | None = None, settings: Config | None = None) -> Subject:
+def server(
+    streams: str = "",
+    everything: str = "",
+    cluster: str = "",
+    *,
+    logs: str | None = None,
+    settings: Config | None = None,
+) -> Subject:
     """A server where one key has these privileges, divided by spaces."""
-    index = {name: {privilege: privilege in streams.split() for privilege in ALL} for name in STREAMS}
-    index["logs"] = {privilege: privilege in (streams if logs is None else logs).split() for privilege in ALL}
+    index = {
+        name: {privilege: privilege in streams.split() for privilege in ALL} for name in STREAMS
+    }
+    index["logs"] = {
+        privilege: privilege in (streams if logs is None else logs).split() for privilege in ALL
+    }
     index["*"] = {privilege: privilege in everything.split() for privilege in ("read", "all")}
-    held = {"cluster": {privilege: privilege in cluster.split() for privilege in ("all", *LOOKS.cluster)}, "index": index}
+    held = {
+        "cluster": {
+            privilege: privilege in cluster.split() for privilege in ("all", *LOOKS.cluster)
+        },
+        "index": index,
+    }
     return subject({AUTHENTICATE: (200, KEY), HAS: (200, held)}, settings)
 
 
 def without_security() -> Subject:
-    return subject({AUTHENTICATE: (400, {"error": "no handler found for uri [/_security/_authenticate] and method [GET]"})})
+    return subject(
+        {
+            AUTHENTICATE: (
+                400,
+                {"error": "no handler found for uri [/_security/_authenticate] and method [GET]"},
+            )
+        }
+    )
 
 
 def test_a_writer_of_least_rights_is_well() -> None:
-    assert short(check_writer(server("create_doc auto_configure"))) == [("ok", "The API key (of elastic) may write, and no more")]
+    assert short(check_writer(server("create_doc auto_configure"))) == [
+        ("ok", "The API key (of elastic) may write, and no more")
+    ]
 
 
 def test_a_writer_that_may_not_write_is_told_what_is_missing() -> None:
@@ -52,7 +77,9 @@ def test_a_writer_that_may_not_write_is_told_what_is_missing() -> None:
 
 @pytest.mark.parametrize(("everything", "cluster"), [("read", ""), ("all", ""), ("", "all")])
 def test_a_writer_that_may_do_more_is_a_warning(everything: str, cluster: str) -> None:
-    assert statuses(check_writer(server("create_doc auto_configure", everything, cluster))) == [Status.WARNING]
+    assert statuses(check_writer(server("create_doc auto_configure", everything, cluster))) == [
+        Status.WARNING
+    ]
 
 
 def test_credentials_that_nobody_knows_are_an_error_and_no_reason_to_look_away() -> None:
@@ -71,11 +98,15 @@ def viewer(*arguments: Any, **more: Any) -> list[tuple[str, str]]:
 
 
 def test_a_viewer_of_least_rights_is_well() -> None:
-    assert viewer("read view_index_metadata", "", " ".join(LOOKS.cluster)) == [("ok", "The API key (of elastic) may read, and no more")]
+    assert viewer("read view_index_metadata", "", " ".join(LOOKS.cluster)) == [
+        ("ok", "The API key (of elastic) may read, and no more")
+    ]
 
 
 def test_a_viewer_is_told_all_that_is_missing() -> None:
-    missing = f"read on logs; view_index_metadata on logs; {', '.join(LOOKS.cluster)} on the cluster"
+    missing = (
+        f"read on logs; view_index_metadata on logs; {', '.join(LOOKS.cluster)} on the cluster"
+    )
     assert viewer("read view_index_metadata", logs="") == [
         (
             "warning",
@@ -120,27 +151,50 @@ def until(end: datetime | None) -> tuple[int, Any]:
     return 200, {"api_keys": [{"id": "a/b", "expiration": end and int(end.timestamp() * 1000)}]}
 
 
-@pytest.mark.parametrize(("days", "said"), [(13.9, "13 days"), (1, "1 day"), (0.2, "0 days"), (-1, "0 days")])
+@pytest.mark.parametrize(
+    ("days", "said"), [(13.9, "13 days"), (1, "1 day"), (0.2, "0 days"), (-1, "0 days")]
+)
 def test_a_key_that_ends_within_two_weeks_is_a_warning(days: float, said: str) -> None:
     end = NOW + timedelta(days=days)
-    assert valid_for(until(end)) == [("warning", f"The exporter's API key is valid until {end:%Y-%m-%d %H:%M} UTC only, {said} from now")]
+    assert valid_for(until(end)) == [
+        (
+            "warning",
+            f"The exporter's API key is valid until {end:%Y-%m-%d %H:%M} UTC only, {said} from now",
+        )
+    ]
 
 
 def test_a_key_that_lasts_is_well() -> None:
-    assert valid_for(until(NOW + timedelta(days=14))) == [("ok", "the exporter's API key is valid until 2026-12-08")]
+    assert valid_for(until(NOW + timedelta(days=14))) == [
+        ("ok", "the exporter's API key is valid until 2026-12-08")
+    ]
 
 
 def test_the_viewers_key_is_looked_at_too() -> None:
-    assert [detail.partition(" is")[0] for _, detail in valid_for(until(NOW), VIEWER)] == ["The exporter's API key", "The viewer's API key"]
+    assert [detail.partition(" is")[0] for _, detail in valid_for(until(NOW), VIEWER)] == [
+        "The exporter's API key",
+        "The viewer's API key",
+    ]
 
 
-@pytest.mark.parametrize("answer", [until(None), (403, {}), (200, {}), (200, {"api_keys": []}), (200, {"api_keys": [{"expiration": "soon"}]})])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        until(None),
+        (403, {}),
+        (200, {}),
+        (200, {"api_keys": []}),
+        (200, {"api_keys": [{"expiration": "soon"}]}),
+    ],
+)
 def test_a_key_that_is_valid_for_ever_or_does_not_tell_is_well(answer: tuple[int, Any]) -> None:
     assert valid_for(answer) == [("ok", "no key is known to expire")]
 
 
 def test_an_end_beyond_all_time_is_none_that_comes_soon() -> None:
-    assert valid_for((200, {"api_keys": [{"expiration": 2**60}]})) == [("ok", "the exporter's API key is valid until 9999-12-31")]
+    assert valid_for((200, {"api_keys": [{"expiration": 2**60}]})) == [
+        ("ok", "the exporter's API key is valid until 9999-12-31")
+    ]
 
 
 def test_a_user_has_no_end() -> None:
@@ -149,4 +203,6 @@ def test_a_user_has_no_end() -> None:
 
 
 def test_without_security_no_key_ends() -> None:
-    assert short(check_expiration(without_security(), now=NOW)) == [("ok", "no key is known to expire")]
+    assert short(check_expiration(without_security(), now=NOW)) == [
+        ("ok", "no key is known to expire")
+    ]

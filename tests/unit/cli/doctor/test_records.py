@@ -10,7 +10,14 @@ import pytest
 
 from otel_asayer.cli.doctor.findings import Status
 from otel_asayer.cli.doctor.readers import READERS, Reader
-from otel_asayer.cli.doctor.records import Record, check_alias, check_mapping, check_reader, check_removal, check_write
+from otel_asayer.cli.doctor.records import (
+    Record,
+    check_alias,
+    check_mapping,
+    check_reader,
+    check_removal,
+    check_write,
+)
 from otel_asayer.elasticsearch.client import Unreachable
 from otel_asayer.errors import ElasticsearchError
 from unit.cli.doctor.support import Script, config, short, statuses, subject
@@ -24,16 +31,32 @@ TODAY = datetime(2026, 11, 24, tzinfo=timezone.utc)
 RECORD = Record.new(config(), TODAY)
 SOURCE = json.loads(RECORD.operation.split(b"\n")[1])
 INDEX = "asayer-logs-default-2026.11.24"
-BULK, RESOLVE, SEARCH, OWN = "POST /_bulk", "GET /_resolve/index/logs", "POST /logs/_search", "POST /asayer-logs-default-*/_search"
+BULK, RESOLVE, SEARCH, OWN = (
+    "POST /_bulk",
+    "GET /_resolve/index/logs",
+    "POST /logs/_search",
+    "POST /asayer-logs-default-*/_search",
+)
 INDICES = "GET /_resolve/index/asayer-logs-default-*"
 EVERYWHERE = "GET /_resolve/index/asayer-logs-*"
 MAPPING = "GET /asayer-logs-default-*"
 MESSAGE = {"type": "text", "similarity": "boolean"}
-SORTED = {"index": {"sort": {"field": "@timestamp", "order": "asc"}, "merge": {"policy": {"type": "time_based"}}, "refresh_interval": "1s"}}
+SORTED = {
+    "index": {
+        "sort": {"field": "@timestamp", "order": "asc"},
+        "merge": {"policy": {"type": "time_based"}},
+        "refresh_interval": "1s",
+    }
+}
 
 
 def found(source: Mapping[str, Any] = SOURCE, total: int = 7) -> tuple[int, Any]:
-    return 200, {"hits": {"total": {"value": total}, "hits": [{"_index": INDEX, "_id": RECORD.document_id, "_source": source}]}}
+    return 200, {
+        "hits": {
+            "total": {"value": total},
+            "hits": [{"_index": INDEX, "_id": RECORD.document_id, "_source": source}],
+        }
+    }
 
 
 NOTHING = (200, {"hits": {"total": {"value": 0}, "hits": []}})
@@ -41,12 +64,16 @@ NOTHING = (200, {"hits": {"total": {"value": 0}, "hits": []}})
 
 def test_a_record_is_one_line_of_a_session_that_began_with_the_trackers_clock() -> None:
     assert 0 < int(RECORD.session_id) < 2**24
-    tags = "".join(f"[{name}={RECORD.session_id}]" for name in ("asayer_session_id", "openReplaySession.id", "openReplaySessionToken"))
+    tags = "".join(
+        f"[{name}={RECORD.session_id}]"
+        for name in ("asayer_session_id", "openReplaySession.id", "openReplaySessionToken")
+    )
     expected = {
         "@timestamp": "2019-02-12T19:33:20.000Z",
         "utc_time": "2019-02-12T19:33:20.000Z",
         "timestamp": "2019-02-12T19:33:20.000Z",
-        "message": f"{tags} otel-asayer doctor looks whether this record is found. It belongs to no replay, and can be deleted",
+        "message": f"{tags} otel-asayer doctor looks whether this record is found. It belongs to "
+        f"no replay, and can be deleted",
         "level": "error",
         "attributes": {"session.id": RECORD.session_id},
         "tags": ["error"],
@@ -65,28 +92,44 @@ def test_two_records_have_nothing_in_common() -> None:
 
 
 def bulk(status: int, error: dict[str, str] | None = None) -> tuple[int, Any]:
-    return 200, {"errors": bool(error), "items": [{"create": {"status": status, **({"error": error} if error else {})}}]}
+    return 200, {
+        "errors": bool(error),
+        "items": [{"create": {"status": status, **({"error": error} if error else {})}}],
+    }
 
 
 def write(answer: tuple[int, Any]) -> list[tuple[str, str]]:
     return short(check_write(subject({BULK: answer}), RECORD))
 
 
-@pytest.mark.parametrize("answer", [bulk(201), bulk(409, {"type": "version_conflict_engine_exception", "reason": "there"})])
+@pytest.mark.parametrize(
+    "answer",
+    [bulk(201), bulk(409, {"type": "version_conflict_engine_exception", "reason": "there"})],
+)
 def test_a_record_that_is_taken_is_well(answer: tuple[int, Any]) -> None:
     assert write(answer) == [("ok", "one is written to asayer-logs-default-*")]
 
 
 def test_a_record_goes_through_the_exporters_pipeline() -> None:
     script = Script({BULK: bulk(201)})
-    assert statuses(check_write(subject({}, config(pipeline="p"))._replace(client=script), RECORD)) == [Status.OK]
+    assert statuses(
+        check_write(subject({}, config(pipeline="p"))._replace(client=script), RECORD)
+    ) == [Status.OK]
     assert script.bodies[BULK] == RECORD.operation
 
 
 def test_a_record_that_is_refused_says_why_and_what_to_do() -> None:
-    (verdict,) = check_write(subject({BULK: bulk(404, {"type": "index_not_found_exception", "reason": "no such index"})}), RECORD)
+    (verdict,) = check_write(
+        subject(
+            {BULK: bulk(404, {"type": "index_not_found_exception", "reason": "no such index"})}
+        ),
+        RECORD,
+    )
     assert verdict.status == Status.PROBLEM
-    assert verdict.detail == "Elasticsearch does not take a replay record in asayer-logs-default-*: index_not_found_exception, no such index"
+    assert (
+        verdict.detail == "Elasticsearch does not take a replay record in asayer-logs-default-*: "
+        "index_not_found_exception, no such index"
+    )
     assert verdict.remedy.partition(":")[0] == "The index template of that data stream is missing"
 
 
@@ -96,15 +139,31 @@ def test_a_request_that_is_refused_is_a_problem() -> None:
     assert detail.endswith("http 403, security_exception: no")
 
 
-@pytest.mark.parametrize("answer", [(200, b"<html>"), (200, Unreachable("http://127.0.0.1:9: no answer within 1 s"))])
+@pytest.mark.parametrize(
+    "answer", [(200, b"<html>"), (200, Unreachable("http://127.0.0.1:9: no answer within 1 s"))]
+)
 def test_no_answer_to_a_bulk_request_is_an_error(answer: tuple[int, Any]) -> None:
     with pytest.raises(ElasticsearchError):
         write(answer)
 
 
 def alias(*indices: str, search: tuple[int, Any] = NOTHING) -> list[tuple[str, str]]:
-    resolved = {"indices": [], "data_streams": [], "aliases": [{"name": "logs", "indices": indices}] if indices else []}
-    return short(check_alias(subject({RESOLVE: (200, resolved), SEARCH: search, INDICES: (200, {"indices": [{"name": INDEX}]})})))
+    resolved = {
+        "indices": [],
+        "data_streams": [],
+        "aliases": [{"name": "logs", "indices": indices}] if indices else [],
+    }
+    return short(
+        check_alias(
+            subject(
+                {
+                    RESOLVE: (200, resolved),
+                    SEARCH: search,
+                    INDICES: (200, {"indices": [{"name": INDEX}]}),
+                }
+            )
+        )
+    )
 
 
 def test_an_alias_on_our_records_alone_is_well() -> None:
@@ -116,21 +175,32 @@ def test_an_alias_that_is_empty_would_be_refused() -> None:
 
 
 def test_an_alias_may_be_shared_with_a_teams_own_indices() -> None:
-    assert alias(INDEX, "app-2026", search=found()) == [("ok", "leads to replay records, and to app-2026: 7 documents")]
+    assert alias(INDEX, "app-2026", search=found()) == [
+        ("ok", "leads to replay records, and to app-2026: 7 documents")
+    ]
 
 
 def test_an_alias_on_a_data_stream_is_a_problem() -> None:
     ((status, detail),) = alias(INDEX, ".ds-logs-generic.otel-default-2026.11.24-000001")
     assert status == "problem"
-    assert "stands on the data streams logs-generic.otel-default, and Elasticsearch lets no alias" in detail
+    assert (
+        "stands on the data streams logs-generic.otel-default, and Elasticsearch lets no alias"
+        in detail
+    )
 
 
-def test_a_data_stream_of_an_earlier_version_is_a_problem_with_the_command_that_removes_it() -> None:
-    answers = {RESOLVE: (200, {"aliases": []}), EVERYWHERE: (200, {"data_streams": [{"name": "asayer-logs-default"}]})}
+def test_a_data_stream_of_an_earlier_version_is_a_problem_with_the_command_that_removes_it() -> (
+    None
+):
+    answers = {
+        RESOLVE: (200, {"aliases": []}),
+        EVERYWHERE: (200, {"data_streams": [{"name": "asayer-logs-default"}]}),
+    }
     (verdict,) = check_alias(subject(answers))
     assert (verdict.detail, verdict.remedy) == (
         (
-            "The data stream asayer-logs-default of an earlier version of otel-asayer cannot share templates and alias with the plain indices that "
+            "The data stream asayer-logs-default of an earlier version of otel-asayer cannot share "
+            "templates and alias with the plain indices that "
             "replay records go to now"
         ),
         "delete it, with what was recorded (DELETE /_data_stream/asayer-logs-default)",
@@ -139,26 +209,46 @@ def test_a_data_stream_of_an_earlier_version_is_a_problem_with_the_command_that_
 
 def test_an_alias_that_does_not_lead_to_our_indices_shows_nothing() -> None:
     assert alias(INDEX.replace("default", "other")) == [
-        ("problem", "The alias 'logs' does not lead to asayer-logs-default-*: OpenReplay shows nothing")
+        (
+            "problem",
+            "The alias 'logs' does not lead to asayer-logs-default-*: OpenReplay shows nothing",
+        )
     ]
 
 
 def test_an_alias_that_does_not_exist_is_a_problem() -> None:
     assert short(check_alias(subject({INDICES: (200, {"indices": [{"name": INDEX}]})}))) == [
-        ("problem", "The alias 'logs' does not exist, and so does not lead to asayer-logs-default-*: OpenReplay shows nothing")
+        (
+            "problem",
+            (
+                "The alias 'logs' does not exist, and so does not lead to asayer-logs-default-*: "
+                "OpenReplay shows nothing"
+            ),
+        )
     ]
 
 
 @pytest.mark.parametrize("answer", [(404, {}), (200, {"indices": [], "data_streams": []})])
 def test_an_alias_comes_with_the_first_index(answer: tuple[int, Any]) -> None:
-    assert short(check_alias(subject({INDICES: answer}))) == [("skipped", "no index asayer-logs-default-*, which brings it, exists yet")]
+    assert short(check_alias(subject({INDICES: answer}))) == [
+        ("skipped", "no index asayer-logs-default-*, which brings it, exists yet")
+    ]
 
 
 def index_with(
-    message: Mapping[str, str] = MESSAGE, utc_time: str = "date", settings: Mapping[str, Any] = SORTED, *, searchable: bool = False
+    message: Mapping[str, str] = MESSAGE,
+    utc_time: str = "date",
+    settings: Mapping[str, Any] = SORTED,
+    *,
+    searchable: bool = False,
 ) -> dict[str, Any]:
     time = {"type": "date"} if searchable else {"type": "date", "index": False}
-    return {"mappings": {"properties": {"message": message, "utc_time": {"type": utc_time}, "@timestamp": time}}, "settings": settings}
+    return {
+        "mappings": {
+            "properties": {"message": message, "utc_time": {"type": utc_time}, "@timestamp": time}
+        },
+        "settings": settings,
+    }
 
 
 def mapping(**changed: Any) -> list[Status]:
@@ -169,7 +259,12 @@ def mapping_of_two(older: Mapping[str, str], newer: Mapping[str, str]) -> list[t
     """The newer one's name comes first by its letters."""
     made = {"a": newer, "b": older}
     times = {"a": "1795514400002", "b": "1795514400001"}
-    indices = {name: index_with(message, settings={"index": {**SORTED["index"], "creation_date": times[name]}}) for name, message in made.items()}
+    indices = {
+        name: index_with(
+            message, settings={"index": {**SORTED["index"], "creation_date": times[name]}}
+        )
+        for name, message in made.items()
+    }
     return short(check_mapping(subject({MAPPING: (200, indices)})))
 
 
@@ -177,7 +272,9 @@ def test_our_mapping_is_well() -> None:
     assert mapping() == [Status.OK]
 
 
-@pytest.mark.parametrize("changed", [{"message": {"type": "keyword"}}, {"message": {}}, {"utc_time": "keyword"}])
+@pytest.mark.parametrize(
+    "changed", [{"message": {"type": "keyword"}}, {"message": {}}, {"utc_time": "keyword"}]
+)
 def test_a_mapping_by_which_no_session_is_found_is_a_problem(changed: dict[str, Any]) -> None:
     assert mapping(**changed) == [Status.PROBLEM]
 
@@ -187,9 +284,21 @@ def test_a_mapping_by_which_no_session_is_found_is_a_problem(changed: dict[str, 
     [
         {"message": {"type": "text"}},
         {"settings": {}},
-        {"settings": {"index": {**SORTED["index"], "sort": {"field": "@timestamp", "order": "desc"}}}},
+        {
+            "settings": {
+                "index": {**SORTED["index"], "sort": {"field": "@timestamp", "order": "desc"}}
+            }
+        },
         {"settings": {"index": {**SORTED["index"], "merge": {}}}},
-        {"settings": {"index": {name: value for name, value in SORTED["index"].items() if name != "refresh_interval"}}},
+        {
+            "settings": {
+                "index": {
+                    name: value
+                    for name, value in SORTED["index"].items()
+                    if name != "refresh_interval"
+                }
+            }
+        },
         {"searchable": True},
     ],
 )
@@ -203,13 +312,27 @@ def test_records_without_an_index_are_a_problem() -> None:
 
 def test_records_whose_newest_index_is_right_are_well() -> None:
     assert mapping_of_two({"type": "keyword"}, MESSAGE) == [
-        ("ok", "message is text; rows come in the order of time; what was written on some days before is not found")
+        (
+            "ok",
+            (
+                "message is text; rows come in the order of time; what was written on some days "
+                "before "
+                "is not found"
+            ),
+        )
     ]
 
 
 def test_the_newest_index_decides() -> None:
     assert mapping_of_two(MESSAGE, {"type": "keyword"}) == [
-        ("problem", "The field message of asayer-logs-default-* is not mapped as text: no reader finds a session")
+        (
+            "problem",
+            (
+                "The field message of asayer-logs-default-* is not mapped as text: no reader finds "
+                "a "
+                "session"
+            ),
+        )
     ]
 
 
@@ -252,8 +375,14 @@ def test_a_reader_that_finds_nothing_is_a_problem(reader: Reader) -> None:
 
 
 @each_reader
-@pytest.mark.parametrize("change", [{"message": 5}, {"@timestamp": 1, "utc_time": 1}, {"message": "[x]", "level": 40}], ids=str)
-def test_a_reader_that_cannot_show_the_record_is_a_problem(reader: Reader, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [{"message": 5}, {"@timestamp": 1, "utc_time": 1}, {"message": "[x]", "level": 40}],
+    ids=str,
+)
+def test_a_reader_that_cannot_show_the_record_is_a_problem(
+    reader: Reader, change: dict[str, Any]
+) -> None:
     ((status, detail),) = read(reader, found({**SOURCE, **change}))
     assert status == "problem"
     assert detail.partition(":")[0] == "The record is found, and cannot be shown"
@@ -267,8 +396,14 @@ def test_a_scroll_is_closed() -> None:
     assert asked.client.bodies["DELETE /_search/scroll"] == b'{"scroll_id":"abc"}'  # type: ignore[attr-defined]
 
 
-def removal(total: int = 7, own: tuple[int, Any] | None = None, delete: int = 200) -> tuple[str, Subject]:
-    answers = {OWN: found() if own is None else own, SEARCH: found(total=total), BULK: (200, {"items": [{"delete": {"status": delete}}]})}
+def removal(
+    total: int = 7, own: tuple[int, Any] | None = None, delete: int = 200
+) -> tuple[str, Subject]:
+    answers = {
+        OWN: found() if own is None else own,
+        SEARCH: found(total=total),
+        BULK: (200, {"items": [{"delete": {"status": delete}}]}),
+    }
     asked = subject(answers)
     ((_, detail),) = short(check_removal(asked, RECORD))
     return detail, asked
@@ -277,7 +412,12 @@ def removal(total: int = 7, own: tuple[int, Any] | None = None, delete: int = 20
 def test_a_record_is_taken_away_from_its_index() -> None:
     detail, asked = removal()
     assert detail == "taken away again"
-    asked_to_delete = json.dumps({"delete": {"_index": INDEX, "_id": RECORD.document_id}}, separators=(",", ":")).encode() + b"\n"
+    asked_to_delete = (
+        json.dumps(
+            {"delete": {"_index": INDEX, "_id": RECORD.document_id}}, separators=(",", ":")
+        ).encode()
+        + b"\n"
+    )
     assert asked.client.bodies[BULK] == asked_to_delete  # type: ignore[attr-defined]
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from otel_asayer.cli.doctor.findings import Status, Verdict
-from otel_asayer.cli.doctor.settings import check_exporters, check_replay_link, check_variables, is_loopback
+from otel_asayer.cli.doctor.settings import (
+    check_exporters,
+    check_replay_link,
+    check_variables,
+    is_loopback,
+)
 from otel_asayer.cli.doctor.surroundings import Surroundings
 from otel_asayer.config import Config
 from unit.cli.doctor.support import GOOD, around, short, statuses
@@ -18,13 +23,17 @@ def variables(**given: str) -> list[Verdict]:
 
 
 def test_good_variables_are_counted() -> None:
-    assert short(variables(OTEL_ASAYER_REPLAY_URL=LINK, OTEL_EXPORTER_ELASTICSEARCH_TIMEOUT="5")) == [
-        ("ok", "2 of otel-asayer's are set, and can be used")
-    ]
+    assert short(
+        variables(OTEL_ASAYER_REPLAY_URL=LINK, OTEL_EXPORTER_ELASTICSEARCH_TIMEOUT="5")
+    ) == [("ok", "2 of otel-asayer's are set, and can be used")]
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    found = variables(OTEL_ASAYER_REPLAY_LEVEL="loud", OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT="es:9200", OTEL_SDK_DISABLED="true")
+    found = variables(
+        OTEL_ASAYER_REPLAY_LEVEL="loud",
+        OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT="es:9200",
+        OTEL_SDK_DISABLED="true",
+    )
     assert statuses(found) == [Status.PROBLEM, Status.PROBLEM, Status.WARNING]
 
 
@@ -32,7 +41,8 @@ def test_a_problem_says_what_was_expected_and_what_follows() -> None:
     assert variables(OTEL_ASAYER_REPLAY_LEVEL="loud") == [
         Verdict(
             Status.PROBLEM,
-            "OTEL_ASAYER_REPLAY_LEVEL: expected one of debug, info, warning, error; its default is used",
+            "OTEL_ASAYER_REPLAY_LEVEL: expected one of debug, info, warning, error; its default is "
+            "used",
             "Correct OTEL_ASAYER_REPLAY_LEVEL, or unset it",
         )
     ]
@@ -40,7 +50,11 @@ def test_a_problem_says_what_was_expected_and_what_follows() -> None:
 
 def test_a_misspelt_variable_is_named_with_the_right_one() -> None:
     assert variables(OTEL_ASAYER_REPLAY_ULR=LINK) == [
-        Verdict(Status.WARNING, "OTEL_ASAYER_REPLAY_ULR is no variable of otel-asayer: it has no effect", "Did you mean OTEL_ASAYER_REPLAY_URL?")
+        Verdict(
+            Status.WARNING,
+            "OTEL_ASAYER_REPLAY_ULR is no variable of otel-asayer: it has no effect",
+            "Did you mean OTEL_ASAYER_REPLAY_URL?",
+        )
     ]
 
 
@@ -49,11 +63,16 @@ def test_an_unknown_variable_like_no_other_is_to_be_unset() -> None:
 
 
 def test_a_secret_in_the_wrong_variable_is_not_repeated() -> None:
-    found = variables(OTEL_EXPORTER_ELASTICSEARCH_APIKEY="hunter2", OTEL_EXPORTER_ELASTICSEARCH_API_KEY="hunter2 \n x")
+    found = variables(
+        OTEL_EXPORTER_ELASTICSEARCH_APIKEY="hunter2",
+        OTEL_EXPORTER_ELASTICSEARCH_API_KEY="hunter2 \n x",
+    )
     assert "hunter2" not in str(found)
 
 
-@pytest.mark.parametrize(("name", "value"), [("OTEL_SDK_DISABLED", "true"), ("OTEL_ASAYER_ENABLED", "false")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("OTEL_SDK_DISABLED", "true"), ("OTEL_ASAYER_ENABLED", "false")]
+)
 def test_what_is_switched_off_is_a_warning(name: str, value: str) -> None:
     assert statuses(variables(**{name: value})) == [Status.WARNING]
 
@@ -75,7 +94,10 @@ def test_an_unset_exporter_is_otlp_over_grpc_which_is_not_installed() -> None:
     assert exporters(OTEL_METRICS_EXPORTER="") == [
         (
             "problem",
-            "OTEL_METRICS_EXPORTER is not set, and its default, otlp, is not installed: under opentelemetry-instrument nothing at all is recorded",
+            (
+                "OTEL_METRICS_EXPORTER is not set, and its default, otlp, is not installed: under "
+                "opentelemetry-instrument nothing at all is recorded"
+            ),
         )
     ]
 
@@ -86,39 +108,73 @@ def test_the_remedy_for_metrics_is_none() -> None:
 
 
 def test_an_exporter_that_is_not_installed_is_named() -> None:
-    (verdict,) = check_exporters(around(**{**GOOD, "OTEL_TRACES_EXPORTER": "elasticsearch, zipkin"}))
-    assert verdict.detail.partition(":")[0] == "OTEL_TRACES_EXPORTER names zipkin, which is not installed"
+    (verdict,) = check_exporters(
+        around(**{**GOOD, "OTEL_TRACES_EXPORTER": "elasticsearch, zipkin"})
+    )
+    assert (
+        verdict.detail.partition(":")[0]
+        == "OTEL_TRACES_EXPORTER names zipkin, which is not installed"
+    )
     assert verdict.remedy == "Set OTEL_TRACES_EXPORTER=elasticsearch"
 
 
-@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"])
+@pytest.mark.parametrize(
+    "variable", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"]
+)
 def test_otlp_is_what_its_protocol_says(variable: str) -> None:
-    assert exporters(OTEL_METRICS_EXPORTER="otlp", **{variable: "http/protobuf"}) == [("ok", "spans and log records go to Elasticsearch")]
+    assert exporters(OTEL_METRICS_EXPORTER="otlp", **{variable: "http/protobuf"}) == [
+        ("ok", "spans and log records go to Elasticsearch")
+    ]
 
 
 def test_a_signal_that_goes_elsewhere_is_a_warning() -> None:
     (verdict,) = check_exporters(around(**{**GOOD, "OTEL_LOGS_EXPORTER": "console"}))
-    assert verdict.detail == "OTEL_LOGS_EXPORTER does not name elasticsearch: log records are not sent there"
+    assert (
+        verdict.detail
+        == "OTEL_LOGS_EXPORTER does not name elasticsearch: log records are not sent there"
+    )
     assert verdict.remedy == "Set OTEL_LOGS_EXPORTER=console,elasticsearch"
 
 
 def test_a_configuration_file_names_exporters_itself() -> None:
-    assert statuses(check_exporters(around("opentelemetry-configuration", OTEL_CONFIG_FILE=__file__))) == [Status.SKIPPED]
+    assert statuses(
+        check_exporters(around("opentelemetry-configuration", OTEL_CONFIG_FILE=__file__))
+    ) == [Status.SKIPPED]
 
 
 def test_a_configuration_file_that_does_not_exist_is_a_problem() -> None:
-    assert short(check_exporters(around("opentelemetry-configuration", OTEL_CONFIG_FILE="/nowhere/otel.yaml"))) == [
-        ("problem", "OTEL_CONFIG_FILE names /nowhere/otel.yaml, which is no file that can be read: nothing at all is recorded")
+    assert short(
+        check_exporters(
+            around("opentelemetry-configuration", OTEL_CONFIG_FILE="/nowhere/otel.yaml")
+        )
+    ) == [
+        (
+            "problem",
+            (
+                "OTEL_CONFIG_FILE names /nowhere/otel.yaml, which is no file that can be read: "
+                "nothing "
+                "at all is recorded"
+            ),
+        )
     ]
 
 
 def test_a_configuration_file_that_nothing_reads_is_a_problem() -> None:
     assert short(check_exporters(around(OTEL_CONFIG_FILE=__file__))) == [
-        ("problem", "OTEL_CONFIG_FILE takes the package opentelemetry-configuration: without it nothing at all is recorded")
+        (
+            "problem",
+            (
+                "OTEL_CONFIG_FILE takes the package opentelemetry-configuration: without it "
+                "nothing at "
+                "all is recorded"
+            ),
+        )
     ]
 
 
-def test_without_a_distro_and_variables_code_names_exporters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_distro_and_variables_code_names_exporters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Surroundings, "has_distro", False)
     assert statuses(check_exporters(around())) == [Status.SKIPPED]
 
@@ -140,7 +196,10 @@ def test_a_replay_link_leads_to_a_moment_and_is_protected(link: str | None, stat
 
 def test_a_good_link_is_shown_filled() -> None:
     (verdict,) = check_replay_link(Config.from_environment({}, replay_url=LINK))
-    assert verdict.detail == "like https://replay.example/7/session/2618307011354435587?jumpto=1706063259324"
+    assert (
+        verdict.detail
+        == "like https://replay.example/7/session/2618307011354435587?jumpto=1706063259324"
+    )
 
 
 @pytest.mark.parametrize("url", ["http://localhost:9", "http://[::1]", "https://127.0.0.1/es"])

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from otel_asayer.config import Config
 
 
-def test_what_requests_need_is_imported_before_the_time_of_one_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_requests_need_is_imported_before_the_time_of_one_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     built: list[Config] = []
 
     def build(config: Config) -> list[None]:
@@ -28,7 +30,9 @@ def test_what_requests_need_is_imported_before_the_time_of_one_runs(monkeypatch:
         assert built == [subject.config]
 
 
-def test_settings_that_make_no_client_are_for_the_checks_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_make_no_client_are_for_the_checks_to_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(_: Config) -> None:
         raise ValueError("no such file")
 

@@ -19,7 +19,10 @@ CONFIG = config()
 
 
 def as_listed(template: IndexTemplate) -> dict[str, Any]:
-    """A template as a server returns it: names of settings divided at their dots, and their values as texts."""
+    """A template as a server returns it:
+
+    names of settings divided at their dots, and their values as texts.
+    """
     body: dict[str, Any] = json.loads(json.dumps(template.body))
     settings: dict[str, Any] = {}
     for name, value in body["template"]["settings"].items():
@@ -29,32 +32,51 @@ def as_listed(template: IndexTemplate) -> dict[str, Any]:
             inner = inner.setdefault(part, {})
         inner[last] = str(value).lower() if isinstance(value, bool) else value
     body["template"]["settings"] = settings
-    streams = {"data_stream": {"hidden": False, "allow_custom_routing": False}} if "data_stream" in body else {}
+    streams = (
+        {"data_stream": {"hidden": False, "allow_custom_routing": False}}
+        if "data_stream" in body
+        else {}
+    )
     return {**body, "composed_of": [], **streams}
 
 
 def listing(**others: dict[str, Any]) -> dict[str, Any]:
     bodies = {**{template.name: as_listed(template) for template in OURS}, **others}
-    return {"index_templates": [{"name": name.replace("_", "-"), "index_template": body} for name, body in bodies.items()]}
+    return {
+        "index_templates": [
+            {"name": name.replace("_", "-"), "index_template": body}
+            for name, body in bodies.items()
+        ]
+    }
 
 
 def only(**bodies: dict[str, Any]) -> dict[str, Any]:
-    return {"index_templates": [{"name": name, "index_template": body} for name, body in bodies.items()]}
+    return {
+        "index_templates": [{"name": name, "index_template": body} for name, body in bodies.items()]
+    }
 
 
 def test_our_templates_are_well() -> None:
-    assert short(check_templates(subject({"GET /_index_template": (200, listing())}))) == [("ok", "ours are as in this version")]
+    assert short(check_templates(subject({"GET /_index_template": (200, listing())}))) == [
+        ("ok", "ours are as in this version")
+    ]
 
 
 def test_without_templates_each_stream_is_a_problem() -> None:
     found = list(check_templates(subject({"GET /_index_template": (200, {})})))
     assert statuses(found) == [Status.PROBLEM] * 3
-    assert found[2].detail == "No index template makes asayer-logs-default-*: what is sent there waits in the spool"
+    assert (
+        found[2].detail
+        == "No index template makes asayer-logs-default-*: what is sent there waits in the spool"
+    )
 
 
 def test_what_is_well_stands_beside_what_is_not() -> None:
     there = only(**{TRACES.name: as_listed(TRACES), LOGS.name: as_listed(LOGS)})
-    assert statuses(check_templates(subject({"GET /_index_template": (200, there)}))) == [Status.PROBLEM, Status.OK]
+    assert statuses(check_templates(subject({"GET /_index_template": (200, there)}))) == [
+        Status.PROBLEM,
+        Status.OK,
+    ]
 
 
 @pytest.mark.parametrize("template", OURS, ids=lambda template: template.name)
@@ -73,7 +95,10 @@ def test_what_was_changed_or_taken_away_is_named() -> None:
     body = deepcopy(as_listed(REPLAY))
     body["template"]["mappings"]["properties"]["message"]["type"] = "keyword"
     del body["template"]["aliases"]["logs"]
-    assert drift(REPLAY.body, body) == ["template.aliases.logs", "template.mappings.properties.message.type"]
+    assert drift(REPLAY.body, body) == [
+        "template.aliases.logs",
+        "template.mappings.properties.message.type",
+    ]
 
 
 def changed(version: str) -> dict[str, Any]:
@@ -88,7 +113,8 @@ def test_a_template_of_an_older_version_can_be_brought_up_to_date() -> None:
     assert verdict.status == Status.WARNING
     assert verdict.remedy == "`otel-asayer setup` brings it up to date"
     assert verdict.detail.startswith(
-        "otel-asayer-replay, of version 0.0.1, is not as this version has it: template.mappings.properties.@timestamp.type,"
+        "otel-asayer-replay, of version 0.0.1, is not as this version has it: "
+        "template.mappings.properties.@timestamp.type,"
     )
 
 
@@ -98,20 +124,32 @@ def test_a_template_that_somebody_changed_is_to_be_compared() -> None:
 
 
 def test_elasticsearchs_own_otel_templates_are_well() -> None:
-    assert judge(TRACES, listing(**{"traces-otel@template": OTEL}), CONFIG).detail == "traces-otel@template is Elasticsearch's own"
+    assert (
+        judge(TRACES, listing(**{"traces-otel@template": OTEL}), CONFIG).detail
+        == "traces-otel@template is Elasticsearch's own"
+    )
 
 
 def test_a_strangers_template_for_spans_is_a_warning() -> None:
     verdict = judge(TRACES, only(theirs={"index_patterns": ["traces-*"], "priority": 5}), CONFIG)
     assert verdict.status == Status.WARNING
-    assert verdict.detail.partition(":")[0] == "The index template theirs takes the data stream traces-generic.otel-default"
+    assert (
+        verdict.detail.partition(":")[0]
+        == "The index template theirs takes the data stream traces-generic.otel-default"
+    )
 
 
 @pytest.mark.parametrize(
     ("more", "status"),
-    [({}, Status.PROBLEM), ({"template": {"aliases": {"logs": {}}}}, Status.OK), ({"composed_of": ["theirs@custom"]}, Status.OK)],
+    [
+        ({}, Status.PROBLEM),
+        ({"template": {"aliases": {"logs": {}}}}, Status.OK),
+        ({"composed_of": ["theirs@custom"]}, Status.OK),
+    ],
 )
-def test_a_strangers_template_for_replay_records_needs_the_alias(more: dict[str, Any], status: Status) -> None:
+def test_a_strangers_template_for_replay_records_needs_the_alias(
+    more: dict[str, Any], status: Status
+) -> None:
     theirs = {"index_patterns": ["asayer-*"], "priority": 1000, **more}
     assert judge(REPLAY, listing(theirs=theirs), CONFIG).status is status
 
@@ -123,6 +161,15 @@ def test_a_template_of_an_earlier_version_that_makes_data_streams_is_a_problem()
     assert verdict.detail.endswith("makes data streams, whose rows come out of order")
 
 
-def test_a_template_of_somebody_elses_that_makes_data_streams_of_replay_records_is_a_problem() -> None:
-    theirs = {"index_patterns": ["asayer-*"], "priority": 900, "data_stream": {}, "template": {"aliases": {"logs": {}}}}
-    assert judge(REPLAY, only(theirs=theirs), CONFIG).detail.startswith("The index template theirs makes data streams of asayer-logs-default-*")
+def test_a_template_of_somebody_elses_that_makes_data_streams_of_replay_records_is_a_problem() -> (
+    None
+):
+    theirs = {
+        "index_patterns": ["asayer-*"],
+        "priority": 900,
+        "data_stream": {},
+        "template": {"aliases": {"logs": {}}},
+    }
+    assert judge(REPLAY, only(theirs=theirs), CONFIG).detail.startswith(
+        "The index template theirs makes data streams of asayer-logs-default-*"
+    )
