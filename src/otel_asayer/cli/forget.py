@@ -14,10 +14,9 @@ from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_usable
 from otel_asayer.cli.refused import places_of_refused
 from otel_asayer.cli.subject import SESSION
-from otel_asayer.delivery.delivery import spool_root
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.sanitize import sanitize_line
-from otel_asayer.spool import Spool, destinations
+from otel_asayer.spool import Spool, destinations, spool_root
 from otel_asayer.timeline import parse_subject
 from otel_asayer.timeline.failure_stores import may_have_failure_stores
 from otel_asayer.timeline.search import OTEL_STREAMS, REPLAY_STREAMS, Search
@@ -176,10 +175,9 @@ def _is_of(selection: Selection, operation: bytes) -> bool:
 
 def _places(config: Config, stack: ExitStack) -> list[_Place]:
     """Where documents may be; the spools first, for what is drained meanwhile goes from there to Elasticsearch."""
-    root = spool_root(config)
     found: list[_Place] = [
-        _InSpool(Spool(root, destination, max_bytes=config.spool_max_bytes))
-        for destination in destinations(root)
+        _InSpool(Spool.from_config(config, destination))
+        for destination in destinations(spool_root(config))
     ]
     if config.has_destination:
         api = stack.enter_context(closing(Api.of(config)))

@@ -18,12 +18,12 @@ from rich.text import Text
 from otel_asayer.cli import output
 from otel_asayer.cli.connection import SPOOL_DIRECTORY, connection, require_destination
 from otel_asayer.config import Config
-from otel_asayer.delivery.delivery import Delivery, spool_root
+from otel_asayer.delivery.delivery import Delivery
 from otel_asayer.delivery.drain import Drainer
 from otel_asayer.delivery.outcomes import Fate
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.sanitize import sanitize_line
-from otel_asayer.spool import LOCAL, Spool, destinations
+from otel_asayer.spool import LOCAL, Spool, destinations, spool_root
 from otel_asayer.timeline import NS_PER_S, duration
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def status(spool_directory: str | None, *, as_json: bool) -> None:
     Exit status 1 where something was refused for good or cannot be read.
     """
     config = Config.from_environment(spool_directory=spool_directory)
-    found = [(one, _spool(config, one).status()) for one in destinations(spool_root(config))]
+    found = [
+        (one, Spool.from_config(config, one).status()) for one in destinations(spool_root(config))
+    ]
     if as_json:
         output.print_json(
             [
@@ -83,7 +85,7 @@ def drain(config: Config, *, as_json: bool) -> None:
     delivery = Delivery.of(config)
     drainers = [
         Drainer(delivery, place)
-        for place in (delivery.spool, _spool(config, LOCAL))
+        for place in (delivery.spool, Spool.from_config(config, LOCAL))
         if place is not None
     ]
     with _progress(
@@ -147,13 +149,9 @@ def _say_nothing_waits(config: Config) -> None:
     click.echo(f"Nothing waits in {spool_root(config)}.")
 
 
-def _spool(config: Config, destination: Destination) -> Spool:
-    return Spool(spool_root(config), destination, max_bytes=config.spool_max_bytes)
-
-
 def _documents(config: Config, chosen: list[Destination]) -> Iterator[dict[str, Any]]:
     for destination in chosen:
-        for operation in _spool(config, destination).read():
+        for operation in Spool.from_config(config, destination).read():
             header, source, *_ = operation.split(b"\n")
             yield {**json.loads(header)["create"], "_source": _source(source)}
 

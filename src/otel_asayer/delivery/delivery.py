@@ -21,7 +21,6 @@ import os
 import threading
 import time
 from base64 import urlsafe_b64encode
-from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -36,13 +35,7 @@ from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.environment_variables import OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT
 from otel_asayer.runtime.last_resort import unsaid
 from otel_asayer.setup.first_contact import FirstContact
-from otel_asayer.spool import (
-    LOCAL,
-    Destination as SpoolDestination,
-    Spool,
-    SpoolError,
-    default_directory,
-)
+from otel_asayer.spool import SpoolError, configured_spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +43,7 @@ if TYPE_CHECKING:
     from otel_asayer.config import Config
     from otel_asayer.delivery.backoff import Allowance
     from otel_asayer.elasticsearch.client import Response
-    from otel_asayer.spool import Lease
+    from otel_asayer.spool import Lease, Spool
 
 __all__ = [
     "Delivery",
@@ -60,8 +53,6 @@ __all__ = [
     "of_this_process",
     "random_id",
     "shared",
-    "spool_of",
-    "spool_root",
 ]
 
 _logger = logging.getLogger(__name__)
@@ -181,7 +172,7 @@ class Delivery:
     @classmethod
     def of(cls, config: Config) -> Delivery:
         """Return a delivery with the spool that `config` asks for."""
-        return cls(config, spool_of(config))
+        return cls(config, configured_spool(config))
 
     def announce(self) -> None:
         """Say, once, when by these settings nothing can be delivered, unless the start-up message has said why."""
@@ -521,27 +512,3 @@ def deliveries() -> list[Delivery]:
 def of_this_process() -> list[Delivery]:
     """Return a delivery of this process for all settings that it, or the process that forked it, has one for."""
     return [shared(config) for config in dict.fromkeys(config for _, config in list(_shared))]
-
-
-def spool_root(config: Config) -> Path:
-    """Return the folder in which the spools of all destinations lie."""
-    return (
-        Path(config.spool_directory)
-        if config.spool_directory
-        else default_directory(dict(config.base_directories))
-    )
-
-
-def spool_of(config: Config) -> Spool | None:
-    """Return the spool that `config` asks for:
-
-    one folder per destination, so that nothing is sent to the wrong one.
-    """
-    if config.spool == "off":
-        return None
-    addresses = config.endpoint or ((config.cloud_id,) if config.cloud_id else ())
-    return Spool(
-        spool_root(config),
-        SpoolDestination.of(addresses) if addresses else LOCAL,
-        max_bytes=config.spool_max_bytes,
-    )

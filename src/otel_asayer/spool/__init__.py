@@ -15,11 +15,12 @@ from otel_asayer.spool.locations import (
     default_directory,
     destination_folder,
     destinations,
+    spool_root,
 )
 from otel_asayer.spool.recovery import Recovered
 from otel_asayer.spool.remains import Remains
 from otel_asayer.spool.space import Written
-from otel_asayer.spool.spool import Spool
+from otel_asayer.spool.spool import Spool, configured_spool
 from otel_asayer.spool.status import SpoolStatus
 
 __all__ = [
@@ -33,7 +34,9 @@ __all__ = [
     "SpoolError",
     "SpoolStatus",
     "Written",
+    "configured_spool",
     "default_directory",
     "destination_folder",
     "destinations",
+    "spool_root",
 ]

@@ -18,6 +18,8 @@ from otel_asayer.spool.names import temporary_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from otel_asayer.config import Config
+
 __all__ = [
     "LOCAL",
     "Destination",
@@ -25,6 +27,7 @@ __all__ = [
     "describe",
     "destination_folder",
     "destinations",
+    "spool_root",
 ]
 
 _LOCAL_FOLDER: Final = "local"
@@ -114,6 +117,15 @@ def _endpoints_in(root: Folder, name: str) -> tuple[str, ...]:
         except OSError:  # removed, or not written yet: it is for humans, and nothing depends on it
             return ()
     return tuple(line for line in lines if line and not line.startswith(_COMMENT))
+
+
+def spool_root(config: Config) -> Path:
+    """Return the folder in which the spools of all destinations lie."""
+    return (
+        Path(config.spool_directory)
+        if config.spool_directory
+        else default_directory(dict(config.base_directories))
+    )
 
 
 def default_directory(environ: Mapping[str, str]) -> Path:

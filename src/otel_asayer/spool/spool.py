@@ -18,7 +18,7 @@ from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool import erasing, reading, recovery, rejected, remains
 from otel_asayer.spool.directory import Folder, SpoolError
 from otel_asayer.spool.lease import Lease
-from otel_asayer.spool.locations import LOCAL, Destination
+from otel_asayer.spool.locations import LOCAL, Destination, spool_root
 from otel_asayer.spool.names import Entry, held_name, new_body, parse, temporary_name
 from otel_asayer.spool.place import DAMAGED, REJECTED, Place
 from otel_asayer.spool.recovery import Recovered
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from otel_asayer.config import Config
     from otel_asayer.spool.remains import Remains
 
-__all__ = ["Spool"]
+__all__ = ["Spool", "configured_spool"]
 
 _BACKLOG: Final = 1024
 """Names of waiting bodies kept in memory at once, however many there are."""
@@ -109,6 +110,11 @@ class Spool:
         self._place = Place(root, destination, max_bytes, clock)
         self._stale_ns = int(stale_seconds * 1e9)
         self._by_process: dict[int, _Own] = {}
+
+    @classmethod
+    def from_config(cls, config: Config, destination: Destination) -> Spool:
+        """Return the spool of `destination` in the folder, and with the cap, that `config` sets."""
+        return cls(spool_root(config), destination, max_bytes=config.spool_max_bytes)
 
     @property
     def folder(self) -> Path:
@@ -417,6 +423,17 @@ class Spool:
     def _contents(self, side: str) -> Contents:
         with self._place.find(side) as folder:
             return contents_of(folder) if folder else Contents()
+
+
+def configured_spool(config: Config) -> Spool | None:
+    """Return the spool for the destination of `config`, or None where the spool is off.
+
+    Each destination has a folder of its own, so that nothing is sent to the wrong one.
+    """
+    if config.spool == "off":
+        return None
+    addresses = config.endpoint or ((config.cloud_id,) if config.cloud_id else ())
+    return Spool.from_config(config, Destination.of(addresses))
 
 
 def _waiting(folder: Folder) -> Iterator[Entry]:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from otel_asayer.attributes import HANDLED
-from otel_asayer.delivery.delivery import spool_of, spool_root
 from otel_asayer.documents import EXCEPTION_TYPE
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.spool import LOCAL, Spool
+from otel_asayer.spool import LOCAL, Spool, configured_spool
 from otel_asayer.timeline import MOST_MOMENTS, Stored, flat, nanoseconds
 from otel_asayer.timeline.bounds import earliest, first, latest
 from otel_asayer.timeline.search import OTEL_STREAMS, Search
@@ -107,7 +106,7 @@ class LocalSource:
     """The documents in the local store, which is the spool of a process without a destination."""
 
     def __init__(self, config: Config) -> None:
-        self.spool = Spool(spool_root(config), LOCAL, max_bytes=config.spool_max_bytes)
+        self.spool = Spool.from_config(config, LOCAL)
         self._seen: set[str] = set()
 
     @property
@@ -193,7 +192,7 @@ def nothing_stored(config: Config, selection: Selection, place: str) -> str:
 def _elsewhere(config: Config) -> str:
     if not config.has_destination:
         return " To look into an Elasticsearch, set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or give --endpoint."
-    spool = spool_of(config)
+    spool = configured_spool(config)
     if spool is None or not (waiting := spool.status().documents):
         return ""
     waits = "1 document" if waiting == 1 else f"{waiting} documents"

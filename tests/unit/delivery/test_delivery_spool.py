@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_asayer.config import Config
-from otel_asayer.delivery.delivery import Delivery, spool_of
+from otel_asayer.delivery.delivery import Delivery
 from otel_asayer.delivery.outcomes import Count, Fate
-from otel_asayer.spool import Destination, Spool, SpoolError
+from otel_asayer.spool import Destination, Spool, SpoolError, configured_spool
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
 from unit.elasticsearch.relay import Relay
 
@@ -66,7 +66,7 @@ class World(Relay):
                 **settings,
             },
         )
-        spool = spool_of(config)
+        spool = configured_spool(config)
         assert spool
         self.spool = spool
         self.delivery = Delivery(
@@ -728,17 +728,17 @@ class TestNowhere:
                 "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(tmp_path),
             }
         )
-        closed = Delivery(config, spool_of(config), client=ElasticsearchDouble())
+        closed = Delivery(config, configured_spool(config), client=ElasticsearchDouble())
         assert closed.deliver([A]) is True
         assert World(tmp_path).waiting == [A]
 
 
 class TestWhereItLies:
     def test_off_is_no_spool(self) -> None:
-        assert spool_of(Config.from_environment({}, spool="off")) is None
+        assert configured_spool(Config.from_environment({}, spool="off")) is None
 
     def test_the_environments_own_folder_holds_it(self, tmp_path: Path) -> None:
-        spool = spool_of(Config.from_environment({"XDG_STATE_HOME": str(tmp_path)}))
+        spool = configured_spool(Config.from_environment({"XDG_STATE_HOME": str(tmp_path)}))
         assert spool
         assert spool.folder == tmp_path / "otel-asayer" / "spool" / "local"
 
@@ -747,7 +747,7 @@ class TestWhereItLies:
             spool.folder.name
             for cloud_id in (None, "one:ZXhhbXBsZSQxJDI=", "two:ZXhhbXBsZSQxJDM=")
             if (
-                spool := spool_of(
+                spool := configured_spool(
                     Config.from_environment({}, cloud_id=cloud_id, spool_directory=str(tmp_path))
                 )
             )

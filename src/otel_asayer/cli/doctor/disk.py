@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
 from otel_asayer.cli.output import counted
-from otel_asayer.delivery.delivery import spool_of, spool_root
+from otel_asayer.spool import configured_spool, spool_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ _MB: Final = 1e6
 
 def check_spool(config: Config) -> Iterator[Verdict]:
     """What waits, for how long, and what will never be delivered."""
-    spool = spool_of(config)
+    spool = configured_spool(config)
     if spool is None:
         yield _without_spool(config)
         return

@@ -10,7 +10,7 @@ import pytest
 
 from otel_asayer.cli.doctor.disk import check_disk, check_spool
 from otel_asayer.cli.doctor.findings import Status
-from otel_asayer.delivery.delivery import spool_of
+from otel_asayer.spool import configured_spool
 from unit.cli.doctor.support import config, short, statuses
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ def test_an_empty_spool_is_well(tmp_path: Path) -> None:
 
 def test_without_an_endpoint_it_is_the_store(tmp_path: Path) -> None:
     local = settings(tmp_path, endpoint="")
-    spool = spool_of(local)
+    spool = configured_spool(local)
     assert spool
     spool.write([OPERATION])
     assert short(check_spool(local))[0][1].startswith(f"1 document kept in {tmp_path}")
 
 
 def test_what_was_refused_or_damaged_is_a_problem(tmp_path: Path) -> None:
-    spool = spool_of(settings(tmp_path))
+    spool = configured_spool(settings(tmp_path))
     assert spool
     spool.reject([(OPERATION, "because")])
     (verdict,) = check_spool(settings(tmp_path))
@@ -53,7 +53,7 @@ def test_what_was_refused_or_damaged_is_a_problem(tmp_path: Path) -> None:
 
 
 def status(monkeypatch: pytest.MonkeyPatch, folder: Path, **changed: Any) -> list[tuple[str, str]]:
-    real = spool_of(settings(folder))
+    real = configured_spool(settings(folder))
     assert real
     found = real.status()._replace(**changed)
     monkeypatch.setattr(type(real), "status", lambda _: found)
