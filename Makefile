@@ -82,7 +82,7 @@ docs: $(READY) ## write the generated parts of the documentation anew
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/generate_documents.py
 	$(BIN)/python docs/generate_commands.py
-	$(BIN)/python docs/generate_kibana.py
+	cp src/otel_asayer/cli/otel-asayer.ndjson docs/kibana/
 
 site: $(VENV)/.docs ## the documentation as a site, in build/site; a warning is an error
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky -d build/doctrees docs build/site

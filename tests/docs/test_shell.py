@@ -32,9 +32,9 @@ from opentelemetry.trace import (
 from packaging.requirements import Requirement
 
 from otel_asayer import environment_variables
+from otel_asayer.cli.kibana import ndjson
 from otel_asayer.config import Config
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
-from otel_asayer.kibana import ndjson
 from otel_asayer.propagation.session_id import EPOCH_MS
 from otel_asayer.testing import ElasticsearchDouble, status
 

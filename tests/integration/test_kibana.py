@@ -20,8 +20,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 
+from otel_asayer.cli.kibana import saved_objects
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
-from otel_asayer.kibana import saved_objects
 
 from store import SESSION
 

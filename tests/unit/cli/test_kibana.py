@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
 import shlex
 from itertools import combinations
 from pathlib import Path
@@ -16,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from otel_asayer import attributes
+from otel_asayer.attributes import SESSION_ID
 from otel_asayer.cli.commands import otel_asayer
+from otel_asayer.cli.kibana import ndjson, saved_objects, session_link
 from otel_asayer.config.parsers import BadValue
-from otel_asayer.kibana import ndjson, saved_objects, session_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 ROOT = Path(__file__).parents[3]
+SHIPPED = ROOT / "src" / "otel_asayer" / "cli" / "otel-asayer.ndjson"
 GUIDE = (ROOT / "docs" / "how-to" / "kibana.md").read_text(encoding="utf-8")
 REPLAY_URL = "https://app.openreplay.com/1234/session/{session_id}?jumpto={time_ms}"
 LINK = "https://app.openreplay.com/1234/session/{{value}}"
@@ -303,10 +305,27 @@ class TestDataViews:
 
 
 class TestFiles:
-    @pytest.mark.parametrize("number", [0, 1])
-    def test_the_committed_file_is_what_the_generator_would_write(self, number: int) -> None:
-        generator = runpy.run_path(str(ROOT / "docs" / "generate_kibana.py"))
-        assert generator["FILES"][number].read_text(encoding="utf-8") == generator["content"]()
+    """The golden files hold what the generator of version 0.1 gave, before the file was shipped."""
+
+    def test_the_file_of_the_package_is_what_is_printed_by_default(self) -> None:
+        assert SHIPPED.read_text(encoding="utf-8") == ndjson()
+
+    def test_the_file_of_the_documentation_is_that_of_the_package(self) -> None:
+        copy = ROOT / "docs" / "kibana" / "otel-asayer.ndjson"
+        assert copy.read_bytes() == SHIPPED.read_bytes()
+
+    @pytest.mark.parametrize(
+        ("name", "namespaces"), [("link", []), ("link-and-namespaces", ["eu", "us"])]
+    )
+    def test_a_file_with_link_and_namespaces_is_byte_for_byte_as_before(
+        self, name: str, namespaces: list[str]
+    ) -> None:
+        golden = ROOT / "tests" / "golden" / "kibana" / f"{name}.ndjson"
+        assert ndjson(REPLAY_URL, namespaces) == golden.read_text(encoding="utf-8")
+
+    @pytest.mark.parametrize("name", [SESSION_ID, attributes.REPLAY_URL, attributes.HANDLED])
+    def test_the_attributes_it_names_are_those_that_we_write(self, name: str) -> None:
+        assert f"attributes.{name}" in ndjson()
 
 
 class TestDocumentation:
@@ -359,8 +378,7 @@ class TestCommand:
         assert result.stdout == ndjson()
         assert (
             result.stderr
-            == "Session ids will be no links: OTEL_ASAYER_REPLAY_URL is not set, and there is no "
-            "--replay-url.\n"
+            == "Session ids are not links: set OTEL_ASAYER_REPLAY_URL or give --replay-url.\n"
         )
 
     @pytest.mark.parametrize(
