@@ -65,7 +65,7 @@ EXECUTED: dict[str, dict[str, str]] = {
 SHOWN_ONLY = ("text", "{toctree}")
 """What a reader looks at, and the contents that Sphinx reads."""
 
-PREPARATIONS = ("pip ", "opentelemetry-bootstrap ", "export ", "make ")
+PREPARATIONS = ("git ", "pip ", "opentelemetry-bootstrap ", "export ", "make ")
 """How lines begin that are the same on every page: `docs/test_shell.py` checks them all."""
 
 

@@ -98,6 +98,10 @@ class TestEveryPage:
                 metadata(requirement.name).get_all("Provides-Extra") or ()
             )
 
+    def test_the_clone_is_entered_by_its_name(self) -> None:
+        (line,) = (line for _, line in EVERY_LINE if line.startswith("git "))
+        assert line == "git clone REPOSITORY_URL otel-asayer && cd otel-asayer"
+
     def test_instrumentations_are_installed_as_the_readme_does_it(self) -> None:
         found = {
             line.partition(" #")[0].strip()
