@@ -232,6 +232,7 @@ def _listener_of(exporter: object) -> sdk.Listener | None:
 
 def _findings(config: Config, tracer_provider: object, logger_provider: object) -> Iterator[object]:
     yield from config.problems
+    yield from sdk.missing()
     if not (
         _is_sdk(tracer_provider, "add_span_processor")
         or _is_sdk(logger_provider, "add_log_record_processor")

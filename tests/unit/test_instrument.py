@@ -22,6 +22,7 @@ from opentelemetry.instrumentation import propagators as response_propagators
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.propagators.b3 import B3SingleFormat
 from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk import _configuration
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
@@ -213,6 +214,18 @@ def test_all_findings_are_one_warning(
     problems = [f"\n- {problem}" for problem in environment_config().problems]
     assert len(problems) == 2
     assert warnings() == ["".join([HEAD, *problems, f"\n- {diagnostics.NO_PROPAGATOR}"])]
+
+
+def test_a_private_name_that_is_gone_is_said_with_what_works_less_well(
+    sdk: SDK, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(_configuration, "_get_sampler")
+    pre_instrument()
+    said = (
+        "The installed OpenTelemetry has no _get_sampler in opentelemetry.sdk._configuration: "
+        "configure() ignores a sampler in OTEL_TRACES_SAMPLER that is not one of the SDK's own."
+    )
+    assert warnings() == [f"{HEAD}\n- {said}"]
 
 
 def test_findings_are_said_once_in_a_process(sdk: SDK, warnings: Callable[[], list[str]]) -> None:

@@ -10,7 +10,8 @@ import gc
 import sys
 import threading
 from contextvars import Context as Variables
-from types import MappingProxyType, SimpleNamespace
+from importlib import import_module
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -449,6 +450,35 @@ class Public:
         if name == "__dict__":
             raise AttributeError(name)
         return getattr(self._span, name)
+
+
+# What is gone
+
+
+@pytest.mark.parametrize("need", sdk._NEEDS, ids=lambda need: f"{need.owner}.{need.names[0]}")
+def test_each_private_name_exists(need: Any) -> None:
+    import_module(need.module)
+    assert sdk.missing() == []
+
+
+@pytest.mark.parametrize("need", sdk._NEEDS, ids=lambda need: f"{need.owner}.{need.names[0]}")
+def test_a_private_name_that_is_gone_is_told_with_what_works_less_well(
+    need: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, need.module, ModuleType(need.module))
+    names = ", ".join(sorted(need.names))
+    assert (
+        f"The installed OpenTelemetry has no {names} in {need.owner or need.module}: "
+        f"{need.consequence}."
+    ) in sdk.missing()
+
+
+def test_nothing_is_told_of_a_module_that_nobody_has_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for need in sdk._NEEDS:
+        monkeypatch.delitem(sys.modules, need.module, raising=False)
+    assert sdk.missing() == []
 
 
 # What queues drop
