@@ -1,5 +1,4 @@
-"""What it costs to make documents, beside what it costs to make the OTLP message for the same spans
-and log records.
+"""Measure what it costs to make documents, beside OTLP messages of the same telemetry.
 
     python benchmarks/encode.py [--profile]
 

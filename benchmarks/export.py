@@ -1,5 +1,6 @@
-"""What one span costs the exporting process, from ReadableSpan to the acknowledged request, beside
-OTLP/HTTP.
+"""Measure what one span costs the exporting process, from ReadableSpan to acknowledged request.
+
+The peer is OTLP/HTTP.
 
     python benchmarks/export.py [--json FILE]
 
@@ -211,7 +212,10 @@ def process(
 
 
 def work(variant: str, url: str, *, profile: bool) -> None:
-    """Export once for each line of standard input, and answer with the microseconds of processor time per span."""
+    """Export once for each line of standard input.
+
+    Answer with the microseconds of processor time per span.
+    """
     spans = recorded_spans(BATCH * BATCHES)
     batches = [spans[start : start + BATCH] for start in range(0, len(spans), BATCH)]
     exporter = VARIANTS[variant](url)

@@ -1,5 +1,4 @@
-"""What the session page costs with ten thousand documents: the time on the server, and the size of
-what is sent.
+"""Measure the session page with ten thousand documents: time on the server, bytes sent.
 
     PYTHONPATH=tests python benchmarks/page.py [--documents 10000]
 

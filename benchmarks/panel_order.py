@@ -1,5 +1,7 @@
-"""How well OpenReplay's panel follows a replay: it shows rows in the order of the answer, and marks
-the first whose time is not before the player's.
+"""Measure how well OpenReplay's panel follows a replay.
+
+The panel shows rows in the order of the answer, and marks the first whose time is not before the
+player's.
 
     PYTHONPATH=tests python benchmarks/panel_order.py [VERSION ...]
 
@@ -102,7 +104,7 @@ class Case:
 
 
 def install(server: Server) -> None:
-    """Install our template and pipeline, and two templates of data streams in the place of those that were before."""
+    """Install our template and pipeline, and the two templates of earlier versions."""
     config = Config.from_environment(
         {}, endpoint=server.url, username=server.username, password=server.password
     )
@@ -126,7 +128,7 @@ def install(server: Server) -> None:
 
 
 def rows(server: Server, case: Case) -> list[str]:
-    """Send the records of a case, and return the times of the watched session's rows as the panel gets them."""
+    """Send the records of a case; return the times of the watched session's rows in the panel."""
     with ThreadPoolExecutor(case.writers) as writers:
         for window in case.windows():
             answers = list(
@@ -143,7 +145,7 @@ def rows(server: Server, case: Case) -> list[str]:
 
 
 def rightly_marked(times: Sequence[str]) -> tuple[int, int]:
-    """At how many moments of the playback the panel marks the right row, and how many moments there are."""
+    """Count the moments at which the panel marks the right row, and all moments."""
     moments = [iso_timestamp(START_NS + window * WINDOW_NS) for window in range(WINDOWS)]
     marked = [next((time for time in times if time >= moment), None) for moment in moments]
     right = [min((time for time in times if time >= moment), default=None) for moment in moments]
@@ -151,7 +153,7 @@ def rightly_marked(times: Sequence[str]) -> tuple[int, int]:
 
 
 def main(versions: Sequence[str]) -> None:
-    """Print, for each version and case, at how many moments the right row is marked, and how many neighbours are out of order."""
+    """Print the moments with the right row marked, and the neighbours that are out of order."""
     print(
         f"{'version':9}{'records in':34}{'writers':>8}  "
         f"{'searchable':12}{'right row marked':>17}{'neighbours out of order':>25}"
@@ -168,7 +170,10 @@ def main(versions: Sequence[str]) -> None:
                     times = rows(server, case)
                     marked, moments = rightly_marked(times)
                     when = "each window" if case.each_window else "at the end"
-                    wrong = f"{sum(later < earlier for earlier, later in pairwise(times))} of {len(times) - 1}"
+                    wrong = (
+                        f"{sum(later < earlier for earlier, later in pairwise(times))} of "
+                        f"{len(times) - 1}"
+                    )
                     name = STREAMS.get(kind, OURS)
                     print(
                         f"{version:9}{name:34}{case.writers:8}  "

@@ -1,5 +1,4 @@
-"""What the session side costs a request, and the start of a process, beside packages of the same
-kind.
+"""Measure what the session side costs a request and the start of a process, beside its peers.
 
     python benchmarks/propagation.py
 

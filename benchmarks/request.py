@@ -1,5 +1,6 @@
-"""What one request of a Flask application costs its process with each kind of telemetry, from the
-request to what is sent of it.
+"""Measure what one request of a Flask application costs with each kind of telemetry.
+
+The measurement spans the request and everything that is sent because of it.
 
     python benchmarks/request.py [--peers PYTHON] [--json FILE]
 
@@ -98,9 +99,9 @@ def shop() -> Flask:
 
 
 def work(kind: str, url: str) -> None:
-    """Be one of the processes:
+    """Be one of the processes.
 
-    answer each line of standard input with the microseconds of processor time that a request took.
+    Answer each line of standard input with the microseconds of processor time that a request took.
     """
     flush = SETUPS.get(kind, _flush_opentelemetry)(url)
     if not logging.getLogger().handlers:  # or the standard library would print errors

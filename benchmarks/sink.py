@@ -1,5 +1,6 @@
-"""The server of `export.py` and `request.py`, in a process of its own: takes bulk requests,
-OTLP/HTTP and all else, and answers as the real ones.
+"""Serve bulk requests, OTLP/HTTP and everything else for `export.py` and `request.py`.
+
+It runs in a process of its own and answers as the real servers do.
 
 A bulk answer names as many items as the request has documents, with the fields that the exporter's
 `filter_path` asks for. Prints its port on one line; ends when its standard input is closed.

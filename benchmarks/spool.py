@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 DOCUMENTS = 512
 ROUNDS = 40
 WAITING = (0, 1000, 65536)
-"""Bodies that wait already while one is written; as many as the default cap has room for at the most."""
+"""Bodies that already wait while one is written: as many as the default cap has room for."""
 
 
 class Way(NamedTuple):
@@ -79,7 +79,9 @@ def documents() -> list[bytes]:
             span.set_attributes(
                 {
                     "http.request.method": "GET",
-                    "url.full": f"https://shop.example/cart/{cart}/items?page={cart % 7}&sort=price",
+                    "url.full": (
+                        f"https://shop.example/cart/{cart}/items?page={cart % 7}&sort=price"
+                    ),
                     "http.response.status_code": 200,
                     "server.address": "shop.example",
                     "server.port": 443,
@@ -167,7 +169,7 @@ def compare(contenders: Sequence[Way]) -> None:
 
 
 def crowd(spool: Spool, number: int) -> None:
-    """Let small bodies wait, until there are as many; they are made by hand, for 65536 fsyncs would take a minute."""
+    """Fill the spool with small bodies, made by hand: 65,536 fsyncs would take a minute."""
     spool.write([b"{}\n{}\n"])
     for position in range(number - len(list(spool.folder.glob("*.ndjson.gz")))):
         (spool.folder / f"{position:020d}-1-{position:016x}-1.ndjson.gz").write_bytes(b"")
@@ -175,7 +177,8 @@ def crowd(spool: Spool, number: int) -> None:
 
 def compare_crowds(root: Path, operations: Sequence[bytes]) -> None:
     print(
-        f"\n{'a body of ' + str(DOCUMENTS) + ' documents, of which wait already':54}{'ms that pass, median':>22}{'slowest':>10}"
+        f"\n{f'a body of {DOCUMENTS} documents, of which wait already':54}"
+        f"{'ms that pass, median':>22}{'slowest':>10}"
     )
     for number in WAITING:
         spool = Spool(root / str(number), max_bytes=1 << 40)

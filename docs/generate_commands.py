@@ -1,4 +1,4 @@
-"""Writes `docs/reference/commands.md` from the commands' own help, and `docs/reference/python.md` from the public names' docstrings."""
+"""Write `docs/reference/commands.md` from the commands' help, and `python.md` from docstrings."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _described(value: Any, name: str) -> str:
 
 
 def _signature(value: Any) -> str:
-    """How it is called; without the addresses of default objects, and nothing for what takes whatever its base class does."""
+    """The signature, without the addresses of default objects; nothing where it is the base class's."""
     try:
         return re.sub(r" object at 0x[0-9a-f]+", "", str(inspect.signature(value)).replace("'", ""))
     except (TypeError, ValueError):
@@ -91,7 +91,8 @@ def _members(cls: type) -> Iterator[str]:
             and (inspect.isfunction(member) or isinstance(member, property))
             and member.__doc__
         ):
-            yield f"\n```text\n{cls.__name__}.{name}{_called(member)}\n\n{inspect.getdoc(member)}\n```\n"
+            head = f"{cls.__name__}.{name}{_called(member)}"
+            yield f"\n```text\n{head}\n\n{inspect.getdoc(member)}\n```\n"
 
 
 def _called(member: Any) -> str:

@@ -1,4 +1,5 @@
 """Write `docs/reference/documents.md` out of the golden files: `python docs/generate_documents.py`.
+
 A test asserts that it is current.
 
 What is shown there is what the tests compare byte by byte; what is said about it stands at the

@@ -1,5 +1,4 @@
-"""Prints constraints that hold every requirement of a user's installation at its lower bound, as
-`pyproject.toml` states it.
+"""Print constraints that hold a user's installation at its lower bounds in `pyproject.toml`.
 
 A user's installation is the dependencies and the extras that are no tool of ours. `make bounds`
 runs the unit tests on it, and on the newest set.

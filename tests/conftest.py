@@ -50,7 +50,8 @@ _left_out = pytest.StashKey[str]()
 
 
 def pytest_configure() -> None:
-    """Forget what the shell says of OpenTelemetry, and that a shell ignores Ctrl-C for what it starts behind: a test says all it depends on."""
+    """Forget what the shell says of OpenTelemetry, and that a shell ignores Ctrl-C for what it
+    starts behind: a test says all it depends on."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
@@ -80,7 +81,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Iterator[None]:
-    """Mark what needs an Elasticsearch, and leave out what runs apart unless -m speaks of it, and what cannot run here."""
+    """Mark what needs an Elasticsearch, and leave out what runs apart unless -m speaks of it, and
+    what cannot run here."""
     for item in items:
         _mark(item, set(getattr(item, "fixturenames", ())))
     apart = [name for name in _APART if name not in config.option.markexpr]
@@ -185,7 +187,8 @@ def secured(
 
 @pytest.fixture(scope="session")
 def small_limits(elasticsearch_node: Callable[[NodeConfig], Server]) -> Server:
-    """A plain node that answers 413 to a body over 1 MiB, and 429 to items while more than 512 KiB are under way."""
+    """A plain node that answers 413 to a body over 1 MiB, and 429 to items while more than 512 KiB
+    are under way."""
     return elasticsearch_node(SMALL_LIMITS)
 
 

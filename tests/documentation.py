@@ -61,7 +61,8 @@ EXECUTED: dict[str, dict[str, str]] = {
         "docs/tutorial.md": "integration/test_tutorial.py",
     },
 }
-"""For each language the pages that have such blocks, and the test that executes them; `*` is every page."""
+"""For each language the pages that have such blocks, and the test that executes them; `*` is every
+page."""
 SHOWN_ONLY = ("text", "{toctree}")
 """What a reader looks at, and the contents that Sphinx reads."""
 

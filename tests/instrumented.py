@@ -1,4 +1,5 @@
-"""Applications as processes under `opentelemetry-instrument`, for the end-to-end tests and the demo."""
+"""Applications as processes under `opentelemetry-instrument`, for the end-to-end tests and the
+demo."""
 
 from __future__ import annotations
 
@@ -70,7 +71,8 @@ class Application:
         return self.console.read_text(errors="replace")
 
     def stop(self, with_signal: int = signal.SIGINT) -> int:
-        """End it as an operator would, and return its exit status; a process that does not end is killed and is an error."""
+        """End it as an operator would, and return its exit status; a process that does not end is
+        killed and is an error."""
         if self.process.poll() is None:
             self.process.send_signal(with_signal)
         try:
@@ -97,7 +99,8 @@ def free_port() -> int:
 
 
 def clean_environment() -> dict[str, str]:
-    """The process's environment without any setting of OpenTelemetry, so that a test says all it depends on."""
+    """The process's environment without any setting of OpenTelemetry, so that a test says all it
+    depends on."""
     return {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
 
 
@@ -111,7 +114,8 @@ def application(
     binaries: Path = BINARIES,
     bare: bool = False,
 ) -> Iterator[Application]:
-    """Run `opentelemetry-instrument <command>`, or `bare` the command alone, until the block ends; it must listen on `port`."""
+    """Run `opentelemetry-instrument <command>`, or `bare` the command alone, until the block ends;
+    it must listen on `port`."""
     with console.open("wb") as output:
         process = subprocess.Popen(
             [*([] if bare else [str(binaries / "opentelemetry-instrument")]), *command],

@@ -145,7 +145,10 @@ class _Poller:
             {"term": {"tags": "error"}},
             {"range": {"utc_time": times}},
         ]
-        path = f"/{quote(self.indexes, safe='*,')}/_search?scroll=120000ms&size={PAGE}&sort={self.sort}:asc"
+        path = (
+            f"/{quote(self.indexes, safe='*,')}/_search?scroll=120000ms&size={PAGE}"
+            f"&sort={self.sort}:asc"
+        )
         answer = self._ask(path, {"query": {"bool": {"must": conditions}}})
         while hits := answer["hits"]["hits"]:
             yield from hits

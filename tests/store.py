@@ -172,7 +172,8 @@ LEFT_OVER = "left-over"
 
 
 def wipe(server: Endpoint) -> None:
-    """Leave a server without index templates, pipeline, plain indices and API keys, and with nothing that bears the name `logs`."""
+    """Leave a server without index templates, pipeline, plain indices and API keys, and with
+    nothing that bears the name `logs`."""
     server.request("DELETE", "/_ingest/pipeline/asayer-replay")
     resolved = server.request("GET", "/_resolve/index/*").json()
     for index in resolved["indices"]:

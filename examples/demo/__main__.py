@@ -1,5 +1,4 @@
-"""The whole path, shown: two services, five requests as a browser sends them, and what is stored of
-the session afterwards.
+"""Show the whole path: two services, five requests of a browser, and what is stored of the session.
 
 `make demo` runs it, with the local store, which needs nothing but Python. `make demo
 ELASTICSEARCH=1` starts a real Elasticsearch on loopback, or uses the one that
@@ -43,10 +42,7 @@ SIGNATURE = "ovJ2jwk7BEAZr3hB1GgCdXkXTF3W4c4sndRrpZevt3q"
 
 
 def as_token(session_id: SessionId, now_ms: int) -> str:
-    """The form in which OpenReplay's tracker sends the same id:
-
-    a bearer token, which must never be stored.
-    """
+    """The same id as OpenReplay's tracker sends it: a bearer token, which must never be stored."""
     return f"{base36(int(session_id))}.{base36(25)}.{base36(now_ms + 3_600_000)}.{SIGNATURE}"
 
 

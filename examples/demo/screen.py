@@ -56,10 +56,7 @@ def stack(exception: Moment) -> RenderableType:
 
 
 def own_frames(stacktrace: str) -> str:
-    """The stack as it is stored, folded for the screen:
-
-    libraries' frames are counted, and paths begin at this folder.
-    """
+    """The stored stack, folded for the screen: frames of libraries are counted, paths shortened."""
     frames = re.split(r"\n(?=  File |\S)", stacktrace)
     folded = [frame for frame in frames if "site-packages" not in frame]
     if hidden := len(frames) - len(folded):

@@ -1,4 +1,4 @@
-"""The two services of the shop as processes, and the requests that a browser with a tracker would send them."""
+"""The shop's two services as processes, and the requests that a browser with a tracker sends."""
 
 from __future__ import annotations
 

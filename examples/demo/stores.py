@@ -1,7 +1,4 @@
-"""Where the demo's telemetry goes and is read from:
-
-the local store, which needs nothing but Python, or a real Elasticsearch.
-"""
+"""The demo's stores: the local one, which needs nothing but Python, or a real Elasticsearch."""
 
 from __future__ import annotations
 
@@ -87,7 +84,7 @@ class LocalStore:
         return any(secret.encode() in operation for operation in self._operations())
 
     def _all(self) -> Iterable[tuple[str, dict[str, Any]]]:
-        """Index and source of each document; what Elasticsearch would refuse for its `_id`, as it has it already, is one here too."""
+        """Index and source of each document; a repeated `_id` counts once."""
         found = {}
         for operation in self._operations():
             header, source, *_ = operation.split(b"\n")
@@ -138,19 +135,16 @@ class Cluster:
         return variables
 
     def documents(self, session_id: str) -> list[Stored]:
-        """The documents of a session. The services have ended:
-
-        what they had no time to send is sent first.
-        """
+        """The documents of a session, after sending what the services had no time to send."""
         with open_source(self._administrator) as source:
             drain(self._administrator)
             self._server.refresh()
             return list(source.documents(Selection(session_id=session_id)))
 
     def replay_records(self, session_id: str) -> list[dict[str, Any]]:
-        """Send the request that OpenReplay itself sends:
+        """Send the request that OpenReplay itself sends.
 
-        no sort, one phrase, the index named `logs`.
+        It has no sort, one phrase, and the index name `logs`.
         """
         return self._search(
             "logs", {"match_phrase": {"message": f"openReplaySession.id={session_id}"}}

@@ -84,7 +84,8 @@ def main() -> int:
 
 
 def _prepared(server: Endpoint) -> str:
-    """Install the templates, as somebody with the right to do so, and return a key that may write and nothing else."""
+    """Install the templates, as somebody with the right to do so, and return a key that may write
+    and nothing else."""
     config = Config.from_environment(
         {}, endpoint=server.url, username=server.username, password=server.password
     )

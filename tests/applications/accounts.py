@@ -1,4 +1,5 @@
-"""What the requests must have left, beside what is in Elasticsearch, and the lines of one console beside those of the other: this only computes."""
+"""What the requests must have left, beside what is in Elasticsearch, and the lines of one console
+beside those of the other: this only computes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ _PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-
 
 
 def environment_of(application: Application) -> Path:
-    """Return the folder of an application's environment, which is made where it is not there as the pins say."""
+    """Return the folder of an application's environment, which is made where it is not there as the
+    pins say."""
     folder, pins = FOLDER / application.environment, _PINS / f"{application.environment}.txt"
     stamp, state = folder / "made-of", _state(pins, application.prepare)
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != state:

@@ -1,4 +1,5 @@
-"""What an application is, which requests it meets, and what each of them must leave in Elasticsearch: values only."""
+"""What an application is, which requests it meets, and what each of them must leave in
+Elasticsearch: values only."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ HEADERS: tuple[tuple[str | None, str | None], ...] = (
     ("1 2", None),
     (_SECOND, _SECOND),
 )
-"""Values of the header `X-Session-Id`, None for no header, and the session that each must lead to."""
+"""Values of the header `X-Session-Id`, None for no header, and the session that each must lead to.
+"""
 
 
 class Counts(NamedTuple):

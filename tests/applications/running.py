@@ -1,4 +1,5 @@
-"""The processes of an application, bare or under `opentelemetry-instrument`, from the first start to the last end."""
+"""The processes of an application, bare or under `opentelemetry-instrument`, from the first start
+to the last end."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ ANSWER_SECONDS = 120.0
 
 
 def send(requests: Sequence[Request], port: int) -> list[str]:
-    """Send all requests to an application, and return sentences about answers that are none, or are of another status."""
+    """Send all requests to an application, and return sentences about answers that are none, or are
+    of another status."""
     with ThreadPoolExecutor(THREADS) as pool:
         answers = list(pool.map(lambda request: _answer(request, port), requests))
     wrong = Counter(

@@ -144,7 +144,8 @@ def _loss(life: Life, record: Record, number: int, rejected: Collection[int]) ->
 def _with_queue(
     life: Life, record: Record, lost: Counter[Loss], problems: list[str]
 ) -> Counter[Loss]:
-    """Of what had not left the queue, tell apart what was overwritten, as the SDK counted, and hold the rest to what fits into memory."""
+    """Of what had not left the queue, tell apart what was overwritten, as the SDK counted, and hold
+    the rest to what fits into memory."""
     unexported = lost.pop(Loss.IN_QUEUE, 0) + lost.pop(Loss.QUEUE_FULL, 0)
     lost[Loss.QUEUE_FULL] = min(unexported, record.counted["queue"])
     rest = unexported - lost[Loss.QUEUE_FULL]

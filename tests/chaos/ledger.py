@@ -39,7 +39,7 @@ class Ledger:
         os.write(self._emitted, record(number))
 
     def received(self, numbers: Sequence[int]) -> int:
-        """Write down what `export` is called with on this thread; return the number of the batch."""
+        """Write down what this thread exports; return the number of the batch."""
         batch = self._exporting.batch = next(self._batches)
         self._write(f"received {batch} {','.join(map(str, numbers))}")
         return batch

@@ -137,7 +137,8 @@ class _Drops(NoOpCounter):
 
 
 def record_counts(ledger: Ledger) -> None:
-    """Write down each document that our exporter counts as lost, at that moment, and each body that is written ahead."""
+    """Write down each document that our exporter counts as lost, at that moment, and each body that
+    is written ahead."""
     add, write_ahead = Counters.add, Spool.write_ahead
 
     def noted_add(

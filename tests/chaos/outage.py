@@ -76,7 +76,7 @@ class Outage:
 
     @property
     def growth(self) -> float:
-        """MiB that the process took more, at the most, after a fifth of the way than at that point."""
+        """MiB that the process grew by, at most, after a fifth of the way."""
         return max(self.resident[19:]) - self.at(20)
 
     @property

@@ -56,7 +56,8 @@ class Turn(NamedTuple):
 
     fault: Fault
     seconds: float
-    """How long a delayed request is held; half of them longer than the two seconds of the exporter's one try."""
+    """How long a delayed request is held; half of them longer than the two seconds of the
+    exporter's one try."""
 
 
 def turns(seed: int) -> Iterator[Turn]:

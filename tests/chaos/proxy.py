@@ -1,4 +1,4 @@
-"""A proxy for HTTP on loopback, which does to each request what the next turn of a schedule says."""
+"""A proxy for HTTP on loopback: it does to each request what the next turn of a schedule says."""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ def arrived(server: Endpoint, namespace: str) -> Counter[int]:
 
 
 def rejected(spool: Path) -> set[int]:
-    """Return the documents in the `rejected/` of all destinations in a spool; each must have a reason beside it."""
+    """Return the documents in the `rejected/` of all destinations in a spool; each must have a
+    reason beside it."""
     found = set()
     for body in spool.glob("*/rejected/*.ndjson.gz"):
         reasons = (

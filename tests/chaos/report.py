@@ -35,7 +35,10 @@ def table(result: Result) -> Table:
     """Return one trial, with the reasons of all losses."""
     losses = [loss for loss in Loss if result.ours.lost[loss] or result.otlp.lost[loss]]
     trial = result.trial
-    title = f"seed {trial.seed}: spool={trial.spool}, {trial.kills * APPLICATIONS} applications killed, {result.seconds:.0f} s"
+    title = (
+        f"seed {trial.seed}: spool={trial.spool}, {trial.kills * APPLICATIONS} "
+        f"applications killed, {result.seconds:.0f} s"
+    )
     shown = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
     for column in ("", "emitted", "once", "more", *(loss.value for loss in losses), "CPU s"):
         shown.add_column(column, justify="right" if column else "left")

@@ -123,7 +123,8 @@ def _made(folder: Path) -> Path:
 
 
 def _strike(trial: Trial, fleets: Sequence[Fleet], servers: tuple[Server, Sink], say: Say) -> None:
-    """Do all strokes in order, each when as many documents as it waits for are emitted, and wait for the end of all applications."""
+    """Do all strokes in order, each when as many documents as it waits for are emitted, and wait
+    for the end of all applications."""
     deadline = time.monotonic() + TRIAL_SECONDS
     for at, stroke in trial.events():
         while sum(fleet.emitted for fleet in fleets) < at * len(fleets) and any(

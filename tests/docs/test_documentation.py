@@ -37,7 +37,10 @@ def test_the_pages_of_commands_and_of_python_are_current() -> None:
     # In a process of its own: click keeps the help of a command as it was first asked for, and
     # other tests ask for some without their group.
     generator = str(ROOT / "docs" / "generate_commands.py")
-    code = f"import json, runpy; of = runpy.run_path({generator!r}); print(json.dumps([of['commands_page'](), of['python_page']()]))"
+    code = (
+        f"import json, runpy; of = runpy.run_path({generator!r}); "
+        f"print(json.dumps([of['commands_page'](), of['python_page']()]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         check=True,

@@ -84,7 +84,8 @@ LOOKED_UP = {
     "OTEL_TRACES_EXPORTER": "opentelemetry_traces_exporter",
     "OTEL_LOGS_EXPORTER": "opentelemetry_logs_exporter",
 }
-"""Variables whose values are names, and the group of entry points where OpenTelemetry looks these up."""
+"""Variables whose values are names, and the group of entry points where OpenTelemetry looks these
+up."""
 
 
 class TestEveryPage:
@@ -209,10 +210,17 @@ SESSION = "4119699929734054237"
 TRACE = "039355a552b33ac432cdd8894b6a690d"
 SAYS = {
     f"otel-asayer timeline {SESSION}": "RuntimeError: card declined",
-    f"otel-asayer timeline 'https://app.openreplay.com/1234/session/{SESSION}?jumpto=1795553262740'": "RuntimeError: card declined",
-    f"otel-asayer timeline {SESSION} --service pricing --level warning --since 1m30s": "The price is of yesterday",
+    (
+        f"otel-asayer timeline "
+        f"'https://app.openreplay.com/1234/session/{SESSION}?jumpto=1795553262740'"
+    ): "RuntimeError: card declined",
+    (
+        f"otel-asayer timeline {SESSION} --service pricing --level warning --since 1m30s"
+    ): "The price is of yesterday",
     f"otel-asayer timeline {TRACE}": f"Trace {TRACE}, of session {SESSION}",
-    f"otel-asayer timeline {SESSION} --level error --json | python3 -m json.tool": '"title": "RuntimeError: card declined"',
+    (
+        f"otel-asayer timeline {SESSION} --level error --json | python3 -m json.tool"
+    ): '"title": "RuntimeError: card declined"',
     "otel-asayer errors": "RuntimeError: card declined",
     "otel-asayer errors --since 7d --service checkout": "RuntimeError: card declined",
     f"otel-asayer forget {SESSION}": "8 documents deleted; none is left.",

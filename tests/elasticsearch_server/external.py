@@ -1,4 +1,5 @@
-"""An Elasticsearch of the user's own, in place of the secured node that tests and demo start otherwise."""
+"""An Elasticsearch of the user's own, in place of the secured node that tests and demo start
+otherwise."""
 
 import os
 import shutil
@@ -134,7 +135,8 @@ class External(Endpoint):
 
 @contextmanager
 def default_server(environ: Mapping[str, str] = os.environ) -> Iterator[Endpoint]:
-    """The user's own Elasticsearch when the variables name one, else a secured node for the length of a `with` block."""
+    """The user's own Elasticsearch when the variables name one, else a secured node for the length
+    of a `with` block."""
     if external := External.from_environment(environ):
         yield external
     else:
@@ -143,7 +145,8 @@ def default_server(environ: Mapping[str, str] = os.environ) -> Iterator[Endpoint
 
 
 def missing(environ: Mapping[str, str] = os.environ, installed: Path = INSTALLED) -> str:
-    """What to install before `default_server` can give an Elasticsearch, as a sentence; nothing when all is there."""
+    """What to install before `default_server` can give an Elasticsearch, as a sentence; nothing
+    when all is there."""
     if External.named(environ):
         return ""
     account = present_account()

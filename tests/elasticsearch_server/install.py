@@ -171,7 +171,8 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 
 def _create_keystore(jdk: Jdk, home: Path) -> None:
-    """The password of `elastic` can be given in a keystore only; making one takes two JVMs, so nodes copy this one."""
+    """The password of `elastic` can be given in a keystore only; making one takes two JVMs, so
+    nodes copy this one."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "ES_JAVA_HOME": str(jdk.home)}
     for arguments, text in (
         (["create"], ""),

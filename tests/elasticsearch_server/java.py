@@ -26,7 +26,8 @@ class Jdk:
 
 
 def minimum_java(version: str) -> int:
-    """The oldest Java that a version of Elasticsearch runs on; also the class file version of its plugins."""
+    """The oldest Java that a version of Elasticsearch runs on; also the class file version of its
+    plugins."""
     first_with_java_21 = 9
     return 21 if release(version)[0] >= first_with_java_21 else 17
 

@@ -23,12 +23,13 @@ _JVM_OPTIONS = (
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.io.tmpdir=${ES_TMPDIR}",
 )
-_LOGGING = """\
+_PATTERN = "[%d{ISO8601}][%-5p][%c{1.}] [%node_name]%marker %m%consoleException%n"
+_LOGGING = f"""\
 status = error
 appender.console.type = Console
 appender.console.name = console
 appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] [%node_name]%marker %m%consoleException%n
+appender.console.layout.pattern = {_PATTERN}
 rootLogger.level = info
 rootLogger.appenderRef.console.ref = console
 """

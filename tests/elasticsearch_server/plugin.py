@@ -26,7 +26,8 @@ classname=shim.ShimPlugin
 
 
 def fingerprint() -> str:
-    """Changes with the plugin's source, so that a distribution with an older one is not taken for a good one."""
+    """Changes with the plugin's source, so that a distribution with an older one is not taken for a
+    good one."""
     digest = hashlib.sha256(_DESCRIPTOR.encode())
     for source in sorted(SOURCES.rglob("*.java")):
         digest.update(source.read_bytes())

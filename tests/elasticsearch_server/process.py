@@ -95,7 +95,8 @@ class NodeProcess:
             self.wait(END_SECONDS)
 
     def wait(self, timeout: float | None) -> None:
-        """Return when the command has ended by itself, or raise `subprocess.TimeoutExpired` after so many seconds."""
+        """Return when the command has ended by itself, or raise `subprocess.TimeoutExpired` after
+        so many seconds."""
         if self._supervisor is None:
             return
         self._supervisor.wait(timeout)

@@ -161,7 +161,8 @@ class Server(Endpoint):
         return health == {"cluster_name": self._cluster_name, "timed_out": False}
 
     def _gives_api_keys(self) -> bool:
-        """The first API key makes Elasticsearch build its security index, and while it does so it answers 401 to everybody."""
+        """The first API key makes Elasticsearch build its security index, and while it does so it
+        answers 401 to everybody."""
         if not self.config.secured:
             return True
         body = {"name": "ready", "expiration": "1m", "role_descriptors": {"none": {}}}
@@ -190,7 +191,8 @@ def start(config: NodeConfig, *, work_directory: Path | None = None) -> Server:
 
 
 def _assemble(config: NodeConfig, work_directory: Path | None, resources: ExitStack) -> Server:
-    """A node that is not started yet; what it holds is given back by closing `resources`, last one first."""
+    """A node that is not started yet; what it holds is given back by closing `resources`, last one
+    first."""
     account = node_account()
     jdk = find_jdk(config.version, account)
     home = distribution(config.version, jdk, cache_directory(account))

@@ -91,7 +91,8 @@ def _await_group(node: subprocess.Popen[bytes]) -> None:
 
 
 def _remove_attach_socket(folder: Path) -> None:
-    """Elasticsearch attaches to itself, and a JVM that is killed leaves the socket for that, always under /tmp."""
+    """Elasticsearch attaches to itself, and a JVM that is killed leaves the socket for that, always
+    under /tmp."""
     pid_file = folder / "pid"
     pid = pid_file.read_text(encoding="ascii").strip() if pid_file.exists() else ""
     if pid.isdigit():

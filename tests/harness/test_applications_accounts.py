@@ -72,9 +72,7 @@ def test_a_document_of_no_request_must_have_no_session() -> None:
     assert account(SERVER, strange._replace(session=SESSION)).mixed == 1
 
 
-def test_a_log_record_without_a_trace_belongs_to_the_request_that_it_names_if_it_has_a_session() -> (
-    None
-):
+def test_a_log_record_without_a_trace_belongs_to_the_request_in_a_session_that_it_names() -> None:
     late = Document("log", "", "", session=SESSION, marker=0)
     assert account(SERVER, late, leaves=Counts(spans=1, logs=1)).problems == []
     assert account(SERVER, late._replace(session=OTHER), leaves=Counts(spans=1, logs=1)).mixed == 1

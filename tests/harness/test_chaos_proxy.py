@@ -1,4 +1,5 @@
-"""The proxy of the chaos suite does to each request what the schedule says, and the schedule is the same for the same seed."""
+"""The proxy of the chaos suite does to each request what the schedule says, and the schedule is the
+same for the same seed."""
 
 from __future__ import annotations
 

@@ -149,7 +149,10 @@ def test_maven_brings_the_test_distribution(maven: Callable[[str], None], tmp_pa
 def test_a_download_that_failed_leaves_nothing_and_says_what_maven_said_first(
     maven: Callable[[str], None], tmp_path: Path
 ) -> None:
-    complaint = 'echo "[ERROR] Could not resolve host"; echo "[ERROR] Re-run Maven using the -X switch"; exit 1'
+    complaint = (
+        'echo "[ERROR] Could not resolve host"; echo "[ERROR] Re-run Maven '
+        'using the -X switch"; exit 1'
+    )
     maven(
         f'for last; do :; done; touch "${{last#-DoutputDirectory=}}/elasticsearch-9.4.3.zip"; '
         f"{complaint}"

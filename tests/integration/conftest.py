@@ -48,7 +48,7 @@ _WORKER = (
 
 @pytest.fixture(scope="session")
 def prepared(secured: Endpoint) -> Endpoint:
-    """The secured Elasticsearch after somebody with the right to do so has installed our templates."""
+    """The secured Elasticsearch with our templates installed by somebody who may."""
     config = Config.from_environment(
         {}, endpoint=secured.url, username=secured.username, password=secured.password
     )
@@ -93,7 +93,8 @@ def run(tmp_path: Path) -> Callable[..., AbstractContextManager[Application]]:
 
 @pytest.fixture
 def run_two_tasks(tmp_path: Path) -> Callable[..., None]:
-    """Queue the two tasks of the Celery application, and run a worker with `options` until both have ended: it is stopped warmly then."""
+    """Queue the two tasks of the Celery application, and run a worker with `options` until both
+    have ended: it is stopped warmly then."""
     (tmp_path / "control").mkdir()
 
     def run(environment: dict[str, str], *options: str) -> None:

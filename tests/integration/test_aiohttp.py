@@ -67,7 +67,8 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
 
 
 def sessions_by_number(pairs: list[tuple[str, dict[str, Any]]]) -> Counter[tuple[int, str | None]]:
-    """How many documents there are of each request's number and each session; each is given with a text that holds the number."""
+    """How many documents there are of each request's number and each session; each is given with a
+    text that holds the number."""
     return Counter(
         (int("".join(filter(str.isdigit, text))), document.get("attributes", {}).get("session.id"))
         for text, document in pairs

@@ -1,4 +1,5 @@
-"""Applications that know nothing of OpenTelemetry, under `opentelemetry-instrument`, with variables alone, into a real Elasticsearch."""
+"""Applications that know nothing of OpenTelemetry, under `opentelemetry-instrument`, with variables
+alone, into a real Elasticsearch."""
 
 from __future__ import annotations
 

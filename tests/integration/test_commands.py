@@ -134,7 +134,8 @@ def log(session_id: str, number: int, service: str = "shop", **fields: Any) -> d
 
 @pytest.fixture
 def session_id(namespace: str) -> str:
-    """A session of the test's own; of another system's form, so that it has no start but that of its documents."""
+    """A session of the test's own; of another system's form, so that it has no start but that of
+    its documents."""
     return f"visit-{namespace}"
 
 
@@ -425,7 +426,9 @@ WRONG = {
     "nothing listens": "Nothing listens there: check host and port",
     "an old version": "This is Elasticsearch 7.17.9, and 8.12 is the oldest that is served: update "
     "it.",
-    "no Elasticsearch": "What answers there is something else: give the URL of Elasticsearch itself",
+    "no Elasticsearch": (
+        "What answers there is something else: give the URL of Elasticsearch itself"
+    ),
 }
 
 

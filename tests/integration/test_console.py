@@ -58,7 +58,8 @@ _FRAME = re.compile(r'^  File ".*\n(?:    .*\n)*', re.MULTILINE)
 
 
 def comparable(console: str) -> str:
-    """What was printed, without times, numbers of processes, and the frames of tracebacks, among which are the instrumentations'."""
+    """What was printed, without times, numbers of processes, and the frames of tracebacks, among
+    which are the instrumentations'."""
     return re.sub(r"\d+", "#", _FRAME.sub("", console))
 
 

@@ -1,4 +1,5 @@
-"""No token is stored, printed or kept on the disk, however a request brings it, and whatever the application and its instrumentation do with it."""
+"""No token is stored, printed or kept on the disk, however a request brings it, and whatever the
+application and its instrumentation do with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What Django logs about a request behind its middleware, when the request's span has ended, under WSGI and under ASGI."""
+"""What Django logs about a request behind its middleware, when the request's span has ended, under
+WSGI and under ASGI."""
 
 from __future__ import annotations
 

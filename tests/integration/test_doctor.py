@@ -52,7 +52,7 @@ KEY, VIEWER_KEY = "OTEL_EXPORTER_ELASTICSEARCH_API_KEY", "OTEL_ASAYER_VIEWER_API
 
 @pytest.fixture(autouse=True)
 def _started_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The propagators that the variables below name, as a process has them that starts with those."""
+    """The propagators of a process that starts with the variables below."""
     monkeypatch.setattr(propagate, "_HTTP_TEXT_FORMAT", CompositePropagator([AsayerPropagator()]))
 
 
@@ -263,7 +263,10 @@ def test_a_template_that_hides_ours_is_a_problem(
     put_template(node, f"theirs-{namespace}", f"asayer-logs-{namespace}-*", priority=1000)
     report = examined(variables)
     assert report.exit_code == 1
-    theirs = f"The index template theirs-{namespace} takes the indices asayer-logs-{namespace}-* without the alias"
+    theirs = (
+        f"The index template theirs-{namespace} takes the indices "
+        f"asayer-logs-{namespace}-* without the alias"
+    )
     assert report.detail("templates").startswith(theirs)
     assert (
         report.detail("alias logs")

@@ -47,7 +47,8 @@ def exported(commands: list[list[str]]) -> dict[str, str]:
 
 
 def install(folder: Path, distribution: list[str]) -> Path:
-    """Make an environment, install the application's own packages and what the README says, and return where its commands are."""
+    """Make an environment, install the application's own packages and what the README says, and
+    return where its commands are."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     binaries = folder / "bin"
     environment = {
@@ -72,7 +73,8 @@ def install(folder: Path, distribution: list[str]) -> Path:
 
 
 def run_as_documented(store: Store, binaries: Path, console: Path, **put_in: str) -> None:
-    """Run the application with the README's variables, the places for the reader's own values filled in."""
+    """Run the application with the README's variables, the places for the reader's own values
+    filled in."""
     own = {
         "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": store.server.url,
         "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": store.writer_key,

@@ -1,4 +1,4 @@
-"""Ids of spans under `opentelemetry-instrument`, in an application that seeds `random` and forks."""
+"""Ids of spans under `opentelemetry-instrument`, where the application seeds `random` and forks."""
 
 from __future__ import annotations
 

@@ -129,7 +129,8 @@ def referred(one: dict[str, Any], name: str) -> str:
 
 
 def query(filters: list[dict[str, Any]], session_id: str | None) -> dict[str, Any]:
-    """What Kibana makes of filters, of the time range, and of the session that was chosen above the panels."""
+    """What Kibana makes of filters, of the time range, and of the session that was chosen above the
+    panels."""
     time = {
         "range": {
             "@timestamp": {
@@ -159,7 +160,8 @@ def control() -> dict[str, Any]:
 
 
 def aggregations(columns: dict[str, Any]) -> dict[str, Any]:
-    """Buckets within buckets in the order of the columns, as Lens nests them, with the metrics in the innermost and where they rank."""
+    """Buckets within buckets in the order of the columns, as Lens nests them, with the metrics in
+    the innermost and where they rank."""
     names = list(columns)
     metrics = {
         name: metric(columns[name])
@@ -232,7 +234,8 @@ def number(bucket: dict[str, Any], name: str, column: dict[str, Any]) -> float:
 
 
 class Service:
-    """One service of the shop, with providers and exporters of its own; times are milliseconds after `START`."""
+    """One service of the shop, with providers and exporters of its own; times are milliseconds
+    after `START`."""
 
     def __init__(self, name: str, **settings: Any) -> None:
         resource = Resource({"service.name": name})
@@ -413,7 +416,7 @@ def test_the_list_of_sessions_offers_each_of_them(kibana: Kibana) -> None:
     ]
 
 
-def test_the_search_for_errors_finds_exceptions_and_errors_the_newest_first_with_the_link_to_their_moment(
+def test_the_search_for_errors_finds_the_newest_first_with_the_link_to_their_moment(
     kibana: Kibana,
 ) -> None:
     shown = [tuple(one.values())[:-1] for one in kibana.documents("otel-asayer-errors")]

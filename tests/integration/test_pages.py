@@ -141,7 +141,8 @@ class TestDoctor:
 
 
 def without_numbers(text: str) -> list[str]:
-    """The lines of what the doctor says, whatever was counted and wherever it was written; other packages are installed here, with other warnings."""
+    """The lines of what the doctor says, whatever was counted and wherever it was written; other
+    packages are installed here, with other warnings."""
     return [
         re.sub(r"\d+|asayer-logs-\w+-\*", "N", re.sub(r", \d+ warnings?\.$", ".", line.rstrip()))
         for line in text.splitlines()

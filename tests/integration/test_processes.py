@@ -143,7 +143,8 @@ class Survivors:
 
 
 def _uwsgi_settings(file: Path) -> Path:
-    """Write the settings for uWSGI that the documentation gives; uWSGI reads the file that `UWSGI_INI` names."""
+    """Write the settings for uWSGI that the documentation gives; uWSGI reads the file that
+    `UWSGI_INI` names."""
     (settings,) = blocks((ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"), "ini")
     file.write_text(settings, encoding="utf-8")
     return file
@@ -176,7 +177,8 @@ def survivors(tmp_path: Path) -> Survivors:
 
 @pytest.fixture
 def hesitant() -> Iterator[ElasticsearchDouble]:
-    """An Elasticsearch that refuses the first two bulk requests, so that what they held goes to the disk, and takes all later ones."""
+    """An Elasticsearch that refuses the first two bulk requests, so that what they held goes to the
+    disk, and takes all later ones."""
     with ElasticsearchDouble() as elasticsearch:
         elasticsearch.reply_with(status(503), status(503))
         yield elasticsearch

@@ -1,4 +1,5 @@
-"""The three generations of Asayer's and OpenReplay's readers find our replay records, all of them, and nothing else, with a key of least rights."""
+"""The three generations of Asayer's and OpenReplay's readers find our replay records, all of them,
+and nothing else, with a key of least rights."""
 
 from __future__ import annotations
 
@@ -143,7 +144,10 @@ def parsed(operation: bytes) -> tuple[str, dict[str, Any]]:
 
 def otel_records(session_id: str, namespace: str) -> list[bytes]:
     """A log record and a span of the same session, which quote what readers look for."""
-    tag = f"[openReplaySession.id={session_id}][openReplaySessionToken={session_id}][asayer_session_id={session_id}]"
+    tag = (
+        f"[openReplaySession.id={session_id}]"
+        f"[openReplaySessionToken={session_id}][asayer_session_id={session_id}]"
+    )
     common = {
         "@timestamp": "1741082400000.000000",
         "attributes": {"session.id": session_id, "tags": "error", "utc_time": "x"},

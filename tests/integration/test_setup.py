@@ -390,8 +390,8 @@ class TestDryRun:
         output = setup(bare, "--dry-run").stdout
         assert "PUT /_index_template/otel-asayer-replay?create=true\n{\n" in output
         assert (
-            f"""curl -u elastic:"$ELASTIC_PASSWORD" --cacert {bare.ca_certificate} -X PUT '{bare.url}/_index_template/"""
-            in output
+            f'curl -u elastic:"$ELASTIC_PASSWORD" --cacert {bare.ca_certificate} '
+            f"-X PUT '{bare.url}/_index_template/" in output
         )
         assert bare.password not in output
 
@@ -545,13 +545,19 @@ class TestWhoMayNot:
 
     def test_nobody(self, bare: Server) -> None:
         ran = setup(bare, HEADERS="x-from=shop")
-        sentence = "Error: This Elasticsearch asks who you are: give --username (its password is asked for) or --bearer-token.\n"
+        sentence = (
+            "Error: This Elasticsearch asks who you are: give --username (its "
+            "password is asked for) or --bearer-token.\n"
+        )
         assert ran.exit_code == 1
         assert ran.stderr == sentence
 
     def test_an_api_key_cannot_make_keys(self, bare: Server) -> None:
         ran = setup(bare, API_KEY=bare.create_api_key("all", {}))
-        sentence = "Error: These credentials are an API key, and Elasticsearch lets no API key create keys with rights of their own"
+        sentence = (
+            "Error: These credentials are an API key, and Elasticsearch lets no "
+            "API key create keys with rights of their own"
+        )
         assert ran.exit_code == 1
         assert ran.stderr.partition(": what")[0] == sentence
 

@@ -33,7 +33,8 @@ OWN = NodeConfig(settings=(("node.attr.for", "faults"),))
 
 
 class Outage:
-    """A node that a test may stop, kill or freeze, and the spool of the applications that deliver to it."""
+    """A node that a test may stop, kill or freeze, and the spool of the applications that deliver
+    to it."""
 
     def __init__(self, server: Server, namespace: str, folder: Path) -> None:
         self.server = server

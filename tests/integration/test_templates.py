@@ -112,7 +112,8 @@ def setup(server: Endpoint, **settings: Any) -> SetupReport:
 def create(
     server: Endpoint, stream: str, *documents: dict[str, Any], auth: str = "elastic"
 ) -> list[tuple[int, str]]:
-    """Create documents in a data stream; return each one's status and, when there is one, the type of its error."""
+    """Create documents in a data stream; return each one's status and, when there is one, the type
+    of its error."""
     lines = [line for document in documents for line in (action(stream), document)]
     body = "".join(json.dumps(line) + "\n" for line in lines)
     answer = server.request("POST", "/_bulk?refresh=true", body, auth=auth).json()
@@ -347,7 +348,10 @@ def bear_by_stream(server: Server) -> str:
     name = f"web-{secrets.token_hex(4)}"
     put_template(server, "web", name, priority=1, aliases={"logs": {}})
     create(server, name, {"@timestamp": ISO_TIME})
-    return f"The alias 'logs', which Asayer / OpenReplay reads, stands on the data streams {name}, and Elasticsearch lets no alias"
+    return (
+        f"The alias 'logs', which Asayer / OpenReplay reads, stands on the data "
+        f"streams {name}, and Elasticsearch lets no alias"
+    )
 
 
 def bear_by_name(server: Server) -> str:

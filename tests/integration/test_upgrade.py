@@ -35,7 +35,10 @@ FORMER = "asayer-logs-default"
 TIME = "2026-11-24T16:03:56.662Z"
 RECORD = {
     **dict.fromkeys(("@timestamp", "utc_time", "timestamp"), TIME),
-    "message": f"[asayer_session_id={SESSION}][openReplaySession.id={SESSION}][openReplaySessionToken={SESSION}] GET /cart 500",
+    "message": (
+        f"[asayer_session_id={SESSION}][openReplaySession.id={SESSION}]"
+        f"[openReplaySessionToken={SESSION}] GET /cart 500"
+    ),
     "level": "error",
     "tags": ["error"],
     "attributes": {"session.id": SESSION},

@@ -1,4 +1,5 @@
-"""Whatever the SDK admits becomes operations of two lines of valid JSON, with the session's id intact."""
+"""Whatever the SDK admits becomes operations of two lines of valid JSON, with the session's id
+intact."""
 
 from __future__ import annotations
 

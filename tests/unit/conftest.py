@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _as_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A process says each finding once, and keeps the console from the first set-up on; each test is a process of its own in that."""
+    """A process says each finding once, and keeps the console from the first set-up on; each test
+    is a process of its own in that."""
     monkeypatch.setattr(last_resort, "_said", set())
     propagator._warn.cache_clear()
     yield

@@ -102,7 +102,8 @@ def logging_into(
     processor: MakeProcessor = BatchLogRecordProcessor,
     level: int = logging.WARNING,
 ) -> Iterator[LoggerProvider]:
-    """Hand what the standard library's logging logs to an exporter, by the handler of opentelemetry-instrumentation-logging."""
+    """Hand what the standard library's logging logs to an exporter, by the handler of
+    opentelemetry-instrumentation-logging."""
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(processor(exporter))
     root, handler = logging.getLogger(), LoggingHandler(logger_provider=provider)
@@ -644,8 +645,10 @@ from otel_asayer import ElasticsearchLogRecordExporter, ElasticsearchSpanExporte
 
 settings = {"endpoint": sys.argv[1], "setup": "off", "spool": "off", "timeout": 300}
 tracers, loggers = TracerProvider(), LoggerProvider()
-tracers.add_span_processor(BatchSpanProcessor(ElasticsearchSpanExporter(**settings), schedule_delay_millis=3_600_000))
-loggers.add_log_record_processor(BatchLogRecordProcessor(ElasticsearchLogRecordExporter(**settings), schedule_delay_millis=3_600_000))
+spans, logs = ElasticsearchSpanExporter(**settings), ElasticsearchLogRecordExporter(**settings)
+hour = {"schedule_delay_millis": 3_600_000}
+tracers.add_span_processor(BatchSpanProcessor(spans, **hour))
+loggers.add_log_record_processor(BatchLogRecordProcessor(logs, **hour))
 tracers.get_tracer("shop").start_span("GET /cart").end()
 loggers.get_logger("shop").emit(LogRecord(body="the cart is empty"))
 """
@@ -664,9 +667,10 @@ from otel_asayer.delivery.outcomes import Fate
 from otel_asayer.delivery.delivery import shared
 
 url, delay, order = sys.argv[1:]
-exporter = ElasticsearchSpanExporter(endpoint=url, setup="off", timeout=300) if order == "exporter first" else None
+settings = {"endpoint": url, "setup": "off", "timeout": 300}
+exporter = ElasticsearchSpanExporter(**settings) if order == "exporter first" else None
 provider = TracerProvider()
-exporter = exporter or ElasticsearchSpanExporter(endpoint=url, setup="off", timeout=300)
+exporter = exporter or ElasticsearchSpanExporter(**settings)
 provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=int(delay)))
 tracer = provider.get_tracer("shop")
 if order == "exported before":
@@ -677,7 +681,8 @@ sys.stdin.read()
 
 class Last:
     def __init__(self):
-        self.counters, self.fate, self.print = shared(exporter._path._config).counters, Fate.DROPPED, print
+        self.counters = shared(exporter._path._config).counters
+        self.fate, self.print = Fate.DROPPED, print
     def __del__(self):
         self.print(self.counters.total(self.fate))
 

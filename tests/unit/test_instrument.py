@@ -65,7 +65,8 @@ TRACE_CONTEXT, BAGGAGE, ASAYER = (
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The globals of OpenTelemetry and of ours as a new process has them, with `OTEL_PROPAGATORS=tracecontext,asayer`."""
+    """The globals of OpenTelemetry and of ours as a new process has them, with
+    `OTEL_PROPAGATORS=tracecontext,asayer`."""
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
@@ -662,7 +663,8 @@ SCRIPT = """
 import logging
 import otel_asayer
 from opentelemetry import trace
-with otel_asayer.session(2618307011354435587), trace.get_tracer("test").start_as_current_span("span"):
+tracer = trace.get_tracer("test")
+with otel_asayer.session(2618307011354435587), tracer.start_as_current_span("span"):
     logging.getLogger("shop").warning("out of stock")
 raise ValueError("broken")
 """

@@ -1,4 +1,5 @@
-"""`opentelemetry.propagate` loads the propagator in every Python process that inherits `OTEL_PROPAGATORS`: it may load little with it."""
+"""`opentelemetry.propagate` loads the propagator in every Python process that inherits
+`OTEL_PROPAGATORS`: it may load little with it."""
 
 import os
 import subprocess
@@ -26,7 +27,7 @@ RARE = tuple(
 
 
 def loaded(code: str, names: tuple[str, ...] = HEAVY) -> list[str]:
-    """Those of `names`, by default the heavy packages, that a new process has loaded after `code`."""
+    """The `names`, by default the heavy packages, that a new process has loaded after `code`."""
     report = f"import sys; print(*(name for name in {names!r} if name in sys.modules))"
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "COV"))
@@ -73,7 +74,10 @@ def test_the_names_of_the_session_side_load_the_api_only() -> None:
 
 
 def test_opentelemetry_builds_the_propagator_with_the_api_only() -> None:
-    built = "import opentelemetry.propagate as p; assert type(p.get_global_textmap()._propagators[1]).__name__ == 'AsayerPropagator'"
+    built = (
+        "import opentelemetry.propagate as p; "
+        "assert type(p.get_global_textmap()._propagators[1]).__name__ == 'AsayerPropagator'"
+    )
     assert loaded(built) == []
 
 
@@ -86,13 +90,22 @@ def test_the_rare_modules_are_named_as_they_are_loaded() -> None:
 
 
 def test_a_request_needs_the_api_only() -> None:
-    request = "import opentelemetry.propagate as p; c = p.extract({'x-session-id': '17', 'baggage': 'a=b'}); p.inject({}, c)"
+    request = (
+        "import opentelemetry.propagate as p; "
+        "c = p.extract({'x-session-id': '17', 'baggage': 'a=b'}); p.inject({}, c)"
+    )
     assert loaded(request) == []
 
 
 def test_a_call_to_a_target_needs_the_api_only() -> None:
-    call = "from opentelemetry import trace, propagate as p; import requests, urllib.request, httpx; c = p.extract({'x-session-id': '17'})"
-    span = "type('S', (trace.NonRecordingSpan,), {'kind': trace.SpanKind.CLIENT, 'attributes': {'url.full': 'http://cart/'}})(trace.INVALID_SPAN_CONTEXT)"
+    call = (
+        "from opentelemetry import trace, propagate as p; import requests, urllib.request, httpx; "
+        "c = p.extract({'x-session-id': '17'})"
+    )
+    span = (
+        "type('S', (trace.NonRecordingSpan,), {'kind': trace.SpanKind.CLIENT, "
+        "'attributes': {'url.full': 'http://cart/'}})(trace.INVALID_SPAN_CONTEXT)"
+    )
     assert (
         loaded(
             f"{call}; carrier = {{}}; p.inject(carrier, trace.set_span_in_context({span}, c)); "
@@ -103,7 +116,10 @@ def test_a_call_to_a_target_needs_the_api_only() -> None:
 
 
 def test_a_bad_environment_does_not_keep_opentelemetry_from_starting() -> None:
-    bad = "import os; os.environ.update(OTEL_ASAYER_PROPAGATION_TARGETS='http://x', OTEL_ASAYER_SESSION_HEADERS='a b', OTEL_ASAYER_ENABLED='?')"
+    bad = (
+        "import os; os.environ.update(OTEL_ASAYER_PROPAGATION_TARGETS='http://x', "
+        "OTEL_ASAYER_SESSION_HEADERS='a b', OTEL_ASAYER_ENABLED='?')"
+    )
     assert loaded(f"{bad}; import opentelemetry.propagate") == []
 
 

@@ -1,4 +1,5 @@
-"""The oldest releases that may be installed beside us have no known hole that our use of them reaches; SECURITY.md names them."""
+"""The oldest releases that may be installed beside us have no known hole that our use of them
+reaches; SECURITY.md names them."""
 
 from __future__ import annotations
 

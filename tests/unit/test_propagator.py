@@ -848,7 +848,8 @@ class TestDestinations:
 
 
 class TestTheSessionOfTheSpan:
-    """Where the context has no session, that of its span counts, as long as it is one of this process."""
+    """Where the context has no session, that of its span counts, as long as it is one of this
+    process."""
 
     def test_it_is_passed_on(self) -> None:
         assert injected(under_session(), Context()) == PASSED
@@ -989,7 +990,8 @@ class TestHeadersOfTheApplication:
 
 @pytest.mark.parametrize("make", [dict, CaseInsensitiveDict, httpx.Headers, CIMultiDict])
 class TestRedirects:
-    """A client sends a redirect with the headers of the request before it, and asks for injection again."""
+    """A client sends a redirect with the headers of the request before it, and asks for injection
+    again."""
 
     def test_the_session_does_not_go_along_to_a_stranger(self, make: Callable[..., Any]) -> None:
         assert dict(

@@ -24,7 +24,10 @@ from otel_asayer.sampler import ParentBasedSessionSampler, SessionSampler
 SESSION = "2618307011354435587"
 IN_SESSION = set_session_id(require_session_id(SESSION), Context())
 LOW, HIGH = 1, (1 << 64) - 1  # trace ids that a ratio keeps first and last
-WARNING = "OTEL_TRACES_SAMPLER_ARG, or the sampler's argument: expected a number from 0 to 1; 1 is used, and every trace is kept."
+WARNING = (
+    "OTEL_TRACES_SAMPLER_ARG, or the sampler's argument: "
+    "expected a number from 0 to 1; 1 is used, and every trace is kept."
+)
 
 
 def parent(*, sampled: bool, remote: bool, context: Context | None = None) -> Context:

@@ -1,4 +1,5 @@
-"""A script that records one span, and ends in the way that its argument names, for the tests of processes."""
+"""A script that records one span, and ends in the way that its argument names, for the tests of
+processes."""
 
 from __future__ import annotations
 

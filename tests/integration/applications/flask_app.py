@@ -1,4 +1,4 @@
-"""A Flask application without a line of OpenTelemetry but for `/flush`, for the end-to-end tests."""
+"""A Flask application without OpenTelemetry, but for `/flush`, for the end-to-end tests."""
 
 from __future__ import annotations
 

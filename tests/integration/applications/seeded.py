@@ -1,4 +1,5 @@
-"""Seeds `random` before each piece of work, in this process and in forks of it, and prints the ids of all spans."""
+"""Seeds `random` before each piece of work, in this process and in forks of it, and prints the ids
+of all spans."""
 
 import os
 import random
