@@ -13,6 +13,7 @@ credentials must not follow them.
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from base64 import b64encode
@@ -333,7 +334,7 @@ def _describe(error: BaseException, limit: str) -> str:
 
 def _build_nodes(config: Config) -> list[BaseNode]:
     with unforked():
-        from elastic_transport import NodeConfig, Urllib3HttpNode
+        from elastic_transport import BaseNode, NodeConfig, Urllib3HttpNode
         from elasticsearch import Elasticsearch
 
         from otel_asayer.elasticsearch.pinning import Pin, PinnedPool
@@ -346,17 +347,64 @@ def _build_nodes(config: Config) -> list[BaseNode]:
         def __init__(self, node: NodeConfig) -> None:
             super().__init__(node)
             if pin and node.scheme == "https":
-                self.pool = PinnedPool(pin, node.host, node.port, node.connections_per_node)  # type: ignore[assignment]
-            # When the interpreter ends, urllib3 empties its pools before the SDK exports what is
-            # left. A pool that blocks would then wait for ever for a connection to come back; this
-            # one opens another.
-            self.pool.block = False
-            self.pool.urlopen = partial(_open, self.pool.urlopen)  # type: ignore[assignment,method-assign]
+                self.pool = PinnedPool(pin, node.host, node.port, _IdleConnections)  # type: ignore[assignment]
+            else:
+                # A pool that blocks would wait for ever for a connection to come back; this one
+                # opens another.
+                self.pool.block = False
+                self.pool.pool = _IdleConnections()  # type: ignore[assignment]
+            # Nothing here may hold a reference to itself: what is left for the interpreter's end to
+            # collect has its queue emptied by urllib3 then, and one of gevent's cannot even say any
+            # more that it is empty.
+            self.pool = _Pool(partial(_open, self.pool.urlopen), self.pool.close)  # type: ignore[assignment]
 
     silence_loggers()
-    return Elasticsearch(
-        **_addresses(config), **_tls(config), node_class=Node, http_compress=False
-    ).transport.node_pool.all()
+    # Its nodes are not used, only what it makes of the settings: it holds references to itself, and
+    # would hold connections as long.
+    settings = Elasticsearch(
+        **_addresses(config), **_tls(config), node_class=BaseNode, http_compress=False
+    )
+    return [Node(node.config) for node in settings.transport.node_pool.all()]
+
+
+class _Pool(NamedTuple):
+    """What a node needs of a pool of urllib3's."""
+
+    urlopen: Callable[..., _Answer]
+    close: Callable[[], None]
+
+
+class _IdleConnections:
+    """What a pool of urllib3's needs of its queue.
+
+    Where gevent has patched this process late, urllib3's own is gevent's, which is not made for
+    real threads. Nor are gevent's connections: each works in the thread that opened it alone, and
+    the next request may have another one. So none is kept then. Elasticsearch, asked to close one,
+    does so without saying it, and the next request would fail on it.
+    """
+
+    def __init__(self) -> None:
+        self._connections: list[Any] = []
+
+    def get(self, **_: object) -> Any:
+        """Return the connection that was used last; without one, urllib3 opens another.
+
+        Raises:
+            queue.Empty: There is none.
+        """
+        try:
+            return self._connections.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+    def put(self, connection: Any, **_: object) -> None:
+        """Keep a connection, or close it where none is kept; None stands for a closed one."""
+        if connection is None:
+            return
+        if patched_late():
+            connection.close()
+        else:
+            self._connections.append(connection)
 
 
 class _Answer(NamedTuple):
@@ -430,8 +478,7 @@ _BASE_HEADERS: Final = {
 
 
 def _base_headers() -> Mapping[str, str]:
-    # A connection of gevent's works in the thread that opened it alone, and the next request may
-    # have another one.
+    # None is kept then (`_IdleConnections`), and the server need not keep it either.
     return {**_BASE_HEADERS, "connection": "close"} if patched_late() else _BASE_HEADERS
 
 

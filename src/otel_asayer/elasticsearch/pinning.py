@@ -27,6 +27,8 @@ from urllib3 import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, SSLError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from urllib3.response import BaseHTTPResponse
 
 __all__ = ["Pin", "PinnedPool", "sent_certificates"]
@@ -86,11 +88,18 @@ class Pin(NamedTuple):
 class PinnedPool:
     """As much of a pool of urllib3's as a node needs, for a server that is known by a fingerprint."""
 
-    def __init__(self, pin: Pin, host: str, port: int, connections: int) -> None:
-        """Prepare connections to `host` (a name or an address, with or without brackets); nothing is connected before the first request."""
+    def __init__(self, pin: Pin, host: str, port: int, idle: Callable[[], Any]) -> None:
+        """Prepare connections; nothing is connected before the first request.
+
+        Args:
+            pin: What is trusted.
+            host: A name or an address, with or without brackets.
+            port: Its port.
+            idle: Makes what holds connections between two requests, in place of urllib3's queue.
+        """
         self._pin = pin
         self._address = host.strip("[]"), port
-        self._connections = connections
+        self._idle = idle
         self._pool: HTTPSConnectionPool | None = None
 
     def urlopen(
@@ -119,11 +128,8 @@ class PinnedPool:
     def _open(self, timeout: float) -> HTTPSConnectionPool:
         host, port = self._address
         options = self._pin.options(sent_certificates(host, port, self._pin.context(), timeout))
-        # A pool that blocks would wait for ever, once the interpreter ends, for a connection to
-        # come back.
-        self._pool = HTTPSConnectionPool(
-            host, port, maxsize=self._connections, block=False, **options
-        )
+        self._pool = HTTPSConnectionPool(host, port, block=False, **options)
+        self._pool.pool = self._idle()
         return self._pool
 
 

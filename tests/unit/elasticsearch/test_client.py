@@ -9,6 +9,8 @@ import gzip
 import socket
 import socketserver
 import ssl
+import subprocess
+import sys
 import threading
 import warnings
 from contextlib import closing, suppress
@@ -31,6 +33,20 @@ if TYPE_CHECKING:
 
     Connect = Callable[..., Client]
 
+AT_THE_END = """
+import atexit, sys
+from otel_asayer.config import Config
+from otel_asayer.elasticsearch.client import Client
+
+def ask():
+    print(client.request("HEAD", "/", timeout=60).status)
+    client.close()
+
+client = Client(Config.from_environment({{}}, endpoint=sys.argv[1]))
+atexit.register(ask)
+{}
+"""
+"""A script whose first request is made while its interpreter ends."""
 BODY = b'{"create":{"_index":"traces-generic.otel-default","_id":"1"}}\n{"name":"GET /cart"}\n'
 DEAD = "http://127.0.0.1:9"
 UNAUTHORIZED = status(401, {"error": {"type": "security_exception", "reason": "no"}})
@@ -42,6 +58,21 @@ class _Ssh(socketserver.StreamRequestHandler):
         self.connection.shutdown(socket.SHUT_WR)
         # To its end: a connection that is closed before is reset, and what was written may be lost
         self.rfile.read()
+
+
+class _Once(socketserver.StreamRequestHandler):
+    """Answers as Elasticsearch does when it is asked to close: it does not say that it will."""
+
+    def handle(self) -> None:
+        length = 0
+        while line := self.rfile.readline().strip().lower():
+            if line.startswith(b"content-length:"):
+                length = int(line.removeprefix(b"content-length:"))
+        self.rfile.read(length)
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nx-elastic-product: Elasticsearch\r\n")
+        self.wfile.write(b"content-length: 2\r\n\r\n{}")
+        self.wfile.flush()
+        self.rfile.read(1)  # a next request is not answered
 
 
 @pytest.fixture
@@ -77,6 +108,18 @@ def authority() -> trustme.CA:
 
 def post(client: Client, body: bytes = BODY, **headers: str) -> int:
     return client.request("POST", "/_bulk", body, headers=headers, timeout=HANG_SECONDS).status
+
+
+def run(code: str, *arguments: str) -> tuple[str, str]:
+    """Run a script of its own; return what it prints, and what it complains of."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+    return done.stdout, done.stderr
 
 
 def reason(client: Client, timeout: float = HANG_SECONDS) -> str:
@@ -137,6 +180,17 @@ class TestRequests:
         monkeypatch.setattr("_thread.start_new_thread", lambda *_: None)
         post(connect())
         assert double.exchanges[0].headers["connection"] == "close"
+
+    def test_a_server_that_closes_as_asked_and_does_not_say_so_loses_no_later_request(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("_thread.start_new_thread", lambda *_: None)
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Once) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            client = connect(endpoint=f"http://127.0.0.1:{server.server_address[1]}")
+            answers = [post(client), post(client)]
+            server.shutdown()
+        assert answers == [200, 200]
 
     def test_method_and_target_arrive_as_given(
         self, connect: Connect, double: ElasticsearchDouble
@@ -446,17 +500,18 @@ class TestFaults:
         reason(client, 10)
         assert given[0] <= 5 < given[1]
 
-    def test_connections_of_a_pool_that_was_emptied_are_not_waited_for(
-        self, connect: Connect
+    def test_a_request_behind_urllib3s_own_exit_handler_is_answered(
+        self, double: ElasticsearchDouble
     ) -> None:
-        """urllib3 empties its pools when the interpreter ends, before the SDK exports what is left."""
-        client = connect()
-        post(client)
-        pool: Any = client._nodes[0].pool  # type: ignore[attr-defined]
-        while not pool.pool.empty():
-            if connection := pool.pool.get_nowait():
-                connection.close()
-        assert post(client) == 200
+        """It empties all pools, before the SDK exports what is left."""
+        assert run(AT_THE_END.format("client.connect()"), double.url) == ("200\n", "")
+
+    def test_no_connection_is_left_to_the_end_of_an_interpreter_that_gevent_has_patched(
+        self, double: ElasticsearchDouble
+    ) -> None:
+        """Greenlets that are being finalized cannot look into a queue, and say so on the console."""
+        code = AT_THE_END.format("from gevent import monkey; monkey.patch_all()")
+        assert run(code, double.url) == ("200\n", "")
 
     def test_every_endpoint_that_failed_is_named(self, connect: Connect) -> None:
         parts = reason(connect(endpoint=f"{DEAD},{DEAD}/b")).split("; ")
