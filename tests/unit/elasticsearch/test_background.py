@@ -144,7 +144,12 @@ def test_a_call_made_at_the_interpreters_end_works() -> None:
 
 
 def test_where_gevent_patches_late_a_call_works() -> None:
-    code = "from otel_asayer.elasticsearch.request_pool import Calls; from gevent import monkey; monkey.patch_all(); print(Calls().run(lambda: 42, 10))"
+    # Its loop runs, as in a server of gevent's: two threads that both start their first one may wait
+    # for each other.
+    code = (
+        "from otel_asayer.elasticsearch.request_pool import Calls; from gevent import monkey, sleep;"
+        "monkey.patch_all(); sleep(0); print(Calls().run(lambda: 42, 10))"
+    )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         check=True,
