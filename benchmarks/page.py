@@ -68,7 +68,7 @@ def main() -> int:
         start = time.perf_counter()
         story = Reader(Config.from_environment({}, spool_directory=folder)).story(selection)
         print(
-            f"{len(story.timeline.moments):,} moments read in {time.perf_counter() - start:.2f} s\n"
+            f"{len(story.timeline.events):,} moments read in {time.perf_counter() - start:.2f} s\n"
         )
     print(f"{'page':28}{'seconds':>9}{'kB':>7}{'shapes':>9}")
     good = True

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from otel_asayer.cli.timeline_view import print_timeline
 from otel_asayer.propagation.session_id import SessionId, id_of_session_from
-from otel_asayer.timeline import Kind, Timeline
+from otel_asayer.timeline import EventKind, Timeline
 
 from examples.demo import screen
 from examples.demo.services import Request, send, service
@@ -101,7 +101,7 @@ def run_shop(
 def checks(
     store: Store, found: Timeline, records: list[dict[str, Any]], stamped: list[str]
 ) -> list[tuple[str, bool]]:
-    spans = found.counts[Kind.REQUEST] + found.counts[Kind.SPAN]
+    spans = found.counts[EventKind.REQUEST] + found.counts[EventKind.SPAN]
     times = [record["@timestamp"] for record in records]
     # The query has no sort. What one service sends comes oldest first; two that end one after the
     # other leave a seam where their batches overlap.
@@ -112,8 +112,8 @@ def checks(
             (spans, len(found.services)) == (SPANS, 2),
         ),
         (
-            f"{found.counts[Kind.LOG]} log records, and the exception with its stack",
-            any(moment.stack for moment in found.errors),
+            f"{found.counts[EventKind.LOG]} log records, and the exception with its stack",
+            any(event.stack for event in found.errors),
         ),
         (
             f"{len(records)} replay records for OpenReplay's panel, {misplaced} out of place",
@@ -149,7 +149,7 @@ def demo(console: Console, store: Store, folder: Path) -> bool:
     ]
     console.print(screen.title("The session", f"from {store.name}"))
     print_timeline(console, found, f"Session {session_id}")
-    for exception in [moment for moment in found.errors if moment.kind is Kind.EXCEPTION][:1]:
+    for exception in [event for event in found.errors if event.kind is EventKind.EXCEPTION][:1]:
         console.print()
         console.print(screen.stack(exception))
     console.print(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from otel_asayer.timeline import Moment
+    from otel_asayer.timeline import TimelineEvent
 
     from examples.demo.services import Request
 
@@ -45,7 +45,7 @@ def _status(status: int) -> Text:
     return Text(str(status), style="bold red" if status >= 500 else "green")
 
 
-def stack(exception: Moment) -> RenderableType:
+def stack(exception: TimelineEvent) -> RenderableType:
     heading = Text(exception.title, style="bold red")
     return Panel(
         Text(own_frames(exception.stack.strip())),

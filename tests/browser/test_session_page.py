@@ -120,7 +120,7 @@ def test_what_is_bad_has_a_sign_beside_its_colour(session: Page) -> None:
     assert signs == {"error": '"✕" / "error: "', "warning": '"!" / "warning: "'}
 
 
-def test_a_moment_leads_to_the_replay_at_that_moment(session: Page) -> None:
+def test_an_event_leads_to_the_replay_at_that_moment(session: Page) -> None:
     session.get_by_role("link", name="First error").click()
     link = session.get_by_role("link", name="Watch the replay at this moment")
     address = link.get_attribute("href")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_asayer.config import Config
-from otel_asayer.timeline import Kind, Selection, Timeline
+from otel_asayer.timeline import EventKind, Selection, Timeline
 from otel_asayer.timeline.stores import LocalSource
 
 from documentation import HOW_TO, blocks
@@ -72,8 +72,8 @@ def test_the_application_of_the_page_leaves_its_request_and_its_log_record_in_th
             Selection(session_id=SESSION)
         )
     )
-    requests = [moment for moment in found.moments if moment.kind is Kind.REQUEST]
-    assert [(moment.service, moment.level) for moment in requests] == [("shop", "info")]
+    requests = [event for event in found.events if event.kind is EventKind.REQUEST]
+    assert [(event.service, event.level) for event in requests] == [("shop", "info")]
     assert [
-        (moment.title, moment.level) for moment in found.moments if moment.kind is Kind.LOG
+        (event.title, event.level) for event in found.events if event.kind is EventKind.LOG
     ] == [("Only one lamp is left", "warning")]

@@ -144,7 +144,7 @@ def _opaque(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_ASAYER_OPAQUE_SESSION_IDS", "true")
 
 
-def moments(node: Prepared, subject: str) -> dict[str, Any]:
+def events(node: Prepared, subject: str) -> dict[str, Any]:
     result = node.run(["timeline", subject, "--json"], key=node.viewer)
     assert result.exit_code == 0, result.output
     found: dict[str, Any] = json.loads(result.output)
@@ -166,7 +166,7 @@ def test_thousands_of_documents_come_complete_and_in_order(
 ) -> None:
     numbers = [*range(0, 2500, 2), *range(1, 2500, 2)]
     node.write(f"logs-generic.otel-{namespace}", *(log(session_id, number) for number in numbers))
-    assert [moment["title"] for moment in moments(node, session_id)["moments"]] == [
+    assert [event["title"] for event in events(node, session_id)["moments"]] == [
         f"number {number}" for number in range(2500)
     ]
 
@@ -178,8 +178,8 @@ def test_a_session_is_read_from_every_namespace_and_service(
         f"logs-generic.otel-{namespace}a", log(session_id, 1, "web"), log(session_id, 3, "web")
     )
     node.write(f"logs-shop.otel-{namespace}b", log(session_id, 2, "pricing"))
-    found = moments(node, session_id)
-    assert [moment["title"] for moment in found["moments"]] == ["number 1", "number 2", "number 3"]
+    found = events(node, session_id)
+    assert [event["title"] for event in found["moments"]] == ["number 1", "number 2", "number 3"]
     assert found["services"] == ["web", "pricing"]
 
 
@@ -191,8 +191,8 @@ def test_a_collectors_documents_stand_among_ours(
     node.write(
         f"logs-generic.otel-{namespace}", log(session_id, 1_000_000), log(session_id, 3_000_000)
     )
-    found = moments(node, session_id)["moments"]
-    assert [(moment["title"], moment["offset_ms"]) for moment in found] == [
+    found = events(node, session_id)["moments"]
+    assert [(event["title"], event["offset_ms"]) for event in found] == [
         ("number 1000000", 0),
         ("number 2000000", 1),
         ("number 3000000", 2),
@@ -207,7 +207,7 @@ def test_a_stream_without_our_template_is_read_too(node: Prepared, namespace: st
         "@timestamp": "3000-01-01T00:00:00Z"
     }  # mapped as `date`, which has room for more than nanoseconds have
     node.write(f"logs-plain.otel-{namespace}", log(number, 2), log(number, 1), log(number, 3) | far)
-    assert [moment["title"] for moment in moments(node, number)["moments"]] == [
+    assert [event["title"] for event in events(node, number)["moments"]] == [
         "number 1",
         "number 2",
         "number 3",
@@ -219,7 +219,7 @@ def test_a_trace_is_found_by_its_id(node: Prepared, namespace: str) -> None:
     node.write(
         f"logs-generic.otel-{namespace}", log("visit-1", 1, trace_id=trace_id), log("visit-1", 2)
     )
-    assert [moment["title"] for moment in moments(node, trace_id)["moments"]] == ["number 1"]
+    assert [event["title"] for event in events(node, trace_id)["moments"]] == ["number 1"]
 
 
 def test_exceptions_are_found_with_the_viewers_key(

@@ -18,9 +18,9 @@ from otel_asayer.sanitize import sanitize_line
 from otel_asayer.timeline import (
     Stored,
     Timeline,
+    event_of,
     flat,
     group_errors,
-    moment_of,
     nanoseconds,
     parse_subject,
 )
@@ -126,8 +126,8 @@ def test_every_value_is_some_time_that_elasticsearch_could_hold(value: Any) -> N
 
 
 @given(sources)
-def test_every_document_is_a_moment_of_one_line(source: dict[str, Any]) -> None:
-    title = moment_of(Stored("logs-x", "1", source)).title
+def test_every_document_is_an_event_of_one_line(source: dict[str, Any]) -> None:
+    title = event_of(Stored("logs-x", "1", source)).title
     assert controls(title) == ""
     assert len(title) <= 1000
     assert title.encode().decode() == title
@@ -137,11 +137,11 @@ def test_every_document_is_a_moment_of_one_line(source: dict[str, Any]) -> None:
 @settings(max_examples=60)
 def test_every_document_can_be_shown(found: list[Stored]) -> None:
     timeline = Timeline.of(found)
-    for moment in timeline.moments:
-        assert controls(line(timeline, moment, 10).plain) == ""
-        assert list(as_json(timeline, moment)["attributes"]) == list(moment.attributes)
-    for group in group_errors(timeline.moments):
-        assert group.count == len(group.moments)
+    for event in timeline.events:
+        assert controls(line(timeline, event, 10).plain) == ""
+        assert list(as_json(timeline, event)["attributes"]) == list(event.attributes)
+    for group in group_errors(timeline.events):
+        assert group.count == len(group.events)
         assert type(group.message) is str
         assert type(str(group.place)) is str
 
@@ -151,8 +151,8 @@ def test_the_order_does_not_depend_on_that_of_the_documents(
     found: list[Stored], random: Any
 ) -> None:
     shuffled = random.sample(found, len(found))
-    assert [moment.document.id for moment in Timeline.of(shuffled).moments] == [
-        moment.document.id for moment in Timeline.of(found).moments
+    assert [event.document.id for event in Timeline.of(shuffled).events] == [
+        event.document.id for event in Timeline.of(found).events
     ]
 
 
@@ -160,11 +160,11 @@ def test_the_order_does_not_depend_on_that_of_the_documents(
 def test_any_graph_of_parents_has_depths_and_always_the_same(
     found: list[Stored], random: Any
 ) -> None:
-    depths = {moment.document.id: moment.depth for moment in Timeline.of(found).moments}
+    depths = {event.document.id: event.depth for event in Timeline.of(found).events}
     assert all(0 <= depth < len(found) for depth in depths.values())
     assert {
-        moment.document.id: moment.depth
-        for moment in Timeline.of(random.sample(found, len(found))).moments
+        event.document.id: event.depth
+        for event in Timeline.of(random.sample(found, len(found))).events
     } == depths
 
 

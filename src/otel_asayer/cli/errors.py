@@ -60,7 +60,7 @@ def errors(
     with open_source(config) as source:
         documents, total = source.exceptions(since_ns, _MOST)
         found = Timeline.of(documents, replay_url=config.replay_url).only(services=services)
-        groups = group_errors(found.moments)
+        groups = group_errors(found.events)
         if as_json:
             output.print_json([_as_json(group) for group in groups[:limit]])
         else:
@@ -106,7 +106,7 @@ def _show_group(console: Console, group: ErrorGroup) -> None:
         ),
     )
     output.print_whole(console, output.as_text(f"  {place}", "cyan"))
-    facts = f"  {times} · {sessions} · {', '.join(group.services)} · last {ago(time.time_ns() - group.moments[0].time_ns)}"
+    facts = f"  {times} · {sessions} · {', '.join(group.services)} · last {ago(time.time_ns() - group.events[0].time_ns)}"
     output.print_whole(console, output.as_text(facts, "dim"))
     if group.example.replay_url:
         output.print_whole(console, output.as_text(f"  {link_text(group.example)}", "blue"))
@@ -124,8 +124,8 @@ def _as_json(group: ErrorGroup) -> dict[str, Any]:
         "count": group.count,
         "services": list(group.services),
         "sessions": list(group.sessions),
-        "first": iso(group.moments[-1].time_ns),
-        "last": iso(group.moments[0].time_ns),
+        "first": iso(group.events[-1].time_ns),
+        "last": iso(group.events[0].time_ns),
         "replay_url": group.example.replay_url,
         "trace_id": group.example.trace_id or None,
     }

@@ -1,4 +1,4 @@
-"""`otel-asayer timeline`: what the backend did in a session, moment by moment."""
+"""`otel-asayer timeline`: what the backend did in a session, event by event."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from otel_asayer.cli.times import parse_offset
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import SpoolError
-from otel_asayer.timeline import MOST_MOMENTS, Timeline, iso, parse_subject
+from otel_asayer.timeline import MAX_EVENTS, Timeline, iso, parse_subject
 from otel_asayer.timeline.stores import first_documents, nothing_stored, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from otel_asayer.config import Config
-    from otel_asayer.timeline import Moment, Selection, Stored
+    from otel_asayer.timeline import Selection, Stored, TimelineEvent
     from otel_asayer.timeline.stores import Source
 
 __all__ = ["timeline"]
@@ -68,7 +68,7 @@ it is stored at its end, by the time of its start.
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
-    default=MOST_MOMENTS,
+    default=MAX_EVENTS,
     show_default=True,
     help="Moments to read at most, the first ones.",
 )
@@ -99,7 +99,7 @@ def timeline(
         found = view.read(source)
         if follow:
             view.follow(source, found)
-        elif found.moments:
+        elif found.events:
             view.show(found)
         else:
             raise click.ClickException(nothing_stored(config, selection, source.name))
@@ -123,7 +123,7 @@ class View:
         self._links = links
         self._as_json = as_json
         self._console = output.console()
-        self._limit: int = only.get("limit", MOST_MOMENTS)
+        self._limit: int = only.get("limit", MAX_EVENTS)
         self._complete = True
         self._documents: dict[str, Stored] = {}
         self._complaint = ""
@@ -142,7 +142,7 @@ class View:
         """Print the whole of it."""
         shown = self._filtered(found)
         if self._as_json:
-            moments = [as_json(shown, moment) for moment in shown.moments]
+            events = [as_json(shown, event) for event in shown.events]
             started_at = iso(found.started_at_ns)
             left_out = {} if self._complete else {"complete": False}
             facts = {
@@ -151,14 +151,14 @@ class View:
                 "services": list(found.services),
                 **left_out,
             }
-            output.print_json({**facts, "moments": moments})
+            output.print_json({**facts, "moments": events})
             return
         print_timeline(
             self._console, found, title(self._selection, found), shown=shown, links=self._links
         )
         if not self._complete:
-            number = len(found.moments)
-            text = f"Only the first {output.counted(number, 'moment')} were read, and there are more: --limit {number * 10} reads on."
+            number = len(found.events)
+            text = f"Only the first {output.counted(number, 'event')} were read, and there are more: --limit {number * 10} reads on."
             output.print_whole(self._console, output.as_text(text, "yellow"))
 
     def follow(
@@ -181,13 +181,11 @@ class View:
     def _read_on(self, source: Source, found: Timeline) -> Timeline:
         """Return what is there of late, with the start that the session had so far; what was found before while nothing can be read."""
         # A service whose clock is ahead must not hide what the others write.
-        latest = min(max((moment.time_ns for moment in found.moments), default=0), time.time_ns())
+        latest = min(max((event.time_ns for event in found.events), default=0), time.time_ns())
         since_ns = max(latest - _LATE_NS, 0)
-        # What is known stays as far as new moments can lie within it.
+        # What is known stays as far as new events can lie within it.
         self._documents = {
-            moment.document.id: moment.document
-            for moment in found.moments
-            if moment.time_ns >= since_ns
+            event.document.id: event.document for event in found.events if event.time_ns >= since_ns
         }
         selection = replace(self._selection, since_ns=since_ns, known=frozenset(self._documents))
         try:
@@ -201,26 +199,26 @@ class View:
             return found
         self._documents |= new
         fresh = self._timeline()
-        return replace(fresh, started_at_ns=found.started_at_ns) if found.moments else fresh
+        return replace(fresh, started_at_ns=found.started_at_ns) if found.events else fresh
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:
             click.echo(f"{sanitize_line(complaint)} Trying on.", err=True)
         self._complaint = complaint
 
-    def _new(self, found: Timeline, seen: set[str]) -> Iterator[Moment]:
-        for moment in self._filtered(found).moments:
-            if moment.document.id not in seen:
-                seen.add(moment.document.id)
-                yield moment
+    def _new(self, found: Timeline, seen: set[str]) -> Iterator[TimelineEvent]:
+        for event in self._filtered(found).events:
+            if event.document.id not in seen:
+                seen.add(event.document.id)
+                yield event
 
-    def _print(self, found: Timeline, moment: Moment) -> None:
+    def _print(self, found: Timeline, event: TimelineEvent) -> None:
         if self._as_json:
-            output.print_json_line(as_json(found, moment))
+            output.print_json_line(as_json(found, event))
             return
-        print_line(self._console, line(found, moment, service_width(found.services)))
+        print_line(self._console, line(found, event, service_width(found.services)))
         if self._links:
-            print_link(self._console, moment)
+            print_link(self._console, event)
 
     def _filtered(self, found: Timeline) -> Timeline:
         only = self._only

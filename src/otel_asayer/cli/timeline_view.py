@@ -1,6 +1,6 @@
 """A session's timeline on a terminal:
 
-one line a moment, with its offset from the session's start.
+one line an event, with its offset from the session's start.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from rich.style import Style
 from rich.text import Text
 
 from otel_asayer.cli.output import LEVEL_STYLES, as_text, counted, print_whole
-from otel_asayer.timeline import Kind, date, duration, iso, offset
+from otel_asayer.timeline import EventKind, date, duration, iso, offset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rich.console import Console
 
-    from otel_asayer.timeline import Moment, Timeline
+    from otel_asayer.timeline import Timeline, TimelineEvent
 
 __all__ = [
     "as_json",
@@ -35,11 +35,11 @@ __all__ = [
 
 _NS_PER_MS: Final = 1_000_000
 _MARKS: Final = {
-    Kind.REQUEST: "▶",
-    Kind.SPAN: "─",
-    Kind.LOG: "·",
-    Kind.EVENT: "·",
-    Kind.EXCEPTION: "✖",
+    EventKind.REQUEST: "▶",
+    EventKind.SPAN: "─",
+    EventKind.LOG: "·",
+    EventKind.EVENT: "·",
+    EventKind.EXCEPTION: "✖",
 }
 _BAD_MARKS: Final = {"error": "✖", "warning": "!"}
 """Where there is no colour, they alone tell; a request's status is in its title."""
@@ -51,32 +51,32 @@ _MOST_SERVICE_WIDTH: Final = 24
 
 def heading(timeline: Timeline, title: str) -> Text:
     """Return what the whole of it is, in two lines."""
-    facts = " · ".join(_facts(timeline)) if timeline.moments else "nothing is stored of it yet"
+    facts = " · ".join(_facts(timeline)) if timeline.events else "nothing is stored of it yet"
     return Text.assemble((title, "bold"), "\n", (facts, "dim"))
 
 
 def _facts(timeline: Timeline) -> list[str]:
     counts = timeline.counts
-    spans = counts[Kind.REQUEST] + counts[Kind.SPAN]
+    spans = counts[EventKind.REQUEST] + counts[EventKind.SPAN]
     last = max(
-        (moment.time_ns + (moment.duration_ns or 0) for moment in timeline.moments),
+        (event.time_ns + (event.duration_ns or 0) for event in timeline.events),
         default=timeline.started_at_ns,
     )
     return [
         f"started {date(timeline.started_at_ns)}",
         f"{duration(max(last - timeline.started_at_ns, 0))} long",
         counted(len(timeline.services), "service"),
-        counted(counts[Kind.REQUEST], "request"),
+        counted(counts[EventKind.REQUEST], "request"),
         counted(spans, "span"),
-        counted(counts[Kind.LOG], "log record"),
+        counted(counts[EventKind.LOG], "log record"),
         counted(timeline.exceptions, "exception"),
     ]
 
 
 def rows(timeline: Timeline) -> Iterator[Text]:
-    """Yield one line for each moment."""
+    """Yield one line for each event."""
     width = service_width(timeline.services)
-    return (line(timeline, moment, width) for moment in timeline.moments)
+    return (line(timeline, event, width) for event in timeline.events)
 
 
 def print_timeline(
@@ -89,20 +89,20 @@ def print_timeline(
 ) -> None:
     """Print a timeline for a person:
 
-    what the whole of it is, and the moments of it that are to be shown.
+    what the whole of it is, and the events of it that are to be shown.
     """
     shown = found if shown is None else shown
     print_heading(console, found, title)
     console.print()
-    for moment, text in zip(shown.moments, rows(shown), strict=True):
+    for event, text in zip(shown.events, rows(shown), strict=True):
         print_line(console, text)
         if links:
-            print_link(console, moment)
-    if len(shown.moments) < len(found.moments):
+            print_link(console, event)
+    if len(shown.events) < len(found.events):
         console.print(
-            as_text(f"{len(shown.moments)} of {len(found.moments)} moments are shown.", "dim")
+            as_text(f"{len(shown.events)} of {len(found.events)} moments are shown.", "dim")
         )
-    first_error = next((moment for moment in shown.errors if moment.replay_url), None)
+    first_error = next((event for event in shown.errors if event.replay_url), None)
     if first_error is not None and not links:
         console.print()
         console.print(as_text("the first error in the replay:", "dim"))
@@ -122,18 +122,18 @@ def print_line(console: Console, text: Text) -> None:
         print_whole(console, text)
 
 
-def print_link(console: Console, moment: Moment) -> None:
-    """Print the address of the replay at a moment, if it has one, below the moment's own line."""
-    if moment.replay_url:
-        print_whole(console, as_text(f"{'':{_OFFSET_WIDTH + 2}}{link_text(moment)}", "blue"))
+def print_link(console: Console, event: TimelineEvent) -> None:
+    """Print the address of the replay at an event, if it has one, below the event's own line."""
+    if event.replay_url:
+        print_whole(console, as_text(f"{'':{_OFFSET_WIDTH + 2}}{link_text(event)}", "blue"))
 
 
-def link_text(moment: Moment) -> str:
+def link_text(event: TimelineEvent) -> str:
     """Return the address of the replay, with its host before it where that is unlike the others' and nobody configured it."""
     return (
-        f"leads to {moment.strange_host}: {moment.replay_url}"
-        if moment.strange_host
-        else str(moment.replay_url)
+        f"leads to {event.strange_host}: {event.replay_url}"
+        if event.strange_host
+        else str(event.replay_url)
     )
 
 
@@ -145,58 +145,58 @@ def service_width(services: Iterable[str]) -> int:
     )
 
 
-def line(timeline: Timeline, moment: Moment, width: int) -> Text:
-    """Return a moment as one line; its offset is a link to the replay, where the terminal can show links."""
-    style = _style(moment)
+def line(timeline: Timeline, event: TimelineEvent, width: int) -> Text:
+    """Return an event as one line; its offset is a link to the replay, where the terminal can show links."""
+    style = _style(event)
     shown = Text.assemble(
         # A style of its own, not parsed from text: the address is the document's. A link shows no
         # host: a strange one is only printed.
         (
-            f"{offset(timeline.offset_ns(moment)):>{_OFFSET_WIDTH}}",
-            Style(dim=True, link=None if moment.strange_host else moment.replay_url),
+            f"{offset(timeline.offset_ns(event)):>{_OFFSET_WIDTH}}",
+            Style(dim=True, link=None if event.strange_host else event.replay_url),
         ),
         "  ",
-        (set_cell_size(as_text(moment.service).plain, width), "magenta"),
+        (set_cell_size(as_text(event.service).plain, width), "magenta"),
         "  ",
-        _INDENT * min(moment.depth, _MOST_INDENTS),
-        (f"{_mark(moment)} ", style),
-        as_text(moment.title, style),
+        _INDENT * min(event.depth, _MOST_INDENTS),
+        (f"{_mark(event)} ", style),
+        as_text(event.title, style),
     )
-    if moment.duration_ns is not None:
-        shown.append(f"  {duration(moment.duration_ns)}", "green")
+    if event.duration_ns is not None:
+        shown.append(f"  {duration(event.duration_ns)}", "green")
     return shown
 
 
-def as_json(timeline: Timeline, moment: Moment) -> dict[str, Any]:
-    """Return a moment for a program:
+def as_json(timeline: Timeline, event: TimelineEvent) -> dict[str, Any]:
+    """Return an event for a program:
 
     times in ISO 8601 and milliseconds, everything that is stored of it in `attributes`.
     """
     return {
-        "time": iso(moment.time_ns),
-        "offset_ms": timeline.offset_ns(moment) / _NS_PER_MS,
-        "kind": moment.kind.value,
-        "service": moment.service,
-        "level": moment.level,
-        "title": moment.title,
-        "body": moment.body or None,
-        "duration_ms": None if moment.duration_ns is None else moment.duration_ns / _NS_PER_MS,
-        "depth": moment.depth,
-        "session_id": moment.session_id or None,
-        "trace_id": moment.trace_id or None,
-        "span_id": moment.span_id or None,
-        "parent_span_id": moment.parent_span_id or None,
-        "replay_url": moment.replay_url,
-        "attributes": moment.attributes,
+        "time": iso(event.time_ns),
+        "offset_ms": timeline.offset_ns(event) / _NS_PER_MS,
+        "kind": event.kind.value,
+        "service": event.service,
+        "level": event.level,
+        "title": event.title,
+        "body": event.body or None,
+        "duration_ms": None if event.duration_ns is None else event.duration_ns / _NS_PER_MS,
+        "depth": event.depth,
+        "session_id": event.session_id or None,
+        "trace_id": event.trace_id or None,
+        "span_id": event.span_id or None,
+        "parent_span_id": event.parent_span_id or None,
+        "replay_url": event.replay_url,
+        "attributes": event.attributes,
     }
 
 
-def _mark(moment: Moment) -> str:
-    mark = _MARKS[moment.kind]
-    return mark if moment.kind is Kind.REQUEST else _BAD_MARKS.get(moment.level, mark)
+def _mark(event: TimelineEvent) -> str:
+    mark = _MARKS[event.kind]
+    return mark if event.kind is EventKind.REQUEST else _BAD_MARKS.get(event.level, mark)
 
 
-def _style(moment: Moment) -> str:
-    if moment.level in ("error", "warning"):
-        return LEVEL_STYLES[moment.level]
-    return "bold" if moment.kind is Kind.REQUEST else "dim" if moment.level == "debug" else ""
+def _style(event: TimelineEvent) -> str:
+    if event.level in ("error", "warning"):
+        return LEVEL_STYLES[event.level]
+    return "bold" if event.kind is EventKind.REQUEST else "dim" if event.level == "debug" else ""

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from otel_asayer.timeline.stored import Stored
 
-__all__ = ["MOST_BYTES", "MOST_MOMENTS", "Part", "earliest", "first", "latest"]
+__all__ = ["MAX_EVENTS", "MOST_BYTES", "Part", "earliest", "first", "latest"]
 
-MOST_MOMENTS: Final = 10_000
-"""Moments that are read unless more are asked for: they take 3 s and 60 MB."""
+MAX_EVENTS: Final = 10_000
+"""Events that are read unless more are asked for: they take 3 s and 60 MB."""
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Of JSON. As Python's objects they take three times as much."""
 

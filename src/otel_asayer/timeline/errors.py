@@ -12,7 +12,7 @@ from otel_asayer.documents import EXCEPTION_TYPE, exception_message, exception_t
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_asayer.timeline.moments import Moment
+    from otel_asayer.timeline.events import TimelineEvent
 
 __all__ = ["ErrorGroup", "Place", "distinct_exceptions", "group_errors", "place_of"]
 
@@ -54,66 +54,64 @@ class ErrorGroup:
     place: Place
     """As the last of them has it: lines move between releases."""
 
-    moments: tuple[Moment, ...]
+    events: tuple[TimelineEvent, ...]
     """The latest first; what passed through several spans of a trace counts once."""
 
     @property
     def count(self) -> int:
         """How many there are."""
-        return len(self.moments)
+        return len(self.events)
 
     @property
     def message(self) -> str:
         """That of the latest."""
-        return exception_message(self.moments[0].attributes)
+        return exception_message(self.events[0].attributes)
 
     @property
     def services(self) -> tuple[str, ...]:
         """Where they happened, in the order of their names."""
-        return tuple(sorted({moment.service for moment in self.moments}))
+        return tuple(sorted({event.service for event in self.events}))
 
     @property
     def sessions(self) -> tuple[str, ...]:
         """In which sessions, the latest first."""
-        return tuple(
-            dict.fromkeys(moment.session_id for moment in self.moments if moment.session_id)
-        )
+        return tuple(dict.fromkeys(event.session_id for event in self.events if event.session_id))
 
     @property
-    def example(self) -> Moment:
+    def example(self) -> TimelineEvent:
         """The latest that has a replay, or else the latest."""
-        return next((moment for moment in self.moments if moment.replay_url), self.moments[0])
+        return next((event for event in self.events if event.replay_url), self.events[0])
 
 
-def group_errors(moments: Iterable[Moment]) -> list[ErrorGroup]:
-    """Return the exceptions among `moments` in groups, the largest first, and of two of one size that which happened last."""
-    groups: dict[tuple[str, str, str], list[Moment]] = {}
-    for moment in reversed(distinct_exceptions(moments)):
-        place = place_of(moment.stack)
+def group_errors(events: Iterable[TimelineEvent]) -> list[ErrorGroup]:
+    """Return the exceptions among `events` in groups, the largest first, and of two of one size that which happened last."""
+    groups: dict[tuple[str, str, str], list[TimelineEvent]] = {}
+    for event in reversed(distinct_exceptions(events)):
+        place = place_of(event.stack)
         groups.setdefault(
-            (exception_type_name(moment.attributes), place.file, place.function), []
-        ).append(moment)
+            (exception_type_name(event.attributes), place.file, place.function), []
+        ).append(event)
     found = [_group(key[0], members) for key, members in groups.items()]
-    return sorted(found, key=lambda group: (-group.count, -group.moments[0].time_ns))
+    return sorted(found, key=lambda group: (-group.count, -group.events[0].time_ns))
 
 
-def distinct_exceptions(moments: Iterable[Moment]) -> list[Moment]:
-    """Return the moments at which exceptions were raised, the first one first; those after it of
+def distinct_exceptions(events: Iterable[TimelineEvent]) -> list[TimelineEvent]:
+    """Return the events at which exceptions were raised, the first one first; those after it of
     the same trace, type and message only passed.
 
     One that a server span answered as an error of the caller's counts as none.
     """
-    once: dict[tuple[str, ...], Moment] = {}
-    for moment in sorted(moments, key=lambda moment: moment.time_ns):
-        attributes = moment.attributes
+    once: dict[tuple[str, ...], TimelineEvent] = {}
+    for event in sorted(events, key=lambda event: event.time_ns):
+        attributes = event.attributes
         if EXCEPTION_TYPE in attributes and attributes.get(HANDLED) is not True:
             once.setdefault(
                 (
-                    moment.trace_id or moment.document.id,
+                    event.trace_id or event.document.id,
                     exception_type_name(attributes),
                     exception_message(attributes),
                 ),
-                moment,
+                event,
             )
     return list(once.values())
 
@@ -129,5 +127,5 @@ def place_of(stack: str) -> Place:
     return (own or frames or [Place()])[-1]
 
 
-def _group(type_name: str, members: Sequence[Moment]) -> ErrorGroup:
+def _group(type_name: str, members: Sequence[TimelineEvent]) -> ErrorGroup:
     return ErrorGroup(type_name, place_of(members[0].stack), tuple(members))

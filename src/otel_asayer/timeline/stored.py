@@ -162,10 +162,10 @@ def _of_rfc3339(text: str) -> int:
     whole, point, rest = text.partition(".")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))] if point else ""
     zone = rest[len(digits) :] if point else ""
-    moment = datetime.fromisoformat((whole + zone).replace("Z", "+00:00").replace("z", "+00:00"))
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    since = moment - _EPOCH
+    event = datetime.fromisoformat((whole + zone).replace("Z", "+00:00").replace("z", "+00:00"))
+    if event.tzinfo is None:
+        event = event.replace(tzinfo=timezone.utc)
+    since = event - _EPOCH
     return (since.days * 86_400 + since.seconds) * _NS_PER_S + int(
         digits[:_DIGITS].ljust(_DIGITS, "0") or 0
     )

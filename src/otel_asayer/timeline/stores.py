@@ -15,7 +15,7 @@ from otel_asayer.attributes import HANDLED
 from otel_asayer.documents import EXCEPTION_TYPE
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.spool import LOCAL, Spool, configured_spool
-from otel_asayer.timeline import MOST_MOMENTS, Stored, flat, nanoseconds
+from otel_asayer.timeline import MAX_EVENTS, Stored, flat, nanoseconds
 from otel_asayer.timeline.bounds import earliest, first, latest
 from otel_asayer.timeline.search import OTEL_STREAMS, Search
 
@@ -68,7 +68,7 @@ def open_source(config: Config) -> Iterator[Source]:
         yield source
 
 
-def first_documents(source: Source, selection: Selection, most: int = MOST_MOMENTS) -> Part:
+def first_documents(source: Source, selection: Selection, most: int = MAX_EVENTS) -> Part:
     """Return the documents of a session or a trace, the first by their time where they are more
     than `most`, or all too large.
 

@@ -1,4 +1,4 @@
-"""A session, or a trace, as moments in the order of their time."""
+"""A session, or a trace, as events in the order of their time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from otel_asayer.config.targets import host_of
 from otel_asayer.documents.replay_links import ReplayLink
 from otel_asayer.propagation.session_id import SessionId, parse_session_id
 from otel_asayer.timeline.errors import distinct_exceptions
-from otel_asayer.timeline.moments import Kind, moment_of
+from otel_asayer.timeline.events import EventKind, event_of
 from otel_asayer.timeline.stored import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from otel_asayer.timeline.moments import Moment
+    from otel_asayer.timeline.events import TimelineEvent
     from otel_asayer.timeline.stored import Stored
 
 __all__ = ["Timeline"]
@@ -27,69 +27,69 @@ _AUTHORITY: Final = re.compile(r"[/?#]")
 """Divides an address into its scheme, nothing, and who and where it leads to."""
 _CLOCKS_NS: Final = 3_600 * 1_000_000_000
 _LONGEST_NS: Final = 7 * 24 * _CLOCKS_NS
-"""Nanoseconds by which a moment of a session may be before the start that its id tells, and after it."""
+"""Nanoseconds by which an event of a session may be before the start that its id tells, and after it."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Moments in the order of their time; of two at the same time, what was observed first, then
+    """Events in the order of their time; of two at the same time, what was observed first, then
     what is around, then what was stored first.
 
     Elasticsearch's own templates cut `@timestamp` to the millisecond, and a request may log ten
     lines in one. Spans and their events have no other
     time: they come before the log records of their millisecond.
 
-    `session_id` is that of the moments, None where they have none or several. `started_at_ns` is
-    the start of the session by its id, or the time of the first moment, in nanoseconds since 1970.
+    `session_id` is that of the events, None where they have none or several. `started_at_ns` is
+    the start of the session by its id, or the time of the first event, in nanoseconds since 1970.
     """
 
-    moments: tuple[Moment, ...]
+    events: tuple[TimelineEvent, ...]
     session_id: SessionId | None
     started_at_ns: int
 
     @classmethod
     def of(cls, documents: Iterable[Stored], *, replay_url: str | None = None) -> Timeline:
-        """Return the timeline of these documents; those of one `_id` are one moment.
+        """Return the timeline of these documents; those of one `_id` are one event.
 
         Args:
             documents: of spans, span events and log records, in any order.
             replay_url: the template of links to the replay, of all of them; None: the links that
                 the documents themselves have, and their form.
         """
-        moments = sorted(
-            {stored.id: moment_of(stored) for stored in documents}.values(),
-            key=lambda moment: (moment.time_ns, moment.document.id),
+        events = sorted(
+            {stored.id: event_of(stored) for stored in documents}.values(),
+            key=lambda event: (event.time_ns, event.document.id),
         )
-        session_id = _session_of(moments)
-        moments = _linked(replay_url, moments)
-        depths = _depths(moments)
-        placed = [replace(moment, depth=_depth(moment, depths)) for moment in moments]
+        session_id = _session_of(events)
+        events = _linked(replay_url, events)
+        depths = _depths(events)
+        placed = [replace(event, depth=_depth(event, depths)) for event in events]
         placed.sort(key=_place)
-        return cls(tuple(placed), session_id, _start(session_id, moments))
+        return cls(tuple(placed), session_id, _start(session_id, events))
 
     @property
     def services(self) -> tuple[str, ...]:
         """Their names, in the order in which they come first."""
-        return tuple(dict.fromkeys(moment.service for moment in self.moments))
+        return tuple(dict.fromkeys(event.service for event in self.events))
 
     @property
-    def counts(self) -> Mapping[Kind, int]:
-        """How many moments there are of each kind."""
-        return {kind: sum(moment.kind is kind for moment in self.moments) for kind in Kind}
+    def counts(self) -> Mapping[EventKind, int]:
+        """How many events there are of each kind."""
+        return {kind: sum(event.kind is kind for event in self.events) for kind in EventKind}
 
     @property
     def exceptions(self) -> int:
         """How many exceptions there are, those of log records included; one that passed through several spans and a log record counts once."""
-        return len(distinct_exceptions(self.moments))
+        return len(distinct_exceptions(self.events))
 
     @property
-    def errors(self) -> tuple[Moment, ...]:
-        """The moments of level `error`."""
-        return tuple(moment for moment in self.moments if moment.level == "error")
+    def errors(self) -> tuple[TimelineEvent, ...]:
+        """The events of level `error`."""
+        return tuple(event for event in self.events if event.level == "error")
 
-    def offset_ns(self, moment: Moment) -> int:
-        """Return the time from the session's start to a moment, in nanoseconds; negative when clocks differ."""
-        return moment.time_ns - self.started_at_ns
+    def offset_ns(self, event: TimelineEvent) -> int:
+        """Return the time from the session's start to an event, in nanoseconds; negative when clocks differ."""
+        return event.time_ns - self.started_at_ns
 
     def only(
         self,
@@ -99,48 +99,48 @@ class Timeline:
         since_ns: int | None = None,
         until_ns: int | None = None,
     ) -> Timeline:
-        """Return the moments of these services (none:
+        """Return the events of these services (none:
 
         all), of this level and worse, within these offsets from the session's start.
         """
         levels = REPLAY_LEVELS[REPLAY_LEVELS.index(least_level) :]
         chosen = (
-            moment
-            for moment in self.moments
-            if (not services or moment.service in services)
-            and moment.level in levels
-            and (since_ns is None or self.offset_ns(moment) >= since_ns)
-            and (until_ns is None or self.offset_ns(moment) <= until_ns)
+            event
+            for event in self.events
+            if (not services or event.service in services)
+            and event.level in levels
+            and (since_ns is None or self.offset_ns(event) >= since_ns)
+            and (until_ns is None or self.offset_ns(event) <= until_ns)
         )
-        return replace(self, moments=tuple(chosen))
+        return replace(self, events=tuple(chosen))
 
 
-def _place(moment: Moment) -> tuple[int, int, int, bool, int, str]:
-    document = moment.document
-    observed_ns = max(nanoseconds(document.source.get("observed_timestamp")), moment.time_ns)
+def _place(event: TimelineEvent) -> tuple[int, int, int, bool, int, str]:
+    document = event.document
+    observed_ns = max(nanoseconds(document.source.get("observed_timestamp")), event.time_ns)
     return (
-        moment.time_ns,
+        event.time_ns,
         observed_ns,
-        moment.depth,
-        not moment.is_span,
+        event.depth,
+        not event.is_span,
         document.sequence,
         document.id,
     )
 
 
-def _session_of(moments: Sequence[Moment]) -> SessionId | None:
-    ids = {moment.session_id for moment in moments if moment.session_id}
+def _session_of(events: Sequence[TimelineEvent]) -> SessionId | None:
+    ids = {event.session_id for event in events if event.session_id}
     return parse_session_id(ids.pop(), opaque=True) if len(ids) == 1 else None
 
 
-def _start(session_id: SessionId | None, moments: Sequence[Moment]) -> int:
-    """The session's start, if any of its moments can be of it:
+def _start(session_id: SessionId | None, events: Sequence[TimelineEvent]) -> int:
+    """The session's start, if any of its events can be of it:
 
     a number of another origin gives no time, and clocks may differ by minutes.
     """
     times = [
-        moment.time_ns for moment in moments if moment.time_ns
-    ]  # without a time, a moment is of 1970
+        event.time_ns for event in events if event.time_ns
+    ]  # without a time, an event is of 1970
     started_at_ms = session_id.started_at_ms if session_id else None
     if started_at_ms is not None:
         start_ns = started_at_ms * _NS_PER_MS
@@ -149,52 +149,52 @@ def _start(session_id: SessionId | None, moments: Sequence[Moment]) -> int:
     return min(times, default=0)
 
 
-def _linked(replay_url: str | None, moments: Sequence[Moment]) -> list[Moment]:
-    """Return the moments with their links to the replay.
+def _linked(replay_url: str | None, events: Sequence[TimelineEvent]) -> list[TimelineEvent]:
+    """Return the events with their links to the replay.
 
     What documents say of it, whoever may write documents says.
     """
     if replay_url:
         link = ReplayLink(replay_url)
-        return [replace(moment, replay_url=_url(link, moment)) for moment in moments]
-    marked = _marked(moments)
+        return [replace(event, replay_url=_url(link, event)) for event in events]
+    marked = _marked(events)
     like = next(filter(None, map(_link_like, marked)), None)
     return [
-        moment if moment.replay_url else replace(moment, replay_url=_url(like, moment))
-        for moment in marked
+        event if event.replay_url else replace(event, replay_url=_url(like, event))
+        for event in marked
     ]
 
 
-def _marked(moments: Iterable[Moment]) -> list[Moment]:
-    """Return the moments, with the host of each link that leads elsewhere than the first, or says before its host who follows it."""
+def _marked(events: Iterable[TimelineEvent]) -> list[TimelineEvent]:
+    """Return the events, with the host of each link that leads elsewhere than the first, or says before its host who follows it."""
     usual = ""
     marked = []
-    for moment in moments:
+    for event in events:
         strange = ""
-        if moment.replay_url:
-            authority = _AUTHORITY.split(moment.replay_url, maxsplit=3)[2]
-            host = host_of(moment.replay_url)  # None where two parsers could disagree
+        if event.replay_url:
+            authority = _AUTHORITY.split(event.replay_url, maxsplit=3)[2]
+            host = host_of(event.replay_url)  # None where two parsers could disagree
             if host and "@" not in authority and usual in ("", host):
                 usual = host
             else:
                 strange = host or authority
-        marked.append(replace(moment, strange_host=strange) if strange else moment)
+        marked.append(replace(event, strange_host=strange) if strange else event)
     return marked
 
 
-def _link_like(moment: Moment) -> ReplayLink | None:
-    """The form of a link that a document carries, so that moments without one get theirs."""
-    session_id = parse_session_id(moment.session_id)
+def _link_like(event: TimelineEvent) -> ReplayLink | None:
+    """The form of a link that a document carries, so that events without one get theirs."""
+    session_id = parse_session_id(event.session_id)
     if (
-        not moment.replay_url
-        or moment.strange_host
+        not event.replay_url
+        or event.strange_host
         or session_id is None
-        or "{" in moment.replay_url
-        or "}" in moment.replay_url
+        or "{" in event.replay_url
+        or "}" in event.replay_url
     ):
         return None
-    time_ms = str(moment.time_ns // _NS_PER_MS)
-    template = moment.replay_url.replace(session_id, "{session_id}").replace(time_ms, "{time_ms}")
+    time_ms = str(event.time_ns // _NS_PER_MS)
+    template = event.replay_url.replace(session_id, "{session_id}").replace(time_ms, "{time_ms}")
     if (started_at_ms := session_id.started_at_ms) and "{time_ms}" not in template:
         template = re.sub(
             rf"={max(int(time_ms) - started_at_ms, 0)}(?![0-9])", "={offset_ms}", template
@@ -202,20 +202,20 @@ def _link_like(moment: Moment) -> ReplayLink | None:
     return ReplayLink(template) if "{session_id}" in template else None
 
 
-def _url(link: ReplayLink | None, moment: Moment) -> str | None:
-    session_id = parse_session_id(moment.session_id)
-    return link.url(session_id, moment.time_ns) if link and session_id else None
+def _url(link: ReplayLink | None, event: TimelineEvent) -> str | None:
+    session_id = parse_session_id(event.session_id)
+    return link.url(session_id, event.time_ns) if link and session_id else None
 
 
-def _depths(moments: Iterable[Moment]) -> Mapping[tuple[str, str], int]:
+def _depths(events: Iterable[TimelineEvent]) -> Mapping[tuple[str, str], int]:
     """The depth of each span, by trace and span id; of spans that are each other's parents, none.
 
     Without recursion, for chains may be long.
     """
     parents = {
-        (moment.trace_id, moment.span_id): (moment.trace_id, moment.parent_span_id)
-        for moment in moments
-        if moment.is_span and moment.span_id
+        (event.trace_id, event.span_id): (event.trace_id, event.parent_span_id)
+        for event in events
+        if event.is_span and event.span_id
     }
     depths: dict[tuple[str, str], int] = {}
     for span in parents:
@@ -232,8 +232,8 @@ def _depths(moments: Iterable[Moment]) -> Mapping[tuple[str, str], int]:
     return depths
 
 
-def _depth(moment: Moment, depths: Mapping[tuple[str, str], int]) -> int:
-    inside = depths.get((moment.trace_id, moment.span_id))
+def _depth(event: TimelineEvent, depths: Mapping[tuple[str, str], int]) -> int:
+    inside = depths.get((event.trace_id, event.span_id))
     if inside is None:
         return 0
-    return inside if moment.is_span else inside + 1
+    return inside if event.is_span else inside + 1

@@ -4,7 +4,7 @@
 |---|---|
 | `/` | find a session; below it, what failed in the last 24 hours |
 | `POST /find` | leads to the session or trace that an id, a token or an address names: what was pasted is in no address |
-| `/session/<id>`, `/trace/<id>` | the timeline; filters and the moment shown in detail are in the query |
+| `/session/<id>`, `/trace/<id>` | the timeline; filters and the event shown in detail are in the query |
 | `/static/…` | the stylesheet, the script and the icon |
 
 Nothing else can be asked for: all that is read are the documents of one session or trace, and
@@ -133,14 +133,14 @@ class _Pages:
         story = self._reader.story(
             selection, anew=request.headers.get("cache-control") in _RELOADED
         )
-        if not story.timeline.moments:
+        if not story.timeline.events:
             return self._message(
                 http.HTTPStatus.NOT_FOUND,
                 "Nothing is stored",
                 nothing_stored(self._config, selection, story.source),
             )
         view = SessionView(selection, story, Query.of(request.query_params))
-        found = view.detail is not None or not view.query.moment
+        found = view.detail is not None or not view.query.event
         return self._page(
             "session.html",
             http.HTTPStatus.OK if found else http.HTTPStatus.NOT_FOUND,
@@ -172,7 +172,7 @@ class _Pages:
     def _found(self, text: str) -> Response:
         *others, last = self._selection(text).readings
         selection = next(
-            (reading for reading in others if self._reader.story(reading).timeline.moments), last
+            (reading for reading in others if self._reader.story(reading).timeline.events), last
         )
         return RedirectResponse(path_of(selection), http.HTTPStatus.SEE_OTHER)
 

@@ -12,7 +12,7 @@ from otel_asayer.documents import text_of
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
 
-    from otel_asayer.timeline import Moment, Selection, Timeline
+    from otel_asayer.timeline import Selection, Timeline, TimelineEvent
 
 __all__ = ["Query", "path_of"]
 
@@ -31,7 +31,7 @@ def path_of(selection: Selection) -> str:
 
 @dataclass(frozen=True)
 class Query:
-    """The filters, the part of the time, the page of the list, and the moment whose detail is shown. What makes no sense is not asked."""
+    """The filters, the part of the time, the page of the list, and the event whose detail is shown. What makes no sense is not asked."""
 
     services: tuple[str, ...] = ()
     level: str = REPLAY_LEVELS[0]
@@ -41,7 +41,7 @@ class Query:
     """Nanoseconds from the session's start."""
 
     page: int | None = None
-    moment: str = ""
+    event: str = ""
     """The `_id` of a document."""
 
     @classmethod
@@ -58,7 +58,7 @@ class Query:
             since_ns=since_ns,
             until_ns=until_ns,
             page=_whole(given.get("page", "")),
-            moment=given.get("moment", ""),
+            event=given.get("moment", ""),
         )
 
     def within(self, timeline: Timeline) -> Query:
@@ -84,29 +84,29 @@ class Query:
         pairs += [("text", changed.text)] if changed.text else []
         numbers = (("since", changed.since_ns), ("until", changed.until_ns), ("page", changed.page))
         pairs += [(name, str(number)) for name, number in numbers if number is not None]
-        pairs += [("moment", changed.moment)] if changed.moment else []
+        pairs += [("moment", changed.event)] if changed.event else []
         return f"?{urlencode(pairs)}"
 
     def apply(self, timeline: Timeline) -> Timeline:
-        """Return the moments that pass the filters; a span that reaches into the part of the time that is asked for is in it."""
+        """Return the events that pass the filters; a span that reaches into the part of the time that is asked for is in it."""
         found = timeline.only(services=self.services, least_level=self.level)
         needle = self.text.casefold()
-        moments = (
-            moment
-            for moment in found.moments
-            if self._in_part(timeline, moment) and (not needle or _holds(moment, needle))
+        events = (
+            event
+            for event in found.events
+            if self._in_part(timeline, event) and (not needle or _holds(event, needle))
         )
-        return replace(found, moments=tuple(moments))
+        return replace(found, events=tuple(events))
 
-    def _in_part(self, timeline: Timeline, moment: Moment) -> bool:
-        start = timeline.offset_ns(moment)
+    def _in_part(self, timeline: Timeline, event: TimelineEvent) -> bool:
+        start = timeline.offset_ns(event)
         return (self.until_ns is None or start <= self.until_ns) and (
-            self.since_ns is None or start + (moment.duration_ns or 0) >= self.since_ns
+            self.since_ns is None or start + (event.duration_ns or 0) >= self.since_ns
         )
 
 
-def _holds(moment: Moment, needle: str) -> bool:
-    texts = (moment.title, moment.body, *map(text_of, moment.attributes.values()))
+def _holds(event: TimelineEvent, needle: str) -> bool:
+    texts = (event.title, event.body, *map(text_of, event.attributes.values()))
     return any(needle in text.casefold() for text in texts)
 
 

@@ -90,7 +90,7 @@ class Reader:
             kept = self._kept.pop(selection, None)
             young = kept is not None and 0 <= self._now_ns() - kept.read_at_ns < _KEPT_NS
             story = kept if kept is not None and young and not anew else self._read(selection)
-            if story.timeline.moments:  # who waits for the first document shall see it
+            if story.timeline.events:  # who waits for the first document shall see it
                 self._kept[selection] = story
             while len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
@@ -107,7 +107,7 @@ class Reader:
         with self._opened(self._config) as source:
             documents, total = source.exceptions(self._now_ns() - _DAY_NS, _MOST_EXCEPTIONS)
             found = Timeline.of(documents, replay_url=self._config.replay_url)
-            return Errors(group_errors(found.moments), source.name, total - len(documents))
+            return Errors(group_errors(found.events), source.name, total - len(documents))
 
     def now_ns(self) -> int:
         """Return the time, in nanoseconds since 1970."""

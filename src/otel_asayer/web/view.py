@@ -1,6 +1,6 @@
 """What the page of a session shows:
 
-its facts, the picture, a page of the list, and the detail of one moment. Pure.
+its facts, the picture, a page of the list, and the detail of one event. Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.documents import EXCEPTION_STACKTRACE, text_of
-from otel_asayer.timeline import Kind
+from otel_asayer.timeline import EventKind
 from otel_asayer.timeline.errors import place_of
 from otel_asayer.timeline.stored import flat, identifier
 from otel_asayer.web.waterfall import colours_of, draw
@@ -19,7 +19,7 @@ from otel_asayer.web.waterfall import colours_of, draw
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from otel_asayer.timeline import Moment, Selection, Timeline
+    from otel_asayer.timeline import Selection, Timeline, TimelineEvent
     from otel_asayer.web.query import Query
     from otel_asayer.web.reader import Story
     from otel_asayer.web.waterfall import Waterfall
@@ -35,59 +35,59 @@ _MOST_TEXT: Final = 20_000
 
 @dataclass(frozen=True)
 class Row:
-    """A moment in the list."""
+    """An event in the list."""
 
     number: int
-    moment: Moment
+    event: TimelineEvent
 
     @property
     def indent(self) -> int:
         """Its depth, within reason."""
-        return min(self.moment.depth, _MOST_DEPTH)
+        return min(self.event.depth, _MOST_DEPTH)
 
 
 @dataclass(frozen=True)
 class Detail:
-    """One moment with everything that is stored of it, and its neighbours."""
+    """One event with everything that is stored of it, and its neighbours."""
 
-    moment: Moment
+    event: TimelineEvent
     number: int | None
     """Its place in the list; None where the filters hide it."""
 
     before: Row | None
     after: Row | None
-    parent: Moment | None
+    parent: TimelineEvent | None
 
     @property
     def text(self) -> str:
         """The body of a log record, where its title is not the whole of it."""
-        return "" if self.moment.body == self.moment.title else _cut(self.moment.body)
+        return "" if self.event.body == self.event.title else _cut(self.event.body)
 
     @property
     def stack(self) -> str:
         """The stack of an exception."""
-        return _cut(self.moment.stack.strip("\n"))
+        return _cut(self.event.stack.strip("\n"))
 
     @property
     def place(self) -> str:
         """Where the exception was raised."""
-        return str(place_of(self.moment.stack))
+        return str(place_of(self.event.stack))
 
     @property
     def attributes(self) -> list[tuple[str, str]]:
         """Its attributes but the stack, by name."""
-        return _pairs(self.moment.attributes, without=EXCEPTION_STACKTRACE)
+        return _pairs(self.event.attributes, without=EXCEPTION_STACKTRACE)
 
     @property
     def resource(self) -> list[tuple[str, str]]:
         """The attributes of its resource, by name."""
-        resource = self.moment.document.source.get("resource")
+        resource = self.event.document.source.get("resource")
         return _pairs(flat(resource.get("attributes")) if isinstance(resource, dict) else {})
 
     @property
     def linked(self) -> list[str]:
         """The ids of the traces that its span is linked with, of the messages of a batch for one."""
-        links = self.moment.document.source.get("links")
+        links = self.event.document.source.get("links")
         ids = (
             [identifier(link.get("trace_id")) for link in links if isinstance(link, dict)]
             if isinstance(links, list)
@@ -98,7 +98,7 @@ class Detail:
     @property
     def facts(self) -> list[tuple[str, str]]:
         """What else its document says of it."""
-        source, moment = self.moment.document.source, self.moment
+        source, event = self.event.document.source, self.event
         status, scope = source.get("status"), source.get("scope")
         facts = {
             "status": text_of(status.get("message") or status.get("code") or "")
@@ -107,9 +107,9 @@ class Detail:
             "kind": text_of(source.get("kind") or ""),
             "severity": text_of(source.get("severity_text") or ""),
             "logger": text_of(scope.get("name") or "") if isinstance(scope, dict) else "",
-            "span": moment.span_id,
-            "stream": moment.document.index,
-            "document": moment.document.id,
+            "span": event.span_id,
+            "stream": event.document.index,
+            "document": event.document.id,
         }
         return [(name, value) for name, value in facts.items() if value]
 
@@ -131,9 +131,9 @@ class SessionView:
 
     @property
     def length_ns(self) -> int:
-        """From the session's start to the end of its last moment, in nanoseconds."""
+        """From the session's start to the end of its last event, in nanoseconds."""
         return (
-            max(moment.time_ns + (moment.duration_ns or 0) for moment in self.whole.moments)
+            max(event.time_ns + (event.duration_ns or 0) for event in self.whole.events)
             - self.whole.started_at_ns
         )
 
@@ -143,30 +143,30 @@ class SessionView:
         counts = self.whole.counts
         named = (
             (len(self.whole.services), "service"),
-            (counts[Kind.REQUEST], "request"),
-            (counts[Kind.REQUEST] + counts[Kind.SPAN], "span"),
-            (counts[Kind.LOG], "log record"),
+            (counts[EventKind.REQUEST], "request"),
+            (counts[EventKind.REQUEST] + counts[EventKind.SPAN], "span"),
+            (counts[EventKind.LOG], "log record"),
             (self.whole.exceptions, "exception"),
         )
         return [(number, noun if number == 1 else f"{noun}s") for number, noun in named if number]
 
     @property
-    def first_error(self) -> Moment | None:
+    def first_error(self) -> TimelineEvent | None:
         """The first exception, or where there is none, the first error."""
         errors = self.whole.errors
         return next(
-            (moment for moment in errors if moment.kind is Kind.EXCEPTION),
+            (event for event in errors if event.kind is EventKind.EXCEPTION),
             errors[0] if errors else None,
         )
 
     @property
     def replay_url(self) -> str | None:
-        """The address of the replay at the first moment whose address is like the others'."""
+        """The address of the replay at the first event whose address is like the others'."""
         return next(
             (
-                moment.replay_url
-                for moment in self.whole.moments
-                if moment.replay_url and not moment.strange_host
+                event.replay_url
+                for event in self.whole.events
+                if event.replay_url and not event.strange_host
             ),
             None,
         )
@@ -184,17 +184,17 @@ class SessionView:
     @property
     def pages(self) -> int:
         """How many pages the list has."""
-        return max(-(-len(self.shown.moments) // ROWS), 1)
+        return max(-(-len(self.shown.events) // ROWS), 1)
 
     @cached_property
     def page(self) -> int:
         """The page of the list, from 1 on:
 
-        the one that is asked for, else the one with the moment whose detail is shown.
+        the one that is asked for, else the one with the event whose detail is shown.
         """
         asked = self.query.page
         if asked is None:
-            place = self._places.get(self.query.moment, 0)
+            place = self._places.get(self.query.event, 0)
             return place // ROWS + 1
         return min(max(asked, 1), self.pages)
 
@@ -207,49 +207,49 @@ class SessionView:
         """Yield the rows of the page."""
         start = self.first_number - 1
         return (
-            Row(number, moment)
-            for number, moment in enumerate(self.shown.moments[start : start + ROWS], start + 1)
+            Row(number, event)
+            for number, event in enumerate(self.shown.events[start : start + ROWS], start + 1)
         )
 
     @property
-    def error_beyond(self) -> Moment | None:
+    def error_beyond(self) -> TimelineEvent | None:
         """The next error after the page of the list."""
-        after = islice(self.shown.moments, self.page * ROWS, None)
-        return next((moment for moment in after if moment.level == "error"), None)
+        after = islice(self.shown.events, self.page * ROWS, None)
+        return next((event for event in after if event.level == "error"), None)
 
     @cached_property
     def detail(self) -> Detail | None:
-        """The detail that is asked for, if there is such a moment."""
-        moment = next(
-            (moment for moment in self.whole.moments if moment.document.id == self.query.moment),
+        """The detail that is asked for, if there is such an event."""
+        event = next(
+            (event for event in self.whole.events if event.document.id == self.query.event),
             None,
         )
-        if moment is None:
+        if event is None:
             return None
-        place = self._places.get(self.query.moment)
+        place = self._places.get(self.query.event)
         return Detail(
-            moment,
+            event,
             None if place is None else place + 1,
             self._beside(place, -1),
             self._beside(place, 1),
-            self._parent(moment),
+            self._parent(event),
         )
 
     @cached_property
     def _places(self) -> Mapping[str, int]:
-        return {moment.document.id: place for place, moment in enumerate(self.shown.moments)}
+        return {event.document.id: place for place, event in enumerate(self.shown.events)}
 
     def _beside(self, place: int | None, step: int) -> Row | None:
-        if place is None or not 0 <= place + step < len(self.shown.moments):
+        if place is None or not 0 <= place + step < len(self.shown.events):
             return None
-        return Row(place + step + 1, self.shown.moments[place + step])
+        return Row(place + step + 1, self.shown.events[place + step])
 
-    def _parent(self, moment: Moment) -> Moment | None:
-        span_id = moment.parent_span_id if moment.is_span else moment.span_id
+    def _parent(self, event: TimelineEvent) -> TimelineEvent | None:
+        span_id = event.parent_span_id if event.is_span else event.span_id
         of_trace = (
             other
-            for other in self.whole.moments
-            if other.is_span and other.trace_id == moment.trace_id
+            for other in self.whole.events
+            if other.is_span and other.trace_id == event.trace_id
         )
         return next((other for other in of_trace if span_id and other.span_id == span_id), None)
 

@@ -1,7 +1,7 @@
 """A timeline as a picture: services in lanes, spans as bars in rows, everything else as marks in
 place. Pure.
 
-Thousands of moments on a thousand pixels cover each other, so what is narrower than can be seen,
+Thousands of events on a thousand pixels cover each other, so what is narrower than can be seen,
 and lies side by side, is drawn as one.
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.timeline import Kind, duration, offset
+from otel_asayer.timeline import EventKind, duration, offset
 from otel_asayer.web.axis import Axis
 from otel_asayer.web.ticks import ROOM, Cell, Tick, cells, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_asayer.timeline import Moment, Timeline
+    from otel_asayer.timeline import Timeline, TimelineEvent
     from otel_asayer.web.query import Query
 
 __all__ = ["Lane", "Shape", "Waterfall", "colours_of", "draw"]
@@ -35,7 +35,7 @@ _FINEST: Final = 0.05
 """Percent, half a pixel on a thousand: what is narrower and nearer is drawn as one."""
 _MARK_WIDTH: Final = 0.4
 _BLOCK: Final = 0.6
-"""Percent that moments drawn as one take at most:
+"""Percent that events drawn as one take at most:
 
 else thousands of short spans in a row would look like one long span.
 """
@@ -49,14 +49,14 @@ _MANY_ROWS: Final = 24
 class Shape:
     """A bar or a mark; places in percent of the width.
 
-    It stands for `count` moments, of which `moment` is the first and `last` the last.
+    It stands for `count` events, of which `event` is the first and `last` the last.
     """
 
-    moment: Moment
+    event: TimelineEvent
     row: int
     x: float
     end: float
-    last: Moment
+    last: TimelineEvent
     count: int = 1
 
     @property
@@ -68,7 +68,7 @@ class Shape:
     def label(self) -> str:
         """What there is room for of its title."""
         room = int((self.width - _PADDING) / _CHARACTER)
-        title = self.moment.title
+        title = self.event.title
         if self.count > 1 or room < min(len(title), _LEAST_LABEL):
             return ""
         return title if len(title) <= room else f"{title[: room - 1]}…"
@@ -90,22 +90,22 @@ class Shape:
         """What it looks like: its kind, and its level where that is bad."""
         kind = (
             "mark"
-            if not self.moment.is_span
+            if not self.event.is_span
             else "many"
             if self.count > 1
-            else self.moment.kind.value
+            else self.event.kind.value
         )
-        return f"{kind} {self.moment.level}" if self.moment.level in _SEVERITY else kind
+        return f"{kind} {self.event.level}" if self.event.level in _SEVERITY else kind
 
     @property
     def symbol(self) -> str:
         """The form of a mark."""
-        return "cross" if self.moment.kind is Kind.EXCEPTION else "diamond"
+        return "cross" if self.event.kind is EventKind.EXCEPTION else "diamond"
 
     @property
     def severity(self) -> int:
         """What is worse is drawn over what is not, and never together with it."""
-        return _SEVERITY.get(self.moment.level, 0)
+        return _SEVERITY.get(self.event.level, 0)
 
 
 @dataclass
@@ -153,37 +153,37 @@ class Waterfall:
     def target(self, shape: Shape, query: Query) -> str:
         """Where a shape leads:
 
-        to the detail of its moment, or closer to the several that it stands for.
+        to the detail of its event, or closer to the several that it stands for.
         """
         since_ns, until_ns = (
-            shape.moment.time_ns,
+            shape.event.time_ns,
             shape.last.time_ns + max(shape.last.duration_ns or 0, 0),
         )
         if shape.count == 1 or since_ns == until_ns:
-            return query.link(moment=shape.moment.document.id, page=None)
+            return query.link(event=shape.event.document.id, page=None)
         return query.link(
             since_ns=since_ns - self.started_at_ns,
             until_ns=until_ns - self.started_at_ns,
             page=None,
-            moment="",
+            event="",
         )
 
     def tip(self, shape: Shape) -> str:
         """What is said of a shape where it is pointed at."""
-        moment = shape.moment
-        level = moment.level if moment.level in _SEVERITY else ""
-        when = offset(moment.time_ns - self.started_at_ns)
+        event = shape.event
+        level = event.level if event.level in _SEVERITY else ""
+        when = offset(event.time_ns - self.started_at_ns)
         if shape.count > 1:
             told = [
                 (
-                    f"{shape.count} {'spans' if moment.is_span else 'log records and events'} from "
+                    f"{shape.count} {'spans' if event.is_span else 'log records and events'} from "
                     f"{when} on"
                 )
             ]
         else:
             told = [
-                moment.title[:120],
-                duration(moment.duration_ns) if moment.duration_ns is not None else "",
+                event.title[:120],
+                duration(event.duration_ns) if event.duration_ns is not None else "",
                 when,
             ]
         return " · ".join(filter(None, (level, *told)))
@@ -199,7 +199,7 @@ def colours_of(timeline: Timeline) -> dict[str, int]:
 
 def draw(whole: Timeline, shown: Timeline, query: Query) -> Waterfall | None:
     """Return the picture of what is shown of a timeline; None where nothing is."""
-    if not shown.moments:
+    if not shown.events:
         return None
     axis = Axis.of(_clipped(shown, query))
     colours = colours_of(whole)
@@ -214,27 +214,27 @@ def draw(whole: Timeline, shown: Timeline, query: Query) -> Waterfall | None:
 
 
 def _clipped(shown: Timeline, query: Query) -> Iterable[tuple[int, int]]:
-    """The times of the moments, as far as they are in the part of the time that is asked for."""
+    """The times of the events, as far as they are in the part of the time that is asked for."""
     least = None if query.since_ns is None else query.since_ns + shown.started_at_ns
     most = None if query.until_ns is None else query.until_ns + shown.started_at_ns
-    for moment in shown.moments:
-        start, end = moment.time_ns, moment.time_ns + max(moment.duration_ns or 0, 0)
+    for event in shown.events:
+        start, end = event.time_ns, event.time_ns + max(event.duration_ns or 0, 0)
         yield start if least is None else max(start, least), end if most is None else min(end, most)
 
 
 def _lane(service: str, colour: int, shown: Timeline, axis: Axis) -> Lane:
-    own = [moment for moment in shown.moments if moment.service == service]
-    bars = _packed([moment for moment in own if moment.is_span], axis)
+    own = [event for event in shown.events if event.service == service]
+    bars = _packed([event for event in own if event.is_span], axis)
     marks = [
-        Shape(moment, 0, place, place, moment)
-        for moment in own
-        if not moment.is_span
-        for place in (axis.place(moment.time_ns),)
+        Shape(event, 0, place, place, event)
+        for event in own
+        if not event.is_span
+        for place in (axis.place(event.time_ns),)
     ]
     return Lane(service, colour, max((bar.row + 1 for bar in bars), default=0), bars, marks)
 
 
-def _packed(spans: Iterable[Moment], axis: Axis) -> list[Shape]:
+def _packed(spans: Iterable[TimelineEvent], axis: Axis) -> list[Shape]:
     """Place spans, in the order of their time, in the first row that is free and below their parent's."""
     ends: list[float] = []
     rows: dict[tuple[str, str], int] = {}

@@ -398,7 +398,7 @@ def test_what_is_no_token_is_not_warned_of(given: str) -> None:
     assert "credential" not in CliRunner().invoke(command.timeline, [given]).stderr
 
 
-def test_no_more_moments_are_read_than_asked_for_and_that_is_said(
+def test_no_more_events_are_read_than_asked_for_and_that_is_said(
     keep: Callable[..., None],
 ) -> None:
     keep(*(log(f"{number}", number) for number in range(5)))
@@ -465,10 +465,10 @@ def follow(
     return capsys.readouterr(), store
 
 
-def test_who_follows_sees_each_moment_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_who_follows_sees_each_event_once(capsys: pytest.CaptureFixture[str]) -> None:
     said, store = follow(capsys, [REQUEST], [REQUEST, LOGGED], [LOGGED, PRICE], [])
-    moments = said.out.splitlines()[2:]
-    assert [line.split()[0] for line in moments] == ["+0:01.500", "+0:01.511", "+0:01.510"]
+    events = said.out.splitlines()[2:]
+    assert [line.split()[0] for line in events] == ["+0:01.500", "+0:01.511", "+0:01.510"]
     assert store.asked == [
         0,
         START_NS + 1_500_000_000 - 600_000_000_000,
@@ -519,7 +519,7 @@ def test_the_start_stays_while_following(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("moment", "marked"),
+    ("event", "marked"),
     [
         (log("down", severity=17), "✖ down"),
         (log("soon", severity=13), "! soon"),
@@ -529,8 +529,8 @@ def test_the_start_stays_while_following(capsys: pytest.CaptureFixture[str]) -> 
         (span("cron", status={"code": "Error"}), "▶ cron ERROR"),
     ],
 )
-def test_what_is_bad_is_marked_where_there_is_no_colour(moment: Stored, marked: str) -> None:
-    (row,) = timeline_view.rows(Timeline.of([moment]))
+def test_what_is_bad_is_marked_where_there_is_no_colour(event: Stored, marked: str) -> None:
+    (row,) = timeline_view.rows(Timeline.of([event]))
     assert marked in row.plain
 
 
@@ -554,7 +554,7 @@ def test_filters_and_links_hold_while_following(capsys: pytest.CaptureFixture[st
     ]
 
 
-def test_json_of_who_follows_is_a_line_a_moment(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_of_who_follows_is_a_line_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     said, _ = follow(capsys, [REQUEST], [LOGGED], as_json=True)
     assert [json.loads(line)["title"] for line in said.out.splitlines()] == [
         "GET /cart 500",

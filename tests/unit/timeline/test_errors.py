@@ -17,7 +17,7 @@ A, B, C = "a" * 32, "b" * 32, "c" * 32
 
 
 def groups(*documents: Stored) -> list[ErrorGroup]:
-    return group_errors(Timeline.of(documents).moments)
+    return group_errors(Timeline.of(documents).events)
 
 
 def told(*documents: Stored) -> list[tuple[str, str, int]]:

@@ -54,7 +54,7 @@ def counted(number: int, failed: int = 0) -> Response:
     return status(200, {"count": number, "_shards": {"failed": failed}})
 
 
-def test_all_pages_are_read_at_one_moment_and_the_moment_is_given_back() -> None:
+def test_all_pages_are_read_at_one_event_and_the_event_is_given_back() -> None:
     found, double = search(
         OPENED, page(*range(1000), pit="pit2"), page(1000, 1001, pit="pit3"), CLOSED
     )
@@ -171,7 +171,7 @@ def test_streams_that_do_not_exist_yet_hold_nothing() -> None:
     assert asked(double) == [("POST", f"{TARGET}/_pit")]
 
 
-def test_a_reader_that_fails_gives_the_moment_back() -> None:
+def test_a_reader_that_fails_gives_the_event_back() -> None:
     found, double = search(OPENED, status(503, {}), CLOSED)
     with pytest.raises(ElasticsearchError):
         list(found.documents(SESSION))

@@ -71,7 +71,7 @@ def test_without_a_destination_the_local_store_is_read(tmp_path: Path) -> None:
         )
 
 
-def test_replay_records_of_the_local_store_are_no_moments(tmp_path: Path) -> None:
+def test_replay_records_of_the_local_store_are_no_events(tmp_path: Path) -> None:
     record = replace(log("a"), index="asayer-logs-default")
     Spool(tmp_path, max_bytes=2**30).write([operation(record)])
     assert (

@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 
 from otel_asayer.documents.timestamps import otel_timestamp
-from otel_asayer.timeline import Kind, Stored, Timeline
+from otel_asayer.timeline import EventKind, Stored, Timeline
 from unit.timeline.support import REPLAY_URL, SESSION, STACK, START_NS, document, log, raised, span
 
 
 def titles(timeline: Timeline) -> list[tuple[str, int]]:
-    return [(moment.title, moment.depth) for moment in timeline.moments]
+    return [(event.title, event.depth) for event in timeline.events]
 
 
 def in_replay(session_id: str, at_ms: int, url: str) -> Stored:
@@ -24,7 +24,7 @@ def in_replay(session_id: str, at_ms: int, url: str) -> Stored:
     )
 
 
-def test_moments_come_in_the_order_of_their_time_with_their_depth() -> None:
+def test_events_come_in_the_order_of_their_time_with_their_depth() -> None:
     found = Timeline.of(
         [
             log("priced", 3, inside="price"),
@@ -43,7 +43,7 @@ def test_moments_come_in_the_order_of_their_time_with_their_depth() -> None:
     ]
 
 
-def test_of_moments_at_one_time_what_is_around_comes_first() -> None:
+def test_of_events_at_one_time_what_is_around_comes_first() -> None:
     documents = [log("c", inside="b"), span("b", parent="a"), span("a"), log("d")]
     assert (
         titles(Timeline.of(documents))
@@ -117,7 +117,7 @@ def test_exceptions_are_counted_once_with_those_of_log_records() -> None:
     )
 
 
-def test_a_document_that_comes_twice_is_one_moment() -> None:
+def test_a_document_that_comes_twice_is_one_event() -> None:
     assert titles(Timeline.of([span("a"), span("a")])) == [("a", 0)]
 
 
@@ -140,7 +140,7 @@ def test_a_chain_of_spans_is_as_deep_as_it_is_long() -> None:
         span(f"{number}", number, parent=f"{number - 1}" if number else "")
         for number in range(3000)
     ]
-    assert [moment.depth for moment in Timeline.of(reversed(chain)).moments] == list(range(3000))
+    assert [event.depth for event in Timeline.of(reversed(chain)).events] == list(range(3000))
 
 
 def test_a_span_without_an_id_is_around_nothing() -> None:
@@ -157,11 +157,11 @@ def test_offsets_count_from_the_start_that_the_session_id_tells() -> None:
     found = Timeline.of([span("a", 1500)])
     assert found.session_id == SESSION
     assert found.started_at_ns == START_NS
-    assert found.offset_ns(found.moments[0]) == 1_500_000_000
+    assert found.offset_ns(found.events[0]) == 1_500_000_000
 
 
 @pytest.mark.parametrize("at_ms", [-3_700_000, 8 * 24 * 3_600_000])
-def test_a_start_that_none_of_the_moments_can_be_of_does_not_count(at_ms: int) -> None:
+def test_a_start_that_none_of_the_events_can_be_of_does_not_count(at_ms: int) -> None:
     assert Timeline.of([span("a", at_ms)]).started_at_ns == START_NS + at_ms * 1_000_000
 
 
@@ -171,14 +171,14 @@ def test_one_clock_that_is_wrong_does_not_move_the_start() -> None:
     assert Timeline.of([span("a"), late, never]).started_at_ns == START_NS
 
 
-def test_without_a_session_the_first_moment_that_has_a_time_is_the_start() -> None:
+def test_without_a_session_the_first_event_that_has_a_time_is_the_start() -> None:
     timeless = Stored("logs-x", "2", {"attributes": {}})
     found = Timeline.of([timeless, Stored("logs-x", "1", {**document(7, {}), "attributes": {}})])
     assert found.session_id is None
     assert found.started_at_ns == START_NS + 7_000_000
 
 
-def test_moments_of_two_sessions_are_of_none() -> None:
+def test_events_of_two_sessions_are_of_none() -> None:
     assert Timeline.of([span("a"), span("b", attributes={"session.id": "7"})]).session_id is None
 
 
@@ -186,17 +186,17 @@ def test_a_session_of_another_system_has_no_start_of_its_own() -> None:
     found = Timeline.of([span("a", 3, attributes={"session.id": "visit-7"})], replay_url=REPLAY_URL)
     assert found.session_id == "visit-7"
     assert found.started_at_ns == START_NS + 3_000_000
-    assert found.moments[0].replay_url is None
+    assert found.events[0].replay_url is None
 
 
 def test_an_empty_timeline_is_one() -> None:
     assert Timeline.of([]) == Timeline((), None, 0)
 
 
-def test_every_moment_gets_its_link_by_the_template() -> None:
+def test_every_event_gets_its_link_by_the_template() -> None:
     found = Timeline.of([span("a", 1), log("b", 2)], replay_url=REPLAY_URL)
     base = f"https://replay.example/7/session/{SESSION}?jumpto="
-    assert [moment.replay_url for moment in found.moments] == [
+    assert [event.replay_url for event in found.events] == [
         f"{base}1706063259325",
         f"{base}1706063259326",
     ]
@@ -204,16 +204,16 @@ def test_every_moment_gets_its_link_by_the_template() -> None:
 
 def test_the_template_goes_before_a_documents_own_link() -> None:
     found = Timeline.of([in_replay(SESSION, 1, "https://evil.example/1")], replay_url=REPLAY_URL)
-    assert (found.moments[0].replay_url, found.moments[0].strange_host) == (
+    assert (found.events[0].replay_url, found.events[0].strange_host) == (
         f"https://replay.example/7/session/{SESSION}?jumpto=1706063259325",
         "",
     )
 
 
-def test_a_moment_that_the_template_has_no_link_for_has_none() -> None:
+def test_an_event_that_the_template_has_no_link_for_has_none() -> None:
     assert (
         Timeline.of([in_replay("visit-7", 1, "https://evil.example/1")], replay_url=REPLAY_URL)
-        .moments[0]
+        .events[0]
         .replay_url
         is None
     )
@@ -237,12 +237,12 @@ def test_without_a_template_a_link_unlike_the_first_is_known_by_its_host(
     found = Timeline.of(
         [in_replay(SESSION, 1, "https://replay.example/1"), in_replay(SESSION, 2, link)]
     )
-    assert [moment.strange_host for moment in found.moments] == ["", host]
+    assert [event.strange_host for event in found.events] == ["", host]
 
 
 def test_a_link_with_user_information_is_strange_even_as_the_first() -> None:
     found = Timeline.of([in_replay(SESSION, 1, f"https://a@evil.example/{SESSION}"), span("a", 2)])
-    assert [(moment.strange_host, moment.replay_url is None) for moment in found.moments] == [
+    assert [(event.strange_host, event.replay_url is None) for event in found.events] == [
         ("evil.example", False),
         ("", True),
     ]
@@ -272,7 +272,7 @@ def test_without_a_template_links_have_the_form_of_those_that_are_there(
     link: str, expected: str | None
 ) -> None:
     found = Timeline.of([in_replay(SESSION, 500, link), span("a", 1000)])
-    assert found.moments[1].replay_url == expected
+    assert found.events[1].replay_url == expected
 
 
 def test_services_counts_and_errors_are_told() -> None:
@@ -287,13 +287,13 @@ def test_services_counts_and_errors_are_told() -> None:
     )
     assert found.services == ("web", "shop")
     assert found.counts == {
-        Kind.REQUEST: 1,
-        Kind.SPAN: 1,
-        Kind.LOG: 1,
-        Kind.EVENT: 1,
-        Kind.EXCEPTION: 1,
+        EventKind.REQUEST: 1,
+        EventKind.SPAN: 1,
+        EventKind.LOG: 1,
+        EventKind.EVENT: 1,
+        EventKind.EXCEPTION: 1,
     }
-    assert [moment.title for moment in found.errors] == ["D: e"]
+    assert [event.title for event in found.errors] == ["D: e"]
 
 
 def test_a_part_keeps_the_start_of_the_whole() -> None:

@@ -45,7 +45,7 @@ def test_spans_that_can_be_seen_are_not_pulled_together() -> None:
     assert Axis.of([(0, 10 * S), (15 * S, 25 * S)]).breaks == ()
 
 
-def test_one_moment_stands_in_the_middle() -> None:
+def test_one_event_stands_in_the_middle() -> None:
     axis = Axis.of([(7, 7)])
     assert axis.place(7) == WIDTH / 2
 

@@ -147,7 +147,7 @@ def test_a_page_of_a_trace_leads_to_its_session() -> None:
     assert f"/session/{SESSION}" in links(page().get(f"/trace/{TRACE}"))
 
 
-def test_each_moment_leads_to_the_replay_at_that_moment() -> None:
+def test_each_event_leads_to_the_replay_at_that_moment() -> None:
     replays = [
         link for link in links(page().get(f"/session/{SESSION}")) if link.startswith("https:")
     ]
@@ -244,14 +244,14 @@ def test_services_that_a_session_does_not_have_make_its_page_no_longer() -> None
     assert shown.get(f"{asked}&{many}").content == shown.get(asked).content
 
 
-def test_the_detail_of_a_moment_that_the_filters_hide_is_shown_all_the_same() -> None:
+def test_the_detail_of_an_event_that_the_filters_hide_is_shown_all_the_same() -> None:
     answer = page().get(f"/session/{SESSION}?service=stock&moment=doc-none+left")
     assert answer.status_code == 200
     assert "none left" in detail(answer)
     assert len(titles(answer)) == 2
 
 
-def test_a_moment_of_another_session_is_not_found() -> None:
+def test_an_event_of_another_session_is_not_found() -> None:
     answer = page().get(f"/session/{SESSION}?moment=doc-of-another")
     assert answer.status_code == 404
     assert "The moment asked for is not among these." in answer.text
@@ -299,7 +299,7 @@ def test_a_page_behind_the_last_is_the_last() -> None:
     )
 
 
-def test_the_page_of_a_moment_is_the_one_that_has_it() -> None:
+def test_the_page_of_an_event_is_the_one_that_has_it() -> None:
     asked = page(*(log(f"line {number}", number) for number in range(ROWS + 3)))
     assert titles(asked.get(f"/session/{SESSION}?moment=doc-line+{ROWS + 1}"))[0] == f"line {ROWS}"
 

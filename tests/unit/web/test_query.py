@@ -18,7 +18,7 @@ QUERIES = st.builds(
     level=st.sampled_from(["debug", "info", "warning", "error"]),
     text=TEXT.map(str.strip),
     page=NUMBERS,
-    moment=TEXT,
+    event=TEXT,
 )
 TIMELINE = Timeline.of([
     span("GET /cart", 0, 100, service="shop"),
@@ -30,7 +30,7 @@ TIMELINE = Timeline.of([
 
 
 def titles(query: Query) -> list[str]:
-    return [moment.title for moment in query.apply(TIMELINE).moments]
+    return [event.title for event in query.apply(TIMELINE).events]
 
 
 @given(QUERIES)
@@ -40,7 +40,7 @@ def test_a_link_says_what_was_asked(query: Query) -> None:
 
 def test_a_link_keeps_the_filters_and_changes_one() -> None:
     assert (
-        Query(services=("shop",), level="error", page=3).link(page=None, moment="doc-1")
+        Query(services=("shop",), level="error", page=3).link(page=None, event="doc-1")
         == "?service=shop&level=error&moment=doc-1"
     )
 

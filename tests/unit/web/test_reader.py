@@ -82,7 +82,7 @@ def test_a_clock_that_goes_back_makes_none_young_for_ever(
 def test_a_reload_reads_anew(reader: Reader, store: Store) -> None:
     reader.story(SELECTION)
     store.held.append(log("more", 5))
-    assert [moment.title for moment in reader.story(SELECTION, anew=True).timeline.moments] == [
+    assert [event.title for event in reader.story(SELECTION, anew=True).timeline.events] == [
         "hello",
         "more",
     ]
@@ -108,7 +108,7 @@ def test_a_failure_is_not_kept(reader: Reader, store: Store) -> None:
     with pytest.raises(NotAllowedError):
         reader.story(SELECTION)
     store.error = None
-    assert len(reader.story(SELECTION).timeline.moments) == 1
+    assert len(reader.story(SELECTION).timeline.events) == 1
 
 
 def test_errors_come_in_groups(reader: Reader, store: Store) -> None:

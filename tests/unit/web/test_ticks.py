@@ -54,7 +54,7 @@ def test_a_small_picture_has_fewer_labels() -> None:
     assert labels((0, 10 * S), size="small") == ["+0:00.000", "4 s"]
 
 
-def test_a_moment_alone_has_one_tick() -> None:
+def test_an_event_alone_has_one_tick() -> None:
     assert labels((S, S)) == ["+0:01.000"]
 
 

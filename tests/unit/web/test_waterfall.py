@@ -38,7 +38,7 @@ def test_what_is_inside_is_in_a_row_below() -> None:
         .lanes[0]
         .bars
     )
-    assert [(bar.moment.title, bar.row) for bar in bars] == [
+    assert [(bar.event.title, bar.row) for bar in bars] == [
         ("outer", 0),
         ("inner", 1),
         ("after", 2),
@@ -76,7 +76,7 @@ def test_what_is_worst_is_drawn_last() -> None:
     marks = (
         drawn(span("whole", 0, 100), log("bad", 10, severity=17), log("good", 11)).lanes[0].marks
     )
-    assert [mark.moment.title for mark in marks] == ["good", "bad"]
+    assert [mark.event.title for mark in marks] == ["good", "bad"]
 
 
 def test_spans_that_cannot_be_told_apart_are_one_bar_that_leads_closer() -> None:
@@ -127,7 +127,7 @@ def test_an_error_among_many_stays_on_its_own() -> None:
     assert [(bar.count, "error" in bar.look) for bar in bars] == [(5, False), (1, True)]
 
 
-def test_ten_thousand_moments_are_a_thousand_shapes_at_most_and_none_is_lost() -> None:
+def test_ten_thousand_events_are_a_thousand_shapes_at_most_and_none_is_lost() -> None:
     picture = drawn(
         *(span(f"s{number}", number * 240, 50) for number in range(5_000)),
         *(log(f"l{number}", number * 240 + 7) for number in range(5_000)),
@@ -175,7 +175,7 @@ def test_a_part_of_the_time_fills_the_picture_and_what_reaches_into_it_is_cut() 
         since_ns=400_000_000,
         until_ns=500_000_000,
     )
-    assert [(bar.moment.title, bar.x, bar.width) for bar in picture.lanes[0].bars] == [
+    assert [(bar.event.title, bar.x, bar.width) for bar in picture.lanes[0].bars] == [
         ("long", 0, 100),
         ("part", 0, 100),
     ]
@@ -190,7 +190,7 @@ def test_a_span_with_an_unknown_duration_can_be_seen() -> None:
     (bar,) = (
         bar
         for bar in drawn(span("whole", 0, 100), span("odd", 50, -3)).lanes[0].bars
-        if bar.moment.title == "odd"
+        if bar.event.title == "odd"
     )
     assert bar.x == 50
     assert bar.width == 0.25

@@ -1,4 +1,4 @@
-"""One document as one moment, whoever wrote it, and whatever is in it."""
+"""One document as one event, whoever wrote it, and whatever is in it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from otel_asayer.timeline import Kind, Moment, Stored, moment_of
+from otel_asayer.timeline import EventKind, Stored, TimelineEvent, event_of
 from unit.timeline.support import SESSION, STACK, START_NS, TRACE, log, raised, span
 
 
-def told(stored: Stored) -> tuple[Kind, str, str]:
-    moment = moment_of(stored)
-    return moment.kind, moment.level, moment.title
+def told(stored: Stored) -> tuple[EventKind, str, str]:
+    event = event_of(stored)
+    return event.kind, event.level, event.title
 
 
-def of(**source: Any) -> Moment:
-    return moment_of(Stored("logs-x.otel-y", "1", source))
+def of(**source: Any) -> TimelineEvent:
+    return event_of(Stored("logs-x.otel-y", "1", source))
 
 
-def test_a_moment_has_all_that_a_document_tells() -> None:
+def test_an_event_has_all_that_a_document_tells() -> None:
     stored = span(
         "GET /cart",
         5,
@@ -28,9 +28,9 @@ def test_a_moment_has_all_that_a_document_tells() -> None:
         service="shop",
         attributes={"asayer.replay.url": "https://replay.example/1"},
     )
-    assert moment_of(stored) == Moment(
+    assert event_of(stored) == TimelineEvent(
         time_ns=START_NS + 5_000_000,
-        kind=Kind.SPAN,
+        kind=EventKind.SPAN,
         service="shop",
         level="info",
         title="GET /cart",
@@ -52,52 +52,55 @@ HTTP = {"http.request.method": "GET", "http.route": "/cart/{id}", "http.response
     [
         (
             span("x", kind="Server", parent="p", attributes=HTTP),
-            (Kind.REQUEST, "error", "GET /cart/{id} 500"),
+            (EventKind.REQUEST, "error", "GET /cart/{id} 500"),
         ),
-        (span("job", kind="Consumer", parent="p"), (Kind.REQUEST, "info", "job")),
-        (span("cron"), (Kind.REQUEST, "info", "cron")),
+        (span("job", kind="Consumer", parent="p"), (EventKind.REQUEST, "info", "job")),
+        (span("cron"), (EventKind.REQUEST, "info", "cron")),
         (
             span("x", kind="Server", attributes={**HTTP, "http.response.status_code": 404}),
-            (Kind.REQUEST, "warning", "GET /cart/{id} 404"),
+            (EventKind.REQUEST, "warning", "GET /cart/{id} 404"),
         ),
         (
             span("GET", parent="p", attributes={"http.status_code": 200}),
-            (Kind.SPAN, "info", "GET 200"),
+            (EventKind.SPAN, "info", "GET 200"),
         ),
         (
             span("SELECT", parent="p", status={"code": "Error", "message": "gone"}),
-            (Kind.SPAN, "error", "SELECT"),
+            (EventKind.SPAN, "error", "SELECT"),
         ),
         (
             span("cron", status={"code": "Error", "message": "gone"}),
-            (Kind.REQUEST, "error", "cron ERROR gone"),
+            (EventKind.REQUEST, "error", "cron ERROR gone"),
         ),
-        (span("cron", status={"code": "Error"}), (Kind.REQUEST, "error", "cron ERROR")),
-        (span("", parent="p"), (Kind.SPAN, "info", "(no name)")),
-        (log("hello\nworld"), (Kind.LOG, "info", "hello")),
-        (log("\n  \n hello"), (Kind.LOG, "info", "hello")),
-        (log("careful", severity=13), (Kind.LOG, "warning", "careful")),
-        (log("", severity=5), (Kind.LOG, "debug", "(no body)")),
-        (log("", severity=17, event_name="payment.failed"), (Kind.LOG, "error", "payment.failed")),
+        (span("cron", status={"code": "Error"}), (EventKind.REQUEST, "error", "cron ERROR")),
+        (span("", parent="p"), (EventKind.SPAN, "info", "(no name)")),
+        (log("hello\nworld"), (EventKind.LOG, "info", "hello")),
+        (log("\n  \n hello"), (EventKind.LOG, "info", "hello")),
+        (log("careful", severity=13), (EventKind.LOG, "warning", "careful")),
+        (log("", severity=5), (EventKind.LOG, "debug", "(no body)")),
+        (
+            log("", severity=17, event_name="payment.failed"),
+            (EventKind.LOG, "error", "payment.failed"),
+        ),
         (
             log("failed", severity=17, attributes={"exception.type": "KeyError"}),
-            (Kind.LOG, "error", "failed"),
+            (EventKind.LOG, "error", "failed"),
         ),
-        (raised("KeyError", "'lamp'"), (Kind.EXCEPTION, "error", "KeyError: 'lamp'")),
+        (raised("KeyError", "'lamp'"), (EventKind.EXCEPTION, "error", "KeyError: 'lamp'")),
         (
             raised("Http404", "no lamp", attributes={"asayer.exception.handled": True}),
-            (Kind.EXCEPTION, "warning", "Http404: no lamp"),
+            (EventKind.EXCEPTION, "warning", "Http404: no lamp"),
         ),
-        (raised("KeyError", "", body=None), (Kind.EXCEPTION, "error", "KeyError: 'lamp'")),
+        (raised("KeyError", "", body=None), (EventKind.EXCEPTION, "error", "KeyError: 'lamp'")),
         (
             Stored("logs-x", "1", {"event_name": "cache.miss", "attributes": {}}),
-            (Kind.EVENT, "info", "cache.miss"),
+            (EventKind.EVENT, "info", "cache.miss"),
         ),
-        (Stored("logs-x", "1", {}), (Kind.EVENT, "info", "(no name)")),
+        (Stored("logs-x", "1", {}), (EventKind.EVENT, "info", "(no name)")),
     ],
 )
 def test_what_a_document_is_and_how_bad_and_what_it_says(
-    stored: Stored, expected: tuple[Kind, str, str]
+    stored: Stored, expected: tuple[EventKind, str, str]
 ) -> None:
     assert told(stored) == expected
 
@@ -118,7 +121,7 @@ def test_the_body_is_text_whatever_its_form(body: object, text: str) -> None:
     assert of(body=body).body == text
 
 
-def test_a_synthetic_source_gives_the_same_moment() -> None:
+def test_a_synthetic_source_gives_the_same_event() -> None:
     written = span("x", kind="Server", attributes=HTTP)
     source = {
         **written.source,
@@ -134,7 +137,7 @@ def test_a_synthetic_source_gives_the_same_moment() -> None:
         "resource": {"attributes": {"service": {"name": "shop"}}},
     }
     stored = Stored(written.index, written.id, source)
-    before, after = moment_of(written), moment_of(stored)
+    before, after = event_of(written), event_of(stored)
     assert before.time_ns == after.time_ns
     assert before.title == after.title
     assert before.level == after.level
@@ -143,8 +146,8 @@ def test_a_synthetic_source_gives_the_same_moment() -> None:
 
 
 def test_an_exception_has_its_stack() -> None:
-    assert moment_of(raised("KeyError", "'lamp'")).stack == STACK
-    assert moment_of(log("x")).stack == ""
+    assert event_of(raised("KeyError", "'lamp'")).stack == STACK
+    assert event_of(log("x")).stack == ""
 
 
 def test_a_service_without_a_name_is_unknown() -> None:
@@ -221,15 +224,15 @@ def test_what_is_no_address_of_the_web_is_no_link(url: object) -> None:
     ],
 )
 def test_no_document_of_another_form_makes_it_fail(source: dict[str, Any]) -> None:
-    moment = of(**source)
-    assert type(moment.title) is str
-    assert moment.duration_ns in (None, 0)
-    assert type(moment.stack) is str
-    assert type(moment.body) is str
+    event = of(**source)
+    assert type(event.title) is str
+    assert event.duration_ns in (None, 0)
+    assert type(event.stack) is str
+    assert type(event.body) is str
 
 
 def test_only_spans_take_time() -> None:
     assert [
-        moment_of(stored).is_span
+        event_of(stored).is_span
         for stored in (span("a"), span("b", parent="a"), log("c"), raised("D", "e"))
     ] == [True, True, False, False]

@@ -1,4 +1,4 @@
-"""One document as one moment: what happened, where, when, how long, how bad."""
+"""One document as one event: what happened, where, when, how long, how bad."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from otel_asayer.timeline.stored import flat, identifier, nanoseconds
 if TYPE_CHECKING:
     from otel_asayer.timeline.stored import Stored
 
-__all__ = ["Kind", "Moment", "moment_of"]
+__all__ = ["EventKind", "TimelineEvent", "event_of"]
 
 _ENTRY_KINDS: Final = ("Server", "Consumer")
 _UNKNOWN_SERVICE: Final = "unknown_service"
@@ -36,8 +36,8 @@ _WEB_ADDRESS: Final = re.compile(r"https?://[!-~]+")
 """Nothing that breaks out of a terminal's or a page's link, and no other scheme."""
 
 
-class Kind(Enum):
-    """What a moment is."""
+class EventKind(Enum):
+    """What an event is."""
 
     REQUEST = "request"
     """A span with which a service is entered: a request, a message, the root of a trace."""
@@ -53,11 +53,11 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """A moment of a session. Times are nanoseconds since 1970, durations nanoseconds."""
+class TimelineEvent:
+    """An event of a session. Times are nanoseconds since 1970, durations nanoseconds."""
 
     time_ns: int
-    kind: Kind
+    kind: EventKind
     service: str
     level: str
     """`error`, `warning`, `info` or `debug`."""
@@ -72,7 +72,7 @@ class Moment:
     parent_span_id: str = ""
     session_id: str = ""
     replay_url: str | None = None
-    """As the document has it, if that is an address of the web; a timeline fills it in for all moments, where it can."""
+    """As the document has it, if that is an address of the web; a timeline fills it in for all events, where it can."""
 
     strange_host: str = ""
     """Where its link leads, if a person should see that before following it:
@@ -101,16 +101,16 @@ class Moment:
     @property
     def is_span(self) -> bool:
         """Whether it takes time, and others can happen inside it."""
-        return self.kind in (Kind.REQUEST, Kind.SPAN)
+        return self.kind in (EventKind.REQUEST, EventKind.SPAN)
 
 
-def moment_of(stored: Stored) -> Moment:
-    """Return the moment that a span's, span event's or log record's document tells of; nothing in it can make this fail."""
+def event_of(stored: Stored) -> TimelineEvent:
+    """Return the event that a span's, span event's or log record's document tells of; nothing in it can make this fail."""
     source = stored.source
     attributes = flat(source.get("attributes"))
     kind, level, title = _told(source, attributes)
     url = attributes.get(REPLAY_URL)
-    return Moment(
+    return TimelineEvent(
         time_ns=nanoseconds(source.get("@timestamp")),
         kind=kind,
         service=_service(source),
@@ -126,35 +126,35 @@ def moment_of(stored: Stored) -> Moment:
     )
 
 
-def _told(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Kind, str, str]:
+def _told(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[EventKind, str, str]:
     if "duration" in source or "kind" in source:
         return _span(source, attributes)
     severity = _whole(source.get("severity_number"))
     body = _body(source.get("body"))
     if EXCEPTION_TYPE in attributes and not body:
         return (
-            Kind.EXCEPTION,
+            EventKind.EXCEPTION,
             "warning" if attributes.get(HANDLED) is True else "error",
             _first_line(exception_text(attributes)),
         )
     if severity or body:
         return (
-            Kind.LOG,
+            EventKind.LOG,
             level_of(severity),
             _first_line(body) or text_of(source.get("event_name") or "(no body)"),
         )
-    return Kind.EVENT, "info", text_of(source.get("event_name") or "(no name)")
+    return EventKind.EVENT, "info", text_of(source.get("event_name") or "(no name)")
 
 
-def _span(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Kind, str, str]:
+def _span(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[EventKind, str, str]:
     name = text_of(source.get("name") or "(no name)")
     status = _status(source.get("status"))
     if source.get("kind") in _ENTRY_KINDS or not source.get("parent_span_id"):
         entry = entry_of(name, attributes, status, 0)
-        return Kind.REQUEST, entry.level, entry.text.removesuffix(" in 0 ms")
+        return EventKind.REQUEST, entry.level, entry.text.removesuffix(" in 0 ms")
     code = attributes.get("http.response.status_code") or attributes.get("http.status_code")
     return (
-        Kind.SPAN,
+        EventKind.SPAN,
         "info" if status.is_ok else "error",
         f"{name} {text_of(code)}" if code else name,
     )
