@@ -158,7 +158,7 @@ class View:
         )
         if not self._complete:
             number = len(found.events)
-            text = f"Only the first {output.counted(number, 'event')} were read, and there are more: --limit {number * 10} reads on."
+            text = f"Only the first {output.counted(number, 'moment')} were read, and there are more: --limit {number * 10} reads on."
             output.print_whole(self._console, output.as_text(text, "yellow"))
 
     def follow(
