@@ -1,6 +1,6 @@
-"""The documentation as a site (Sphinx): `make site`.
+"""Sphinx configuration of the documentation site; `make site` builds it.
 
-A warning is an error, so a broken link, anchor or a page that nothing leads to fails.
+Warnings are errors, so the build fails on a broken link or anchor and on a page without a link to it.
 """
 
 from __future__ import annotations

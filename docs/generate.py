@@ -1,6 +1,6 @@
-"""Write the generated parts of the documentation: `make docs`.
+"""Write the pages on variables and metrics; `make docs` runs this.
 
-A test asserts that what is committed is what this would write.
+A test checks that the committed pages are up to date.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ _HEAD: Final = """# Variables
 
 Generated from `otel_asayer.environment_variables` and `otel_asayer.config` by `make docs`.
 
-Every setting is also a keyword argument of the public classes and of `configure()`, in code and in declarative configuration, under the name in
-the second column. Arguments go before variables, variables before defaults; an empty variable counts as unset.
+Every setting is also a keyword argument of the public classes and of `configure()`, and a key in
+declarative configuration. The second column gives its name there. Arguments override variables, and
+variables override defaults. An empty variable counts as unset.
 
-A value that cannot be used never stops the application: the default is used or, where the last column says so, it closes instead.
-One message at start-up lists all of them.
+A bad value never stops the application. Usually the default applies. For some settings, marked
+`closes` in the last column, the feature is turned off instead. One message at start-up lists all bad
+values.
 """
 
 
@@ -43,12 +45,17 @@ _METRICS_HEAD: Final = """# Metrics
 
 Generated from `otel_asayer.delivery.metrics` and `otel_asayer.delivery.outcomes` by `make docs`.
 
-What the exporters tell about themselves goes to OpenTelemetry's MeterProvider: the global one, also where it is set later, or the argument
-`meter_provider` of an exporter. Under `opentelemetry-instrument` that is one variable, `OTEL_METRICS_EXPORTER=otlp` for example. Without a
-MeterProvider nothing is collected, and the log says at most once a minute what was lost. `OTEL_SDK_DISABLED=true` switches it all off.
+The exporters report metrics about themselves to OpenTelemetry's MeterProvider: the one in an
+exporter's argument `meter_provider`, or the global one, even if it is set later. Under
+`opentelemetry-instrument`, set one variable to get them, for example `OTEL_METRICS_EXPORTER=otlp`.
 
-The metrics under `otel.sdk.` are those of the [semantic conventions](https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/). What the SDK
-counts of its own batch processors, where `OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED=true`, is under `otel.sdk.processor.` and counted apart.
+Without a MeterProvider no metrics are collected. The log then reports losses, at most once a minute.
+`OTEL_SDK_DISABLED=true` turns everything off.
+
+The metrics under `otel.sdk.` follow the
+[semantic conventions](https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/). With
+`OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED=true`, the SDK also reports metrics about its own batch
+processors, under `otel.sdk.processor.`. They are counted separately.
 """
 
 _OUTCOMES_HEAD: Final = """
@@ -56,19 +63,20 @@ _OUTCOMES_HEAD: Final = """
 
 | attribute | values |
 |---|---|
-| `otel.component.name`, `otel.component.type` | Which exporter: the name of its class, and with its number in the process. |
-| `server.address`, `server.port` | The first endpoint. Absent for a Cloud ID, and without a destination. |
-| `error.type` | The cause, in a word: a type of error or a status of Elasticsearch, or one of ours. Of `exported` and `duration`: only of failures. |
-| `http.response.status_code` | The status of the last answer that an export got. Absent where there was none. |
-| `otel_asayer.spool.folder` | The folder of the destination. It is looked at when somebody collects, at most every five seconds. |
+| `otel.component.name`, `otel.component.type` | The exporter. The type is its class name; the name adds its number in the process. |
+| `server.address`, `server.port` | The first endpoint. Missing with a Cloud ID or without a destination. |
+| `error.type` | The cause in one word: an error type or a status from Elasticsearch, or one of our own. On `exported` and `duration`, only for failures. |
+| `http.response.status_code` | The status of the last response to an export. Missing if there was none. |
+| `otel_asayer.spool.folder` | The folder of the destination. It is read when metrics are collected, at most every five seconds. |
 | `otel_asayer.outcome` | See below. |
 
-`error.type` is `queue_full` for what the queue of a batch processor dropped: those are counted by the exporter that the processor feeds, as spans
-and log records, from its first export on.
+`error.type` is `queue_full` for spans and log records that a batch processor dropped because its
+queue was full. The exporter behind that processor counts them, from its first export on.
 
 ## Outcomes
 
-A document may meet several on its way, and ends as `indexed`, `duplicate`, `rejected`, `evicted` or `dropped`; what waits in the spool has not ended.
+A document can have several outcomes on its way. Its last one is `indexed`, `duplicate`, `rejected`,
+`evicted` or `dropped`. A document in the spool has no last outcome yet.
 
 | `otel_asayer.outcome` | meaning |
 |---|---|
@@ -76,7 +84,7 @@ A document may meet several on its way, and ends as `indexed`, `duplicate`, `rej
 
 
 def metrics() -> str:
-    """The tables of metrics and of outcomes, in the order of the modules that define them."""
+    """Return the page on metrics, in the order of the modules that define them."""
     rows = ["", "| metric | instrument | unit | attributes | meaning |", "|---|---|---|---|---|"]
     for name, kind, unit, attributes, text in INSTRUMENTS.values():
         listed = ", ".join(f"`{attribute}`" for attribute in attributes)
@@ -91,7 +99,7 @@ def metrics() -> str:
 
 
 def variables() -> str:
-    """The table of variables, in the order of the module that documents them."""
+    """Return the page on variables, in the order of the module that documents them."""
     sections = (("Session", "OTEL_ASAYER_"), ("Exporter", "OTEL_EXPORTER_ELASTICSEARCH_"))
     return _HEAD + "".join(f"\n## {title}\n\n{_table(prefix)}" for title, prefix in sections)
 
@@ -115,7 +123,7 @@ def _table(prefix: str) -> str:
 
 
 def documented_constants() -> dict[str, str]:
-    """Each constant of the environment module with the string that documents it."""
+    """Return each variable with the docstring below its constant."""
     return _documented(_body(environment_variables))
 
 
@@ -132,7 +140,7 @@ def _class(module: ModuleType, wanted: type) -> list[ast.stmt]:
 
 
 def _documented(body: list[ast.stmt]) -> dict[str, str]:
-    """Each constant with the string that documents it."""
+    """Map each constant to the docstring below it."""
     return {
         statement.targets[0].id: following.value.value
         for statement, following in itertools.pairwise(body)

@@ -1,9 +1,7 @@
-"""Write `docs/reference/documents.md` out of the golden files: `python docs/generate_documents.py`.
+"""Write the page on documents from the golden files; `make docs` runs this.
 
-A test asserts that it is current.
-
-What is shown there is what the tests compare byte by byte; what is said about it stands at the
-recordings that they are made of.
+The page shows the documents that the tests compare byte by byte. Its texts are the docstrings in
+`tests/golden/cases.py`. A test checks that the committed page is up to date.
 """
 
 from __future__ import annotations
@@ -22,28 +20,38 @@ DOCUMENTS: Final = DOCS / "reference" / "documents.md"
 
 _HEAD: Final = """# Documents
 
-Generated from `tests/golden` by `python docs/generate_documents.py`: these are the documents that the tests compare byte by byte.
+Generated from `tests/golden` by `make docs`. The tests compare these documents byte by byte.
 
-Spans, span events and log records have the form that the OpenTelemetry Collector's elasticsearchexporter gives them in its OTel mapping, so a
-Collector can be put in between later and no dashboard changes. On purpose two things differ: a time's fraction always has six digits, and a span
-event carries the session id of its span. Links keep their trace state, which the OTLP exporter for Python loses on the way to a Collector.
+## Format
 
-An exception that a server answers as an error of the caller's (HTTP 4xx, or a status of gRPC such as `NOT_FOUND`) is no error: Django's `Http404`,
-gRPC's `abort(NOT_FOUND)`. The span and the exception get the attribute `asayer.exception.handled: true`, their replay records are warnings, and
-`otel-asayer errors` and Kibana's panels leave them out. An error that the application itself sets as the span's status stays one, and so does the
-exception on a span inside the request, or in a log record.
+Spans, span events and log records have the format of the OpenTelemetry Collector's
+elasticsearchexporter in its OTel mapping. You can put a Collector in between later and keep your
+dashboards. Two things differ on purpose: the fraction of a time always has six digits, and a span
+event has the session id of its span. Links keep their trace state, which the OTLP exporter for Python
+loses on the way to a Collector.
 
-Replay records (`asayer-logs-*`) have the form that every generation of Asayer's and OpenReplay's readers understands.
+Replay records (`asayer-logs-*`) have a format that every supported version of Asayer and OpenReplay
+can read.
+
+## Handled exceptions
+
+An exception is not an error if the server answers it as an error of the caller: HTTP 4xx, or a gRPC
+status such as `NOT_FOUND`. Examples are Django's `Http404` and gRPC's `abort(NOT_FOUND)`. The span
+and the exception get the attribute `asayer.exception.handled: true`, and their replay records are
+warnings. `otel-asayer errors` and Kibana's panels leave them out.
+
+These stay errors: an error that the application itself sets as the status of the span, the exception
+on a span inside the request, and the exception in a log record.
 """
 
 
 def documents() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return _HEAD + "".join(_section(name, text) for name, text in _cases())
 
 
 def _cases() -> Iterator[tuple[str, str]]:
-    """Each recording's name and description, in their order."""
+    """Return name and description of each recording, in order."""
     for statement in ast.parse((GOLDEN / "cases.py").read_text(encoding="utf-8")).body:
         if (
             isinstance(statement, ast.FunctionDef)

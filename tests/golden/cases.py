@@ -1,7 +1,6 @@
-"""The recordings behind the golden files, one function each: `name_of_file` makes
-`name-of-file.ndjson`.
+"""The recordings behind the golden files: function `name_of_file` makes `name-of-file.ndjson`.
 
-A function's docstring says in the documentation what its documents show.
+The docstring of each function is its text in `docs/reference/documents.md`.
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ EXCEPTION = {
 
 
 def request_in_a_session() -> Recording:
-    """A request that a browser with a replay made:
+    """A request from a browser with a replay.
 
-    the span, with the link to its moment, and the replay record.
+    The span has a link to that moment in the replay. The replay record follows it.
     """
     recording = Recording(schema_url="https://opentelemetry.io/schemas/1.37.0")
     attributes: dict[str, AnyValue] = {
@@ -66,7 +65,7 @@ def request_in_a_session() -> Recording:
 
 
 def span_without_a_session() -> Recording:
-    """A span of no session: nothing but the span."""
+    """A span without a session creates no other document."""
     recording = Recording()
     recording.tracer.start_span(
         "SELECT shop.cart", caller(is_remote=False), SpanKind.CLIENT, start_time=START
@@ -75,7 +74,7 @@ def span_without_a_session() -> Recording:
 
 
 def span_with_everything() -> Recording:
-    """Trace state, links, status, and counts of what limits dropped."""
+    """A span with trace state, links, status, and counts of what the limits dropped."""
     limits = SpanLimits(max_span_attributes=2, max_events=1, max_links=1, max_link_attributes=1)
     recording = Recording(limits=limits)
     linked = SpanContext(
@@ -103,7 +102,7 @@ def span_with_everything() -> Recording:
 
 
 def values_of_attributes() -> Recording:
-    """Values of every kind."""
+    """Attributes with values of every type."""
     attributes: dict[str, AnyValue] = {
         "string": "Grüße, 世界 🎉",
         "integer": 3,
@@ -132,9 +131,9 @@ def values_of_attributes() -> Recording:
 
 
 def routed_by_attributes() -> Recording:
-    """Attributes choose the data stream, and vanish:
+    """Attributes choose the data stream and are then removed.
 
-    here the dataset of the scope and the namespace of the span.
+    Here, the dataset comes from the scope and the namespace from the span.
     """
     resource = Resource({"service.name": "shop", "data_stream.dataset": "of the resource"})
     recording = Recording(resource, attributes={"data_stream.dataset": "Check-Out"})
@@ -144,9 +143,9 @@ def routed_by_attributes() -> Recording:
 
 
 def exception_through_spans_and_a_log_record() -> Recording:
-    """An exception that leaves two spans and is logged:
+    """An exception that leaves two spans and is then logged.
 
-    a document each time, and one replay record.
+    Each time it creates a document. All three share one replay record.
     """
     recording = Recording()
     outer = recording.tracer.start_span(
@@ -174,7 +173,7 @@ def exception_through_spans_and_a_log_record() -> Recording:
 
 
 def log_record_in_a_session() -> Recording:
-    """A line of the application's log, and its replay record."""
+    """A log record of the application, and its replay record."""
     recording = Recording()
     _log(
         recording,
@@ -188,10 +187,7 @@ def log_record_in_a_session() -> Recording:
 
 
 def bodies_of_log_records() -> Recording:
-    """Bodies of every kind, in the order:
-
-    map, list of maps, list, integer, boolean, bytes, none.
-    """
+    """Bodies of every type: map, list of maps, list, integer, boolean, bytes, none."""
     recording = Recording()
     bodies: tuple[AnyValue, ...] = (
         {"order": 17, "paid": False},
@@ -208,14 +204,14 @@ def bodies_of_log_records() -> Recording:
 
 
 def named_log_record() -> Recording:
-    """An event: a log record with a name."""
+    """An event is a log record with a name."""
     recording = Recording()
     _log(recording, None, event_name="order.accepted", attributes={"order.id": 17, **IN_SESSION})
     return recording
 
 
 def session_of_another_system() -> Recording:
-    """An opaque session id: it stands in the document, but no reader of replays could match it."""
+    """An opaque session id is stored in the document, but creates no replay record."""
     recording = Recording()
     recording.tracer.start_span(
         "GET /", kind=SpanKind.SERVER, attributes={"session.id": "a1b2-c3d4"}, start_time=START

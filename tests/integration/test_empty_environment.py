@@ -29,7 +29,9 @@ APP = ROOT / "tests" / "integration" / "applications" / "flask_app.py"
 
 def documented_commands() -> list[list[str]]:
     """The words of each line of the README's section on adding it to an application."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Add it to your application")[1]
+    section = (
+        (ROOT / "README.md").read_text(encoding="utf-8").split("## Add it to your application")[1]
+    )
     block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
     assert block
     return [shlex.split(line) for line in block[1].splitlines() if line]
