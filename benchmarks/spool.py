@@ -33,7 +33,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from otel_asayer.config import Config
-from otel_asayer.documents import DocumentSettings, Encoder
+from otel_asayer.documents import DocumentSettings, Encoder, Operation
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.elasticsearch.compression import gzip_of
@@ -62,7 +62,7 @@ class Cost(NamedTuple):
     processor: float
 
 
-def documents() -> list[bytes]:
+def documents() -> list[Operation]:
     """Return the operations of one export of a web application."""
     memory, numbers = InMemorySpanExporter(), random.Random(7)
     provider = TracerProvider(
@@ -115,7 +115,7 @@ def sink() -> Iterator[str]:
         server.stdin.close()
 
 
-def ways(operations: Sequence[bytes], url: str, spool: Spool, unsynced: Spool) -> list[Way]:
+def ways(operations: Sequence[Operation], url: str, spool: Spool, unsynced: Spool) -> list[Way]:
     """Return what is compared; each leaves the spools as it found them."""
     client = Client(Config.from_environment({}, endpoint=url))
 
@@ -144,7 +144,7 @@ def ways(operations: Sequence[bytes], url: str, spool: Spool, unsynced: Spool) -
     ]
 
 
-def write_and_remove(spool: Spool, operations: Sequence[bytes]) -> None:
+def write_and_remove(spool: Spool, operations: Sequence[Operation]) -> None:
     _, lease = spool.write_ahead(operations)
     lease.done()
 
@@ -170,12 +170,12 @@ def compare(contenders: Sequence[Way]) -> None:
 
 def crowd(spool: Spool, number: int) -> None:
     """Fill the spool with small bodies, made by hand: 65,536 fsyncs would take a minute."""
-    spool.write([b"{}\n{}\n"])
+    spool.write([Operation(b"{}\n{}\n")])
     for position in range(number - len(list(spool.folder.glob("*.ndjson.gz")))):
         (spool.folder / f"{position:020d}-1-{position:016x}-1.ndjson.gz").write_bytes(b"")
 
 
-def compare_crowds(root: Path, operations: Sequence[bytes]) -> None:
+def compare_crowds(root: Path, operations: Sequence[Operation]) -> None:
     print(
         f"\n{f'a body of {DOCUMENTS} documents, of which wait already':54}"
         f"{'ms that pass, median':>22}{'slowest':>10}"

@@ -22,7 +22,7 @@ from otel_asayer.config import Config
 from otel_asayer.delivery import delivery
 from otel_asayer.delivery.metrics import ExporterMetrics, meter_of, observe
 from otel_asayer.delivery.outcomes import Fate
-from otel_asayer.documents import DataStreams, DocumentSettings, Encoder
+from otel_asayer.documents import DataStreams, DocumentSettings, Encoder, metadata_of
 from otel_asayer.runtime import sdk
 from otel_asayer.runtime.last_resort import make_audible, unsaid
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_asayer.delivery.metrics import Operation
-    from otel_asayer.documents import Encoded
+    from otel_asayer.delivery.metrics import ExportObservation
+    from otel_asayer.documents import Encoded, Operation
 
 __all__ = ["ElasticsearchLogRecordExporter", "ElasticsearchSpanExporter", "encoder_of"]
 
@@ -65,14 +65,15 @@ class _Signal(NamedTuple):
 
     name: str
     """Its word in the names of metrics."""
-    head: bytes
-    """How the operation of a span or log record itself begins; there are those of span events and replay records besides."""
+    stream_type: str
+    """The type of the data stream for a span or log record itself: span events and replay records
+    go to others."""
     queue_size: str
     """The variable that sets the size of the batch processor's queue."""
 
 
-_SPANS: Final = _Signal("span", b'{"create":{"_index":"traces-', "OTEL_BSP_MAX_QUEUE_SIZE")
-_LOG_RECORDS: Final = _Signal("log", b'{"create":{"_index":"logs-', "OTEL_BLRP_MAX_QUEUE_SIZE")
+_SPANS: Final = _Signal("span", "traces", "OTEL_BSP_MAX_QUEUE_SIZE")
+_LOG_RECORDS: Final = _Signal("log", "logs", "OTEL_BLRP_MAX_QUEUE_SIZE")
 
 
 class ElasticsearchSpanExporter(SpanExporter):
@@ -260,7 +261,7 @@ class _Path:
         encode: Callable[[Sequence[_Record]], Encoded],
         records: Sequence[_Record],
         current: delivery.Delivery,
-        lost: Operation,
+        lost: ExportObservation,
         call: _Call,
     ) -> bool:
         if current.obstacle:
@@ -304,8 +305,11 @@ class _Path:
             current.lose(number, cause, reason)
         return not number
 
-    def _note(self, lost: Counter[str], operations: Sequence[bytes], cause: str) -> None:
-        lost[cause] += sum(operation.startswith(self._signal.head) for operation in operations)
+    def _note(self, lost: Counter[str], operations: Sequence[Operation], cause: str) -> None:
+        lost[cause] += sum(
+            metadata_of(operation).stream_type == self._signal.stream_type
+            for operation in operations
+        )
 
     def _stop_before_provider(self) -> None:
         """Register the exit handler once more, where the provider was built after the exporter: the

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_asayer.cli.demo.shop import Shop
-from otel_asayer.documents import DocumentSettings, Encoder
+from otel_asayer.documents import DocumentSettings, Encoder, Operation
 from otel_asayer.propagation.session_id import SessionId, id_of_session_from
 from otel_asayer.spool import LOCAL, Spool
 
@@ -29,7 +29,7 @@ class Recorded(NamedTuple):
     """What was recorded of a session."""
 
     session_id: SessionId
-    operations: list[bytes]
+    operations: list[Operation]
 
 
 class _Ids(IdGenerator):
@@ -45,7 +45,7 @@ class _Ids(IdGenerator):
         return self._chance.getrandbits(63) + 1
 
 
-def write(root: Path, operations: Sequence[bytes]) -> None:
+def write(root: Path, operations: Sequence[Operation]) -> None:
     """Write operations into the local store, in bodies of the size of a batch."""
     store = Spool(root, LOCAL, max_bytes=2**30)
     for start in range(0, len(operations), _BATCH):

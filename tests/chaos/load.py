@@ -40,6 +40,8 @@ from otel_asayer.spool import Lease, Spool, Written, directory
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from otel_asayer.documents import Operation
+
 CHAOS_ID = "chaos.id"
 """The attribute with the number of a document, which is unique in a trial."""
 BURST = 10
@@ -148,7 +150,7 @@ def record_counts(ledger: Ledger) -> None:
         if fate in (Fate.DROPPED, Fate.EVICTED, Fate.REJECTED):
             ledger.counted(fate.value, cause, number)
 
-    def noted_write_ahead(self: Spool, operations: Sequence[bytes]) -> tuple[Written, Lease]:
+    def noted_write_ahead(self: Spool, operations: Sequence[Operation]) -> tuple[Written, Lease]:
         result = write_ahead(self, operations)
         ledger.written_ahead()
         return result

@@ -23,7 +23,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from otel_asayer.documents import DocumentSettings, Encoder
+from otel_asayer.documents import DocumentSettings, Encoder, Operation
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger
@@ -120,7 +120,7 @@ def encoder(**settings: Any) -> Encoder:
     return Encoder(DocumentSettings(**settings), lambda: f"log-{next(ids)}")
 
 
-def encode(recording: Recording, **settings: Any) -> list[bytes]:
+def encode(recording: Recording, **settings: Any) -> list[Operation]:
     """The operations for all that was recorded, spans first. A failure is none of them:
 
     it fails the test.

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.config import Config
+from otel_asayer.documents import Operation
 from otel_asayer.documents.timestamps import iso_timestamp, otel_timestamp
 from otel_asayer.elasticsearch.client import Client, Response
 from otel_asayer.setup.keys import VIEWER as VIEWER_ROLE
@@ -262,8 +263,10 @@ def test_a_session_is_forgotten_and_its_neighbours_are_not(
     node.write(replay_index(namespace), record)
     Spool(tmp_path, max_bytes=2**30).write(
         [
-            b'{"create":{"_index":"logs-generic.otel-x","_id":"1"}}\n%b\n'
-            % json.dumps(log(session_id, 1)).encode()
+            Operation(
+                b'{"create":{"_index":"logs-generic.otel-x","_id":"1"}}\n%b\n'
+                % json.dumps(log(session_id, 1)).encode()
+            )
         ]
     )
     result = node.run(["forget", session_id, "--yes", "--json"], key=node.deleter, folder=tmp_path)
@@ -379,8 +382,10 @@ def test_with_a_viewers_key_nothing_is_drained_and_nothing_is_lost(
     spool = Spool(tmp_path, max_bytes=2**30)
     spool.write(
         [
-            b'{"create":{"_index":"logs-generic.otel-x","_id":"1"}}\n%b\n'
-            % json.dumps(log(SESSION, 1)).encode()
+            Operation(
+                b'{"create":{"_index":"logs-generic.otel-x","_id":"1"}}\n%b\n'
+                % json.dumps(log(SESSION, 1)).encode()
+            )
         ]
     )
     result = node.run(COMMANDS["drain"], key=node.viewer, folder=tmp_path)

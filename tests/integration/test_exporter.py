@@ -21,6 +21,7 @@ from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery, shared
 from otel_asayer.delivery.drain import Drainer
 from otel_asayer.delivery.outcomes import Count, Fate
+from otel_asayer.documents import Operation
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.spool import LOCAL, Spool
 
@@ -93,11 +94,13 @@ def spans(*attributes: dict[str, Any], name: str = "GET /cart") -> Sequence[Read
     return memory.get_finished_spans()
 
 
-def operation(stream: str, name: str, document: dict[str, Any] | None = None) -> bytes:
+def operation(stream: str, name: str, document: dict[str, Any] | None = None) -> Operation:
     action = {"create": {"_index": stream, "_id": name}}
-    return b"".join(
-        json.dumps(line).encode() + b"\n"
-        for line in (action, {"@timestamp": "2026-11-24T10:00:00Z", **(document or {})})
+    return Operation(
+        b"".join(
+            json.dumps(line).encode() + b"\n"
+            for line in (action, {"@timestamp": "2026-11-24T10:00:00Z", **(document or {})})
+        )
     )
 
 

@@ -14,7 +14,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 
-from otel_asayer.documents import DocumentSettings, Encoder
+from otel_asayer.documents import DocumentSettings, Encoder, Operation
 
 from readers import Event, Gen1Reader, Gen2Reader, Gen3Reader, PanelBroken, PollerCrashed, Row
 from store import action, replay_index
@@ -46,7 +46,7 @@ class Visit(NamedTuple):
 
     session_id: str
     rows: list[Row]
-    operations: list[bytes]
+    operations: list[Operation]
 
     @property
     def errors(self) -> list[Row]:
@@ -60,7 +60,7 @@ class Written(NamedTuple):
     namespace: str
     writer_key: str
 
-    def write(self, operations: Sequence[bytes]) -> None:
+    def write(self, operations: Sequence[Operation]) -> None:
         path = "/_bulk?require_data_stream=true&refresh=true"
         answer = self.server.request(
             "POST", path, b"".join(operations), auth=self.writer_key
@@ -84,8 +84,8 @@ class Written(NamedTuple):
         )
 
 
-def operation(stream: str, document: dict[str, Any]) -> bytes:
-    return f"{json.dumps(action(stream))}\n{json.dumps(document)}\n".encode()
+def operation(stream: str, document: dict[str, Any]) -> Operation:
+    return Operation(f"{json.dumps(action(stream))}\n{json.dumps(document)}\n".encode())
 
 
 def new_session_id() -> str:
@@ -142,7 +142,7 @@ def parsed(operation: bytes) -> tuple[str, dict[str, Any]]:
     return action["create"]["_index"], document
 
 
-def otel_records(session_id: str, namespace: str) -> list[bytes]:
+def otel_records(session_id: str, namespace: str) -> list[Operation]:
     """A log record and a span of the same session, which quote what readers look for."""
     tag = (
         f"[openReplaySession.id={session_id}]"

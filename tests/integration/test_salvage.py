@@ -14,7 +14,7 @@ import pytest
 
 from otel_asayer.attributes import UNMAPPED
 from otel_asayer.config import Config
-from otel_asayer.documents import salvage
+from otel_asayer.documents import Operation, salvage
 from otel_asayer.elasticsearch.bulk import parse_answer, target
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.setup.templates import ensure
@@ -211,10 +211,12 @@ def prepare(server: Endpoint, namespace: str) -> None:
         )
 
 
-def operation(stream: str, document: dict[str, Any]) -> bytes:
+def operation(stream: str, document: dict[str, Any]) -> Operation:
     attributes = {"session.id": SESSION, **document.get("attributes", {})}
     whole = {"@timestamp": "1795536236662.000005", **document, "attributes": attributes}
-    return orjson.dumps({"create": {"_index": stream}}) + b"\n" + orjson.dumps(whole) + b"\n"
+    return Operation(
+        orjson.dumps({"create": {"_index": stream}}) + b"\n" + orjson.dumps(whole) + b"\n"
+    )
 
 
 def refusal(server: Endpoint, one: bytes) -> str | None:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
+from otel_asayer.documents import Operation
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.setup.template_bodies import REPLAY
 from otel_asayer.setup.templates import ensure
@@ -46,7 +47,7 @@ RECORD = {
 """As version 0.1 wrote it, before replay records had indices of their own."""
 
 
-def operation(namespace: str) -> bytes:
+def operation(namespace: str) -> Operation:
     """The bytes that lie in a spool of that version."""
     head = json.dumps(
         {
@@ -57,7 +58,7 @@ def operation(namespace: str) -> bytes:
         },
         separators=(",", ":"),
     )
-    return f"{head}\n{json.dumps(RECORD)}\n".encode()
+    return Operation(f"{head}\n{json.dumps(RECORD)}\n".encode())
 
 
 @pytest.fixture(scope="module")

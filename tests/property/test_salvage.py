@@ -8,7 +8,7 @@ import orjson
 from hypothesis import given, strategies as st
 
 from otel_asayer.attributes import UNMAPPED
-from otel_asayer.documents import salvage
+from otel_asayer.documents import Operation, salvage
 from otel_asayer.documents.values import json_line
 
 HEADER = b'{"create":{"_index":"logs-generic.otel-default","_id":"x"}}\n'
@@ -104,7 +104,7 @@ def test_a_salvaged_document_is_whole(
 ) -> None:
     if session is not None:
         document["attributes"]["session.id"] = session
-    operation: bytes | None = HEADER + json_line(document)
+    operation: Operation | None = Operation(HEADER + json_line(document))
     original = flat(document)
     for reason in all_reasons:
         assert operation is not None

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from otel_asayer.documents import Operation
 from otel_asayer.spool import Lease, Spool, SpoolError
 
 if TYPE_CHECKING:
@@ -41,9 +42,12 @@ class Body(NamedTuple):
     documents: tuple[int, ...]
 
 
-def encode(documents: tuple[int, ...]) -> list[bytes]:
+def encode(documents: tuple[int, ...]) -> list[Operation]:
     return [
-        b'{"create":{"_index":"logs-generic.otel-default","_id":"1"}}\n{"document":%d}\n' % document
+        Operation(
+            b'{"create":{"_index":"logs-generic.otel-default","_id":"1"}}\n{"document":%d}\n'
+            % document
+        )
         for document in documents
     ]
 

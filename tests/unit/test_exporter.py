@@ -36,6 +36,7 @@ from otel_asayer import exporter as exporter_module, instrument
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery, shared
 from otel_asayer.delivery.outcomes import Count, Fate
+from otel_asayer.documents import Operation
 from otel_asayer.elasticsearch.client import Unreachable
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
@@ -332,7 +333,9 @@ class TestShutdown:
         delivery: Delivery,
     ) -> None:
         span_exporter.shutdown()
-        operation = b'{"create":{"_index":"traces-generic.otel-default","_id":"a"}}\n{}\n'
+        operation = Operation(
+            b'{"create":{"_index":"traces-generic.otel-default","_id":"a"}}\n{}\n'
+        )
         assert delivery.deliver([operation]) is True
         with pytest.raises(Unreachable):
             delivery.send([operation], 60)

@@ -14,6 +14,7 @@ from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_usable
 from otel_asayer.cli.refused import places_of_refused
 from otel_asayer.cli.subject import SESSION
+from otel_asayer.documents import mentions, source_of
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import Spool, destinations, spool_root
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from otel_asayer.config import Config
+    from otel_asayer.documents import Operation
     from otel_asayer.timeline import Selection
 
 __all__ = ["forget"]
@@ -163,12 +165,12 @@ class _InSpool:
         ]
 
 
-def _is_of(selection: Selection, operation: bytes) -> bool:
+def _is_of(selection: Selection, operation: Operation) -> bool:
     """Whether an operation is one of the session; one that nobody can read is where it names the session."""
-    if selection.session_id.encode() not in operation:
+    if not mentions(operation, selection.session_id.encode()):
         return False
     try:
-        return selection.holds(orjson.loads(operation.split(b"\n")[1]))
+        return selection.holds(orjson.loads(source_of(operation)))
     except (ValueError, TypeError, AttributeError):
         return True
 

@@ -21,6 +21,7 @@ from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
 from otel_asayer.delivery.drain import Drainer
 from otel_asayer.delivery.outcomes import Fate
+from otel_asayer.documents import action_of, source_of
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import LOCAL, Spool, destinations, spool_root
@@ -152,8 +153,8 @@ def _say_nothing_waits(config: Config) -> None:
 def _documents(config: Config, chosen: list[Destination]) -> Iterator[dict[str, Any]]:
     for destination in chosen:
         for operation in Spool.from_config(config, destination).read():
-            header, source, *_ = operation.split(b"\n")
-            yield {**json.loads(header)["create"], "_source": _source(source)}
+            action = json.loads(action_of(operation))["create"]
+            yield {**action, "_source": _source(source_of(operation))}
 
 
 def _source(line: bytes) -> Any:

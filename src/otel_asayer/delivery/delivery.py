@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
     from otel_asayer.delivery.backoff import Allowance
+    from otel_asayer.documents import Operation
     from otel_asayer.elasticsearch.client import Response
     from otel_asayer.spool import Lease, Spool
 
@@ -80,7 +81,7 @@ def random_id() -> str:
 class OnLoss(Protocol):
     """Hears of what an export loses."""
 
-    def __call__(self, operations: Sequence[bytes], cause: str, /) -> object:
+    def __call__(self, operations: Sequence[Operation], cause: str, /) -> object:
         """Hear that these operations were refused for good, or given up, for this cause."""
 
 
@@ -189,7 +190,7 @@ class Delivery:
 
     def deliver(
         self,
-        operations: Sequence[bytes],
+        operations: Sequence[Operation],
         on_loss: OnLoss = lambda *_: None,
         *,
         interrupted: threading.Event | None = None,
@@ -275,7 +276,7 @@ class Delivery:
         """
         self.client.connect()
 
-    def send(self, operations: Sequence[bytes], timeout: float) -> Response:
+    def send(self, operations: Sequence[Operation], timeout: float) -> Response:
         """Send one bulk request.
 
         Raises:
@@ -398,7 +399,9 @@ class Delivery:
         ]
         return all(kept) and len(waiting) == len(left)
 
-    def _keep(self, operations: Sequence[bytes], cause: str, reason: str, on_loss: OnLoss) -> bool:
+    def _keep(
+        self, operations: Sequence[Operation], cause: str, reason: str, on_loss: OnLoss
+    ) -> bool:
         """Put operations that could not be delivered on the disk; where that cannot be, they are lost. Return whether they are there."""
         try:
             written = self.spool.write(operations, join=True) if self.spool else None
@@ -458,7 +461,7 @@ class Delivery:
             return str(error)
         return ""
 
-    def _write_ahead(self, operations: Sequence[bytes]) -> Lease | None:
+    def _write_ahead(self, operations: Sequence[Operation]) -> Lease | None:
         if self.spool is None:
             return None
         try:
@@ -474,7 +477,7 @@ class Delivery:
         self.patience.spool_takes(True)
         return lease
 
-    def _give_back(self, lease: Lease, kept: Sequence[bytes]) -> bool:
+    def _give_back(self, lease: Lease, kept: Sequence[Operation]) -> bool:
         try:
             if kept:
                 lease.replace(kept)

@@ -176,7 +176,7 @@ def meter_of(provider: MeterProvider | None) -> Meter:
         return NoOpMeter(_SCOPE)
 
 
-class Operation(Counter[str]):
+class ExportObservation(Counter[str]):
     """One export: how many of its spans or log records it lost, by cause."""
 
     status: int | None = None
@@ -219,9 +219,9 @@ class ExporterMetrics:
         self._clock = clock
 
     @contextmanager
-    def operation(self, number: int) -> Iterator[Operation]:
+    def operation(self, number: int) -> Iterator[ExportObservation]:
         """Observe the export of `number` spans or log records; the block counts those that it loses, by cause, in what it is given."""
-        lost = Operation()
+        lost = ExportObservation()
         begin = self._clock()
         self._record(self._inflight.add, number)
         try:
@@ -231,7 +231,7 @@ class ExporterMetrics:
             if number:
                 self._finish(number, lost, self._clock() - begin)
 
-    def _finish(self, number: int, lost: Operation, seconds: float) -> None:
+    def _finish(self, number: int, lost: ExportObservation, seconds: float) -> None:
         causes = [cause for cause, lost_number in lost.items() if lost_number]
         answered = {} if lost.status is None else {_STATUS_CODE: lost.status}
         self._record(self._duration.record, seconds, *causes[-1:], more=answered)

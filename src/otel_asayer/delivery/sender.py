@@ -15,10 +15,9 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from otel_asayer.attributes import UNMAPPED
 from otel_asayer.delivery.backoff import Allowance, Patience, pauses, retry_after
 from otel_asayer.delivery.outcomes import Counters, Fate
-from otel_asayer.documents import salvage, with_new_id
+from otel_asayer.documents import is_salvaged, salvage, with_new_id
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.elasticsearch.bulk import Finding, Outcome
 from otel_asayer.elasticsearch.client import Unreachable
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
+    from otel_asayer.documents import Operation
     from otel_asayer.elasticsearch.client import Response
 
 __all__ = ["Export", "Left", "Road"]
@@ -43,8 +43,6 @@ _LEAST_BYTES: Final = 64 * 1024
 from there on their number would be the load.
 """
 
-_UNMAPPED: Final = f'"{UNMAPPED}"'.encode()
-
 _TO_BE_RETRIED: Final = (Outcome.TRANSIENT, Outcome.OVERLOADED)
 
 
@@ -52,7 +50,7 @@ class Left(NamedTuple):
     """Operations that an export did not deliver, and what was found about them."""
 
     finding: Finding
-    operations: Sequence[bytes]
+    operations: Sequence[Operation]
 
     @property
     def for_good(self) -> bool:
@@ -79,7 +77,7 @@ class Road(Protocol):
     def set_up(self, timeout: float) -> bool:
         """Make first contact, unless that is done; return whether it was made just now, or raise `Unreachable`."""
 
-    def send(self, operations: Sequence[bytes], timeout: float) -> Response:
+    def send(self, operations: Sequence[Operation], timeout: float) -> Response:
         """Send one bulk request, or raise `Unreachable`."""
 
     def pause(self, seconds: float, interrupted: threading.Event | None = None) -> None:
@@ -129,7 +127,7 @@ class Export:
         self._first = first
         self._interrupted = interrupted
         self._on_answer = on_answer
-        self._perhaps_there: set[bytes] = set()
+        self._perhaps_there: set[Operation] = set()
         """Operations that Elasticsearch may have carried out without our knowing."""
         self._left: list[Left] = []
         self._splits = 0
@@ -138,7 +136,7 @@ class Export:
         self.least_pause = 0.0
         """Seconds that Elasticsearch asked to wait before the next try."""
 
-    def run(self, operations: Sequence[bytes]) -> Sequence[Left]:
+    def run(self, operations: Sequence[Operation]) -> Sequence[Left]:
         """Deliver; return what was not delivered."""
         with suppress(Unreachable):  # the request that follows raises it again
             # The import of the client takes half a second, and tells nothing about the server: no
@@ -182,9 +180,9 @@ class Export:
             self._interrupted is not None and self._interrupted.is_set()
         )
 
-    def _round(self, operations: Sequence[bytes]) -> Sequence[bytes]:
+    def _round(self, operations: Sequence[Operation]) -> Sequence[Operation]:
         """Send every operation once; return those that have to be sent again."""
-        again: list[bytes] = []
+        again: list[Operation] = []
         parts = deque(bulk.bodies(operations, min(self._most_bytes, self._road.request_bytes)))
         self.least_pause = 0.0
         try:
@@ -207,7 +205,7 @@ class Export:
         if self._road.has_stopped():
             self._begin()
 
-    def _send(self, parts: deque[Sequence[bytes]]) -> Sequence[bytes]:
+    def _send(self, parts: deque[Sequence[Operation]]) -> Sequence[Operation]:
         """Send the first of `parts` and take it away, or put others in its place; return what of it has to be sent again."""
         operations = parts[0]
         response = self._request(operations)
@@ -233,7 +231,7 @@ class Export:
             parts.clear()
         return again
 
-    def _request(self, operations: Sequence[bytes]) -> Response:
+    def _request(self, operations: Sequence[Operation]) -> Response:
         left = self._remaining()
         if left <= 0:
             raise _Later(self._trouble)
@@ -244,8 +242,8 @@ class Export:
             raise _Later(Finding(Outcome.TRANSIENT, "unreachable", failure.reason)) from None
 
     def _halves(
-        self, operations: Sequence[bytes], finding: Finding, parts: deque[Sequence[bytes]]
-    ) -> Sequence[Sequence[bytes]]:
+        self, operations: Sequence[Operation], finding: Finding, parts: deque[Sequence[Operation]]
+    ) -> Sequence[Sequence[Operation]]:
         """The halves, the second first, of a request that was too large or held a spoilt document; nothing where halving is at its end."""
         too_large = finding.cause == "http 413"
         self._splits += not too_large
@@ -262,8 +260,8 @@ class Export:
         return operations[middle:], operations[:middle]
 
     def _settle(
-        self, operations: Sequence[bytes], body: bytes, parts: deque[Sequence[bytes]]
-    ) -> list[bytes]:
+        self, operations: Sequence[Operation], body: bytes, parts: deque[Sequence[Operation]]
+    ) -> list[Operation]:
         """Count what became of each operation of an answered request; return those that have to be sent again."""
         try:
             answer = bulk.parse_answer(body, len(operations))
@@ -272,7 +270,7 @@ class Export:
             parts.appendleft(operations)
             raise _Later(Finding(Outcome.TRANSIENT, "malformed answer", str(problem))) from None
         self._road.counters.add(Fate.INDEXED, answer.indexed)
-        groups: dict[Finding, list[bytes]] = {}
+        groups: dict[Finding, list[Operation]] = {}
         for position, finding in answer.others:
             groups.setdefault(finding, []).append(operations[position])
         return [
@@ -282,8 +280,8 @@ class Export:
         ]
 
     def _dispose(
-        self, finding: Finding, operations: Sequence[bytes], parts: deque[Sequence[bytes]]
-    ) -> Sequence[bytes]:
+        self, finding: Finding, operations: Sequence[Operation], parts: deque[Sequence[Operation]]
+    ) -> Sequence[Operation]:
         """Do with operations what was found about them; return those that have to be sent again, after a pause."""
         if finding.outcome in _TO_BE_RETRIED:
             self._trouble = finding
@@ -302,7 +300,7 @@ class Export:
             self._left.append(Left(finding, operations))
         return ()
 
-    def _part(self, operations: Sequence[bytes], parts: deque[Sequence[bytes]]) -> None:
+    def _part(self, operations: Sequence[Operation], parts: deque[Sequence[Operation]]) -> None:
         """Count documents that are there already; give those that cannot be there another `_id`, and send them once more, in this round."""
         renamed = [
             other
@@ -320,7 +318,7 @@ class Export:
             parts.append(renamed)
 
     def _salvage(
-        self, finding: Finding, operations: Sequence[bytes], parts: deque[Sequence[bytes]]
+        self, finding: Finding, operations: Sequence[Operation], parts: deque[Sequence[Operation]]
     ) -> None:
         """Send documents that contradict a mapping once more, in this round, with the contradiction put aside; refuse what cannot be mended."""
         mended = [(operation, _mended(operation, finding)) for operation in operations]
@@ -328,7 +326,7 @@ class Export:
             self._left.append(Left(finding._replace(outcome=Outcome.REFUSED), refused))
         if saved := [other for _, other in mended if other is not None]:
             first = sum(
-                _UNMAPPED not in operation for operation, other in mended if other is not None
+                not is_salvaged(operation) for operation, other in mended if other is not None
             )
             self._road.counters.add(Fate.SALVAGED, first, finding.cause, finding.reason)
             self._perhaps_there.update(
@@ -339,12 +337,12 @@ class Export:
             parts.append(saved)
 
 
-def _mended(operation: bytes, finding: Finding) -> bytes | None:
+def _mended(operation: Operation, finding: Finding) -> Operation | None:
     """Return the operation with what contradicts the mapping put aside, or None.
 
     What a failure store has got may contradict nothing: an ingest pipeline may have failed. So it
     is sent once more: each try leaves a copy there.
     """
-    if finding.cause == bulk.FAILURE_STORE and _UNMAPPED in operation:
+    if finding.cause == bulk.FAILURE_STORE and is_salvaged(operation):
         return None
     return salvage(operation, finding.reason)

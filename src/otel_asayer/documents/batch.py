@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otel_asayer.documents.operations import Operation
+
 __all__ = ["Batch"]
 
 
@@ -11,7 +16,7 @@ class Batch:
     __slots__ = ("exceptions", "failures", "operations")
 
     def __init__(self) -> None:
-        self.operations: list[bytes] = []
+        self.operations: list[Operation] = []
         self.failures: list[str] = []
         self.exceptions: set[str] = set()
         """Ids of the exceptions' replay records:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from otel_asayer.documents.operations import Operation
+
 __all__ = ["DocumentSettings", "Encoded", "Encoder"]
 
 _T = TypeVar("_T")
@@ -57,8 +59,8 @@ class DocumentSettings:
 class Encoded(NamedTuple):
     """What became of a batch."""
 
-    operations: list[bytes]
-    """Each holds the two lines of one document in a bulk request, with both newlines; a bulk request is their concatenation."""
+    operations: list[Operation]
+    """A bulk request is their concatenation."""
     failures: list[str]
     """A sentence for each span or log record that could not be encoded."""
 

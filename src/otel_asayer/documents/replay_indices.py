@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from otel_asayer.documents.operations import action_of, source_of
 from otel_asayer.documents.values import json_line, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from otel_asayer.documents.operations import Operation
 
 __all__ = ["REPLAY_PIPELINE", "ReplayIndices", "day_of", "day_of_index", "moved_to_its_day"]
 
@@ -45,7 +48,7 @@ class ReplayIndices(NamedTuple):
         """Return those of `namespace`."""
         return cls(f'{{"create":{{"_index":{text_of([_PREFIX + namespace])[1:-2]}-')
 
-    def operation(self, document_id: str, document: Mapping[str, Any], day: str) -> bytes:
+    def operation(self, document_id: str, document: Mapping[str, Any], day: str) -> Operation:
         """Return the two lines of a bulk request that create `document`.
 
         Args:
@@ -56,7 +59,8 @@ class ReplayIndices(NamedTuple):
         # The request as a whole asks for data streams, and perhaps for a pipeline of the user's:
         # neither is meant for replay records.
         action = f'{self.head}{day}","pipeline":"{REPLAY_PIPELINE}","require_data_stream":false,"_id":"{document_id}"}}}}\n'
-        return action.encode() + json_line(document)
+        # A call of `Operation` would cost 1 % of a span's encoding.
+        return action.encode() + json_line(document)  # type: ignore[return-value]
 
 
 def day_of(time: str) -> str:
@@ -74,15 +78,15 @@ def day_of_index(name: str) -> str | None:
     return found[1] if found else None
 
 
-def moved_to_its_day(operation: bytes) -> bytes:
+def moved_to_its_day(operation: Operation) -> Operation:
     """Return an operation from a spool; a replay record that an earlier version meant for a data stream goes to the index of its day."""
     if not operation.startswith(_OLD_HEAD):
         return operation
-    action, _, line = operation.partition(b"\n")
+    action = action_of(operation)
     if _MARK in action:
         return operation
     try:
-        create, document = orjson.loads(action)["create"], orjson.loads(line)
+        create, document = orjson.loads(action)["create"], orjson.loads(source_of(operation))
         namespace, document_id, time = (
             create["_index"].removeprefix(_PREFIX),
             create["_id"],

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_asayer.documents.batch import Batch
+    from otel_asayer.documents.operations import Operation
     from otel_asayer.documents.origins import Origin
     from otel_asayer.documents.replay_indices import ReplayIndices
     from otel_asayer.documents.replay_links import ReplayLink
@@ -111,7 +112,7 @@ class ReplayRecords:
             )
 
 
-def _operation(source: Source, record_id: str, time_ns: int, level: str, text: str) -> bytes:
+def _operation(source: Source, record_id: str, time_ns: int, level: str, text: str) -> Operation:
     time = iso_timestamp(time_ns)
     document: dict[str, Any] = {
         "@timestamp": time,

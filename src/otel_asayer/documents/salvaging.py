@@ -27,18 +27,21 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from otel_asayer.attributes import SESSION_ID, UNMAPPED
-from otel_asayer.documents.values import json_line
+from otel_asayer.documents.operations import mentions, source_of, with_source
 from otel_asayer.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["salvage"]
+    from otel_asayer.documents.operations import Operation
+
+__all__ = ["is_salvaged", "salvage"]
 
 _SERVICE_NAME: Final = "service.name"
 _ATTRIBUTES: Final = "attributes."
 _PATHS: Final = (_ATTRIBUTES, "resource.attributes.", "scope.attributes.", "links.", "body.")
 _KEPT: Final = frozenset((_ATTRIBUTES + SESSION_ID, _ATTRIBUTES + UNMAPPED))
+_MARK: Final = f'"{UNMAPPED}"'.encode()
 _FIELD: Final = re.compile(r"failed to parse field \[(.+)\] of type \[")
 
 
@@ -53,7 +56,7 @@ class _Field(NamedTuple):
     """What it is called where it is put."""
 
 
-def salvage(operation: bytes, reason: str) -> bytes | None:
+def salvage(operation: Operation, reason: str) -> Operation | None:
     """Return an operation that was refused for a value, with that value put aside; or None if there
     is nothing left to put aside.
 
@@ -66,8 +69,7 @@ def salvage(operation: bytes, reason: str) -> bytes | None:
         reason: Elasticsearch's reason for refusing the document; it may be cut, and has gone
             through `sanitize_line`.
     """
-    header, line_break, line = operation.partition(b"\n")
-    document = _parsed(line)
+    document = _parsed(source_of(operation))
     attributes = document.setdefault(
         "attributes", {}
     )  # a log record without any has a body that may be refused
@@ -79,7 +81,12 @@ def salvage(operation: bytes, reason: str) -> bytes | None:
         return None
     moved = {field.key: field.holder.pop(field.name) for field in chosen}
     attributes[UNMAPPED] = orjson.dumps(_merged(attributes.get(UNMAPPED), moved)).decode()
-    return header + line_break + json_line(document)
+    return with_source(operation, document)
+
+
+def is_salvaged(operation: Operation) -> bool:
+    """Whether something of the document is put aside already."""
+    return mentions(operation, _MARK)
 
 
 def _parsed(text: bytes | str) -> dict[str, Any]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from orjson import Fragment
 
+    from otel_asayer.documents.operations import Operation
+
 __all__ = ["DataStreams", "Stream", "Streams", "dataset_of", "namespace_of", "streams_of"]
 
 _MAX_BYTES: Final = 100
@@ -35,9 +37,10 @@ class Stream(NamedTuple):
     data_stream: Fragment
     """The field `data_stream`."""
 
-    def operation(self, document_id: str, document: Mapping[str, Any]) -> bytes:
+    def operation(self, document_id: str, document: Mapping[str, Any]) -> Operation:
         """Return the two lines of a bulk request that create `document`; `document_id` needs no escaping in JSON."""
-        return f'{self.head}{document_id}"}}}}\n'.encode() + json_line(document)
+        # A call of `Operation` would cost 1 % of a span's encoding.
+        return f'{self.head}{document_id}"}}}}\n'.encode() + json_line(document)  # type: ignore[return-value]
 
 
 class Streams(NamedTuple):

@@ -2,8 +2,7 @@
 
 Rules, and where they come from:
 
-- An *operation* is the two lines of one document in a bulk body, and travels as one bytes object. A
-  body is a concatenation of operations.
+- A body is a concatenation of operations (`documents.operations`).
 - Elasticsearch limits a request by its *uncompressed* bytes (`http.max_content_length`), so that is
   what is measured here.
 - Positions: the n-th item of an answer belongs to the n-th operation. `filter_path` keeps that only
@@ -29,6 +28,8 @@ from otel_asayer.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
+
+    from otel_asayer.documents import Operation
 
 __all__ = [
     "FAILURE_STORE",
@@ -230,7 +231,7 @@ def target(pipeline: str | None = None) -> str:
     return f"/_bulk?{query}&pipeline={quote(pipeline, safe='')}" if pipeline else f"/_bulk?{query}"
 
 
-def bodies(operations: Sequence[bytes], max_bytes: int) -> Iterator[Sequence[bytes]]:
+def bodies(operations: Sequence[Operation], max_bytes: int) -> Iterator[Sequence[Operation]]:
     """Divide `operations` so that no part exceeds `max_bytes`, uncompressed; a single operation that does is a part of its own."""
     if sum(map(len, operations)) <= max_bytes:
         yield operations

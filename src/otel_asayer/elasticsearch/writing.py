@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_asayer.config import Config
+    from otel_asayer.documents import Operation
     from otel_asayer.elasticsearch.client import Requester
 
 __all__ = ["write"]
 
 
 def write(
-    client: Requester, config: Config, operations: Sequence[bytes], *, timeout: float
+    client: Requester, config: Config, operations: Sequence[Operation], *, timeout: float
 ) -> list[Finding]:
     """Send operations as the exporter sends them.
 

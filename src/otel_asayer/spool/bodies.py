@@ -21,11 +21,11 @@ from __future__ import annotations
 import errno
 import gzip
 import json
-import re
 import zlib
 from os import SEEK_END
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
+from otel_asayer.documents import Operation, action_of, is_our_action, source_of
 from otel_asayer.spool.directory import explained
 
 if TYPE_CHECKING:
@@ -53,18 +53,6 @@ _MOST_RATIO: Final = 100
 """Beyond those, a file may decompress to a hundred times its size:
 
 telemetry does to ten or thirty times, what is meant to fill memory to 1,000.
-"""
-
-_ACTION: Final = re.compile(
-    rb'\{"create":\{"_index":"(?:'
-    rb'(?:traces|logs)-[^-"\\/*?<>|,#: ]+-[^"\\/*?<>|,#: ]+"|'
-    rb'asayer-logs-[^"\\/*?<>|,#: '
-    rb']+"(?:,"pipeline":"asayer-replay")?(?:,"require_data_stream":(?:true|false))?'
-    rb'),"_id":"[^"\\\x00-\x1f]+"\}\}\n'
-)
-"""What this program writes, in its only form:
-
-in another one, JSON lets a name stand twice, and readers disagree which counts.
 """
 
 _FOREIGN: Final = " of its lines are nothing that this program writes"
@@ -104,7 +92,7 @@ def open_body(folder: Folder, name: str) -> BinaryIO | None:
             raise
 
 
-def operations_of(file: BinaryIO) -> Iterator[bytes]:
+def operations_of(file: BinaryIO) -> Iterator[Operation]:
     """Yield the operations of a file, one by one.
 
     Raises:
@@ -119,7 +107,7 @@ def operations_of(file: BinaryIO) -> Iterator[bytes]:
                 raise DamagedBodyError("it is empty")
             while action := lines.readline(left + 1):
                 left -= len(action)
-                if left >= 0 and not _ACTION.fullmatch(action):
+                if left >= 0 and not is_our_action(action):
                     # Perhaps an action with no document behind it: the next line is looked at as
                     # one
                     foreign += 1
@@ -130,7 +118,7 @@ def operations_of(file: BinaryIO) -> Iterator[bytes]:
                     raise DamagedBodyError("it decompresses to more than any body holds")
                 if not _is_object_line(document):
                     raise DamagedBodyError("it holds something else than pairs of JSON lines")
-                yield action + document
+                yield Operation(action + document)
     except (
         EOFError,
         OSError,
@@ -153,9 +141,9 @@ def most_bytes(file: BinaryIO) -> int:
     return min(_MOST_BYTES, max(_MOST_BYTES_OF_A_SMALL_ONE, size * _MOST_RATIO))
 
 
-def salvage(file: BinaryIO) -> tuple[list[bytes], str]:
+def salvage(file: BinaryIO) -> tuple[list[Operation], str]:
     """Return the operations of a file that can be read, and why others cannot, or nothing."""
-    operations: list[bytes] = []
+    operations: list[Operation] = []
     try:
         for operation in operations_of(file):
             operations.append(operation)  # noqa: PERF402 (what came before an error is to be kept)
@@ -164,10 +152,13 @@ def salvage(file: BinaryIO) -> tuple[list[bytes], str]:
     return operations, ""
 
 
-def _is_intact(operation: bytes) -> bool:
+def _is_intact(operation: Operation) -> bool:
     """Whether both lines are JSON objects; too slow to ask of every operation."""
     try:
-        return all(isinstance(json.loads(line), dict) for line in operation.splitlines())
+        return all(
+            isinstance(json.loads(line), dict)
+            for line in (action_of(operation), source_of(operation))
+        )
     except (ValueError, RecursionError):
         return False
 

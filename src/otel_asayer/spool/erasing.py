@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_asayer.documents import action_of
 from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool.bodies import DamagedBodyError, open_body, salvage
 from otel_asayer.spool.names import new_body, parse, reasons_name, temporary_name
@@ -15,6 +16,7 @@ from otel_asayer.spool.names import new_body, parse, reasons_name, temporary_nam
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from otel_asayer.documents import Operation
     from otel_asayer.spool.directory import Folder
     from otel_asayer.spool.lease import Lease
     from otel_asayer.spool.names import Entry
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["erase_rejected", "erase_waiting"]
 
 
-def erase_waiting(lease: Callable[[], Lease | None], wanted: Callable[[bytes], bool]) -> int:
+def erase_waiting(lease: Callable[[], Lease | None], wanted: Callable[[Operation], bool]) -> int:
     """Remove the operations that are `wanted` from every body that can be leased; return how many
     they were.
 
@@ -46,14 +48,14 @@ def erase_waiting(lease: Callable[[], Lease | None], wanted: Callable[[bytes], b
     return erased
 
 
-def _leave(held: Lease, kept: Sequence[bytes]) -> None:
+def _leave(held: Lease, kept: Sequence[Operation]) -> None:
     if kept:
         held.replace(kept)
     else:
         held.done()
 
 
-def erase_rejected(folder: Folder, wanted: Callable[[bytes], bool]) -> int:
+def erase_rejected(folder: Folder, wanted: Callable[[Operation], bool]) -> int:
     """Remove the operations that are `wanted` from what was refused, and their reasons with them;
     return how many they were.
 
@@ -64,7 +66,7 @@ def erase_rejected(folder: Folder, wanted: Callable[[bytes], bool]) -> int:
     return sum(_erase_from(folder, body, wanted) for body in bodies)
 
 
-def _erase_from(folder: Folder, body: Entry, wanted: Callable[[bytes], bool]) -> int:
+def _erase_from(folder: Folder, body: Entry, wanted: Callable[[Operation], bool]) -> int:
     try:
         file = open_body(folder, body.name)
     except DamagedBodyError:  # whoever cannot open it finds nothing in it either
@@ -87,11 +89,9 @@ def _erase_from(folder: Folder, body: Entry, wanted: Callable[[bytes], bool]) ->
     return len(operations) - len(kept)
 
 
-def _reasons_of(folder: Folder, body: Entry, kept: Sequence[bytes]) -> bytes:
+def _reasons_of(folder: Folder, body: Entry, kept: Sequence[Operation]) -> bytes:
     """The lines of the body's reasons that go with these operations."""
-    beginnings = tuple(
-        b'{"operation":%b,"reason":' % operation.partition(b"\n")[0] for operation in kept
-    )
+    beginnings = tuple(b'{"operation":%b,"reason":' % action_of(operation) for operation in kept)
     try:
         with folder.read(reasons_name(body.body)) as file:
             lines = file.readlines()

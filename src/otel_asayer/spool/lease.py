@@ -13,6 +13,7 @@ from otel_asayer.spool.space import evict
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from otel_asayer.documents import Operation
     from otel_asayer.spool.directory import Folder
     from otel_asayer.spool.names import Entry
     from otel_asayer.spool.place import Place
@@ -32,7 +33,7 @@ class Lease:
         self._place = place
         self._entry = entry
         self._on_return = on_return
-        self._salvaged: list[bytes] = []
+        self._salvaged: list[Operation] = []
         self.damage: Damage | None = None
         """What `operations` could not read; None before it was called."""
 
@@ -46,7 +47,7 @@ class Lease:
         """When the body was first written, nanoseconds since 1970."""
         return self._entry.written_ns
 
-    def operations(self) -> list[bytes]:
+    def operations(self) -> list[Operation]:
         """Return the operations of the body; of a damaged one those that can be read, and then
         `damage` is set.
 
@@ -111,7 +112,7 @@ class Lease:
             if folder:
                 folder.rename(self._entry.name, new_body(self._place.clock(), self.documents))
 
-    def replace(self, operations: Sequence[bytes]) -> None:
+    def replace(self, operations: Sequence[Operation]) -> None:
         """Leave only these operations, in the body's old place by age: the rest is delivered.
 
         First they are written, then the old body is removed: a crash between the two leaves some
@@ -130,7 +131,7 @@ class Lease:
             self._remove(folder)
         self._on_return()
 
-    def _read(self, folder: Folder) -> tuple[list[bytes], str]:
+    def _read(self, folder: Folder) -> tuple[list[Operation], str]:
         file = open_body(folder, self._entry.name)
         if file is None:
             return [], ""

@@ -11,6 +11,7 @@ from otel_asayer.spool.names import parse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from otel_asayer.documents import Operation
     from otel_asayer.spool.place import Place
 
 __all__ = ["read"]
@@ -18,7 +19,7 @@ __all__ = ["read"]
 _logger = logging.getLogger(__name__)
 
 
-def read(place: Place, side: str = "", *, seen: set[str] | None = None) -> Iterator[bytes]:
+def read(place: Place, side: str = "", *, seen: set[str] | None = None) -> Iterator[Operation]:
     """Yield the operations of all bodies, leased ones too, oldest first; one file is open at a
     time, and no body is held in memory.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from otel_asayer.documents import action_of
 from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool.directory import SpoolError
 from otel_asayer.spool.names import new_body, reasons_name, temporary_name
@@ -16,13 +17,14 @@ from otel_asayer.spool.space import Written, evict, footprint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from otel_asayer.documents import Operation
     from otel_asayer.spool.directory import Folder
 
 __all__ = ["reject"]
 
 
 def reject(
-    folder: Folder, rejected: Sequence[tuple[bytes, str]], *, max_bytes: int, now_ns: int
+    folder: Folder, rejected: Sequence[tuple[Operation, str]], *, max_bytes: int, now_ns: int
 ) -> Written:
     """Write operations as a body like any other, and beside it one line per operation with its
     reason.
@@ -50,6 +52,8 @@ def reject(
     return Written(len(rejected), size, evicted.documents)
 
 
-def _reason_line(operation: bytes, reason: str) -> bytes:
-    action = operation.partition(b"\n")[0]
-    return b'{"operation":%b,"reason":%b}\n' % (action, json.dumps(reason).encode())
+def _reason_line(operation: Operation, reason: str) -> bytes:
+    return b'{"operation":%b,"reason":%b}\n' % (
+        action_of(operation),
+        json.dumps(reason).encode(),
+    )

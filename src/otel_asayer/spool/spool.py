@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_asayer.config import Config
+    from otel_asayer.documents import Operation
     from otel_asayer.spool.remains import Remains
 
 __all__ = ["Spool", "configured_spool"]
@@ -142,7 +143,7 @@ class Spool:
             new, own.evicted_told = own.evicted - own.evicted_told, own.evicted
         return new
 
-    def write(self, operations: Sequence[bytes], *, join: bool = False) -> Written:
+    def write(self, operations: Sequence[Operation], *, join: bool = False) -> Written:
         """Write operations as one body, durably.
 
         Args:
@@ -160,7 +161,7 @@ class Spool:
             self._own().last = entry
         return written
 
-    def write_ahead(self, operations: Sequence[bytes]) -> tuple[Written, Lease]:
+    def write_ahead(self, operations: Sequence[Operation]) -> tuple[Written, Lease]:
         """Write operations as one body, durably, and leased: the caller delivers them now, and no
         other process does meanwhile.
 
@@ -212,7 +213,7 @@ class Spool:
                 own.own_backlog = sorted(heapq.nsmallest(_BACKLOG, mine), reverse=True)
             return self._take_oldest(folder, own.own_backlog)
 
-    def reject(self, operations_with_reasons: Sequence[tuple[bytes, str]]) -> Written:
+    def reject(self, operations_with_reasons: Sequence[tuple[Operation, str]]) -> Written:
         """Keep operations that were refused for good, each with the reason, in `rejected/`; the
         oldest there make room.
 
@@ -233,15 +234,15 @@ class Spool:
             own.evicted_rejected += written.evicted
         return written
 
-    def read(self, seen: set[str] | None = None) -> Iterator[bytes]:
+    def read(self, seen: set[str] | None = None) -> Iterator[Operation]:
         """Yield all operations, oldest first, without leasing; see `reading.read`."""
         return reading.read(self._place, seen=seen)
 
-    def read_rejected(self) -> Iterator[bytes]:
+    def read_rejected(self) -> Iterator[Operation]:
         """Yield the operations that were refused for good, oldest first; see `reading.read`."""
         return reading.read(self._place, REJECTED)
 
-    def erase(self, wanted: Callable[[bytes], bool]) -> int:
+    def erase(self, wanted: Callable[[Operation], bool]) -> int:
         """Remove the operations that are `wanted` for good, refused ones too; return how many they
         were.
 
@@ -314,7 +315,7 @@ class Spool:
             pid, _Own(Room(self._place.max_bytes), self._place.clock())
         )
 
-    def _join(self, operations: Sequence[bytes]) -> Written | None:
+    def _join(self, operations: Sequence[Operation]) -> Written | None:
         """Put operations to the body that this process wrote last; None where there is none, or it is on its way, damaged, or large enough."""
         own = self._own()
         with own.lock:
@@ -353,7 +354,7 @@ class Spool:
         return written[0]._replace(documents=len(operations))
 
     def _write(
-        self, operations: Sequence[bytes], *, held: bool, written_ns: int | None = None
+        self, operations: Sequence[Operation], *, held: bool, written_ns: int | None = None
     ) -> tuple[Written, Entry]:
         self._own()  # whose time must not be after this body's
         now_ns = self._place.clock() if written_ns is None else written_ns

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from otel_asayer.attributes import HANDLED
-from otel_asayer.documents import EXCEPTION_TYPE
+from otel_asayer.documents import EXCEPTION_TYPE, mentions, metadata_of, source_of
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.spool import LOCAL, Spool, configured_spool
 from otel_asayer.timeline import MAX_EVENTS, Stored, flat, nanoseconds
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from otel_asayer.config import Config
+    from otel_asayer.documents import Operation
     from otel_asayer.timeline import Part, Selection
 
 __all__ = [
@@ -156,7 +157,7 @@ class LocalSource:
         """
         for number, operation in enumerate(self.spool.read(bodies)):
             if (
-                any(marker in operation for marker in markers)
+                any(mentions(operation, marker) for marker in markers)
                 and (stored := _stored(operation, number)) is not None
                 and wanted(stored)
             ):
@@ -172,14 +173,13 @@ def _is_exception(stored: Stored) -> bool:
     return EXCEPTION_TYPE in attributes and attributes.get(HANDLED) is not True
 
 
-def _stored(operation: bytes, number: int) -> Stored | None:
+def _stored(operation: Operation, number: int) -> Stored | None:
     """The document of an operation, unless it is a replay record, which repeats what others tell."""
-    header, _, source = operation.partition(b"\n")
-    action = orjson.loads(header)["create"]
-    if not action["_index"].startswith(("traces-", "logs-")):
+    metadata, source = metadata_of(operation), source_of(operation)
+    if metadata.stream_type not in ("traces", "logs"):
         return None
     try:
-        return Stored(action["_index"], action["_id"], orjson.loads(source), number, len(source))
+        return Stored(metadata.index, metadata.id, orjson.loads(source), number, len(source))
     except ValueError:  # a file of somebody else's making
         return None
 

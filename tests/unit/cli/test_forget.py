@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from otel_asayer.cli.commands import otel_asayer
+from otel_asayer.documents import Operation
 from otel_asayer.spool import LOCAL, Destination, Spool
 from otel_asayer.spool.names import temporary_name
 from otel_asayer.testing import IDENTITY, ElasticsearchDouble, status
@@ -52,7 +53,7 @@ def keep(place: Spool, *documents: Stored) -> None:
     place.write([operation(stored) for stored in documents])
 
 
-def kept(place: Spool) -> list[bytes]:
+def kept(place: Spool) -> list[Operation]:
     return [*place.read(), *place.read_rejected()]
 
 
@@ -79,7 +80,9 @@ def test_a_session_is_deleted_from_every_spool_and_nothing_else(tmp_path: Path) 
 
 
 def test_replay_records_go_too(tmp_path: Path) -> None:
-    record = operation(log("x")).replace(b"logs-generic.otel-default", b"asayer-logs-default")
+    record = Operation(
+        operation(log("x")).replace(b"logs-generic.otel-default", b"asayer-logs-default")
+    )
     spool(tmp_path).write([record])
     assert run(SESSION, "--yes").output.endswith("1 document deleted; none is left.\n")
 
@@ -322,7 +325,7 @@ class TestFiles:
         self, place: Spool, tmp_path: Path
     ) -> None:
         header, _, _ = operation(MINE[0]).partition(b"\n")
-        place.write([header + b'\n{"a":' + SESSION.encode() + b"]}\n"])
+        place.write([Operation(header + b'\n{"a":' + SESSION.encode() + b"]}\n")])
         assert run(SESSION, "--yes").exit_code == 0
         assert self.grep(tmp_path) == []
 

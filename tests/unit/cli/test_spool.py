@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from otel_asayer.cli.commands import otel_asayer
+from otel_asayer.documents import Operation
 from otel_asayer.spool import LOCAL, Destination, Spool
 from otel_asayer.testing import IDENTITY, ElasticsearchDouble, items, status
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 UNAVAILABLE = status(503, {"error": {"type": "unavailable", "reason": "starting"}})
 
 
-def operation(name: str) -> bytes:
-    return (
+def operation(name: str) -> Operation:
+    return Operation(
         b'{"create":{"_index":"traces-generic.otel-default","_id":"%s"}}\n{"name":"GET /%s"}\n'
         % (name.encode(), name.encode())
     )
@@ -202,8 +203,10 @@ def test_inspect_says_when_nothing_waits(tmp_path: Path) -> None:
 def test_a_long_message_leaves_room_for_where_a_document_goes(tmp_path: Path) -> None:
     spool(tmp_path).write(
         [
-            b'{"create":{"_index":"asayer-logs-default","_id":"an-id"}}\n{"message":"%b"}\n'
-            % (b"long " * 100)
+            Operation(
+                b'{"create":{"_index":"asayer-logs-default","_id":"an-id"}}\n{"message":"%b"}\n'
+                % (b"long " * 100)
+            )
         ]
     )
     output = run(tmp_path, "inspect", columns=80).output
@@ -217,7 +220,7 @@ def test_what_an_application_logged_is_shown_as_it_is_and_without_control_charac
 ) -> None:
     hostile = json.dumps({"message": "[bold]not markup[/] \x1b[31mnot red"}).encode()
     spool(tmp_path).write(
-        [b'{"create":{"_index":"asayer-logs-default","_id":"a"}}\n' + hostile + b"\n"]
+        [Operation(b'{"create":{"_index":"asayer-logs-default","_id":"a"}}\n' + hostile + b"\n")]
     )
     output = run(tmp_path, "inspect").output
     assert "[bold]not markup[/]" in output
@@ -229,7 +232,11 @@ def test_what_an_application_logged_is_shown_as_it_is_and_without_control_charac
 )
 def test_inspect_shows_a_body_of_any_form(tmp_path: Path, body: bytes) -> None:
     spool(tmp_path).write(
-        [b'{"create":{"_index":"logs-generic.otel-[x]","_id":"a"}}\n{"body":%b}\n' % body]
+        [
+            Operation(
+                b'{"create":{"_index":"logs-generic.otel-[x]","_id":"a"}}\n{"body":%b}\n' % body
+            )
+        ]
     )
     result = run(tmp_path, "inspect")
     assert "two lamps" in result.output

@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery, shared
 from otel_asayer.delivery.outcomes import Count, Fate
-from otel_asayer.documents import DocumentSettings, Encoder
+from otel_asayer.documents import DocumentSettings, Encoder, Operation
 from otel_asayer.elasticsearch.client import Client, Response, Unreachable
 from otel_asayer.setup import first_contact
 from otel_asayer.setup.templates import SetupReport
@@ -66,7 +66,7 @@ class World(Relay):
         self.on_pause()
 
     def deliver(self, *operations: bytes) -> bool:
-        return self.delivery.deliver(operations)
+        return self.delivery.deliver([*map(Operation, operations)])
 
     @property
     def counts(self) -> Mapping[Count, int]:
@@ -83,11 +83,14 @@ class World(Relay):
         ]
 
 
-def operation(name: str, size: int = 0) -> bytes:
-    return b'{"create":{"_index":"traces-generic.otel-default","_id":"%s"}}\n{"name":"%s%s"}\n' % (
-        name.encode(),
-        name.encode(),
-        b"x" * size,
+def operation(name: str, size: int = 0) -> Operation:
+    return Operation(
+        b'{"create":{"_index":"traces-generic.otel-default","_id":"%s"}}\n{"name":"%s%s"}\n'
+        % (
+            name.encode(),
+            name.encode(),
+            b"x" * size,
+        )
     )
 
 

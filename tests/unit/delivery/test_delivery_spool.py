@@ -16,6 +16,7 @@ import pytest
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
 from otel_asayer.delivery.outcomes import Count, Fate
+from otel_asayer.documents import Operation, is_salvaged
 from otel_asayer.spool import Destination, Spool, SpoolError, configured_spool
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
 from unit.elasticsearch.relay import Relay
@@ -39,8 +40,8 @@ IMMENSE = (400, "invalid_index_name_exception", "Invalid index name")
 UNAVAILABLE = status(503, {"error": {"type": "unavailable", "reason": "starting"}})
 
 
-def operation(name: str) -> bytes:
-    return (
+def operation(name: str) -> Operation:
+    return Operation(
         b'{"create":{"_index":"traces-generic.otel-default","_id":"%s"}}\n{"attributes":{"a":"%s"}}\n'
         % (name.encode(), name.encode())
     )
@@ -79,14 +80,14 @@ class World(Relay):
         raise AssertionError(f"nothing may wait, and something waits {seconds} s")
 
     def deliver(self, *operations: bytes) -> bool:
-        return self.delivery.deliver(operations)
+        return self.delivery.deliver([*map(Operation, operations)])
 
     def drain(self) -> bool:
         assert self.delivery.drainer
         return self.delivery.drainer.drain()
 
     @property
-    def waiting(self) -> list[bytes]:
+    def waiting(self) -> list[Operation]:
         return list(self.spool.read())
 
     @property
@@ -258,8 +259,10 @@ class TestOnFailure:
         for _ in range(24):
             world.spool.write(
                 [
-                    b'{"create":{"_index":"logs-generic.otel-default","_id":"b"}}\n{"a":"%b"}\n'
-                    % os.urandom(40_000).hex().encode()
+                    Operation(
+                        b'{"create":{"_index":"logs-generic.otel-default","_id":"b"}}\n{"a":"%b"}\n'
+                        % os.urandom(40_000).hex().encode()
+                    )
                 ]
             )
         monkeypatch.setattr("otel_asayer.spool.directory.Folder.write", refuse)
@@ -305,7 +308,7 @@ class TestSalvage:
     ) -> None:
         world.double.reply_with(items(MAPPING), Fault.RESET)
         world.deliver(A)
-        assert [b"otel_asayer.unmapped" in kept for kept in world.waiting] == [True]
+        assert [is_salvaged(kept) for kept in world.waiting] == [True]
 
 
 class TestDraining:
@@ -360,7 +363,9 @@ class TestDraining:
     def test_a_replay_record_of_an_earlier_version_goes_to_the_index_of_its_day(
         self, world: World
     ) -> None:
-        record = b'{"create":{"_index":"asayer-logs-live","_id":"ar"}}\n{"@timestamp":"2026-11-24T16:03:56.662Z","message":"x"}\n'
+        record = Operation(
+            b'{"create":{"_index":"asayer-logs-live","_id":"ar"}}\n{"@timestamp":"2026-11-24T16:03:56.662Z","message":"x"}\n'
+        )
         world.spool.write([record])
         assert world.drain() is True
         assert list(world.double.stored) == [("asayer-logs-live-2026.11.24", "ar")]
@@ -368,7 +373,9 @@ class TestDraining:
     def test_a_replay_record_of_an_earlier_version_waits_until_somebody_has_set_up(
         self, world: World
     ) -> None:
-        record = b'{"create":{"_index":"asayer-logs-live","_id":"ar"}}\n{"@timestamp":"2026-11-24T16:03:56.662Z","message":"x"}\n'
+        record = Operation(
+            b'{"create":{"_index":"asayer-logs-live","_id":"ar"}}\n{"@timestamp":"2026-11-24T16:03:56.662Z","message":"x"}\n'
+        )
         world.spool.write([record])
         world.double.reply_with(items(UNPREPARED))
         assert world.drain() is False

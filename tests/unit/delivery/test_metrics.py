@@ -22,6 +22,7 @@ from otel_asayer.delivery import metrics
 from otel_asayer.delivery.delivery import Delivery, shared
 from otel_asayer.delivery.metrics import INSTRUMENTS, ExporterMetrics, meter_of, observe
 from otel_asayer.delivery.outcomes import Counters, Fate
+from otel_asayer.documents import Operation
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.spool import SpoolError
 from otel_asayer.testing import ElasticsearchDouble, items, status
@@ -398,7 +399,7 @@ def test_a_real_spool_is_measured(reader: Reader, tmp_path: Path) -> None:
         Config.from_environment({}, spool="on_failure", spool_directory=str(tmp_path))
     )
     observe(meter_of(reader.provider), lambda: [delivery])
-    delivery.deliver([b"{}\n{}\n"])
+    delivery.deliver([Operation(b"{}\n{}\n")])
     [(documents, _)] = reader.points("otel_asayer.spool.documents")
     assert documents == 1
 

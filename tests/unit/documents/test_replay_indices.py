@@ -8,7 +8,7 @@ import pytest
 from opentelemetry._logs import LogRecord, SeverityNumber
 
 from golden.recording import SESSION, START, Recording, encode
-from otel_asayer.documents import day_of_index, moved_to_its_day
+from otel_asayer.documents import Operation, day_of_index, metadata_of, moved_to_its_day
 from otel_asayer.documents.replay_indices import ReplayIndices
 
 RECORD = {"@timestamp": "2026-11-24T23:59:59.999Z", "message": "x"}
@@ -19,12 +19,12 @@ def create(operation: bytes) -> dict[str, object]:
     return action["create"]
 
 
-def former(**action: object) -> bytes:
+def former(**action: object) -> Operation:
     """A replay record as an earlier version left it in a spool."""
     head = json.dumps(
         {"create": {"_index": "asayer-logs-eu-1", "_id": "ar", **action}}, separators=(",", ":")
     )
-    return f"{head}\n{json.dumps(RECORD)}\n".encode()
+    return Operation(f"{head}\n{json.dumps(RECORD)}\n".encode())
 
 
 def days(*times_ns: int) -> list[object]:
@@ -38,9 +38,9 @@ def days(*times_ns: int) -> list[object]:
         )
         recording.logger.emit(record)
     return [
-        create(operation)["_index"]
+        metadata_of(operation).index
         for operation in encode(recording)
-        if b"asayer-logs" in operation
+        if metadata_of(operation).stream_type == "asayer"
     ]
 
 
@@ -107,7 +107,7 @@ def test_what_is_written_today_stays_as_it_is() -> None:
     ],
 )
 def test_what_is_no_replay_record_stays_as_it_is(operation: bytes) -> None:
-    assert moved_to_its_day(operation) == operation
+    assert moved_to_its_day(Operation(operation)) == operation
 
 
 def _recorded() -> Recording:

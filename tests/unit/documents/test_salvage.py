@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from otel_asayer.attributes import UNMAPPED
-from otel_asayer.documents import salvage
+from otel_asayer.documents import Operation, salvage
 
 HEADER = b'{"create":{"_index":"logs-generic.otel-default","_id":"x"}}\n'
 NO_NAME = (
@@ -20,8 +20,8 @@ NO_NAME = (
 SESSION = {"session.id": "2618307011354435587"}
 
 
-def operation(document: Any) -> bytes:
-    return HEADER + json.dumps(document).encode() + b"\n"
+def operation(document: Any) -> Operation:
+    return Operation(HEADER + json.dumps(document).encode() + b"\n")
 
 
 def salvaged(document: Any, reason: str) -> Any:
@@ -226,7 +226,7 @@ def test_a_document_refused_again_keeps_what_it_is_found_by(first: str) -> None:
 
 
 def test_there_is_no_third_time() -> None:
-    assert salvage(twice(of("attributes.a"), NO_NAME), NO_NAME) is None
+    assert salvage(Operation(twice(of("attributes.a"), NO_NAME)), NO_NAME) is None
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_of_a_log_record_without_attributes_the_body_is_put_aside() -> None:
     "text", [b"", HEADER, HEADER + b"{broken\n", HEADER + b'{"attributes":{"a":NaN}}\n']
 )
 def test_what_is_no_operation_has_no_salvage(text: bytes) -> None:
-    assert salvage(text, NO_NAME) is None
+    assert salvage(Operation(text), NO_NAME) is None
 
 
 @pytest.mark.parametrize("own", ["text", 5, "[1]", '{"a":2}'])

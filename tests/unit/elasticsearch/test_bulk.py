@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from otel_asayer.documents import Operation
 from otel_asayer.elasticsearch.bulk import (
     ITEMS,
     REQUESTS,
@@ -23,7 +24,12 @@ from otel_asayer.elasticsearch.bulk import (
     target,
 )
 
-OPERATIONS = [b"a" * 10, b"b" * 20, b"c" * 30, b"d" * 40]
+OPERATIONS = [
+    Operation(b"a" * 10),
+    Operation(b"b" * 20),
+    Operation(b"c" * 30),
+    Operation(b"d" * 40),
+]
 
 
 def item(status: int, kind: str = "", reason: str = "", **more: str) -> dict[str, Any]:
@@ -80,7 +86,10 @@ class TestBodies:
         assert [len(body) for body in bodies(OPERATIONS, limit)] == sizes
 
     def test_a_large_operation_goes_alone_between_small_ones(self) -> None:
-        assert [list(body) for body in bodies([b"a", b"b" * 50, b"c"], 10)] == [
+        assert [
+            list(body)
+            for body in bodies([Operation(b"a"), Operation(b"b" * 50), Operation(b"c")], 10)
+        ] == [
             [b"a"],
             [b"b" * 50],
             [b"c"],

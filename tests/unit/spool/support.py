@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from otel_asayer.documents import Operation
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -36,23 +38,23 @@ class Clock:
         self.now_ns += int(seconds * 1e9)
 
 
-def operation(name: object) -> bytes:
+def operation(name: object) -> Operation:
     """An operation whose document is called `name`."""
-    return (
+    return Operation(
         b'{"create":{"_index":"logs-generic.otel-default","_id":"%b"}}\n{"body":{"text":"%b"}}\n'
         % ((str(name).encode(),) * 2)
     )
 
 
-def incompressible(size: int) -> bytes:
+def incompressible(size: int) -> Operation:
     """An operation that takes a little more than `size` bytes when compressed."""
-    return (
+    return Operation(
         b'{"create":{"_index":"logs-generic.otel-default","_id":"large"}}\n{"a":"%b"}\n'
         % os.urandom(size).hex().encode()
     )
 
 
-def operations(*names: object) -> list[bytes]:
+def operations(*names: object) -> list[Operation]:
     return [operation(name) for name in names]
 
 
@@ -71,7 +73,7 @@ def leased(spool: Spool) -> Lease:
     return lease
 
 
-def end(lease: Lease, how: str, rest: list[bytes]) -> None:
+def end(lease: Lease, how: str, rest: list[Operation]) -> None:
     """End a lease by the method of this name."""
     if how == "replace":
         lease.replace(rest)

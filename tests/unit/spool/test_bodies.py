@@ -22,6 +22,8 @@ from unit.spool.support import operations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from otel_asayer.documents import Operation
+
 WHOLE = operations("first", "second", "third")
 
 
@@ -34,7 +36,7 @@ def compressed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     compression._open.cache_clear()
 
 
-def read(content: bytes) -> tuple[list[bytes], str]:
+def read(content: bytes) -> tuple[list[Operation], str]:
     return salvage(io.BytesIO(content))
 
 

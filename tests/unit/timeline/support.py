@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from otel_asayer.documents import Operation
 from otel_asayer.documents.timestamps import otel_timestamp
 from otel_asayer.timeline import Stored
 
@@ -105,7 +106,7 @@ def raised(
     )
 
 
-def operation(stored: Stored) -> bytes:
+def operation(stored: Stored) -> Operation:
     """The two lines with which a document waits in the spool."""
     plain = (
         stored.id
@@ -113,6 +114,7 @@ def operation(stored: Stored) -> bytes:
         else stored.id.encode("utf-8", "surrogatepass").hex()
     )
     action = {"create": {"_index": stored.index, "_id": plain}}  # no `_id` of ours needs escaping
-    return orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE) + orjson.dumps(
-        stored.source, option=orjson.OPT_APPEND_NEWLINE
+    return Operation(
+        orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE)
+        + orjson.dumps(stored.source, option=orjson.OPT_APPEND_NEWLINE)
     )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from otel_asayer.documents import Operation
+
 HIT = {"_index": "logs-x", "_id": "1", "_source": {"a": 1}, "sort": [1, 0]}
 FOUND = (
     status(200, {"id": "pit"}),
@@ -122,7 +124,7 @@ def test_who_looks_again_reads_new_bodies_only(
     parsed: list[bytes] = []
     parse = stores._stored
 
-    def noting(line: bytes, number: int) -> Stored | None:
+    def noting(line: Operation, number: int) -> Stored | None:
         parsed.append(line)
         return parse(line, number)
 

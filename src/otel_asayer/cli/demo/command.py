@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from otel_asayer.config import Config
+    from otel_asayer.documents import Operation
 
 __all__ = ["demo"]
 
@@ -100,7 +101,7 @@ def _record(session_id: SessionId, started_at_ms: int) -> Shop:
     return shop
 
 
-def _store(config: Config, operations: list[bytes]) -> str:
+def _store(config: Config, operations: list[Operation]) -> str:
     """Write, and return where to, for a person."""
     if not config.has_destination:
         local = LocalSource(config)

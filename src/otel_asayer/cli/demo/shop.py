@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-    from otel_asayer.documents import Encoded, Encoder
+    from otel_asayer.documents import Encoded, Encoder, Operation
     from otel_asayer.propagation.session_id import SessionId
 
 __all__ = ["Shop"]
@@ -175,7 +175,7 @@ class Shop:
         )
         return _end(root, end + 70, 500)
 
-    def operations(self, encoder: Encoder) -> list[bytes]:
+    def operations(self, encoder: Encoder) -> list[Operation]:
         """Return all that was recorded as the exporter would send it."""
         encoded = [
             part

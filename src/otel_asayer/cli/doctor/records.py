@@ -20,7 +20,13 @@ from opentelemetry.sdk.resources import Resource
 from otel_asayer.attributes import SESSION_ID
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
 from otel_asayer.cli.doctor.readers import FORM
-from otel_asayer.documents import DocumentSettings, Encoder, day_of_index
+from otel_asayer.documents import (
+    DocumentSettings,
+    Encoder,
+    day_of_index,
+    metadata_of,
+    source_of,
+)
 from otel_asayer.documents.replay_indices import ReplayIndices
 from otel_asayer.elasticsearch.writing import write
 from otel_asayer.propagation.session_id import EPOCH_MS
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
     from otel_asayer.cli.doctor.readers import Reader
     from otel_asayer.cli.doctor.subject import Subject
     from otel_asayer.config import Config
+    from otel_asayer.documents import Operation
 
 __all__ = ["Record", "check_alias", "check_mapping", "check_reader", "check_removal", "check_write"]
 
@@ -56,7 +63,7 @@ class Record(NamedTuple):
 
     session_id: str
     document_id: str
-    operation: bytes
+    operation: Operation
     at_ms: int = EPOCH_MS
 
     @classmethod
@@ -77,8 +84,7 @@ class Record(NamedTuple):
             attributes={SESSION_ID: session_id},
         )
         *_, operation = encoder.log_records([ReadableLogRecord(record, Resource({}))]).operations
-        action, document = map(orjson.loads, operation.splitlines())
-        record_id = action["create"]["_id"]
+        record_id, document = metadata_of(operation).id, orjson.loads(source_of(operation))
         return cls(
             session_id,
             record_id,

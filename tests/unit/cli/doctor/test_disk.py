@@ -10,6 +10,7 @@ import pytest
 
 from otel_asayer.cli.doctor.disk import check_disk, check_spool
 from otel_asayer.cli.doctor.findings import Status
+from otel_asayer.documents import Operation
 from otel_asayer.spool import configured_spool
 from unit.cli.doctor.support import config, short, statuses
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
 
-OPERATION = b'{"create":{"_index":"traces-generic.otel-default","_id":"a"}}\n{"name":"GET /a"}\n'
+OPERATION = Operation(
+    b'{"create":{"_index":"traces-generic.otel-default","_id":"a"}}\n{"name":"GET /a"}\n'
+)
 
 
 class Usage(NamedTuple):
