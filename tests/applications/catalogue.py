@@ -100,7 +100,15 @@ APPLICATIONS = (
     Application(
         "titiler",
         "titiler",
-        (Process("web", ("uvicorn", "--port", "{web}", "titiler.application.main:app")),),
+        (
+            Process(
+                "web",
+                ("uvicorn", "--port", "{web}", "titiler.application.main:app"),
+                # Threads take each other's filters away (`catch_warnings`), so that bare runs print
+                # it sometimes, too.
+                {"PYTHONWARNINGS": "ignore:Dataset has no geotransform"},
+            ),
+        ),
         (
             Route("/healthz?word={request}"),
             Route("/cog/info?url=image.tif"),

@@ -40,7 +40,7 @@ class Run:
         environment: The folder of its packages.
         folder: Where it runs; its consoles are there, too.
         variables: Those of OpenTelemetry; None for a bare run.
-        stop_seconds: How long its processes took to end, all together.
+        stop_seconds: How long that of its processes took to end which took longest.
         problems: Sentences about processes that did not end as they should.
     """
 
@@ -82,7 +82,7 @@ class Run:
                 began = time.monotonic()
                 self._stop(process, running)
                 if not process.plain:
-                    self.stop_seconds += time.monotonic() - began
+                    self.stop_seconds = max(self.stop_seconds, time.monotonic() - began)
         finally:
             self._kill()
 

@@ -38,7 +38,7 @@ class Result:
         application: Which one.
         account: Of its documents.
         lines: Of its console.
-        bare_stop_seconds: How long its processes took to end.
+        bare_stop_seconds: How long the slowest of its processes took to end.
         stop_seconds: The same of the instrumented run.
         seconds: How long both runs took.
         problems: Sentences; without any, all is as it should be.

@@ -5,6 +5,10 @@ what counts as seen, as missing, and as being in a wrong session.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from applications.accounts import Account, Document, balance, compare_consoles
@@ -213,3 +217,15 @@ def test_an_application_meets_all_its_kinds_of_requests_in_turn() -> None:
         [routes[0], routes[1], routes[0]],
         REQUESTS,
     )
+
+
+def test_a_warning_that_threads_race_for_is_printed_by_no_run_of_titiler() -> None:
+    (titiler,) = (one for one in APPLICATIONS if one.name == "titiler")
+    code = "import warnings; warnings.warn('Dataset has no geotransform, gcps, or rpcs. The …')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **titiler.processes[0].variables},
+        check=True,
+        capture_output=True,
+    )
+    assert done.stderr == b""

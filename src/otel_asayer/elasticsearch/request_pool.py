@@ -13,7 +13,7 @@ The threads are kept: a new one for each request would double what a request cos
 gevent makes greenlets of the threads that start once it has patched this process, and a greenlet
 stands still while the thread it belongs to does. Where it patches after this module was imported,
 as in a worker of gunicorn's, the SDK's own threads are real and mostly stand still. So what is
-started here is a real thread then, too.
+started here is a real thread then, too, and is waited for by real locks.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from __future__ import annotations
 import _thread
 import logging
 import threading
-from _thread import start_new_thread
-from concurrent.futures import Future, InvalidStateError, TimeoutError as FutureTimeoutError, wait
-from contextlib import contextmanager, nullcontext, suppress
+import time
+from _thread import allocate_lock, start_new_thread
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from otel_asayer.runtime.fork_safety import unforked
 
@@ -103,11 +103,49 @@ def start_thread(function: Callable[[], None], name: str) -> None:
         threading.Thread(target=function, name=name, daemon=True).start()
 
 
+class _Outcome(Generic[_Result]):
+    """What a call led to, once it is over.
+
+    Its locks are those that threads had before gevent patched: a future of `concurrent.futures`
+    would have gevent's then, and a real thread that waits for one which another real thread holds
+    may hang, or fail with gevent's `LoopExit`.
+    """
+
+    def __init__(self) -> None:
+        self._value: _Result | None = None
+        self._error: BaseException | None = None
+        self._settled = allocate_lock()
+        self._open = allocate_lock()
+        self._open.acquire()
+
+    def settle(self, value: _Result | None = None, error: BaseException | None = None) -> None:
+        """Let those that wait have a value, or an error; a second time changes nothing."""
+        if self._settled.acquire(blocking=False):
+            self._value, self._error = value, error
+            self._open.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is settled, for some seconds; return whether it is."""
+        is_open = self._open.acquire(timeout=max(0.0, seconds))
+        if is_open:
+            self._open.release()
+        return is_open
+
+    def result(self) -> _Result:
+        """Return the value, or raise the error."""
+        try:
+            if self._error is not None:
+                raise self._error
+            return cast("_Result", self._value)
+        finally:
+            del self  # it holds the error, whose traceback holds this frame
+
+
 class Calls:
     """Calls under way, and the threads that wait for the next."""
 
     def __init__(self) -> None:
-        self._under_way: set[Future[Any]] = set()
+        self._under_way: set[_Outcome[Any]] = set()
         self._idle: list[_Jobs] = []
 
     def run(self, function: Callable[[], _Result], timeout: float) -> _Result:
@@ -119,13 +157,15 @@ class Calls:
         """
         if len(self._under_way) >= _MOST:
             raise GivenUp(f"{_MOST} earlier requests still hang")
-        future: Future[_Result] = Future()
-        self._under_way.add(future)
-        self._start(partial(self._perform, future, function))
+        outcome: _Outcome[_Result] = _Outcome()
+        self._under_way.add(outcome)
+        self._start(partial(self._perform, outcome, function))
         try:
-            return future.result(timeout)
-        except FutureTimeoutError:
-            raise GivenUp(f"no answer within {timeout:.3g} s") from None
+            if not outcome.wait(timeout):
+                raise GivenUp(f"no answer within {timeout:.3g} s")
+            return outcome.result()
+        finally:
+            del outcome  # which holds the error, whose traceback holds this frame
 
     @property
     def busy(self) -> bool:
@@ -134,8 +174,10 @@ class Calls:
 
     def give_up(self, within: float) -> None:
         """Wait until what is under way is over, but no longer than `within` seconds; then whoever waits for it learns that it is given up."""
-        for future in wait(tuple(self._under_way), within).not_done:
-            _settle(future.set_exception, GivenUp("given up, as the process ends"))
+        deadline = time.monotonic() + within
+        for outcome in tuple(self._under_way):
+            if not outcome.wait(deadline - time.monotonic()):
+                outcome.settle(error=GivenUp("given up, as the process ends"))
 
     def close(self) -> None:
         """End the threads that wait; those with a call under way wait for another one after it."""
@@ -159,15 +201,14 @@ class Calls:
                 return
         jobs.put(job)
 
-    def _perform(self, future: Future[_Result], function: Callable[[], _Result]) -> None:
+    def _perform(self, outcome: _Outcome[_Result], function: Callable[[], _Result]) -> None:
         try:
-            result = function()
+            outcome.settle(function())
         except BaseException as error:
-            _settle(future.set_exception, error)
-        else:
-            _settle(future.set_result, result)
+            outcome.settle(error=error)
         finally:
-            self._under_way.discard(future)
+            self._under_way.discard(outcome)
+            del outcome, function  # as in `run`
 
 
 def _serve(jobs: _Jobs, idle: list[_Jobs]) -> None:
@@ -198,8 +239,3 @@ def _suppressed() -> AbstractContextManager[None]:
         # loaded, nothing in this process is instrumented.
         return nullcontext()
     return suppress_instrumentation()
-
-
-def _settle(settle: Callable[[Any], None], outcome: Any) -> None:
-    with suppress(InvalidStateError):  # given up meanwhile: nobody waits
-        settle(outcome)

@@ -47,9 +47,6 @@ atexit.register(ask)
 {}
 """
 """A script whose first request is made while its interpreter ends."""
-PATCHED = "from gevent import monkey, sleep; monkey.patch_all(); sleep(0)"
-"""gevent patches, and starts its loop as a server does: two threads that both start their first one
-may wait for each other."""
 BODY = b'{"create":{"_index":"traces-generic.otel-default","_id":"1"}}\n{"name":"GET /cart"}\n'
 DEAD = "http://127.0.0.1:9"
 UNAUTHORIZED = status(401, {"error": {"type": "security_exception", "reason": "no"}})
@@ -513,7 +510,7 @@ class TestFaults:
         self, double: ElasticsearchDouble
     ) -> None:
         """Greenlets that are being finalized cannot look into a queue, and say so on the console."""
-        code = AT_THE_END.format(PATCHED)
+        code = AT_THE_END.format("from gevent import monkey; monkey.patch_all()")
         assert run(code, double.url) == ("200\n", "")
 
     def test_every_endpoint_that_failed_is_named(self, connect: Connect) -> None:
