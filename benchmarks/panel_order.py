@@ -27,8 +27,8 @@ from otel_asayer.config import Config
 from otel_asayer.documents.replay_indices import ReplayIndices, day_of
 from otel_asayer.documents.timestamps import iso_timestamp
 from otel_asayer.elasticsearch.client import Client
-from otel_asayer.setup.template_bodies import REPLAY
-from otel_asayer.setup.templates import ensure
+from otel_asayer.setup.first_contact import ensure
+from otel_asayer.setup.templates import REPLAY
 
 from elasticsearch_server import NodeConfig, running
 

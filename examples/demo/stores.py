@@ -8,8 +8,8 @@ import orjson
 
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.client import Client
+from otel_asayer.setup.first_contact import ensure
 from otel_asayer.setup.keys import WRITER
-from otel_asayer.setup.templates import ensure
 from otel_asayer.spool import LOCAL, Spool
 from otel_asayer.timeline import Selection, Stored
 from otel_asayer.timeline.stores import LocalSource, open_source

@@ -19,7 +19,7 @@ from applications.catalogue import APPLICATIONS
 from applications.trial import Result, conduct
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.client import Client
-from otel_asayer.setup.templates import ensure
+from otel_asayer.setup.first_contact import ensure
 
 from elasticsearch_server import Endpoint, default_server
 from store import WRITER

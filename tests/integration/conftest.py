@@ -17,7 +17,7 @@ import pytest
 
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.client import Client
-from otel_asayer.setup.templates import ensure
+from otel_asayer.setup.first_contact import ensure
 
 from instrumented import BINARIES, application, clean_environment, free_port
 from patience import HANG_SECONDS

@@ -21,8 +21,8 @@ from otel_asayer.config import Config
 from otel_asayer.documents import Operation
 from otel_asayer.documents.timestamps import iso_timestamp, otel_timestamp
 from otel_asayer.elasticsearch.client import Client, Response
+from otel_asayer.setup.first_contact import ensure
 from otel_asayer.setup.keys import VIEWER as VIEWER_ROLE
-from otel_asayer.setup.templates import ensure
 from otel_asayer.spool import Spool
 from otel_asayer.testing import ElasticsearchDouble, status
 

@@ -21,9 +21,9 @@ from otel_asayer import AsayerPropagator
 from otel_asayer.cli.doctor import doctor
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.client import Client
+from otel_asayer.setup.first_contact import ensure
 from otel_asayer.setup.keys import VIEWER as VIEWER_ROLE
-from otel_asayer.setup.template_bodies import REPLAY
-from otel_asayer.setup.templates import ensure
+from otel_asayer.setup.templates import REPLAY
 
 from elasticsearch_server import NodeConfig, running
 from instrumented import clean_environment, free_port

@@ -17,7 +17,7 @@ from otel_asayer.config import Config
 from otel_asayer.documents import Operation, salvage
 from otel_asayer.elasticsearch.bulk import parse_answer, target
 from otel_asayer.elasticsearch.client import Client
-from otel_asayer.setup.templates import ensure
+from otel_asayer.setup.first_contact import ensure
 
 from patience import HANG_SECONDS
 

@@ -22,7 +22,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.exporter import ElasticsearchSpanExporter
 from otel_asayer.processors import SessionSpanProcessor
-from otel_asayer.setup.template_bodies import REPLAY
+from otel_asayer.setup.templates import REPLAY
 
 from elasticsearch_server import NodeConfig, running
 from readers import Gen1Reader, Gen2Reader, Gen3Reader
@@ -426,7 +426,7 @@ class TestWhatStandsThere:
             for step in result(bare, "--no-keys", "--namespace", namespace)["steps"]
         }
         assert (
-            "Its mapping of message is another one, which no request can change"
+            "Its mapping of message is wrong, and no request can change that"
             in steps[f"index {replay_index(namespace)}"]
         )
 
@@ -575,9 +575,9 @@ class TestWhoMayNot:
             "'manage_ingest_pipelines', 'manage_own_api_key'; "
             "the index privileges 'auto_configure', 'create_doc' on asayer-logs-default-*; "
             "the index privileges 'read', 'view_index_metadata' on asayer-logs-*, logs. "
-            "Give it what is missing, or use another user. Part of it is what the API keys will "
-            "do, for a key can do no more than who "
-            "makes it; with --no-keys that is not needed.\n"
+            "Add these privileges, or use another user. Part of it is what the API keys may do: a "
+            "key can have no more privileges than the user who creates it. With --no-keys you do "
+            "not need that.\n"
         )
         assert ran.exit_code == 1
         assert ran.stderr == sentences

@@ -19,8 +19,8 @@ import pytest
 
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.client import Client
-from otel_asayer.setup.template_bodies import LOGS, REPLAY, TRACES
-from otel_asayer.setup.templates import SetupReport, ensure
+from otel_asayer.setup.first_contact import SetupReport, ensure
+from otel_asayer.setup.templates import LOGS, REPLAY, TRACES
 
 from elasticsearch_server import NodeConfig, running
 from patience import HANG_SECONDS
@@ -349,16 +349,14 @@ def bear_by_stream(server: Server) -> str:
     put_template(server, "web", name, priority=1, aliases={"logs": {}})
     create(server, name, {"@timestamp": ISO_TIME})
     return (
-        f"The alias 'logs', which Asayer / OpenReplay reads, stands on the data "
-        f"streams {name}, and Elasticsearch lets no alias"
+        f"The alias 'logs', which Asayer / OpenReplay reads, points to the data streams {name}, "
+        "and in Elasticsearch no alias"
     )
 
 
 def bear_by_name(server: Server) -> str:
     server.request("PUT", "/logs")
-    return (
-        "An index or data stream is called 'logs', which has to be an alias of the replay records"
-    )
+    return "An index or data stream is called 'logs', but Asayer / OpenReplay reads replay records"
 
 
 @pytest.mark.parametrize("bear", [bear_by_stream, bear_by_name])

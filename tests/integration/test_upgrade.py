@@ -19,8 +19,8 @@ from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
 from otel_asayer.documents import Operation
 from otel_asayer.elasticsearch.client import Client
-from otel_asayer.setup.template_bodies import REPLAY
-from otel_asayer.setup.templates import ensure
+from otel_asayer.setup.first_contact import ensure
+from otel_asayer.setup.templates import REPLAY
 
 from elasticsearch_server import NodeConfig, running
 from readers import Gen3Reader
@@ -113,7 +113,7 @@ def test_the_doctor_names_it_too(former: Server) -> None:
     assert findings["alias logs"]["status"] == "problem"
     assert (
         findings["alias logs"]["remedy"]
-        == f"delete it, with what was recorded (DELETE /_data_stream/{FORMER})"
+        == f"delete it and everything in it (DELETE /_data_stream/{FORMER})"
     )
 
 

@@ -12,13 +12,13 @@ import click
 from otel_asayer.cli import output
 from otel_asayer.cli.connection import connection, require_destination
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.setup.pruning import days_before, delete
+from otel_asayer.setup.retention import days_before, delete_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.setup.pruning import Day
+    from otel_asayer.setup.retention import Day
 
 __all__ = ["prune"]
 
@@ -79,7 +79,7 @@ def prune(
             and (agreed or click.confirm("Delete them? What is deleted cannot be brought back"))
         )
         if wanted:
-            delete(api, days)
+            delete_days(api, days)
     if as_json:
         output.print_json([{**day._asdict(), "deleted": wanted} for day in days])
     elif wanted:

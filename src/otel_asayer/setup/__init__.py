@@ -1,4 +1,1 @@
-"""What has to be in Elasticsearch:
-
-index templates, aliases, pipelines, keys, privileges, retention.
-"""
+"""What Elasticsearch needs: index templates, aliases, pipeline, keys, privileges, retention."""

@@ -1,82 +1,87 @@
-"""What setup brings about on an Elasticsearch besides keys: index templates, an ingest pipeline,
-the alias `logs`, retention, a first replay record.
+"""The plan of `otel-asayer setup`: everything but keys that a person may bring about.
 
-Planned by reading alone. What is not ours is left alone, and said: a template of our name that
-somebody else manages, a newer one, whoever bears the alias, Elasticsearch's own OTel templates and
-what users add to those.
+It extends first contact's plan: it upgrades, restores and repairs what is ours, sets retention and
+writes a first replay record.
 """
 
 from __future__ import annotations
 
-import http
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
 
 from otel_asayer.documents.replay_indices import ReplayIndices, day_of
 from otel_asayer.documents.timestamps import iso_timestamp
 from otel_asayer.elasticsearch import bulk
-from otel_asayer.elasticsearch.explain import reason_of
+from otel_asayer.errors import ElasticsearchError
 from otel_asayer.setup.inventory import (
-    BEARERS,
     REPLAY_INDICES,
-    TEMPLATES,
-    Clash,
-    Template,
-    clash_of,
-    days_in,
-    example_of,
-    former_sentence,
-    former_streams,
-    hidden_sentence,
-    rival_of,
-    stream_of,
-    templates_in,
+    legacy_streams,
+    mapping_difference,
+    overriding_template,
+    replay_indices,
+    stream_name,
 )
-from otel_asayer.setup.policies import POLICY, SETTING, Policy, plan_days, plan_policy, policy_on
-from otel_asayer.setup.refusals import OUT_OF_ORDER, Lesser, without_refused
-from otel_asayer.setup.repair import additions, newest_of_each, repair
-from otel_asayer.setup.retention import plan_retention
-from otel_asayer.setup.steps import Request, Step
-from otel_asayer.setup.template_bodies import (
-    LOGS,
-    MANAGED_BY,
-    PIPELINE,
-    PIPELINE_TARGET,
-    READERS_ALIAS,
-    REPLAY,
-    TRACES,
-    IndexTemplate,
+from otel_asayer.setup.planner import (
+    NO_REPLAY_RECORDS,
+    PIPELINE_SUBJECT,
+    Planner,
+    Request,
+    Step,
+    not_possible,
+    template_subject,
 )
+from otel_asayer.setup.retention import (
+    POLICY,
+    SETTING,
+    Policy,
+    plan_indices,
+    plan_policy,
+    plan_streams,
+    policy_on,
+)
+from otel_asayer.setup.templates import LOGS, READERS_ALIAS, REPLAY, TRACES
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.api import Api
+    from otel_asayer.setup.inventory import AliasConflict, InstalledTemplate
+    from otel_asayer.setup.templates import IndexTemplate
 
-__all__ = ["FIRST_RECORD_ID", "Wishes", "plan_installation"]
+__all__ = [
+    "FIRST_RECORD_ID",
+    "SetupOptions",
+    "StepResult",
+    "carry_out",
+    "plan_installation",
+    "streams_on",
+]
 
 FIRST_RECORD_ID: Final = "otel-asayer-setup"
-"""The same each time: what is there already is not written again."""
+"""Always the same, so that Elasticsearch keeps one such record a day."""
 _FIRST_MESSAGE: Final = "otel-asayer is set up"
-_FORMER: Final = "former-logs"
-_UNTIL: Final = "Until then no replay records can be delivered"
-_OTHER_INDEX: Final = "Or leave it, where only Asayer or OpenReplay 1.5 - 1.20 reads: --no-alias, and the index pattern asayer-logs-* in their form"
+_FORMER_ALIAS: Final = "former-logs"
+_OTHER_INDEX: Final = (
+    "If only Asayer or OpenReplay 1.5 - 1.20 reads, you can leave it: give --no-alias, and enter "
+    "the index pattern asayer-logs-* in their form"
+)
 
 
-class Wishes(NamedTuple):
-    """What is asked for.
+class SetupOptions(NamedTuple):
+    """What a person asks for.
 
     Attributes:
-        retention: How long data streams of our templates, and replay records, are kept, in
+        retention: How long to keep data streams of our templates and replay records, in
             Elasticsearch's notation (`30d`); None changes nothing.
-        alias: Whether replay records bear the alias `logs`, without which OpenReplay from 1.21 on
+        alias: Whether replay records get the alias `logs`, without which OpenReplay from 1.21 on
             finds nothing.
-        restore: Whether templates of ours become again what they are in this version, whoever
-            changed them.
+        restore: Whether to undo changes to our templates.
     """
 
     retention: str | None = None
@@ -84,137 +89,134 @@ class Wishes(NamedTuple):
     restore: bool = False
 
 
-def plan_installation(api: Api, config: Config, wishes: Wishes, now_ns: int) -> tuple[Step, ...]:
-    """Return the steps that bring all about.
+def plan_installation(
+    api: Api, config: Config, options: SetupOptions, now_ns: int
+) -> tuple[Step, ...]:
+    """Return the steps that set Elasticsearch up.
 
     Args:
         api: The server.
         config: The data streams that will be written, and whether replay records are.
-        wishes: What is asked for.
-        now_ns: The first record's time, in nanoseconds since 1970.
+        options: What is asked for.
+        now_ns: Time of the first record, in nanoseconds since 1970.
 
     Raises:
-        ElasticsearchError: the server cannot be looked at; the message says why.
+        ElasticsearchError: The server cannot be looked at; the message says why.
     """
-    plan = _Plan(api, config, wishes, _look(api, wishes))
-    steps = [plan.template(template) for template in (TRACES, LOGS)]
-    if config.replay_records:
-        replay = plan.replay_template()
-        steps += [
-            *plan.policy(replay),
-            replay,
-            plan.pipeline(replay),
-            *plan.replay_indices(),
-            plan.first_record(replay, now_ns),
-        ]
-    return (*steps, *(plan_retention(api, wishes.retention) if wishes.retention else ()))
+    return tuple(_Installation(api, config, options).steps(now_ns))
 
 
-class _Found(NamedTuple):
-    """How the server stands."""
+class _Installation(Planner):
+    """First contact's plan, and what only a person may change."""
 
-    templates: tuple[Template, ...]
-    days: tuple[str, ...]
-    """The indices of replay records."""
-    former: tuple[str, ...]
-    """Data streams of replay records, of an earlier version."""
-    with_alias: frozenset[str]
-    clash: Clash | None
-    policy: Policy
+    def __init__(self, api: Api, config: Config, options: SetupOptions) -> None:
+        super().__init__(api, config)
+        self._api = api
+        self._options = options
 
+    def steps(self, now_ns: int) -> Iterator[Step]:
+        """Return the steps in the order in which they are carried out."""
+        yield from map(self.template, (TRACES, LOGS))
+        if self.config.replay_records:
+            yield from self._replay_steps(now_ns)
+        if self._options.retention:
+            yield from plan_streams(self._api, self._options.retention)
 
-def _look(api: Api, wishes: Wishes) -> _Found:
-    bearers = api.expect(
-        "GET", BEARERS, doing=f"who bears the alias {READERS_ALIAS}", or_nothing=True
-    )
-    aliased = api.expect(
-        "GET",
-        f"/asayer-logs-*/_alias/{READERS_ALIAS}",
-        doing="to read aliases of asayer-logs-*",
-        or_nothing=True,
-    )
-    resolved = api.expect("GET", REPLAY_INDICES, doing="to look for asayer-logs-*", or_nothing=True)
-    return _Found(
-        templates_in(api.expect("GET", TEMPLATES, doing="to list index templates")),
-        days_in(resolved),
-        former_streams(resolved),
-        frozenset(
-            name
-            for name, entry in aliased.items()
-            if isinstance(entry, dict) and READERS_ALIAS in entry.get("aliases", {})
-        ),
-        clash_of(bearers) if wishes.alias else None,
-        policy_on(api) if wishes.retention else Policy({}),
-    )
+    def _replay_steps(self, now_ns: int) -> Iterator[Step]:
+        replay = self.replay_template()
+        blocked = f"The index template {REPLAY.name} comes first." if replay.problem else ""
+        if not blocked:
+            yield from self._policy_steps()
+        yield replay
+        yield Step(PIPELINE_SUBJECT, "not possible", blocked) if blocked else self.pipeline()
+        yield from self._repairs()
+        yield self._first_record(now_ns, blocked)
 
-
-@dataclass(frozen=True)
-class _Plan:
-    api: Api
-    config: Config
-    wishes: Wishes
-    found: _Found
-
-    def template(self, template: IndexTemplate) -> Step:
-        """Install one of our templates, or bring it up to date."""
-        there = self._there(template)
-        if there is None:
-            return self._absent(template)
-        if stranger := there.stranger:
-            return Step(_subject(template), "left alone", stranger)
-        return self._ours(template, there)
-
-    def _absent(self, template: IndexTemplate) -> Step:
-        if rival := self._rival(template):
-            return Step(
-                _subject(template),
-                "not needed",
-                f"The index template {rival.name} takes "
-                f"{'these indices' if template is REPLAY else 'these data streams'}.",
-            )
-        body, lacking = self._accepted(template, self._body(template, None))
-        return Step(
-            _subject(template),
-            "installed",
-            lacking,
-            (Request("PUT", f"{_target(template)}?create=true", body),),
+    @cached_property
+    def _resolved(self) -> dict[str, Any]:
+        return self.server.expect(
+            "GET", REPLAY_INDICES, doing="to look for asayer-logs-*", or_nothing=True
         )
 
-    def _ours(self, template: IndexTemplate, there: Template) -> Step:
+    @cached_property
+    def _policy(self) -> Policy:
+        return policy_on(self._api)
+
+    @property
+    def _sets_policy(self) -> bool:
+        return bool(self._options.retention) and self._policy.possible
+
+    @property
+    def legacy_streams(self) -> tuple[str, ...]:
+        """The data streams of an earlier version, with or without the alias."""
+        return legacy_streams(self._resolved)
+
+    @property
+    def alias_conflict(self) -> AliasConflict | None:
+        """What keeps replay records from the alias, where they are to have it."""
+        return super().alias_conflict if self._options.alias else None
+
+    def replay_template(self) -> Step:
+        """Plan the template of replay records, unless something hides them from their readers."""
+        if conflict := self.conflict():
+            return conflict
+        there = self.installed(REPLAY)
+        other = self.overriding(REPLAY) or (there if there and not there.is_ours else None)
+        hiding = self.hiding(other) if other and self._options.alias else None
+        return hiding or self.template(REPLAY)
+
+    def conflict_step(self, conflict: AliasConflict) -> Step:
+        """Return the problem that something else has the alias, with the requests that solve it."""
+        if conflict.kind == "alias":
+            actions = [
+                {action: {"index": stream, "alias": alias}}
+                for stream in conflict.streams
+                for action, alias in (("remove", READERS_ALIAS), ("add", _FORMER_ALIAS))
+            ]
+            advised = [Request("POST", "/_aliases", {"actions": actions})]
+            how = f"search {_FORMER_ALIAS} for them from then on"
+        else:
+            copy = {
+                "source": {"index": READERS_ALIAS},
+                "dest": {
+                    "index": f"logs-{_FORMER_ALIAS.replace('-', '_')}-default",
+                    "op_type": "create",
+                },
+            }
+            path = "/_data_stream" if conflict.kind == "data stream" else ""
+            advised = [
+                Request("POST", "/_reindex?wait_for_completion=false", copy),
+                Request("DELETE", f"{path}/{READERS_ALIAS}"),
+            ]
+            how = (
+                "first let everything that writes there write to another name, and delete nothing "
+                "before all is copied"
+            )
+        return not_possible(f"{conflict}; {how}. {NO_REPLAY_RECORDS}. {_OTHER_INDEX}.", *advised)
+
+    def existing(self, template: IndexTemplate, there: InstalledTemplate) -> Step:
+        """Plan a template of ours that is there: upgrade or restore it, or do what is asked for."""
         if _release(there.version) > _release(__version__):
             return Step(
-                _subject(template),
+                template_subject(template),
                 "left alone",
                 f"It is of version {there.version}, newer than this otel-asayer {__version__}.",
             )
         if _release(there.version) < _release(__version__):
+            note = f"From version {there.version or 'unknown'} to {__version__}."
             # The indices of replay records have steps of their own.
-            more = [] if template is REPLAY else additions(self.api, template, self.found.templates)
-            return self._put(
-                template,
-                there,
-                "upgraded",
-                f"From version {there.version or 'unknown'} to {__version__}.",
-                more,
-            )
-        if self.wishes.restore:
-            return self._put(
-                template,
-                there,
-                "restored",
-                "It is as this version has it, whatever was changed there.",
-            )
-        if template is REPLAY and there.is_of_streams:
-            return self._put(
-                template,
-                there,
-                "changed",
-                "It made data streams, and makes an index a day from now on.",
-            )
+            more = () if template is REPLAY else self._additions(template)
+            return self._put(template, "upgraded", note, *more)
+        if self._options.restore:
+            note = "It is as this version has it, whatever was changed there."
+            return self._put(template, "restored", note)
+        if template is REPLAY and there.makes_streams:
+            note = "It made data streams, and makes an index a day from now on."
+            return self._put(template, "changed", note)
         if changes := self._changes(template, there):
-            return self._put(template, there, "changed", f"{changes}.")
+            return self._put(template, "changed", f"{changes}.")
         return Step(
-            _subject(template),
+            template_subject(template),
             "present",
             f"It keeps documents for {there.retention}." if there.retention else "",
         )
@@ -222,192 +224,143 @@ class _Plan:
     def _put(
         self,
         template: IndexTemplate,
-        there: Template,
         word: str,
         note: str,
-        more: Sequence[Request] = (),
+        *more: Request,
     ) -> Step:
-        body, lacking = self._accepted(template, self._body(template, there))
-        return Step(
-            _subject(template),
-            word,
-            " ".join(filter(None, (note, lacking))),
-            (Request("PUT", _target(template), body), *more),
-        )
+        body, reduced = self.accepted(template, self.body(template))
+        put = Request("PUT", f"/_index_template/{template.name}", body)
+        return Step(template_subject(template), word, f"{note} {reduced}".strip(), (put, *more))
 
-    def _accepted(
-        self, template: IndexTemplate, body: Mapping[str, Any]
-    ) -> tuple[Mapping[str, Any], str]:
-        """The template as this server takes it, and a sentence about what it refuses of it.
-
-        Only replay records have settings to do without.
-        """
-        lesser: Lesser | None = None
-        while template is REPLAY:
-            answer = self.api.ask(
-                "POST", "/_index_template/_simulate", lesser.body if lesser else body
-            )
-            if answer.status != http.HTTPStatus.BAD_REQUEST or not (
-                less := without_refused(body, reason_of(answer.content), lesser)
-            ):
-                break
-            lesser = less
-        return (lesser.body, f"{lesser}: {OUT_OF_ORDER}.") if lesser else (body, "")
-
-    def replay_template(self) -> Step:
-        """Install that of replay records, unless they would be hidden from their readers."""
-        if self.found.former:
-            advised = (Request("DELETE", f"/_data_stream/{','.join(self.found.former)}"),)
-            return Step(
-                _subject(REPLAY),
-                "not possible",
-                f"{former_sentence(self.found.former)}. {_UNTIL}.",
-                advised=advised,
-                problem=True,
-            )
-        if self.found.clash:
-            return _migration(self.found.clash)
-        if hidden := self._hidden():
-            return Step(_subject(REPLAY), "not possible", f"{hidden}.", problem=True)
-        return self.template(REPLAY)
-
-    def pipeline(self, replay: Step) -> Step:
-        """Install the pipeline that operations of replay records name, once their template is there."""
-        subject = f"ingest pipeline {PIPELINE_TARGET.rpartition('/')[2]}"
-        if replay.problem:
-            return Step(subject, "not possible", f"The index template {REPLAY.name} comes first.")
-        there = self.api.expect(
-            "GET", PIPELINE_TARGET, doing="to read ingest pipelines", or_nothing=True
-        )
-        if not there:
-            return Step(subject, "installed", "", (Request("PUT", PIPELINE_TARGET, PIPELINE),))
-        (body,) = there.values()
-        if body.get("_meta", {}).get("managed_by") != MANAGED_BY:
-            return Step(
-                subject,
-                "left alone",
-                f"Somebody else made it: its _meta does not say managed_by: {MANAGED_BY}.",
-            )
-        return Step(subject, "present")
-
-    def policy(self, replay: Step) -> list[Step]:
-        """Keep replay records as long as is asked for:
-
-        their indices, those that exist among them.
-        """
-        if not self.wishes.retention or replay.problem:
-            return []
-        policy = plan_policy(self.found.policy, self.wishes.retention)
-        days = plan_days(self.api, self.found.days) if self.found.policy.possible else None
-        return [policy, days] if days else [policy]
-
-    def replay_indices(self) -> list[Step]:
-        """Repair indices that came into being without our template:
-
-        another one took them, or ours was older.
-        """
-        lacking = (
-            set(self.found.days) - self.found.with_alias
-            if self.wishes.alias and not self.found.clash
-            else set()
-        )
-        newest = newest_of_each(self.found.days)
-        return [
-            step
-            for day in self.found.days
-            if (step := repair(self.api, day, lacks_alias=day in lacking, is_newest=day in newest))
-        ]
-
-    def first_record(self, replay: Step, now_ns: int) -> Step:
-        """Write a record, without which OpenReplay's form refuses the integration; it belongs to no session, and none shows it."""
-        indices = stream_of(REPLAY, self.config)
-        subject = f"first replay record in {indices}"
-        if replay.problem:
-            return Step(subject, "not possible", f"The index template {REPLAY.name} comes first.")
-        if any(fnmatchcase(day, indices) for day in self.found.days) and self._has_records(indices):
-            return Step(subject, "present")
-        return Step(
-            subject,
-            "written",
-            "",
-            (Request("POST", f"{bulk.target()}&refresh=true", _first_record(self.config, now_ns)),),
-        )
-
-    def _there(self, template: IndexTemplate) -> Template | None:
-        return next((other for other in self.found.templates if other.name == template.name), None)
-
-    def _rival(self, template: IndexTemplate) -> Template | None:
-        return rival_of(template, stream_of(template, self.config), self.found.templates)
-
-    def _hidden(self) -> str:
-        """Why replay records would not be seen, or nothing."""
-        indices, there = stream_of(REPLAY, self.config), self._there(REPLAY)
-        taker = self._rival(REPLAY) or (there if there and there.stranger else None)
-        if not taker or not self.wishes.alias:
-            return ""
-        target, doing = (
-            f"/_index_template/_simulate_index/{example_of(indices)}",
-            f"which template takes {indices}",
-        )
-        return hidden_sentence(
-            taker, indices, REPLAY.priority, self.api.expect("POST", target, doing=doing)
-        )
-
-    def _body(self, template: IndexTemplate, there: Template | None) -> dict[str, Any]:
-        """The template as it is sent:
-
-        with the retention asked for or, without one, that which was set before.
-        """
+    def body(self, template: IndexTemplate) -> Mapping[str, Any]:
+        """Return the template with the retention asked for, else with that set before."""
+        there = self.installed(template)
         inner = dict(template.body["template"])
         if template is REPLAY:
-            policy = (
-                POLICY
-                if self.wishes.retention and self.found.policy.possible
-                else there.policy
-                if there
-                else ""
-            )
-            inner["settings"] = (
-                {**inner["settings"], SETTING: policy} if policy else inner["settings"]
-            )
-        elif retention := self.wishes.retention or (there.retention if there else None):
+            policy = POLICY if self._sets_policy else there.policy if there else ""
+            if policy:
+                inner["settings"] = {**inner["settings"], SETTING: policy}
+        elif retention := self._options.retention or (there.retention if there else None):
             inner["lifecycle"] = {"data_retention": retention}
-        if not self.wishes.alias:
+        if not self._options.alias:
             inner.pop("aliases", None)
         return {**template.body, "template": inner}
 
-    def _changes(self, template: IndexTemplate, there: Template) -> str:
+    def _changes(self, template: IndexTemplate, there: InstalledTemplate) -> str:
+        retention, alias = self._options.retention, self._options.alias
         changes = []
-        if (
-            template is REPLAY
-            and self.wishes.retention
-            and self.found.policy.possible
-            and there.policy != POLICY
-        ):
-            changes.append(f"its indices follow the ILM policy {POLICY}")
-        if (
-            template is not REPLAY
-            and self.wishes.retention
-            and self.wishes.retention != there.retention
-        ):
+        if template is REPLAY:
+            if self._sets_policy and there.policy != POLICY:
+                changes.append(f"its indices follow the ILM policy {POLICY}")
+            if alias != there.has_alias:
+                changes.append(f"new indices have {'the' if alias else 'no'} alias {READERS_ALIAS}")
+        elif retention and retention != there.retention:
             before = f", not for {there.retention}" if there.retention else ""
-            changes.append(f"it keeps documents for {self.wishes.retention}{before}")
-        if "aliases" in template.body["template"] and self.wishes.alias != there.has_alias:
-            changes.append(
-                f"new indices bear {'the' if self.wishes.alias else 'no'} alias {READERS_ALIAS}"
-            )
+            changes.append(f"it keeps documents for {retention}{before}")
         return " and ".join(changes).capitalize()
 
-    def _has_records(self, stream: str) -> bool:
-        answer = self.api.ask("GET", f"/{stream}/_count?ignore_unavailable=true")
-        if answer.status == http.HTTPStatus.FORBIDDEN:
-            # Who may not read writes: the record's id is known, and another try changes nothing
+    def _policy_steps(self) -> Iterator[Step]:
+        """Keep replay records as long as asked for, those of existing indices too."""
+        if self._options.retention:
+            yield plan_policy(self._policy, self._options.retention)
+            if self._policy.possible:
+                yield from plan_indices(self._api, replay_indices(self._resolved))
+
+    def _repairs(self) -> Iterator[Step]:
+        """Repair indices that another template made, or an older one of ours."""
+        indices = replay_indices(self._resolved)
+        # What the mapping lacks matters only where documents are still written.
+        newest = {index.rpartition("-")[0]: index for index in indices}.values()
+        for index in indices:
+            requests, notes = [], []
+            if index in self._without_alias:
+                action = {"add": {"index": index, "alias": READERS_ALIAS}}
+                requests.append(Request("POST", "/_aliases", {"actions": [action]}))
+                notes.append(f"It lacked the alias {READERS_ALIAS}.")
+            missing, contradictions = (
+                self._mapping_difference(REPLAY, index, index) if index in newest else ({}, ())
+            )
+            if contradictions:
+                notes.append(
+                    f"Its mapping of {', '.join(contradictions)} is wrong, and no request can "
+                    "change that: the index of the next day is right."
+                )
+            elif missing:
+                requests.append(Request("PUT", f"/{index}/_mapping", {"properties": missing}))
+            if requests or notes:
+                word = "repaired" if requests else "left"
+                yield Step(f"index {index}", word, " ".join(notes), tuple(requests))
+
+    @cached_property
+    def _without_alias(self) -> frozenset[str]:
+        """The indices of replay records that should have the readers' alias, and do not."""
+        if not self._options.alias or self.alias_conflict:
+            return frozenset()
+        aliased = self.server.expect(
+            "GET",
+            f"/asayer-logs-*/_alias/{READERS_ALIAS}",
+            doing="to read aliases of asayer-logs-*",
+            or_nothing=True,
+        )
+        # Where some indices lack the alias, the answer has an error beside those that have it.
+        having = (
+            name
+            for name, entry in aliased.items()
+            if isinstance(entry, dict) and READERS_ALIAS in entry.get("aliases", {})
+        )
+        return frozenset(replay_indices(self._resolved)).difference(having)
+
+    def _additions(self, template: IndexTemplate) -> Iterator[Request]:
+        """Add a newer template's fields to the data streams that it made before."""
+        (pattern,) = template.body["index_patterns"]
+        for stream, backing_indices in streams_on(self._api, pattern).items():
+            if overriding_template(template, stream, self.present) is None:
+                missing, _ = self._mapping_difference(template, stream, backing_indices[-1])
+                if missing:
+                    target = f"/{stream}/_mapping?write_index_only=true"
+                    yield Request("PUT", target, {"properties": missing})
+
+    def _mapping_difference(
+        self, template: IndexTemplate, stream: str, write_index: str
+    ) -> tuple[dict[str, Any], Sequence[str]]:
+        mappings = self.server.expect(
+            "GET", f"/{stream}/_mapping", doing=f"to read the mapping of {stream}"
+        )
+        return mapping_difference(
+            template.body["template"]["mappings"]["properties"],
+            mappings[write_index]["mappings"].get("properties", {}),
+        )
+
+    def _first_record(self, now_ns: int, blocked: str) -> Step:
+        """Write a record that belongs to no session, so that no replay shows it.
+
+        OpenReplay's form refuses the integration while there is none.
+        """
+        indices = stream_name(REPLAY, self.config)
+        subject = f"first replay record in {indices}"
+        if blocked:
+            return Step(subject, "not possible", blocked)
+        if self._has_records(indices):
+            return Step(subject, "present")
+        operation = _first_record(self.config, now_ns)
+        request = Request("POST", f"{bulk.target()}&refresh=true", operation)
+        return Step(subject, "written", "", (request,))
+
+    def _has_records(self, indices: str) -> bool:
+        if not any(fnmatchcase(index, indices) for index in replay_indices(self._resolved)):
             return False
-        return bool(answer.content.get("count"))
+        # Without the right to read, the answer has no count: the record is written, and as its id
+        # is always the same, another try changes nothing.
+        _, content = self.server.ask("GET", f"/{indices}/_count?ignore_unavailable=true")
+        return bool(content.get("count"))
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"[0-9]+", version)[:3]))
 
 
 def _first_record(config: Config, now_ns: int) -> bytes:
-    """A record in the form that all generations of readers need, without the tag of a session."""
+    """A record in the form that all generations of readers need, without a session."""
     time = iso_timestamp(now_ns)
     document = {
         "@timestamp": time,
@@ -419,40 +372,69 @@ def _first_record(config: Config, now_ns: int) -> bytes:
     return ReplayIndices.of(config.namespace).operation(FIRST_RECORD_ID, document, day_of(time))
 
 
-def _migration(clash: Clash) -> Step:
-    if clash.kind == "alias":
-        actions = [
-            action
-            for index in clash.bearers
-            for action in (
-                {"remove": {"index": index, "alias": READERS_ALIAS}},
-                {"add": {"index": index, "alias": _FORMER}},
+def streams_on(api: Api, pattern: str) -> dict[str, tuple[str, ...]]:
+    """Return the data streams of a pattern, each with its backing indices, the write index last.
+
+    Raises:
+        ElasticsearchError: They cannot be listed; the message says why.
+    """
+    resolved = api.expect(
+        "GET",
+        f"/_resolve/index/{pattern}",
+        doing=f"to look for data streams {pattern}",
+        or_nothing=True,
+    )
+    return {
+        stream["name"]: tuple(stream["backing_indices"])
+        for stream in resolved.get("data_streams", ())
+    }
+
+
+class StepResult(NamedTuple):
+    """A step that was carried out, as far as it went."""
+
+    step: Step
+    contents: tuple[dict[str, Any], ...] = ()
+    """The answers, one for each request."""
+    failure: str = ""
+    """Why it stopped, in sentences."""
+
+    @property
+    def word(self) -> str:
+        """How it ended."""
+        return "failed" if self.failure else self.step.word
+
+    @property
+    def problem(self) -> bool:
+        """Whether a person has to do something before everything works."""
+        return bool(self.failure) or self.step.problem
+
+
+def carry_out(api: Api, step: Step) -> StepResult:
+    """Send the requests of a step, one after the other, until one fails."""
+    contents: list[dict[str, Any]] = []
+    try:
+        for request in step.requests:
+            content = api.expect(*request, doing=f"for the {step.subject} to be {step.word}")
+            if isinstance(request.body, bytes):
+                _check_bulk_answer(content)
+            contents.append(content)
+    except ElasticsearchError as error:
+        return StepResult(step, tuple(contents), str(error))
+    return StepResult(step, tuple(contents))
+
+
+def _check_bulk_answer(content: dict[str, Any]) -> None:
+    """Raise what the only item of a bulk answer says, unless its document is there now."""
+    try:
+        answer = bulk.parse_answer(orjson.dumps(content), 1)
+    except bulk.Malformed as malformed:
+        raise ElasticsearchError(
+            f"Elasticsearch was not understood: {malformed}. Check what stands between it and here."
+        ) from None
+    for _, finding in answer.others:
+        if finding.outcome is not bulk.Outcome.DUPLICATE:
+            raise ElasticsearchError(
+                f"Elasticsearch refuses the document: {finding}. "
+                f"{finding.advice or 'The rest of the setup does not need it'}."
             )
-        ]
-        advised: tuple[Request, ...] = (Request("POST", "/_aliases", {"actions": actions}),)
-        how = f"whoever searches {READERS_ALIAS} for them searches {_FORMER} from then on"
-    else:
-        copied = {
-            "source": {"index": READERS_ALIAS},
-            "dest": {"index": f"logs-{_FORMER.replace('-', '_')}-default", "op_type": "create"},
-        }
-        deleted = "/_data_stream" if clash.kind == "data stream" else ""
-        advised = (
-            Request("POST", "/_reindex?wait_for_completion=false", copied),
-            Request("DELETE", f"{deleted}/{READERS_ALIAS}"),
-        )
-        how = "whoever writes there writes to a name of its own first, and nothing is deleted before all is copied"
-    note = f"{clash}; {how}. {_UNTIL}. {_OTHER_INDEX}."
-    return Step(_subject(REPLAY), "not possible", note, advised=advised, problem=True)
-
-
-def _subject(template: IndexTemplate) -> str:
-    return f"index template {template.name}"
-
-
-def _target(template: IndexTemplate) -> str:
-    return f"/_index_template/{template.name}"
-
-
-def _release(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"[0-9]+", version)[:3]))

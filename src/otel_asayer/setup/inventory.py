@@ -1,7 +1,4 @@
-"""What stands on a server, read from its answers:
-
-index templates, who bears the readers' alias, and what is left of earlier versions. Pure.
-"""
+"""What a server has, read from its answers: templates, alias, indices and mappings. Pure."""
 
 from __future__ import annotations
 
@@ -9,28 +6,28 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.documents import day_of_index
-from otel_asayer.setup.template_bodies import MANAGED_BY, READERS_ALIAS, IndexTemplate
+from otel_asayer.setup.templates import READERS_ALIAS, IndexTemplate, is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from otel_asayer.config import Config
 
 __all__ = [
-    "BEARERS",
+    "ALIAS",
     "REPLAY_INDICES",
     "TEMPLATES",
-    "Clash",
-    "Template",
-    "clash_of",
-    "days_in",
-    "example_of",
-    "former_sentence",
-    "former_streams",
-    "hidden_sentence",
-    "mapping_gap",
-    "rival_of",
-    "stream_of",
+    "AliasConflict",
+    "InstalledTemplate",
+    "alias_conflict",
+    "example_index",
+    "hidden_reason",
+    "legacy_streams",
+    "legacy_streams_sentence",
+    "mapping_difference",
+    "overriding_template",
+    "replay_indices",
+    "stream_name",
     "templates_in",
 ]
 
@@ -46,54 +43,45 @@ _TEMPLATE_FIELDS: Final = (
 TEMPLATES: Final = "/_index_template?filter_path=index_templates.name," + ",".join(
     f"index_templates.index_template.{field}" for field in _TEMPLATE_FIELDS
 )
-"""Where to GET what `templates_in` reads."""
-BEARERS: Final = f"/_resolve/index/{READERS_ALIAS}"
-"""Where to GET what `clash_of` reads; 404 when nothing has the name."""
-
+"""Target of the GET request whose answer `templates_in` reads."""
+ALIAS: Final = f"/_resolve/index/{READERS_ALIAS}"
+"""Target of the GET request whose answer `alias_conflict` reads; 404 when nothing has the name."""
 REPLAY_INDICES: Final = "/_resolve/index/asayer-logs-*"
-"""Where to GET what `former_streams` and `days_in` read."""
-_FORMER_STREAM: Final = re.compile(r"asayer-logs-.*")
+"""Target of the GET request whose answer `legacy_streams` and `replay_indices` read."""
+_LEGACY_STREAM: Final = re.compile(r"asayer-logs-.*")
 _BACKING_INDEX: Final = re.compile(r"\.ds-(?P<stream>.+)-[0-9]{4}\.[0-9]{2}\.[0-9]{2}-[0-9]{6}")
 _ANY_DAY: Final = "2000.01.01"
 _DECISIVE: Final = ("type", "similarity", "path", "subobjects", "index")
-"""Of a field's mapping: what Elasticsearch cannot change later, and what our searches rest on."""
+"""Parameters of a field's mapping that our searches need, and Elasticsearch cannot change later."""
 
 
-class Template(NamedTuple):
+class InstalledTemplate(NamedTuple):
     """An index template that the server has."""
 
     name: str
     patterns: tuple[str, ...]
     priority: int
-    managed_by: str = ""
+    is_ours: bool = False
+    """Whether its `_meta` says that otel-asayer made it."""
     version: str = ""
-    """Of its owner's software, where `_meta` tells."""
+    """Version of the software that made it, where `_meta` has it."""
     retention: str = ""
     has_alias: bool = False
-    """Whether its streams bear the readers' alias."""
-    is_of_streams: bool = False
-    """Whether it makes data streams, and no plain indices."""
+    """Whether its indices get the readers' alias."""
+    makes_streams: bool = False
+    """Whether it makes data streams, not plain indices."""
     policy: str = ""
-    """The policy of index lifecycle management that it gives to its indices."""
-
-    @property
-    def stranger(self) -> str:
-        """Why it is not for us to change, where it has a name of ours: a sentence, or nothing."""
-        return (
-            ""
-            if self.managed_by == MANAGED_BY
-            else f"Somebody else made it: its _meta does not say managed_by: {MANAGED_BY}."
-        )
+    """The policy of index lifecycle management that its indices follow."""
 
     def matches(self, stream: str) -> bool:
-        """Whether one of its patterns fits a data stream of this name."""
-        return any(_fits(pattern, stream) for pattern in self.patterns)
+        """Whether one of its patterns matches a data stream of this name."""
+        return any(_matches(pattern, stream) for pattern in self.patterns)
 
 
-def _fits(pattern: str, name: str) -> bool:
-    """Whether a pattern with stars fits a name.
+def _matches(pattern: str, name: str) -> bool:
+    """Whether a pattern with stars matches a name.
 
-    As a regular expression, a dozen stars of a hostile server's would take for ever.
+    Not by a regular expression: a dozen stars from a hostile server would take forever.
     """
     head, *parts = pattern.split("*")
     if not parts:
@@ -109,7 +97,7 @@ def _fits(pattern: str, name: str) -> bool:
     )
 
 
-def templates_in(content: Mapping[str, Any]) -> tuple[Template, ...]:
+def templates_in(content: Mapping[str, Any]) -> tuple[InstalledTemplate, ...]:
     """Return the templates of the answer to GET `TEMPLATES`."""
     return tuple(
         _template(entry["name"], entry["index_template"])
@@ -117,14 +105,14 @@ def templates_in(content: Mapping[str, Any]) -> tuple[Template, ...]:
     )
 
 
-def _template(name: str, body: Mapping[str, Any]) -> Template:
-    meta, template = body.get("_meta", {}), body.get("template", {})
-    return Template(
+def _template(name: str, body: Mapping[str, Any]) -> InstalledTemplate:
+    template = body.get("template", {})
+    return InstalledTemplate(
         name,
         tuple(body["index_patterns"]),
         body.get("priority", 0),
-        str(meta.get("managed_by", "")),
-        str(meta.get("version", "")),
+        is_ours(body),
+        str(body.get("_meta", {}).get("version", "")),
         str(template.get("lifecycle", {}).get("data_retention", "")),
         READERS_ALIAS in template.get("aliases", {}),
         "data_stream" in body,
@@ -132,144 +120,147 @@ def _template(name: str, body: Mapping[str, Any]) -> Template:
     )
 
 
-def stream_of(template: IndexTemplate, config: Config) -> str:
-    """Return the data stream of a template that these settings write to; of replay records, the pattern of their indices."""
+def stream_name(template: IndexTemplate, config: Config) -> str:
+    """Return the data stream of a template that these settings write to.
+
+    Of replay records, return the pattern of their indices.
+    """
     return template.stream.format(
         dataset=config.dataset.removesuffix(".otel"), namespace=config.namespace
     )
 
 
-def example_of(stream: str) -> str:
-    """Return the name of one index that a pattern fits, for requests that take no pattern."""
-    return stream.replace("*", _ANY_DAY)
+def example_index(pattern: str) -> str:
+    """Return the name of one index that a pattern matches, for requests that take no pattern."""
+    return pattern.replace("*", _ANY_DAY)
 
 
-def rival_of(template: IndexTemplate, stream: str, present: Iterable[Template]) -> Template | None:
-    """Return the template that takes `stream` before ours: Elasticsearch's own, or the user's."""
-    rivals = [
+def overriding_template(
+    template: IndexTemplate, stream: str, present: Iterable[InstalledTemplate]
+) -> InstalledTemplate | None:
+    """Return the template that `stream` gets instead of ours, because its priority is higher.
+
+    It is Elasticsearch's own, or the user's.
+    """
+    overriding = [
         other for other in present if other.priority > template.priority and other.matches(stream)
     ]
-    return max(rivals, key=lambda rival: rival.priority, default=None)
+    return max(overriding, key=lambda other: other.priority, default=None)
 
 
-def hidden_sentence(
-    rival: Template, indices: str, priority: int, simulated: Mapping[str, Any]
+def hidden_reason(
+    taker: InstalledTemplate, indices: str, priority: int, simulated: Mapping[str, Any]
 ) -> str:
-    """Say what is wrong when `rival` takes the indices of replay records, without the last full
-    stop; nothing when it does what ours would do.
+    """Say why readers would not see replay records, or not in order, in a template's indices.
 
     Args:
-        rival: the template.
-        indices: the pattern of their names.
-        priority: of our template.
-        simulated: the answer to POST `/_index_template/_simulate_index/<one of the indices>`.
+        taker: The template that makes the indices of replay records instead of ours.
+        indices: The pattern of their names.
+        priority: Priority of our template.
+        simulated: The answer to POST `/_index_template/_simulate_index/<one of the indices>`.
+
+    Returns:
+        A sentence without its full stop; nothing where the template does what ours would do.
     """
-    way_out = f"exclude them from that template's patterns, or give that template a priority below {priority}"
-    if rival.is_of_streams:
-        return f"The index template {rival.name} makes data streams of {indices}, whose rows Asayer / OpenReplay would show out of order: {way_out}"
+    remedy = (
+        "exclude them from that template's patterns, or give that template a priority below "
+        f"{priority}"
+    )
+    if taker.makes_streams:
+        return (
+            f"The index template {taker.name} makes data streams of {indices}, and Asayer / "
+            f"OpenReplay would show their rows out of order: {remedy}"
+        )
     if READERS_ALIAS in simulated.get("template", {}).get("aliases", {}):
         return ""
     return (
-        f"The index template {rival.name} takes the indices {indices} without the alias "
-        f"{READERS_ALIAS!r}, so Asayer / OpenReplay would never "
-        f"see what is written there: {way_out}"
+        f"The index template {taker.name} takes the indices {indices} without the alias "
+        f"{READERS_ALIAS!r}, so Asayer / OpenReplay would never see what is written there: {remedy}"
     )
 
 
-def former_streams(resolved: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the data streams of replay records that an earlier version made, from the answer to GET `REPLAY_INDICES` or `BEARERS`."""
+def legacy_streams(resolved: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the data streams of replay records that an earlier version of otel-asayer made.
+
+    Args:
+        resolved: The answer to GET `REPLAY_INDICES` or `ALIAS`.
+    """
     listed = {stream["name"] for stream in resolved.get("data_streams", ())}
-    aliased = {
-        _stream_of_backing(index)
-        for alias in resolved.get("aliases", ())
-        for index in alias["indices"]
-        if _is_of_stream(index)
-    }
-    return tuple(sorted(filter(_FORMER_STREAM.fullmatch, listed | aliased)))
+    aliased = set(_streams_with_alias(resolved))
+    return tuple(sorted(filter(_LEGACY_STREAM.fullmatch, listed | aliased)))
 
 
-def former_sentence(streams: Sequence[str]) -> str:
-    """Say that such data streams are in the way, and what to do, without the last full stop."""
+def legacy_streams_sentence(streams: Sequence[str]) -> str:
+    """Say that such data streams have to go, without the full stop."""
     names = ", ".join(streams)
     what, them = ("The data stream", "it") if len(streams) == 1 else ("The data streams", "them")
     return (
         f"{what} {names} of an earlier version of otel-asayer cannot share templates and alias "
-        f"with the plain indices that replay records go to "
-        f"now: delete {them}, with what was recorded (DELETE /_data_stream/{','.join(streams)})"
+        f"with the plain indices that replay records go to now: delete {them} and "
+        f"everything in {them} (DELETE /_data_stream/{','.join(streams)})"
     )
 
 
-def days_in(resolved: Mapping[str, Any]) -> tuple[str, ...]:
+def replay_indices(resolved: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the indices of replay records, from the answer to GET `REPLAY_INDICES`."""
     names = (index["name"] for index in resolved.get("indices", ()) if "data_stream" not in index)
     return tuple(sorted(name for name in names if day_of_index(name)))
 
 
-class Clash(NamedTuple):
-    """Something that is not ours has the readers' alias, or its very name."""
+class AliasConflict(NamedTuple):
+    """Something of somebody else's has the readers' alias, or its very name."""
 
     kind: str
-    """What is called so: `index`, `data stream`, or `alias`."""
-    bearers: tuple[str, ...] = ()
-    """Of an alias: the data streams under it. Plain indices may share it."""
+    """What has the name: `index`, `data stream`, or `alias`."""
+    streams: tuple[str, ...] = ()
+    """The data streams that an alias points to. It may point to plain indices: we share those."""
 
     def __str__(self) -> str:
-        """The first half of a sentence that says so, and what to do."""
+        """Say so, and what to do, as the first half of a sentence."""
         if self.kind != "alias":
             return (
-                f"An index or data stream is called {READERS_ALIAS!r}, which has to be an alias of "
-                f"the replay records, for Asayer / OpenReplay "
-                "reads nothing else: move its documents to another name (POST /_reindex) and "
-                "delete it"
+                f"An index or data stream is called {READERS_ALIAS!r}, but Asayer / OpenReplay "
+                "reads replay records only through an alias of that name: move its documents to "
+                "another name (POST /_reindex) and delete it"
             )
         return (
-            f"The alias {READERS_ALIAS!r}, which Asayer / OpenReplay reads, stands on the data "
-            f"streams {', '.join(self.bearers)}, and Elasticsearch "
-            "lets no alias stand on data streams and on plain indices: take the alias away there "
-            "(POST /_aliases)"
+            f"The alias {READERS_ALIAS!r}, which Asayer / OpenReplay reads, points to the data "
+            f"streams {', '.join(self.streams)}, and in Elasticsearch no alias can point to both "
+            "data streams and plain indices: remove the alias there (POST /_aliases)"
         )
 
 
-def clash_of(resolved: Mapping[str, Any]) -> Clash | None:
-    """Return who bears the readers' alias so that replay records cannot, from the answer to GET `BEARERS`."""
-    for kind, entries in (
-        ("index", resolved.get("indices", ())),
-        ("data stream", resolved.get("data_streams", ())),
-    ):
-        if any(entry["name"] == READERS_ALIAS for entry in entries):
-            return Clash(kind)
-    backing = (
-        index
-        for alias in resolved.get("aliases", ())
-        for index in alias["indices"]
-        if _is_of_stream(index)
-    )
-    streams = sorted(
-        {
-            stream
-            for stream in map(_stream_of_backing, backing)
-            if not _FORMER_STREAM.fullmatch(stream)
-        }
-    )
-    return Clash("alias", tuple(streams)) if streams else None
+def alias_conflict(resolved: Mapping[str, Any]) -> AliasConflict | None:
+    """Return what keeps replay records from having the readers' alias.
+
+    Args:
+        resolved: The answer to GET `ALIAS`.
+    """
+    for kind, entries in (("index", "indices"), ("data stream", "data_streams")):
+        if any(entry["name"] == READERS_ALIAS for entry in resolved.get(entries, ())):
+            return AliasConflict(kind)
+    streams = {
+        stream for stream in _streams_with_alias(resolved) if not _LEGACY_STREAM.fullmatch(stream)
+    }
+    return AliasConflict("alias", tuple(sorted(streams))) if streams else None
 
 
-def _is_of_stream(index: str) -> bool:
-    return _BACKING_INDEX.fullmatch(index) is not None
+def _streams_with_alias(resolved: Mapping[str, Any]) -> Iterator[str]:
+    """The data streams that an alias points to; the answer names their backing indices."""
+    for alias in resolved.get("aliases", ()):
+        for index in alias["indices"]:
+            if backing := _BACKING_INDEX.fullmatch(index):
+                yield backing["stream"]
 
 
-def _stream_of_backing(index: str) -> str:
-    return _BACKING_INDEX.sub(r"\g<stream>", index)
-
-
-def mapping_gap(
+def mapping_difference(
     wanted: Mapping[str, Any], there: Mapping[str, Any], path: str = ""
 ) -> tuple[dict[str, Any], Sequence[str]]:
     """Compare the `properties` of two mappings.
 
     Returns:
-        What `there` lacks, in the form of `properties`; and the paths of fields that contradict,
-        which no request can change.
+        The fields that `there` lacks, in the form of `properties`; and the paths of fields that
+        contradict, which no request can change.
     """
     missing: dict[str, Any] = {}
     contradictions: list[str] = []
@@ -280,7 +271,7 @@ def mapping_gap(
         elif any(_decisive(field, key) != _decisive(present, key) for key in _DECISIVE):
             contradictions.append(f"{path}{name}")
         elif "properties" in field:
-            lacking, contradicting = mapping_gap(
+            lacking, contradicting = mapping_difference(
                 field["properties"], present.get("properties", {}), f"{path}{name}."
             )
             contradictions += contradicting
@@ -290,5 +281,5 @@ def mapping_gap(
 
 
 def _decisive(field: Mapping[str, Any], key: str) -> Any:
-    """A parameter of a field's mapping; an object may leave its type out, and what is indexed need not say so."""
+    """A parameter of a field's mapping, or its default."""
     return field.get(key, {"type": "object", "index": True}.get(key))

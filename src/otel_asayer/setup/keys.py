@@ -1,19 +1,22 @@
-"""API keys of least rights: which there are, who has one, and the requests that make and invalidate
-them.
+"""API keys of least privileges: which exist, who asks for them, and the steps that make them.
 
-What marks a key as ours is its metadata, `{"managed_by": "otel-asayer", "role": "writer"}`. The
-secret of a key cannot be read again, so a valid key is never doubled unasked.
+What marks a key as ours is its metadata, `{"managed_by": "otel-asayer", "role": "writer"}`. Nobody
+can read the secret of a key again, so setup creates a second key of a role only when asked to.
+
+What the user lacks is found before anything changes, so that setup does not stop half way.
 """
 
 from __future__ import annotations
 
+import http
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
+from otel_asayer.elasticsearch.explain import missing_privileges
 from otel_asayer.errors import NotAllowedError
-from otel_asayer.setup.steps import Request, Step
-from otel_asayer.setup.template_bodies import MANAGED_BY
+from otel_asayer.setup.planner import Request, Step
+from otel_asayer.setup.templates import MANAGED_BY, READERS_ALIAS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,20 +29,37 @@ __all__ = [
     "ROLES",
     "VIEWER",
     "WRITER",
+    "AuthenticatedUser",
     "Key",
-    "KeyWishes",
+    "KeyOptions",
+    "RequiredPrivileges",
     "Role",
+    "authenticate",
     "expiration_of",
     "invalidation",
     "keys_on",
     "plan_keys",
+    "require_privileges",
+    "required_privileges",
 ]
 
 _TARGET: Final = "/_security/api_key"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LAST_MS: Final = 253_402_300_799_000
-"""The end of the year 9999: a server may say anything."""
+"""The end of the year 9999: a hostile server may say anything."""
 _LISTING: Final = "to list API keys"
+# Without security nothing handles these requests; Elasticsearch 8 then takes the path for that of
+# an index, which has other methods.
+_NO_SECURITY: Final = (
+    "no handler found",
+    "incorrect http method",
+    "security must be explicitly enabled",
+    "security is not enabled",
+)
+_NEEDED_FOR_KEYS: Final = (
+    "Part of it is what the API keys may do: a key can have no more privileges than the user who "
+    "creates it. With --no-keys you do not need that."
+)
 
 
 class Role(NamedTuple):
@@ -53,19 +73,19 @@ class Role(NamedTuple):
 
     @property
     def key_name(self) -> str:
-        """The name of a key of this role."""
+        """Name of the keys of this role."""
         return f"{MANAGED_BY}-{self.name}"
 
     @property
     def descriptor(self) -> dict[str, Any]:
-        """The role descriptor of the key."""
+        """Role descriptor of the keys."""
         return {
             "cluster": list(self.cluster),
             "index": [{"names": list(self.indices), "privileges": list(self.privileges)}],
         }
 
     def is_granted_by(self, descriptors: Mapping[str, Any]) -> bool:
-        """Whether these role descriptors, as Elasticsearch returns them, say the same."""
+        """Whether role descriptors that Elasticsearch returns have the same privileges."""
         cluster = {name for one in descriptors.values() for name in one.get("cluster", ())}
         indices = {
             (frozenset(part["names"]), frozenset(part["privileges"]))
@@ -78,18 +98,18 @@ class Role(NamedTuple):
 
 
 _STREAMS: Final = ("logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*")
-"""All that is written, and no more: a team's own `logs-nginx-default` is none of ours."""
+"""All that otel-asayer writes, and no more: not a team's own `logs-nginx-default`."""
 
 WRITER: Final = Role("writer", _STREAMS, ("create_doc", "auto_configure"))
-"""The application's: it writes, and cannot read what it wrote."""
+"""For the application: it writes, and cannot read what it wrote."""
 READER: Final = Role("reader", ("logs", "asayer-logs-*"), ("read",))
-"""Asayer's or OpenReplay's."""
+"""For Asayer or OpenReplay."""
 VIEWER: Final = Role(
     "viewer",
     ("logs", *_STREAMS),
     ("read", "view_index_metadata"),
-    # What `monitor` would grant besides: tasks, and with them everybody's searches; the cluster's
-    # settings and state; hot threads.
+    # Not `monitor`, which also shows tasks (and with them everybody's searches), the cluster's
+    # settings and state, and hot threads.
     (
         "cluster:monitor/main",
         "cluster:monitor/health",
@@ -98,11 +118,10 @@ VIEWER: Final = Role(
         "indices:admin/index_template/get",
     ),
 )
-"""That of people who look with `timeline`, `errors`, `serve` and `doctor`; the last asks the alias
-itself, as OpenReplay does.
+"""For people who use `timeline`, `errors`, `serve` and `doctor`.
 
-Of the cluster they see its version, its health and, for the doctor, its clock, its certificates and
-its index templates.
+`doctor` also searches the alias, as OpenReplay does. Of the cluster, this role sees the version, the
+health and, for `doctor`, clock, certificates and index templates.
 """
 FORGETTER: Final = Role(
     "forget",
@@ -110,11 +129,10 @@ FORGETTER: Final = Role(
     ("read", "delete", "maintenance", "view_index_metadata"),
     ("cluster:monitor/main",),
 )
-"""That of people who delete a session with `forget`, which refreshes to see what came just now. It
-is made on request alone.
+"""For people who delete a session with `forget`. Setup creates it on request only.
 
-It sees where failure stores are, and not into them: a privilege that an Elasticsearch does not know
-makes it refuse the whole key.
+`forget` refreshes indices, to see what came just now. It sees which data streams have a failure
+store, and not into it: Elasticsearch refuses a whole key for one privilege that it does not know.
 """
 ROLES: Final = (WRITER, READER, VIEWER)
 
@@ -129,15 +147,15 @@ class Key(NamedTuple):
     """A date, or nothing."""
     descriptors: Mapping[str, Any]
     own: bool
-    """Whether it was found among the user's own keys, the only ones that this user may touch."""
+    """Whether it is one of the user's own keys, the only ones that this user may invalidate."""
 
 
-class KeyWishes(NamedTuple):
-    """What is asked for.
+class KeyOptions(NamedTuple):
+    """What a person asks for.
 
     Attributes:
-        roles: Of the keys.
-        expiration: How long new ones live, in Elasticsearch's notation (`90d`); None for ever.
+        roles: Roles of the keys.
+        expiration: How long new keys are valid, in Elasticsearch's notation (`90d`); None for ever.
         new: Whether to create keys where there are valid ones.
         invalidate_old: Whether to invalidate all but the newest key of each role.
     """
@@ -148,16 +166,117 @@ class KeyWishes(NamedTuple):
     invalidate_old: bool = False
 
 
-def keys_on(api: Api) -> tuple[Key, ...]:
-    """Return our valid keys, the oldest first: all, or those of the user who may see no others.
+class AuthenticatedUser(NamedTuple):
+    """Who sends our requests, as Elasticsearch knows them; without security it knows nobody."""
+
+    name: str
+    is_api_key: bool
+    secured: bool
+    """Whether security is on."""
+    key_id: str = ""
+    """Id of the API key, if it is one."""
+
+
+class RequiredPrivileges(NamedTuple):
+    """Privileges on the cluster, and on patterns of indices."""
+
+    cluster: frozenset[str]
+    indices: Mapping[str, frozenset[str]]
+
+
+def authenticate(api: Api) -> AuthenticatedUser:
+    """Return who sends our requests.
 
     Raises:
-        ElasticsearchError: they cannot be listed; the message says why.
+        ElasticsearchError: The credentials are refused; the message says why.
+    """
+    answer = api.ask("GET", "/_security/_authenticate")
+    if answer.status != http.HTTPStatus.UNAUTHORIZED and any(
+        word in str(answer.content).lower() for word in _NO_SECURITY
+    ):
+        return AuthenticatedUser("", is_api_key=False, secured=False)
+    content = api.content_of(answer, "who asks")
+    key = content.get("api_key")
+    return AuthenticatedUser(
+        str(content.get("username", "")),
+        content.get("authentication_type") == "api_key",
+        secured=True,
+        key_id=str(key.get("id", "")) if isinstance(key, dict) else "",
+    )
+
+
+def required_privileges(namespace: str, roles: Sequence[Role]) -> RequiredPrivileges:
+    """Return the privileges that setup needs, those of the keys it creates included."""
+    cluster = {"manage_index_templates", "manage_ingest_pipelines"}
+    indices = {
+        READERS_ALIAS: {"view_index_metadata"},
+        "asayer-logs-*": {"view_index_metadata"},
+        f"asayer-logs-{namespace}-*": {"create_doc", "auto_configure"},
+    }
+    for role in roles:
+        cluster |= {"manage_own_api_key", *role.cluster}
+        for pattern in role.indices:
+            indices.setdefault(pattern, set()).update(role.privileges)
+    return RequiredPrivileges(
+        frozenset(cluster), {pattern: frozenset(names) for pattern, names in indices.items()}
+    )
+
+
+def require_privileges(
+    api: Api, user: AuthenticatedUser, namespace: str, roles: Sequence[Role]
+) -> None:
+    """Raise an error that names every privilege that `user` lacks for setup with keys of `roles`.
+
+    Raises:
+        NotAllowedError: One is missing.
+    """
+    required = required_privileges(namespace, roles)
+    asked = {
+        "cluster": sorted(required.cluster),
+        "index": [
+            {"names": [pattern], "privileges": sorted(names)}
+            for pattern, names in required.indices.items()
+        ],
+    }
+    granted = api.expect(
+        "GET", "/_security/user/_has_privileges", asked, doing="which privileges there are"
+    )
+    if missing := missing_privileges(granted):
+        without_keys = _only(granted, required_privileges(namespace, ()))
+        only_for_keys = roles and missing != missing_privileges(without_keys)
+        more = f" {_NEEDED_FOR_KEYS}" if only_for_keys else ""
+        who = f"API key of {user.name!r}" if user.is_api_key else f"user {user.name!r}"
+        raise NotAllowedError(
+            f"The {who} may not set this up: it lacks {missing}. Add these privileges, or use "
+            f"another user.{more}"
+        )
+
+
+def _only(granted: Mapping[str, Any], required: RequiredPrivileges) -> dict[str, Any]:
+    """The part of an answer of `_has_privileges` that is about `required`."""
+
+    def among(held: Mapping[str, bool], names: frozenset[str]) -> dict[str, bool]:
+        return {name: has for name, has in held.items() if name in names}
+
+    return {
+        "cluster": among(granted.get("cluster", {}), required.cluster),
+        "index": {
+            pattern: among(granted.get("index", {}).get(pattern, {}), names)
+            for pattern, names in required.indices.items()
+        },
+    }
+
+
+def keys_on(api: Api) -> tuple[Key, ...]:
+    """Return our valid keys, the oldest first; of a user who may not see all, their own.
+
+    Raises:
+        ElasticsearchError: They cannot be listed; the message says why.
     """
     query = f"{_TARGET}?name={MANAGED_BY}*&active_only=true"
     try:
         content, own = api.expect("GET", query, doing=_LISTING), False
-    except NotAllowedError:  # with `manage_own_api_key` alone, only one's own can be asked for
+    except NotAllowedError:  # with `manage_own_api_key` only, users may list their own
         content, own = api.expect("GET", f"{query}&owner=true", doing=_LISTING), True
     ours = (
         _key(entry, own=own)
@@ -168,9 +287,9 @@ def keys_on(api: Api) -> tuple[Key, ...]:
 
 
 def expiration_of(api: Api, key_id: str) -> datetime | None:
-    """Return until when the key that asks is valid; None for ever, or where it is not told.
+    """Return when a key expires; None for never, or where the server does not say.
 
-    A key may look at itself, whatever its rights.
+    Every key may look at itself.
     """
     answer = api.ask("GET", f"{_TARGET}?id={quote(key_id, safe='')}")
     entries = answer.content.get("api_keys") if answer.good else None
@@ -182,50 +301,44 @@ def expiration_of(api: Api, key_id: str) -> datetime | None:
     return _time(expiration) if isinstance(expiration, int) else None
 
 
-def plan_keys(api: Api, wishes: KeyWishes) -> tuple[Step, ...]:
-    """Return the steps that bring the keys about.
+def plan_keys(api: Api, options: KeyOptions) -> tuple[Step, ...]:
+    """Return the steps that create keys, and invalidate older ones.
 
     Raises:
-        ElasticsearchError: the present ones cannot be listed; the message says why.
+        ElasticsearchError: The existing keys cannot be listed; the message says why.
     """
     present = keys_on(api)
     steps = []
-    for role in wishes.roles:
+    for role in options.roles:
         keys = [key for key in present if key.role == role.name]
-        creates = wishes.new or not keys
+        creates = options.new or not keys
         old = keys if creates else keys[:-1]
-        steps.append(_creation(role, wishes, old) if creates else _standing(role, keys[-1]))
-        if old and wishes.invalidate_old:
-            steps.append(
-                Step(
-                    f"older API keys {role.key_name}",
-                    "invalidated",
-                    _ids(old),
-                    (invalidation(old),),
-                )
-            )
+        steps.append(_creation(role, options, old) if creates else _present(role, keys[-1]))
+        if old and options.invalidate_old:
+            subject = f"older API keys {role.key_name}"
+            steps.append(Step(subject, "invalidated", _ids(old), (invalidation(old),)))
     return tuple(steps)
 
 
 def invalidation(keys: Sequence[Key]) -> Request:
-    """Return the request that makes keys invalid for good."""
+    """Return the request that invalidates keys for good."""
     own = {"owner": True} if any(key.own for key in keys) else {}
     return Request("DELETE", _TARGET, {"ids": [key.id for key in keys], **own})
 
 
-def _creation(role: Role, wishes: KeyWishes, old: Sequence[Key]) -> Step:
+def _creation(role: Role, options: KeyOptions, old: Sequence[Key]) -> Step:
     body = {
         "name": role.key_name,
         "role_descriptors": {role.name: role.descriptor},
         "metadata": {"managed_by": MANAGED_BY, "role": role.name},
     }
-    if wishes.expiration:
-        body["expiration"] = wishes.expiration
-    lasting = bool(old) and not wishes.invalidate_old
+    if options.expiration:
+        body["expiration"] = options.expiration
+    old_stay_valid = bool(old) and not options.invalidate_old
     note = (
-        f"The older {_ids(old)} goes on being valid: invalidate it once the new one is in use "
-        f"(--invalidate-old-keys)."
-        if lasting
+        f"The older {_ids(old)} stays valid: invalidate it once the new one is in use "
+        "(--invalidate-old-keys)."
+        if old_stay_valid
         else ""
     )
     return Step(
@@ -233,18 +346,21 @@ def _creation(role: Role, wishes: KeyWishes, old: Sequence[Key]) -> Step:
         "created",
         note,
         (Request("POST", _TARGET, body),),
-        (invalidation(old),) if lasting else (),
+        (invalidation(old),) if old_stay_valid else (),
     )
 
 
-def _standing(role: Role, key: Key) -> Step:
+def _present(role: Role, key: Key) -> Step:
     until = f", valid until {key.expires}" if key.expires else ""
-    rights = (
+    differs = (
         ""
         if role.is_granted_by(key.descriptors)
-        else " Its rights are other ones than a new key has."
+        else " Its privileges differ from those of a new key."
     )
-    note = f"Its id is {key.id}{until}. Elasticsearch shows a secret only once: --new-keys creates another key.{rights}"
+    note = (
+        f"Its id is {key.id}{until}. Elasticsearch shows a secret only once: --new-keys creates "
+        f"another key.{differs}"
+    )
     return Step(f"API key {role.key_name}", "present", note)
 
 

@@ -1,103 +1,87 @@
-"""What `otel-asayer setup --uninstall` takes away: our templates that no data stream needs, our
-pipeline and policy, and our keys. Never data.
+"""The plan of `otel-asayer setup --uninstall`: remove what setup brought, and never data.
 
-The pipeline goes first: where it is, the template of replay records has to be.
+It removes our templates that no data stream needs, our pipeline and policy, and our keys. The
+pipeline goes first: where it is, the template of replay records has to be.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.documents import REPLAY_PIPELINE
-from otel_asayer.setup.inventory import TEMPLATES, rival_of, templates_in
+from otel_asayer.setup.installation import streams_on
+from otel_asayer.setup.inventory import TEMPLATES, overriding_template, templates_in
 from otel_asayer.setup.keys import invalidation, keys_on
-from otel_asayer.setup.policies import POLICY, POLICY_TARGET, policy_on
-from otel_asayer.setup.repair import streams_on
-from otel_asayer.setup.steps import Request, Step
-from otel_asayer.setup.template_bodies import LOGS, MANAGED_BY, PIPELINE_TARGET, REPLAY, TRACES
+from otel_asayer.setup.planner import PIPELINE_SUBJECT, Request, Step, template_subject
+from otel_asayer.setup.retention import POLICY_SUBJECT, POLICY_TARGET, policy_on, shortened
+from otel_asayer.setup.templates import LOGS, NOT_OURS, PIPELINE_TARGET, REPLAY, TRACES, is_ours
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from otel_asayer.elasticsearch.api import Api
-    from otel_asayer.setup.inventory import Template
-    from otel_asayer.setup.template_bodies import IndexTemplate
+    from otel_asayer.setup.inventory import InstalledTemplate
+    from otel_asayer.setup.templates import IndexTemplate
 
 __all__ = ["plan_removal"]
 
-_AFTER: Final = "A template that a data stream needs cannot be removed: delete those first, with all they hold, or keep both"
+_NEEDED: Final = (
+    "A template that a data stream needs cannot be removed. Delete the data streams first, with "
+    "all their documents, or keep both."
+)
 
 
 def plan_removal(api: Api, *, keys: bool) -> tuple[Step, ...]:
-    """Return the steps that take away what setup brought, and say what stays.
+    """Return the steps that remove what setup brought, and say what stays.
 
     Args:
         api: The server.
-        keys: Whether our keys go too.
+        keys: Whether to invalidate our keys, too.
 
     Raises:
-        ElasticsearchError: the server cannot be looked at; the message says why.
+        ElasticsearchError: The server cannot be looked at; the message says why.
     """
+    return tuple(_steps(api, keys=keys))
+
+
+def _steps(api: Api, *, keys: bool) -> Iterator[Step]:
     present = templates_in(api.expect("GET", TEMPLATES, doing="to list index templates"))
-    steps = [
-        _pipeline(api),
-        *(_template(api, template, present) for template in (TRACES, LOGS, REPLAY)),
-        _policy(api),
-    ]
-    return (*filter(None, steps), *(_keys(api) if keys else ()))
-
-
-def _pipeline(api: Api) -> Step | None:
     there = api.expect("GET", PIPELINE_TARGET, doing="to read ingest pipelines", or_nothing=True)
-    ours = any(body.get("_meta", {}).get("managed_by") == MANAGED_BY for body in there.values())
-    return (
-        Step(
-            f"ingest pipeline {REPLAY_PIPELINE}",
-            "removed",
-            "",
-            (Request("DELETE", PIPELINE_TARGET),),
-        )
-        if ours
-        else None
-    )
+    if any(map(is_ours, there.values())):
+        yield Step(PIPELINE_SUBJECT, "removed", "", (Request("DELETE", PIPELINE_TARGET),))
+    for template in (TRACES, LOGS, REPLAY):
+        for installed in present:
+            if installed.name == template.name:
+                yield _template(api, template, installed, present)
+    yield from _policy(api)
+    if keys and (ours := keys_on(api)):
+        note = f"{', '.join(f'{key.role} {key.id}' for key in ours)}."
+        yield Step("API keys", "invalidated", note, (invalidation(ours),))
 
 
-def _policy(api: Api) -> Step | None:
-    policy = policy_on(api)
-    if not policy.is_ours:
-        return None
-    subject = f"ILM policy {POLICY}"
-    if following := policy.indices:
-        note = f"{following[0]}{f' and {len(following) - 1} more' if len(following) > 1 else ''}: a policy that indices follow cannot be removed."
-        return Step(subject, "left", note)
-    return Step(subject, "removed", "", (Request("DELETE", POLICY_TARGET),))
-
-
-def _template(api: Api, template: IndexTemplate, present: tuple[Template, ...]) -> Step | None:
-    there = next((other for other in present if other.name == template.name), None)
-    subject = f"index template {template.name}"
-    if there is None:
-        return None
-    if stranger := there.stranger:
-        return Step(subject, "left alone", stranger)
+def _template(
+    api: Api,
+    template: IndexTemplate,
+    installed: InstalledTemplate,
+    present: tuple[InstalledTemplate, ...],
+) -> Step:
+    subject = template_subject(template)
+    if not installed.is_ours:
+        return Step(subject, "left alone", NOT_OURS)
     (pattern,) = template.body["index_patterns"]
     if needing := [
-        stream for stream in streams_on(api, pattern) if rival_of(template, stream, present) is None
+        stream
+        for stream in streams_on(api, pattern)
+        if overriding_template(template, stream, present) is None
     ]:
         deletion = Request("DELETE", f"/_data_stream/{','.join(needing)}")
-        return Step(subject, "left", f"{', '.join(needing)}: {_AFTER}.", advised=(deletion,))
+        return Step(subject, "left", f"{', '.join(needing)}: {_NEEDED}", advised=(deletion,))
     return Step(subject, "removed", "", (Request("DELETE", f"/_index_template/{template.name}"),))
 
 
-def _keys(api: Api) -> list[Step]:
-    keys = keys_on(api)
-    return (
-        [
-            Step(
-                "API keys",
-                "invalidated",
-                ", ".join(f"{key.role} {key.id}" for key in keys) + ".",
-                (invalidation(keys),),
-            )
-        ]
-        if keys
-        else []
-    )
+def _policy(api: Api) -> Iterator[Step]:
+    policy = policy_on(api)
+    if policy.is_ours and policy.indices:
+        note = f"{shortened(policy.indices)}: a policy that indices follow cannot be removed."
+        yield Step(POLICY_SUBJECT, "left", note)
+    elif policy.is_ours:
+        yield Step(POLICY_SUBJECT, "removed", "", (Request("DELETE", POLICY_TARGET),))

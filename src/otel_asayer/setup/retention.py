@@ -1,97 +1,283 @@
-"""How long the data streams that exist already keep what they hold: those that a template of ours
-made; of others, how to set it is said.
+"""How long Elasticsearch keeps documents.
 
-Replay records are in none: `policies`.
+Replay records, whole days at once: by a policy of index lifecycle management (ILM) where
+Elasticsearch has that, else by `otel-asayer prune`. Data streams of traces and logs: by their own
+lifecycle.
 """
 
 from __future__ import annotations
 
 import http
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_asayer.setup.steps import Request, Step
-from otel_asayer.setup.template_bodies import LOGS, TRACES
+from otel_asayer.documents import day_of_index
+from otel_asayer.elasticsearch.explain import missing_privileges
+from otel_asayer.errors import NotAllowedError
+from otel_asayer.setup.inventory import REPLAY_INDICES, replay_indices
+from otel_asayer.setup.keys import authenticate
+from otel_asayer.setup.planner import Request, Step
+from otel_asayer.setup.templates import LOGS, MANAGED_BY, NOT_OURS, REPLAY, TRACES, is_ours
+from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from otel_asayer.elasticsearch.api import Api
 
-__all__ = ["plan_retention"]
+__all__ = [
+    "POLICY",
+    "POLICY_SUBJECT",
+    "POLICY_TARGET",
+    "SETTING",
+    "Day",
+    "Policy",
+    "days_before",
+    "delete_days",
+    "plan_indices",
+    "plan_policy",
+    "plan_streams",
+    "policy_on",
+    "shortened",
+]
 
-_SUBJECT: Final = "retention of existing data streams"
-_OURS: Final = frozenset(template.name for template in (TRACES, LOGS))
-_PATTERNS: Final = ",".join(
+POLICY: Final = REPLAY.name
+POLICY_TARGET: Final = f"/_ilm/policy/{POLICY}"
+POLICY_SUBJECT: Final = f"ILM policy {POLICY}"
+SETTING: Final = "index.lifecycle.name"
+"""The setting of an index that names its policy."""
+_DAY: Final = {"d": 1, "h": 24, "m": 1440, "s": 86400}
+"""A day, in the units of Elasticsearch's times."""
+_NO_API: Final = (
+    http.HTTPStatus.BAD_REQUEST,
+    http.HTTPStatus.METHOD_NOT_ALLOWED,
+    http.HTTPStatus.GONE,
+)
+_INDICES: Final = "asayer-logs-*"
+_STREAMS: Final = "retention of existing data streams"
+_OUR_TEMPLATES: Final = frozenset((TRACES.name, LOGS.name))
+_STREAM_PATTERNS: Final = ",".join(
     pattern for template in (TRACES, LOGS) for pattern in template.body["index_patterns"]
 )
-_FOREIGN: Final = "Data streams of other templates keep what those say, for others may write there too; who sets it all the same sends what is shown"
+_FOREIGN: Final = (
+    "Others may write to data streams of other templates, so setup leaves their retention to those "
+    "templates. To set it all the same, send the request that is shown."
+)
+_PRUNING_PRIVILEGES: Final = ("delete_index", "read", "view_index_metadata")
+_INDICES_A_REQUEST: Final = 50
+"""Indices that one request deletes: its path contains their names."""
 
 
-def plan_retention(api: Api, retention: str) -> tuple[Step, ...]:
-    """Return the steps that set `retention`, in Elasticsearch's notation (`30d`), on the data
-    streams that exist.
+class Policy:
+    """The policy of replay records as a server has it.
+
+    Attributes:
+        possible: Whether the server has index lifecycle management.
+        body: The policy with our name; empty where there is none.
+        indices: Names of the indices that follow it.
+    """
+
+    def __init__(self, body: Mapping[str, Any] | None, indices: Sequence[str] = ()) -> None:
+        self.possible = body is not None
+        self.body = body or {}
+        self.indices = tuple(indices)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether there is one, and otel-asayer made it."""
+        return is_ours(self.body)
+
+    @property
+    def retention(self) -> str:
+        """The retention it was made for, `30d`, or nothing."""
+        return str(self.body.get("_meta", {}).get("retention", "")) if self.is_ours else ""
+
+
+def policy_on(api: Api) -> Policy:
+    """Return the policy that a server has.
 
     Raises:
-        ElasticsearchError: they cannot be listed; the message says why.
+        ElasticsearchError: It cannot be read; the message says why.
     """
-    answer = api.ask("GET", f"/_data_stream/{_PATTERNS}")
-    if answer.status in (http.HTTPStatus.BAD_REQUEST, http.HTTPStatus.METHOD_NOT_ALLOWED):
-        note = "This Elasticsearch has no API for it. Data streams that exist already keep what they hold; new ones follow their index template."
-        return (Step(_SUBJECT, "not possible", note),)
-    streams = api.content_of(answer, "to list data streams").get("data_streams", [])
-    differing = [
-        stream
-        for stream in streams
-        if stream.get("lifecycle", {}).get("data_retention") != retention
-    ]
-    ours = [
-        stream for stream in differing if stream.get("template") in _OURS and not _by_policy(stream)
-    ]
-    return tuple(
-        filter(None, (_own(ours, retention), _foreign(differing, retention), _policies(streams)))
-    )
+    answer = api.ask("GET", POLICY_TARGET)
+    if answer.status in _NO_API:
+        return Policy(None)
+    if answer.status == http.HTTPStatus.NOT_FOUND:
+        return Policy({})
+    found = api.content_of(answer, "to read ILM policies").get(POLICY, {})
+    return Policy(found.get("policy", {}), found.get("in_use_by", {}).get("indices", ()))
 
 
-def _own(streams: Sequence[Mapping[str, Any]], retention: str) -> Step | None:
-    note = ", ".join(stream["name"] for stream in streams)
-    return (
-        Step(_SUBJECT, "changed", f"{note}.", (_request(streams, retention),)) if streams else None
-    )
-
-
-def _foreign(streams: Sequence[Mapping[str, Any]], retention: str) -> Step | None:
-    others = [
-        stream
-        for stream in streams
-        if stream.get("template") not in _OURS and not _by_policy(stream)
-    ]
-    return (
-        Step(
-            "retention of traces and logs",
-            "left alone",
-            f"{_FOREIGN}.",
-            advised=(_request(others, retention),),
+def plan_policy(policy: Policy, retention: str) -> Step:
+    """Return the step that keeps replay records for `retention`, `30d`."""
+    if not policy.possible:
+        note = (
+            "This Elasticsearch has no index lifecycle management. Run `otel-asayer prune "
+            f"--older-than {retention} --yes` once a day instead."
         )
-        if others
-        else None
+        return Step("retention of replay records", "not possible", note)
+    if policy.body and not policy.is_ours:
+        return Step(POLICY_SUBJECT, "left alone", NOT_OURS)
+    if policy.retention == retention:
+        return Step(POLICY_SUBJECT, "present", f"Replay records are kept for {retention}.")
+    return Step(
+        POLICY_SUBJECT,
+        "changed" if policy.body else "installed",
+        f"Replay records are kept for {retention}, a day at a time.",
+        (Request("PUT", POLICY_TARGET, _policy_body(retention)),),
     )
 
 
-def _policies(streams: Sequence[Mapping[str, Any]]) -> Step | None:
-    managed = [
-        f"{stream['name']} ({stream['ilm_policy']})" for stream in streams if _by_policy(stream)
-    ]
-    note = f"An ILM policy decides for {', '.join(managed)}: set it there."
-    return Step("retention by ILM policy", "left alone", note) if managed else None
+def _policy_body(retention: str) -> dict[str, Any]:
+    """The policy. An index holds a day, and its age counts from its creation.
+
+    So a day is added: the last record of the day is kept as long as asked for.
+    """
+    age = f"{int(retention[:-1]) + _DAY[retention[-1]]}{retention[-1]}"
+    phases = {"hot": {"actions": {}}, "delete": {"min_age": age, "actions": {"delete": {}}}}
+    meta = {"managed_by": MANAGED_BY, "version": __version__, "retention": retention}
+    return {"policy": {"_meta": meta, "phases": phases}}
 
 
-def _by_policy(stream: Mapping[str, Any]) -> bool:
-    return bool(stream.get("ilm_policy")) and stream.get("prefer_ilm", True)
+def plan_indices(api: Api, indices: Sequence[str]) -> Iterator[Step]:
+    """Yield the step that puts existing indices under the policy, if some follow no policy.
+
+    Raises:
+        ElasticsearchError: Their settings cannot be read; the message says why.
+    """
+    if not indices:
+        return
+    settings = api.expect(
+        "GET",
+        f"/{_INDICES}/_settings?filter_path=*.settings.{SETTING}",
+        doing=f"to read the settings of {_INDICES}",
+        or_nothing=True,
+    )
+    if free := [index for index in indices if not settings.get(index)]:
+        request = Request("PUT", f"/{','.join(free)}/_settings", {SETTING: POLICY})
+        note = f"{shortened(free)}."
+        yield Step("retention of existing indices", "changed", note, (request,))
 
 
-def _request(streams: Sequence[Mapping[str, Any]], retention: str) -> Request:
+def shortened(names: Sequence[str]) -> str:
+    """Return the first of several names, and how many more there are."""
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+
+
+def plan_streams(api: Api, retention: str) -> Iterator[Step]:
+    """Yield the steps that set `retention`, `30d`, on the data streams that exist.
+
+    Setup changes those that a template of ours made; of others, it says how.
+
+    Raises:
+        ElasticsearchError: They cannot be listed; the message says why.
+    """
+    answer = api.ask("GET", f"/_data_stream/{_STREAM_PATTERNS}")
+    if answer.status in (http.HTTPStatus.BAD_REQUEST, http.HTTPStatus.METHOD_NOT_ALLOWED):
+        yield Step(
+            _STREAMS,
+            "not possible",
+            "This Elasticsearch has no API for it. Existing data streams keep what they hold; new "
+            "ones follow their index template.",
+        )
+        return
+    ours: list[str] = []
+    others: list[str] = []
+    managed = []
+    for stream in api.content_of(answer, "to list data streams").get("data_streams", []):
+        name = stream["name"]
+        if stream.get("ilm_policy") and stream.get("prefer_ilm", True):
+            managed.append(f"{name} ({stream['ilm_policy']})")
+        elif stream.get("lifecycle", {}).get("data_retention") != retention:
+            (ours if stream.get("template") in _OUR_TEMPLATES else others).append(name)
+    if ours:
+        yield Step(_STREAMS, "changed", f"{', '.join(ours)}.", (_lifecycle(ours, retention),))
+    if others:
+        advised = (_lifecycle(others, retention),)
+        yield Step("retention of traces and logs", "left alone", _FOREIGN, advised=advised)
+    if managed:
+        note = f"An ILM policy decides for {', '.join(managed)}: set it there."
+        yield Step("retention by ILM policy", "left alone", note)
+
+
+def _lifecycle(streams: Sequence[str], retention: str) -> Request:
     return Request(
-        "PUT",
-        f"/_data_stream/{','.join(stream['name'] for stream in streams)}/_lifecycle",
-        {"data_retention": retention},
+        "PUT", f"/_data_stream/{','.join(streams)}/_lifecycle", {"data_retention": retention}
     )
+
+
+class Day(NamedTuple):
+    """A day of replay records: one index."""
+
+    day: str
+    """In UTC, `2026-11-24`."""
+    records: int
+    name: str
+    """Of the index."""
+
+
+def days_before(api: Api, until: datetime | None, namespace: str | None = None) -> list[Day]:
+    """Return the days of replay records, the oldest first.
+
+    Args:
+        api: The server.
+        until: Only days that were over at this moment; None for all, today included.
+        namespace: Only those of this namespace; None for all.
+
+    Raises:
+        NotAllowedError: The key or user may not delete or see them; the message names the missing
+            privileges.
+        ElasticsearchError: There is no good answer.
+    """
+    _require_pruning(api)
+    resolved = api.expect("GET", REPLAY_INDICES, doing=f"to look for {_INDICES}", or_nothing=True)
+    found = [
+        Day((day_of_index(name) or "").replace(".", "-"), _count(api, name), name)
+        for name in replay_indices(resolved)
+        if (until is None or _is_over(name, until)) and namespace in (None, _namespace_of(name))
+    ]
+    return sorted(found, key=lambda day: (day.day, day.name))
+
+
+def delete_days(api: Api, days: Sequence[Day]) -> None:
+    """Delete the indices of `days` by name; an index that is gone already counts as deleted.
+
+    Raises:
+        ElasticsearchError: One of them could not be deleted.
+    """
+    for start in range(0, len(days), _INDICES_A_REQUEST):
+        names = ",".join(day.name for day in days[start : start + _INDICES_A_REQUEST])
+        api.expect("DELETE", f"/{names}?ignore_unavailable=true", doing=f"to delete {names}")
+
+
+def _require_pruning(api: Api) -> None:
+    if not authenticate(api).secured:
+        return
+    asked = {"index": [{"names": [_INDICES], "privileges": list(_PRUNING_PRIVILEGES)}]}
+    granted = api.expect(
+        "POST", "/_security/user/_has_privileges", asked, doing="which privileges there are"
+    )
+    if missing := missing_privileges(granted):
+        raise NotAllowedError(
+            f"Not allowed to delete replay records: this needs {missing}. Use a key or user "
+            "that has it."
+        )
+
+
+def _is_over(index: str, until: datetime) -> bool:
+    try:
+        start = datetime.strptime(day_of_index(index) or "", "%Y.%m.%d").replace(
+            tzinfo=timezone.utc
+        )
+    except ValueError:  # not a day of the calendar
+        return False
+    return start + timedelta(days=1) <= until
+
+
+def _namespace_of(index: str) -> str:
+    return index.removeprefix(_INDICES.rstrip("*")).rpartition("-")[0]
+
+
+def _count(api: Api, index: str) -> int:
+    target = f"/{index}/_count?ignore_unavailable=true"
+    return int(api.expect("GET", target, doing=f"to count {index}").get("count", 0))

@@ -1,268 +1,363 @@
-"""First contact with an Elasticsearch: install our index templates where they are missing, where we
-may, and where nothing stands in the way.
+"""Our three index templates and the ingest pipeline, as data.
 
-Replay records also need the ingest pipeline that their operations name. It is put after their
-template: where it is, the template is.
+- `REPLAY` makes the indices of replay records, one a day. Asayer and OpenReplay read them through
+  the alias `logs`.
+- `TRACES` and `LOGS` stand in on servers without Elasticsearch's own OTel templates (8.16 and newer
+  have them, priority 120). They have the same field names and behaviour, and use core field types
+  only, which every distribution and licence has.
 
-What is there is never overwritten: a template of our name, a template of higher rank for the same
-streams, whoever bears the alias `logs`. Elasticsearch does not version a template's owner, so `PUT`
-goes with `create=true`, and of several processes at first contact one wins.
+Every key of `attributes`, `resource.attributes` and `scope.attributes` stays dotted and flat, so
+Elasticsearch accepts the document `{"clash": 1, "clash.sub": 2}`.
 """
 
 from __future__ import annotations
 
-import http
-import time
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import orjson
-
-from otel_asayer.elasticsearch.explain import reason_of
-from otel_asayer.setup.inventory import (
-    BEARERS,
-    TEMPLATES,
-    Template,
-    clash_of,
-    example_of,
-    former_sentence,
-    former_streams,
-    hidden_sentence,
-    rival_of,
-    stream_of,
-    templates_in,
-)
-from otel_asayer.setup.refusals import OUT_OF_ORDER, Lesser, without_refused
-from otel_asayer.setup.template_bodies import (
-    LOGS,
-    PIPELINE,
-    PIPELINE_TARGET,
-    REPLAY,
-    TRACES,
-    IndexTemplate,
-)
+from otel_asayer.documents import REPLAY_PIPELINE
+from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from otel_asayer.config import Config
-    from otel_asayer.elasticsearch.client import Requester
+__all__ = [
+    "LOGS",
+    "MANAGED_BY",
+    "NOT_OURS",
+    "ORDERING",
+    "OUT_OF_ORDER",
+    "PIPELINE",
+    "PIPELINE_TARGET",
+    "READERS_ALIAS",
+    "REPLAY",
+    "TRACES",
+    "IndexTemplate",
+    "ReducedTemplate",
+    "is_ours",
+    "without_refused_settings",
+]
 
-__all__ = ["SetupReport", "ensure"]
+READERS_ALIAS: Final = "logs"
+"""The only name that OpenReplay reads since 1.21.
 
-_AGAIN: Final = "Setup is tried again when the application starts next; OTEL_EXPORTER_ELASTICSEARCH_SETUP=off leaves it to you."
-_SETUP: Final = "`otel-asayer setup`, with a user that may, puts it right"
-_UNTIL: Final = "Until then no replay records can be delivered"
-_SOON: Final = "It is tried again with the next export."
-_FOR_NOW: Final = (
-    http.HTTPStatus.TOO_MANY_REQUESTS,
-    http.HTTPStatus.BAD_GATEWAY,
-    http.HTTPStatus.SERVICE_UNAVAILABLE,
-    http.HTTPStatus.GATEWAY_TIMEOUT,
-)
-"""Statuses of a server that is starting, overloaded, or without a master."""
+The OTel streams must never have it: one hit from them breaks OpenReplay's panel.
+"""
+MANAGED_BY: Final = "otel-asayer"
+"""The mark of what is ours, in the metadata of templates, pipeline, policy and keys."""
+NOT_OURS: Final = f"Somebody else made it: its _meta does not say managed_by: {MANAGED_BY}."
 
 
-@dataclass(frozen=True)
-class SetupReport:
-    """What setup did.
+def is_ours(body: Mapping[str, Any]) -> bool:
+    """Whether otel-asayer made this template, pipeline or policy."""
+    return bool(body.get("_meta", {}).get("managed_by") == MANAGED_BY)
 
-    `installed` are names of index templates, new on the server. `problems` are sentences, each with
-    what to do next; nothing that the key simply may not do is among them, for the recommended one
-    cannot install templates.
+
+class IndexTemplate(NamedTuple):
+    """A composable index template.
+
+    Attributes:
+        name: Its name.
+        stream: Name of the data stream that the exporter writes to, with `{dataset}` and
+            `{namespace}`. Of replay records, the pattern of their indices.
+        body: The template as Elasticsearch takes it.
     """
 
-    installed: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-    unfinished: bool = False
-    """Whether the server could not serve some of it at the moment: another try is worth it."""
+    name: str
+    stream: str
+    body: Mapping[str, Any]
+
+    @property
+    def priority(self) -> int:
+        """Its rank among the templates that match an index: the highest wins."""
+        return int(self.body["priority"])
 
 
-def ensure(
-    client: Requester,
-    config: Config,
-    *,
-    timeout: float,
-    clock: Callable[[], float] = time.monotonic,
-) -> SetupReport:
-    """Install those of our index templates that the server lacks, and say what stands in the way of
-    the others.
+# Elasticsearch stores longer strings without indexing them. Without a limit, a string of more than
+# 32,766 bytes makes it refuse the whole document.
+_KEYWORD: Final = {"type": "keyword", "ignore_above": 1024}
+_FLATTENED: Final = {"type": "flattened", "ignore_above": 1024}
+_TEXT: Final = {"type": "text"}
+_DATE: Final = {"type": "date"}
+_LONG: Final = {"type": "long"}
+_BYTE: Final = {"type": "byte"}
+_DATE_NANOS: Final = {"type": "date_nanos"}
 
-    Args:
-        client: The way to the server.
-        config: Whether to set up at all, and which data streams will be written.
-        timeout: Seconds that all requests may take together.
-        clock: Seconds that only grow.
+_ATTRIBUTE_PATHS: Final = ("attributes.*", "resource.attributes.*", "scope.attributes.*")
 
-    Raises:
-        Unreachable: The client's own, when there is no answer.
+# Below the 500 and more that Elastic's manual gives to a user's template that overrides all others;
+# above everything else.
+_REPLAY_PRIORITY: Final = 499
+# Above Elasticsearch's `logs-*-*` (100), which would map attributes as objects; below its OTel
+# templates (120), so that those win where they exist.
+_OTEL_PRIORITY: Final = 117
+
+
+def _alias(path: str) -> dict[str, str]:
+    return {"type": "alias", "path": path}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"properties": properties}
+
+
+def _meta(description: str) -> dict[str, str]:
+    return {"description": description, "managed_by": MANAGED_BY, "version": __version__}
+
+
+def _flat_attributes(name: str) -> dict[str, Any]:
+    """Attributes of replay records; only `name` is searchable.
+
+    Not `passthrough`, which older servers lack.
     """
-    if config.setup == "off":
-        return SetupReport()
-    setup = _Setup(_Server(client, clock() + timeout, clock), config)
-    templates = (TRACES, LOGS, REPLAY) if config.replay_records else (TRACES, LOGS)
-    try:
-        present = templates_in(setup.server.expect("GET", TEMPLATES))
-    except _Stopped as stopped:
-        return SetupReport(problems=stopped.problems, unfinished=stopped.for_now)
-    outcomes = [setup.install(template, present) for template in templates]
-    return SetupReport(
-        tuple(
-            template.name
-            for template, outcome in zip(templates, outcomes, strict=True)
-            if outcome.installed
-        ),
-        tuple(problem for outcome in outcomes for problem in outcome.problems),
-        any(outcome.unfinished for outcome in outcomes),
-    )
+    return {"type": "object", "subobjects": False, "dynamic": False, "properties": {name: _KEYWORD}}
 
 
-class _Outcome(NamedTuple):
-    installed: bool = False
-    problems: tuple[str, ...] = ()
-    unfinished: bool = False
+def _attributes(priority: int, **properties: Any) -> dict[str, Any]:
+    """Attributes of any name, which searches also find by their bare name.
+
+    Where two have the same bare name, the one with the higher `priority` gets it.
+    """
+    return {"type": "passthrough", "dynamic": True, "priority": priority, "properties": properties}
 
 
-class _Stopped(Exception):  # noqa: N818 (no error: most often the key may not, and need not)
-    """A step of setup goes no further, `for_now` or at all; `problems` is empty when that is as it should be."""
+ORDERING: Final = {
+    "index.number_of_shards": 1,
+    "index.sort.field": "@timestamp",
+    "index.sort.order": "asc",
+    "index.merge.policy.type": "time_based",
+    "index.refresh_interval": "1s",
+}
+"""Settings that return rows oldest first; a server may refuse some of them.
 
-    def __init__(self, *problems: str, for_now: bool = False) -> None:
-        super().__init__(*problems)
-        self.problems = problems
-        self.for_now = for_now
-
-
-class _Server:
-    """The server, asked until a deadline."""
-
-    def __init__(self, client: Requester, deadline: float, clock: Callable[[], float]) -> None:
-        self._client = client
-        self._deadline = deadline
-        self._clock = clock
-
-    def ask(
-        self, method: str, target: str, body: bytes | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        """Send a request; return the status, and the parsed body (nothing when it is no JSON object)."""
-        left = self._deadline - self._clock()
-        if left <= 0:
-            raise _Stopped(
-                f"Setup of Elasticsearch ran out of time before {method} {target}. {_SOON}",
-                for_now=True,
-            )
-        response = self._client.request(method, target, body, timeout=left)
-        if response.status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
-            raise _Stopped
-        return response.status, _parse(response.body)
-
-    def expect(self, method: str, target: str, *, or_nothing: bool = False) -> dict[str, Any]:
-        """The parsed body of a good answer; with `or_nothing`, an empty one where the server has no such thing."""
-        status, content = self.ask(method, target)
-        if status == http.HTTPStatus.OK:
-            return content
-        if or_nothing and status == http.HTTPStatus.NOT_FOUND:
-            return {}
-        raise _unexpected(method, target, status, content)
+OpenReplay's query has no sort: with equal scores (similarity `boolean`) its rows come segment by
+segment, each in its own order. The merge policy merges neighbouring segments only. The refresh
+interval is Elasticsearch's default, but an index that nobody searches refreshes only where the
+interval is set: without it, segments from several processes would span the whole day.
+"""
+OUT_OF_ORDER: Final = "rows may come out of order in OpenReplay"
+_SORT: Final = "index.sort."
 
 
-@dataclass(frozen=True)
-class _Setup:
-    server: _Server
-    config: Config
+class ReducedTemplate(NamedTuple):
+    """An index template without the settings that a server refuses.
 
-    def install(self, template: IndexTemplate, present: tuple[Template, ...]) -> _Outcome:
-        """Install one template and, of replay records, the pipeline; unless something stands in the way."""
-        outcome = _Outcome()
-        try:
-            there = next((other for other in present if other.name == template.name), None)
-            rival = rival_of(template, stream_of(template, self.config), present)
-            if template is REPLAY:
-                self._check_way(there, rival)
-            if not there and not rival:
-                outcome = self._create(template)
-            if template is REPLAY:
-                self._put_pipeline()
-        except _Stopped as stopped:
-            return outcome._replace(
-                problems=(*outcome.problems, *stopped.problems), unfinished=stopped.for_now
-            )
-        return outcome
+    Elastic's serverless Elasticsearch may refuse some of `ORDERING`.
+    """
 
-    def _check_way(self, there: Template | None, rival: Template | None) -> None:
-        """Stop where replay records would not be seen, or not in order:
+    body: Mapping[str, Any]
+    refused: tuple[str, ...]
 
-        another template takes their indices, or the alias cannot stand on them.
-        """
-        indices = stream_of(REPLAY, self.config)
-        if rival:
-            simulated = self.server.expect(
-                "POST", f"/_index_template/_simulate_index/{example_of(indices)}"
-            )
-            if sentence := hidden_sentence(rival, indices, REPLAY.priority, simulated):
-                raise _Stopped(f"{sentence}. {_AGAIN}")
-        elif there and there.is_of_streams:
-            raise _Stopped(
-                f"The index template {there.name} makes data streams, as an earlier version of it "
-                f"did: {_SETUP}. {_UNTIL}. {_AGAIN}"
-            )
-        elif not there:
-            self._check_alias()
-
-    def _check_alias(self) -> None:
-        bearers = self.server.expect("GET", BEARERS, or_nothing=True)
-        if former := former_streams(bearers):
-            raise _Stopped(f"{former_sentence(former)}. {_UNTIL}. {_AGAIN}")
-        if clash := clash_of(bearers):
-            raise _Stopped(
-                f"{clash}; until then no replay records can be delivered "
-                f"(OTEL_ASAYER_REPLAY_RECORDS=false writes none). {_AGAIN}"
-            )
-
-    def _put_pipeline(self) -> None:
-        try:
-            if not self.server.expect("GET", PIPELINE_TARGET, or_nothing=True):
-                status, content = self.server.ask("PUT", PIPELINE_TARGET, orjson.dumps(PIPELINE))
-                if status != http.HTTPStatus.OK:
-                    raise _unexpected("PUT", PIPELINE_TARGET, status, content)
-        except _Stopped as stopped:
-            if stopped.problems:
-                raise
-            lacking = "The key may not install the ingest pipeline of replay records (the cluster privilege manage_ingest_pipelines)"
-            raise _Stopped(f"{lacking}: {_SETUP}. {_UNTIL}. {_AGAIN}") from None
-
-    def _create(self, template: IndexTemplate) -> _Outcome:
-        target = f"/_index_template/{template.name}?create=true"
-        lesser: Lesser | None = None
-        status, content = self.server.ask("PUT", target, orjson.dumps(template.body))
-        while status == http.HTTPStatus.BAD_REQUEST and (
-            lesser := without_refused(template.body, reason_of(content), lesser)
-        ):
-            status, content = self.server.ask("PUT", target, orjson.dumps(lesser.body))
-        if status == http.HTTPStatus.OK:
-            return _Outcome(
-                installed=True, problems=(f"{lesser}: {OUT_OF_ORDER}.",) if lesser else ()
-            )
-        if status != http.HTTPStatus.BAD_REQUEST:
-            raise _unexpected("PUT", target, status, content)
-        if self.server.ask("GET", f"/_index_template/{template.name}")[0] == http.HTTPStatus.OK:
-            return _Outcome()  # another process was first
-        raise _Stopped(
-            f"Elasticsearch refused the index template {template.name}: {reason_of(content)}. "
-            f"Versions from 8.15 on take it: update, "
-            f"or install a template of your own for {', '.join(template.body['index_patterns'])}. "
-            f"{_AGAIN}"
+    def __str__(self) -> str:
+        """Say which settings are missing, and what that means, as a sentence."""
+        return (
+            f"Elasticsearch refuses {', '.join(self.refused)}, so the index template of replay "
+            f"records is installed without: {OUT_OF_ORDER}."
         )
 
 
-def _unexpected(method: str, target: str, status: int, content: Mapping[str, Any]) -> _Stopped:
-    for_now = status in _FOR_NOW
-    sentence = f"Setup of Elasticsearch stopped: {method} {target} was answered with {status}, {reason_of(content)}."
-    return _Stopped(f"{sentence} {_SOON if for_now else _AGAIN}", for_now=for_now)
+def without_refused_settings(
+    body: Mapping[str, Any], reason: str, before: ReducedTemplate | None = None
+) -> ReducedTemplate | None:
+    """Return an index template without those settings of `ORDERING` that a refusal names.
+
+    Field and order of the sort belong together.
+
+    Args:
+        body: The whole template.
+        reason: Why the server refused it. A server may name one setting at a time.
+        before: The result of the call before, for the refusal before.
+
+    Returns:
+        None where the reason names no setting that the template still has.
+    """
+    body, refused = before or (body, ())
+    settings = body["template"].get("settings", {})
+    named = {
+        name
+        for name in settings
+        if name in ORDERING and re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", reason)
+    }
+    if any(name.startswith(_SORT) for name in named):
+        named |= {name for name in settings if name.startswith(_SORT)}
+    if not named:
+        return None
+    kept = {name: value for name, value in settings.items() if name not in named}
+    return ReducedTemplate(
+        {**body, "template": {**body["template"], "settings": kept}},
+        tuple(sorted({*refused, *named})),
+    )
 
 
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return content if isinstance(content, dict) else {}
+REPLAY: Final = IndexTemplate(
+    name="otel-asayer-replay",
+    stream="asayer-logs-{namespace}-*",
+    body={
+        "index_patterns": ["asayer-logs-*"],
+        "priority": _REPLAY_PRIORITY,
+        "_meta": _meta("Replay records, which Asayer and OpenReplay show beside a session replay"),
+        "template": {
+            "aliases": {READERS_ALIAS: {}},
+            "settings": dict(ORDERING),
+            "mappings": {
+                "dynamic": False,
+                "properties": {
+                    # Not indexed: where @timestamp is searchable, Elasticsearch lists the newest
+                    # segment first.
+                    "@timestamp": {**_DATE, "index": False},
+                    "utc_time": _DATE,
+                    "timestamp": _DATE,
+                    "message": {**_TEXT, "similarity": "boolean"},
+                    "level": _KEYWORD,
+                    "tags": _KEYWORD,
+                    "trace_id": _KEYWORD,
+                    "span_id": _KEYWORD,
+                    "attributes": _flat_attributes("session.id"),
+                    "resource": _object(attributes=_flat_attributes("service.name")),
+                    "session": _object(id=_alias("attributes.session.id")),
+                    "service": _object(name=_alias("resource.attributes.service.name")),
+                    "trace": _object(id=_alias("trace_id")),
+                    "span": _object(id=_alias("span_id")),
+                },
+            },
+        },
+    },
+)
+"""The only one of the three that makes plain indices, and maps only what its readers ask for."""
+
+PIPELINE_TARGET: Final = f"/_ingest/pipeline/{REPLAY_PIPELINE}"
+PIPELINE: Final = {
+    "description": "Does nothing to replay records. It says that their index template is "
+    "installed: without it they are refused",
+    "_meta": {"managed_by": MANAGED_BY, "version": __version__},
+    "processors": [],
+}
+
+
+def _otel_template(
+    name: str, stream: str, pattern: str, description: str, /, **properties: Any
+) -> IndexTemplate:
+    mappings = {
+        "dynamic": False,
+        "date_detection": False,
+        "dynamic_templates": [
+            {
+                "complex_attributes": {
+                    "path_match": _ATTRIBUTE_PATHS,
+                    "match_mapping_type": "object",
+                    "mapping": _FLATTENED,
+                }
+            },
+            {
+                "text_attributes": {
+                    "path_match": _ATTRIBUTE_PATHS,
+                    "match_mapping_type": "string",
+                    "mapping": _KEYWORD,
+                }
+            },
+        ],
+        "properties": {**_COMMON, **properties},
+    }
+    # Elasticsearch stores attributes beyond the thousandth name without indexing them. Without this
+    # setting it would refuse their document.
+    settings = {
+        "index.codec": "best_compression",
+        "index.mapping.total_fields.ignore_dynamic_beyond_limit": True,
+    }
+    body = {
+        "index_patterns": [pattern],
+        "data_stream": {},
+        "priority": _OTEL_PRIORITY,
+        "_meta": _meta(description),
+        "template": {"settings": settings, "mappings": mappings},
+    }
+    return IndexTemplate(name, stream, body)
+
+
+_RESOURCE_ATTRIBUTES: Final = {
+    "deployment.environment": _KEYWORD,
+    "service.instance.id": _KEYWORD,
+    "service.name": _KEYWORD,
+    "telemetry.sdk.language": _KEYWORD,
+}
+_SPAN_ATTRIBUTES: Final = {"session.id": _KEYWORD, "geo.location": {"type": "geo_point"}}
+_EXCEPTION_ATTRIBUTES: Final = {
+    "exception.type": _KEYWORD,
+    "exception.message": _KEYWORD,
+    "exception.stacktrace": {**_KEYWORD, "fields": {"text": _TEXT}},
+}
+
+_COMMON: Final = {
+    "@timestamp": _DATE_NANOS,
+    "data_stream": _object(type=_KEYWORD, dataset=_KEYWORD, namespace=_KEYWORD),
+    "trace_id": _KEYWORD,
+    "span_id": _KEYWORD,
+    "trace_flags": _BYTE,
+    "attributes": _attributes(20, **_SPAN_ATTRIBUTES),
+    "dropped_attributes_count": _LONG,
+    "scope": _object(
+        name=_KEYWORD,
+        version=_KEYWORD,
+        schema_url=_KEYWORD,
+        dropped_attributes_count=_LONG,
+        attributes=_attributes(30),
+    ),
+    "resource": _object(
+        schema_url=_KEYWORD,
+        dropped_attributes_count=_LONG,
+        attributes=_attributes(40, **_RESOURCE_ATTRIBUTES),
+    ),
+    "event": _object(dataset=_alias("data_stream.dataset")),
+    "service": _object(
+        environment=_alias("resource.attributes.deployment.environment"),
+        language=_object(name=_alias("resource.attributes.telemetry.sdk.language")),
+        node=_object(name=_alias("resource.attributes.service.instance.id")),
+    ),
+    "trace": _object(id=_alias("trace_id")),
+}
+
+TRACES: Final = _otel_template(
+    "otel-asayer-traces",
+    "traces-{dataset}.otel-{namespace}",
+    "traces-*.otel-*",
+    "OpenTelemetry spans, on servers without a template of their own for them",
+    name=_KEYWORD,
+    kind=_KEYWORD,
+    duration={**_LONG, "meta": {"unit": "nanos"}},
+    parent_span_id=_KEYWORD,
+    trace_state=_KEYWORD,
+    status=_object(code=_KEYWORD, message=_KEYWORD),
+    dropped_events_count=_LONG,
+    dropped_links_count=_LONG,
+    # Kept as they came: nothing could repair a conflict among the attributes of links.
+    links=_object(
+        trace_id=_KEYWORD,
+        span_id=_KEYWORD,
+        trace_state=_KEYWORD,
+        attributes={"type": "object", "enabled": False},
+    ),
+    span=_object(id=_alias("span_id"), name=_alias("name")),
+    parent=_object(id=_alias("parent_span_id")),
+)
+
+LOGS: Final = _otel_template(
+    "otel-asayer-logs",
+    "logs-{dataset}.otel-{namespace}",
+    "logs-*.otel-*",
+    "OpenTelemetry log records and span events, on servers without a template of their own for them",
+    observed_timestamp=_DATE_NANOS,
+    severity_number=_BYTE,
+    severity_text=_KEYWORD,
+    event_name=_KEYWORD,
+    attributes=_attributes(20, **_SPAN_ATTRIBUTES, **_EXCEPTION_ATTRIBUTES),
+    body=_object(text=_TEXT, structured=_FLATTENED),
+    message=_alias("body.text"),
+    span=_object(id=_alias("span_id")),
+    log=_object(level=_alias("severity_text")),
+    error=_object(
+        exception=_object(
+            type=_alias("attributes.exception.type"), message=_alias("attributes.exception.message")
+        ),
+        stack_trace=_alias("attributes.exception.stacktrace"),
+    ),
+)

@@ -20,7 +20,7 @@ from otel_asayer.documents import EXCEPTION_TYPE
 from otel_asayer.elasticsearch.api import AnswerTooLongError
 from otel_asayer.elasticsearch.explain import explain_refusal, missing_privileges
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
-from otel_asayer.setup.privileges import asker_of
+from otel_asayer.setup.keys import authenticate
 from otel_asayer.timeline import Stored
 from otel_asayer.timeline.bounds import first
 
@@ -82,7 +82,7 @@ class Search:
             NotAllowedError: it has not; the message names what is missing.
             ElasticsearchError: Elasticsearch does not answer, or not this.
         """
-        if not asker_of(self._api).secured:
+        if not authenticate(self._api).secured:
             return  # everybody may do everything
         asked = {"index": [{"names": list(self._streams), "privileges": list(privileges)}]}
         granted = self._api.expect(

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.setup.pruning import Day, days_before, delete
+from otel_asayer.setup.retention import Day, days_before, delete_days
 from unit.elasticsearch.answering import Answering
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_a_namespace_that_begins_like_the_one_asked_for_is_another() -> None:
 
 def test_indices_are_deleted_by_name_and_not_by_pattern() -> None:
     asked = server(OLD)
-    delete(asked.api, [Day("2020-02-28", 1, OLD)])
+    delete_days(asked.api, [Day("2020-02-28", 1, OLD)])
     assert asked.asked == [f"DELETE /{OLD}?ignore_unavailable=true"]
 
 
@@ -81,7 +81,7 @@ def test_many_are_deleted_in_parts() -> None:
     days = [Day("2020-02-28", 1, f"asayer-logs-{number}-2020.02.28") for number in range(51)]
     parts = [",".join(day.name for day in part) for part in (days[:50], days[50:])]
     asked = Answering({f"DELETE /{part}": (200, {}) for part in parts})
-    delete(asked.api, days)
+    delete_days(asked.api, days)
     assert len(asked.asked) == 2
 
 
@@ -159,6 +159,6 @@ def test_who_may_not_delete_learns_what_is_missing(run: Run) -> None:
     result = run("--all", "--yes", asked=server(OLD, **{PRIVILEGES: answer}))
     assert result.exit_code == 1
     assert (
-        "Not allowed to delete replay records: it takes the index privilege 'delete_index' on "
+        "Not allowed to delete replay records: this needs the index privilege 'delete_index' on "
         "asayer-logs-*." in result.stderr
     )

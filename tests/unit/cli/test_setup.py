@@ -21,8 +21,8 @@ from otel_asayer.cli.setup.requests import curl_notes, curl_text
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.setup.keys import ROLES
-from otel_asayer.setup.steps import Request
-from otel_asayer.setup.template_bodies import LOGS, REPLAY, TRACES
+from otel_asayer.setup.planner import Request
+from otel_asayer.setup.templates import LOGS, REPLAY, TRACES
 from unit.elasticsearch.answering import NO_HANDLER, Answering
 
 if TYPE_CHECKING:

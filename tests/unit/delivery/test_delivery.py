@@ -18,7 +18,7 @@ from otel_asayer.delivery.outcomes import Count, Fate
 from otel_asayer.documents import DocumentSettings, Encoder, Operation
 from otel_asayer.elasticsearch.client import Client, Response, Unreachable
 from otel_asayer.setup import first_contact
-from otel_asayer.setup.templates import SetupReport
+from otel_asayer.setup.first_contact import SetupReport
 from otel_asayer.testing import Fault, items, status
 from unit.elasticsearch.relay import Relay
 

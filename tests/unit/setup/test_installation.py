@@ -12,9 +12,9 @@ import pytest
 
 from otel_asayer.config import Config
 from otel_asayer.errors import NotAllowedError
-from otel_asayer.setup.installation import FIRST_RECORD_ID, Wishes, plan_installation
-from otel_asayer.setup.steps import Request, Step
-from otel_asayer.setup.template_bodies import LOGS, REPLAY, TRACES, IndexTemplate
+from otel_asayer.setup.installation import FIRST_RECORD_ID, SetupOptions, plan_installation
+from otel_asayer.setup.planner import Request, Step
+from otel_asayer.setup.templates import LOGS, REPLAY, TRACES, IndexTemplate
 from otel_asayer.version import __version__
 from unit.elasticsearch.answering import NO_HANDLER, Answering
 
@@ -39,19 +39,19 @@ GET_POLICY = "GET /_ilm/policy/otel-asayer-replay"
 
 def plan(
     answers: dict[str, tuple[int, Any]] | None = None,
-    wishes: Wishes | None = None,
+    options: SetupOptions | None = None,
     config: Config = CONFIG,
 ) -> dict[str, Step]:
-    steps = plan_installation(Answering(answers).api, config, wishes or Wishes(), NOW)
+    steps = plan_installation(Answering(answers).api, config, options or SetupOptions(), NOW)
     return {step.subject.removeprefix("index template "): step for step in steps}
 
 
 def words(
     answers: dict[str, tuple[int, Any]] | None = None,
-    wishes: Wishes | None = None,
+    options: SetupOptions | None = None,
     config: Config = CONFIG,
 ) -> dict[str, str]:
-    return {subject: step.word for subject, step in plan(answers, wishes, config).items()}
+    return {subject: step.word for subject, step in plan(answers, options, config).items()}
 
 
 def listed(*templates: dict[str, Any]) -> tuple[int, Any]:
@@ -128,7 +128,7 @@ class TestTemplates:
 
     def test_planning_reads_and_nothing_else(self) -> None:
         server = Answering(with_index({}, alias=False))
-        plan_installation(server.api, CONFIG, Wishes("30d"), NOW)
+        plan_installation(server.api, CONFIG, SetupOptions("30d"), NOW)
         assert {line for line in server.asked if not line.startswith("GET ")} <= {TRY}
 
     def test_a_template_is_created_as_it_stands(self) -> None:
@@ -153,14 +153,14 @@ class TestTemplates:
         assert step.requests == (Request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body),)
 
     def test_one_of_this_version_is_restored_when_asked_to(self) -> None:
-        step = plan({TEMPLATES: ours()}, Wishes(restore=True))[REPLAY.name]
+        step = plan({TEMPLATES: ours()}, SetupOptions(restore=True))[REPLAY.name]
         assert step.word == "restored"
         assert step.requests == (Request("PUT", f"/_index_template/{REPLAY.name}", REPLAY.body),)
 
     def test_restoring_keeps_what_was_set_before(self) -> None:
         step = plan(
             {TEMPLATES: ours(settings={"index": {"lifecycle": {"name": "theirs"}}})},
-            Wishes(restore=True),
+            SetupOptions(restore=True),
         )[REPLAY.name]
         assert step.requests[0].body["template"]["settings"]["index.lifecycle.name"] == "theirs"
 
@@ -168,7 +168,7 @@ class TestTemplates:
         assert (
             words(
                 {TEMPLATES: listed(template(LOGS.name, "x", managed_by="jane"))},
-                Wishes(restore=True),
+                SetupOptions(restore=True),
             )[LOGS.name]
             == "left alone"
         )
@@ -231,23 +231,25 @@ class TestRetention:
     def test_templates_of_ours_get_it(self) -> None:
         bodies = [
             step.requests[0].body["template"]["lifecycle"]
-            for step in list(plan(wishes=Wishes("30d")).values())[:2]
+            for step in list(plan(options=SetupOptions("30d")).values())[:2]
         ]
         assert bodies == [{"data_retention": "30d"}] * 2
 
     def test_another_one_is_a_change(self) -> None:
-        step = plan({TEMPLATES: ours(lifecycle={"data_retention": "7d"})}, Wishes("30d"))[LOGS.name]
+        step = plan({TEMPLATES: ours(lifecycle={"data_retention": "7d"})}, SetupOptions("30d"))[
+            LOGS.name
+        ]
         assert step.word == "changed"
         assert step.note == "It keeps documents for 30d, not for 7d."
 
     def test_a_first_one_is_a_change(self) -> None:
         assert (
-            plan({TEMPLATES: ours()}, Wishes("30d"))[LOGS.name].note
+            plan({TEMPLATES: ours()}, SetupOptions("30d"))[LOGS.name].note
             == "It keeps documents for 30d."
         )
 
     def test_the_same_one_is_none(self) -> None:
-        step = plan({TEMPLATES: ours(lifecycle={"data_retention": "30d"})}, Wishes("30d"))[
+        step = plan({TEMPLATES: ours(lifecycle={"data_retention": "30d"})}, SetupOptions("30d"))[
             LOGS.name
         ]
         assert step.word == "present"
@@ -258,7 +260,7 @@ class TestRetention:
         assert step.requests[0].body["template"]["lifecycle"] == {"data_retention": "7d"}
 
     def streams(self, *streams: dict[str, Any]) -> dict[str, Step]:
-        return plan({DATA_STREAMS: (200, {"data_streams": list(streams)})}, Wishes("30d"))
+        return plan({DATA_STREAMS: (200, {"data_streams": list(streams)})}, SetupOptions("30d"))
 
     def test_data_streams_of_our_templates_get_it_by_the_api(self) -> None:
         step = self.streams(
@@ -306,17 +308,19 @@ class TestRetention:
         )
 
     def test_a_server_without_the_api_is_told(self) -> None:
-        step = plan({DATA_STREAMS: NO_HANDLER}, Wishes("30d"))["retention of existing data streams"]
+        step = plan({DATA_STREAMS: NO_HANDLER}, SetupOptions("30d"))[
+            "retention of existing data streams"
+        ]
         assert step.word == "not possible"
         assert step.problem is False
 
     def test_data_streams_that_may_not_be_listed_are_an_error(self) -> None:
         with pytest.raises(NotAllowedError):
-            plan({DATA_STREAMS: (403, {"error": {"reason": "unauthorized"}})}, Wishes("30d"))
+            plan({DATA_STREAMS: (403, {"error": {"reason": "unauthorized"}})}, SetupOptions("30d"))
 
     def test_when_it_is_not_asked_for_nobody_asks_the_server(self) -> None:
         server = Answering()
-        plan_installation(server.api, CONFIG, Wishes(), NOW)
+        plan_installation(server.api, CONFIG, SetupOptions(), NOW)
         assert not [line for line in server.asked if "_data_stream" in line]
 
 
@@ -324,7 +328,7 @@ class TestAlias:
     def test_without_it_the_template_has_none(self) -> None:
         assert (
             "aliases"
-            not in plan(wishes=Wishes(alias=False))[REPLAY.name].requests[0].body["template"]
+            not in plan(options=SetupOptions(alias=False))[REPLAY.name].requests[0].body["template"]
         )
 
     def test_an_index_of_its_name_is_a_problem_with_a_way_out(self) -> None:
@@ -358,13 +362,13 @@ class TestAlias:
     def test_a_clash_says_what_the_older_readers_can_do_without_it(self) -> None:
         note = plan({BEARERS: (200, {"indices": [{"name": "logs"}]})})[REPLAY.name].note
         assert note.endswith(
-            "where only Asayer or OpenReplay 1.5 - 1.20 reads: --no-alias, and the index pattern "
-            "asayer-logs-* in their form."
+            "If only Asayer or OpenReplay 1.5 - 1.20 reads, you can leave it: give --no-alias, and "
+            "enter the index pattern asayer-logs-* in their form."
         )
 
     def test_without_it_a_clash_is_none(self) -> None:
         assert (
-            words({BEARERS: (200, {"indices": [{"name": "logs"}]})}, Wishes(alias=False))[
+            words({BEARERS: (200, {"indices": [{"name": "logs"}]})}, SetupOptions(alias=False))[
                 REPLAY.name
             ]
             == "installed"
@@ -378,12 +382,12 @@ class TestAlias:
     def test_a_template_that_lacks_it_gets_it(self) -> None:
         step = plan({TEMPLATES: ours(aliases={})})[REPLAY.name]
         assert step.word == "changed"
-        assert step.note == "New indices bear the alias logs."
+        assert step.note == "New indices have the alias logs."
 
     def test_a_template_that_has_it_loses_it_when_asked_to(self) -> None:
         assert (
-            plan({TEMPLATES: ours()}, Wishes(alias=False))[REPLAY.name].note
-            == "New indices bear no alias logs."
+            plan({TEMPLATES: ours()}, SetupOptions(alias=False))[REPLAY.name].note
+            == "New indices have no alias logs."
         )
 
 
@@ -435,8 +439,8 @@ class TestRivals:
         )[REPLAY.name]
         assert step.problem is True
         assert step.note.startswith(
-            "The index template theirs makes data streams of asayer-logs-live-*, whose rows Asayer "
-            "/ OpenReplay would show out"
+            "The index template theirs makes data streams of asayer-logs-live-*, and Asayer / "
+            "OpenReplay would show their rows out"
         )
 
     def test_what_it_hid_is_shown_all_the_same(self) -> None:
@@ -481,8 +485,8 @@ class TestIndices:
         assert step.requests == ()
         assert (
             step.note
-            == f"Its mapping of {name} is another one, which no request can change: the index of "
-            f"the next day is right."
+            == f"Its mapping of {name} is wrong, and no request can change that: the index of the "
+            f"next day is right."
         )
 
     def test_one_that_lacks_fields_gets_them(self) -> None:
@@ -577,7 +581,7 @@ class TestPolicy:
     def policy(
         self, retention: str = "30d", answers: dict[str, tuple[int, Any]] | None = None
     ) -> dict[str, Step]:
-        return plan({**with_index(), **(answers or {})}, Wishes(retention))
+        return plan({**with_index(), **(answers or {})}, SetupOptions(retention))
 
     def test_it_deletes_an_index_once_its_last_record_is_old_enough(self) -> None:
         (request,) = self.policy()[POLICY].requests
@@ -611,7 +615,7 @@ class TestPolicy:
     def test_an_index_that_follows_a_policy_keeps_it(self) -> None:
         settings = {INDEX: {"settings": {"index": {"lifecycle": {"name": "theirs"}}}}}
         assert "retention of existing indices" not in plan(
-            {**with_index(), "GET /asayer-logs-*/_settings": (200, settings)}, Wishes("30d")
+            {**with_index(), "GET /asayer-logs-*/_settings": (200, settings)}, SetupOptions("30d")
         )
 
     def there(self, retention: str, owner: str = "otel-asayer") -> dict[str, tuple[int, Any]]:
@@ -642,10 +646,10 @@ class TestPolicy:
     def test_without_such_policies_the_command_that_does_the_same_is_named(self) -> None:
         step = self.policy(answers={GET_POLICY: NO_HANDLER})["retention of replay records"]
         assert (step.word, step.problem) == ("not possible", False)
-        assert "`otel-asayer prune --older-than 30d --yes`, once a day, does the same" in step.note
+        assert "Run `otel-asayer prune --older-than 30d --yes` once a day instead." in step.note
 
     def test_without_such_policies_the_template_names_none(self) -> None:
-        steps = plan({GET_POLICY: NO_HANDLER}, Wishes("30d"))
+        steps = plan({GET_POLICY: NO_HANDLER}, SetupOptions("30d"))
         assert (
             "index.lifecycle.name"
             not in steps[REPLAY.name].requests[0].body["template"]["settings"]
@@ -677,9 +681,9 @@ class TestRefusedSettings:
 
     def test_that_rows_may_come_out_of_order_is_said(self) -> None:
         assert plan({TRY: self.REFUSAL})[REPLAY.name].note == (
-            "Elasticsearch refuses index.merge.policy.type, index.number_of_shards, without which "
-            "the index template of replay records is installed: "
-            "rows may come out of order in OpenReplay."
+            "Elasticsearch refuses index.merge.policy.type, index.number_of_shards, so the index "
+            "template of replay records is installed without: rows may come out of order in "
+            "OpenReplay."
         )
 
     def test_another_reason_takes_nothing_away(self) -> None:

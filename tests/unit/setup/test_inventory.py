@@ -6,14 +6,20 @@ from typing import Any
 
 import pytest
 
-from otel_asayer.setup.inventory import Clash, Template, clash_of, mapping_gap, templates_in
-from otel_asayer.setup.template_bodies import LOGS, REPLAY, TRACES
+from otel_asayer.setup.inventory import (
+    AliasConflict,
+    InstalledTemplate,
+    alias_conflict,
+    mapping_difference,
+    templates_in,
+)
+from otel_asayer.setup.templates import LOGS, REPLAY, TRACES
 
 KEYWORD = {"type": "keyword"}
 
 
 def gap(wanted: dict[str, Any], there: dict[str, Any]) -> Any:
-    return mapping_gap(wanted, there)
+    return mapping_difference(wanted, there)
 
 
 def test_a_template_is_read_with_owner_version_retention_and_alias() -> None:
@@ -29,15 +35,15 @@ def test_a_template_is_read_with_owner_version_retention_and_alias() -> None:
         },
     }
     assert templates_in({"index_templates": [{"name": "a", "index_template": body}]}) == (
-        Template(
+        InstalledTemplate(
             "a",
             ("a-*",),
             7,
-            "otel-asayer",
+            True,
             "1.2",
             "30d",
             has_alias=True,
-            is_of_streams=True,
+            makes_streams=True,
             policy="p",
         ),
     )
@@ -58,7 +64,7 @@ def test_a_template_is_read_with_owner_version_retention_and_alias() -> None:
     ],
 )
 def test_a_pattern_fits_names_that_it_describes(pattern: str) -> None:
-    assert Template("t", (pattern,), 1).matches("logs-a.otel-b")
+    assert InstalledTemplate("t", (pattern,), 1).matches("logs-a.otel-b")
 
 
 @pytest.mark.parametrize(
@@ -76,11 +82,11 @@ def test_a_pattern_fits_names_that_it_describes(pattern: str) -> None:
     ],
 )
 def test_a_pattern_fits_no_others(pattern: str) -> None:
-    assert not Template("t", (pattern,), 1).matches("logs-a.otel-b")
+    assert not InstalledTemplate("t", (pattern,), 1).matches("logs-a.otel-b")
 
 
 def test_a_pattern_of_many_stars_costs_no_more_than_its_length() -> None:
-    assert not Template("t", ("*a" * 5000 + "b",), 1).matches("a" * 10_000)
+    assert not InstalledTemplate("t", ("*a" * 5000 + "b",), 1).matches("a" * 10_000)
 
 
 @pytest.mark.parametrize(
@@ -94,12 +100,12 @@ def test_a_clash_tells_what_has_the_very_name(
         "data_streams": [{"name": name} for name in streams],
         "aliases": [],
     }
-    assert clash_of(resolved) == Clash(kind)
+    assert alias_conflict(resolved) == AliasConflict(kind)
 
 
 def test_what_has_another_name_is_no_clash() -> None:
     assert (
-        clash_of(
+        alias_conflict(
             {
                 "indices": [{"name": "logs-2024"}],
                 "data_streams": [{"name": "logs-app-default"}],

@@ -12,20 +12,23 @@ from otel_asayer.setup.keys import (
     ROLES,
     VIEWER,
     WRITER,
-    KeyWishes,
+    AuthenticatedUser,
+    KeyOptions,
     Role,
+    authenticate,
     keys_on,
     plan_keys,
+    require_privileges,
+    required_privileges,
 )
-from otel_asayer.setup.privileges import Asker, asker_of, needs_of, require
-from otel_asayer.setup.steps import Request, Step
+from otel_asayer.setup.planner import Request, Step
 from unit.elasticsearch.answering import NO_HANDLER, Answering
 
 LIST = "GET /_security/api_key"
 AUTHENTICATE = "GET /_security/_authenticate"
 PRIVILEGES = "GET /_security/user/_has_privileges"
-JANE = Asker("jane", is_api_key=False, secured=True)
-ONLY_WRITER = KeyWishes((WRITER,))
+JANE = AuthenticatedUser("jane", is_api_key=False, secured=True)
+ONLY_WRITER = KeyOptions((WRITER,))
 
 
 def entry(identity: str, role: Role = WRITER, created: int = 1, **more: Any) -> dict[str, Any]:
@@ -43,8 +46,8 @@ def entry(identity: str, role: Role = WRITER, created: int = 1, **more: Any) -> 
     }
 
 
-def plan(*entries: dict[str, Any], wishes: KeyWishes = ONLY_WRITER) -> tuple[Step, ...]:
-    return plan_keys(Answering({LIST: (200, {"api_keys": list(entries)})}).api, wishes)
+def plan(*entries: dict[str, Any], options: KeyOptions = ONLY_WRITER) -> tuple[Step, ...]:
+    return plan_keys(Answering({LIST: (200, {"api_keys": list(entries)})}).api, options)
 
 
 class TestPlan:
@@ -90,7 +93,7 @@ class TestPlan:
         )
 
     def test_an_expiration_goes_along(self) -> None:
-        (step,) = plan(wishes=KeyWishes((WRITER,), "90d"))
+        (step,) = plan(options=KeyOptions((WRITER,), "90d"))
         assert step.requests[0].body["expiration"] == "90d"
 
     def test_a_valid_key_is_not_doubled(self) -> None:
@@ -103,7 +106,7 @@ class TestPlan:
         (step,) = plan(
             {**entry("a", READER), "metadata": {"managed_by": "otel-asayer", "role": "writer"}}
         )
-        assert step.note.endswith("Its rights are other ones than a new key has.")
+        assert step.note.endswith("Its privileges differ from those of a new key.")
 
     def test_a_key_of_another_role_or_another_owner_is_none_of_these(self) -> None:
         assert [step.word for step in plan(entry("a", VIEWER), {**entry("b"), "metadata": {}})] == [
@@ -111,18 +114,17 @@ class TestPlan:
         ]
 
     def test_a_new_key_leaves_the_old_one_valid_and_tells_how_to_invalidate_it(self) -> None:
-        (step,) = plan(entry("b", created=2), entry("a"), wishes=KeyWishes((WRITER,), new=True))
+        (step,) = plan(entry("b", created=2), entry("a"), options=KeyOptions((WRITER,), new=True))
         assert step.word == "created"
         assert (
-            step.note
-            == "The older a, b goes on being valid: invalidate it once the new one is in use "
+            step.note == "The older a, b stays valid: invalidate it once the new one is in use "
             "(--invalidate-old-keys)."
         )
         assert step.advised == (Request("DELETE", "/_security/api_key", {"ids": ["a", "b"]}),)
 
     def test_of_several_keys_the_newest_stays(self) -> None:
         kept, invalidated = plan(
-            entry("b", created=2), entry("a"), wishes=KeyWishes((WRITER,), invalidate_old=True)
+            entry("b", created=2), entry("a"), options=KeyOptions((WRITER,), invalidate_old=True)
         )
         assert kept.word == "present"
         assert kept.note.partition(".")[0] == "Its id is b"
@@ -130,7 +132,7 @@ class TestPlan:
 
     def test_a_new_key_may_replace_the_old_one_at_once(self) -> None:
         created, invalidated = plan(
-            entry("a"), wishes=KeyWishes((WRITER,), new=True, invalidate_old=True)
+            entry("a"), options=KeyOptions((WRITER,), new=True, invalidate_old=True)
         )
         assert created.word == "created"
         assert created.advised == ()
@@ -150,7 +152,9 @@ class TestOwnKeys:
                 )
                 return super().request(method, target, *arguments, **keywords)
 
-        (_, invalidated) = plan_keys(Own().api, KeyWishes((WRITER,), new=True, invalidate_old=True))
+        (_, invalidated) = plan_keys(
+            Own().api, KeyOptions((WRITER,), new=True, invalidate_old=True)
+        )
         assert invalidated.requests == (
             Request("DELETE", "/_security/api_key", {"ids": ["a"], "owner": True}),
         )
@@ -161,8 +165,8 @@ class TestOwnKeys:
 
 
 class TestAsker:
-    def asker(self, status: int, content: object) -> Asker:
-        return asker_of(Answering({AUTHENTICATE: (status, content)}).api)
+    def asker(self, status: int, content: object) -> AuthenticatedUser:
+        return authenticate(Answering({AUTHENTICATE: (status, content)}).api)
 
     def test_a_user_is_known_by_name(self) -> None:
         assert self.asker(200, {"username": "jane", "authentication_type": "realm"}) == JANE
@@ -205,7 +209,7 @@ class TestAsker:
         ],
     )
     def test_a_server_without_security_knows_nobody(self, answer: tuple[int, Any]) -> None:
-        assert self.asker(*answer) == Asker("", is_api_key=False, secured=False)
+        assert self.asker(*answer) == AuthenticatedUser("", is_api_key=False, secured=False)
 
     def test_refused_credentials_are_an_error(self) -> None:
         with pytest.raises(NotAllowedError, match="It does not know these credentials"):
@@ -218,7 +222,7 @@ class TestAsker:
 
 class TestPrivileges:
     def test_keys_need_what_they_are_to_have(self) -> None:
-        needs = needs_of("live", (WRITER, READER))
+        needs = required_privileges("live", (WRITER, READER))
         assert sorted(needs.cluster) == [
             "manage_index_templates",
             "manage_ingest_pipelines",
@@ -235,18 +239,21 @@ class TestPrivileges:
         )
 
     def test_without_keys_there_is_no_need_to_manage_them(self) -> None:
-        assert needs_of("live", ()).cluster == {"manage_index_templates", "manage_ingest_pipelines"}
+        assert required_privileges("live", ()).cluster == {
+            "manage_index_templates",
+            "manage_ingest_pipelines",
+        }
 
     def test_who_has_all_goes_on(self) -> None:
         server = Answering(
             {PRIVILEGES: (200, {"cluster": {"monitor": True}, "index": {"logs": {"read": True}}})}
         )
-        require(server.api, JANE, "live", ROLES)
+        require_privileges(server.api, JANE, "live", ROLES)
         assert server.asked == ["GET /_security/user/_has_privileges"]
 
     def missing(self, granted: dict[str, Any], *roles: Role) -> str:
         with pytest.raises(NotAllowedError) as caught:
-            require(Answering({PRIVILEGES: (200, granted)}).api, JANE, "live", roles)
+            require_privileges(Answering({PRIVILEGES: (200, granted)}).api, JANE, "live", roles)
         return str(caught.value)
 
     def test_each_missing_privilege_is_named(self) -> None:
@@ -262,7 +269,7 @@ class TestPrivileges:
             "'manage_index_templates', 'monitor'; "
             "the index privilege 'auto_configure' on logs; the index privileges 'read', "
             "'view_index_metadata' on traces-*, logs-*. "
-            "Give it what is missing, or use another user."
+            "Add these privileges, or use another user."
         )
 
     def test_an_api_key_is_not_called_a_user(self) -> None:
@@ -270,7 +277,7 @@ class TestPrivileges:
         with pytest.raises(
             NotAllowedError, match="The API key of 'jane' may not set this up: it lacks"
         ):
-            require(server.api, JANE._replace(is_api_key=True), "live", ())
+            require_privileges(server.api, JANE._replace(is_api_key=True), "live", ())
 
     def test_what_is_missing_without_keys_as_well_is_no_reason_to_leave_them_out(self) -> None:
         granted = {
@@ -278,13 +285,12 @@ class TestPrivileges:
             "index": {"logs": {"view_index_metadata": False, "read": True}},
         }
         assert self.missing(granted, VIEWER).endswith(
-            "'view_index_metadata' on logs. Give it what is missing, or use another user."
+            "'view_index_metadata' on logs. Add these privileges, or use another user."
         )
 
     def test_of_keys_it_is_said_that_they_can_do_no_more_than_their_maker(self) -> None:
         assert self.missing({"cluster": {"monitor": False}}, VIEWER).endswith(
-            "it lacks the cluster privilege 'monitor'. Give it what is missing, or use another "
-            "user. "
-            "Part of it is what the API keys will do, for a key can do no more than who makes it; "
-            "with --no-keys that is not needed."
+            "it lacks the cluster privilege 'monitor'. Add these privileges, or use another user. "
+            "Part of it is what the API keys may do: a key can have no more privileges than the "
+            "user who creates it. With --no-keys you do not need that."
         )

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from otel_asayer.setup.installation import StepResult, carry_out
+from otel_asayer.setup.planner import Request, Step
 from otel_asayer.setup.removal import plan_removal
-from otel_asayer.setup.steps import Outcome, Request, Step, carry_out
-from otel_asayer.setup.template_bodies import LOGS, REPLAY, TRACES
+from otel_asayer.setup.templates import LOGS, REPLAY, TRACES
 from unit.elasticsearch.answering import Answering
 
 TEMPLATES = "GET /_index_template"
@@ -122,8 +123,8 @@ def test_a_template_that_a_data_stream_needs_is_left_with_the_request_that_delet
     assert step.word == "left"
     assert (
         step.note
-        == "asayer-logs-a, asayer-logs-b: A template that a data stream needs cannot be removed: "
-        "delete those first, with all they hold, or keep both."
+        == "asayer-logs-a, asayer-logs-b: A template that a data stream needs cannot be removed. "
+        "Delete the data streams first, with all their documents, or keep both."
     )
     assert step.requests == ()
     assert step.advised == (Request("DELETE", "/_data_stream/asayer-logs-a,asayer-logs-b"),)
@@ -165,7 +166,7 @@ def test_our_keys_go_and_nobody_elses() -> None:
 
 def test_a_step_is_carried_out_request_by_request() -> None:
     server = Answering({"PUT /a": (200, {"a": 1}), "PUT /b": (200, {"b": 2})})
-    assert carry_out(server.api, STEP) == Outcome(STEP, ({"a": 1}, {"b": 2}))
+    assert carry_out(server.api, STEP) == StepResult(STEP, ({"a": 1}, {"b": 2}))
     assert server.asked == ["PUT /a", "PUT /b"]
 
 

@@ -23,7 +23,7 @@ from otel_asayer.elasticsearch.writing import write
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.exporter import encoder_of
 from otel_asayer.propagation.session_id import SessionId, id_of_session_from
-from otel_asayer.setup.templates import ensure
+from otel_asayer.setup.first_contact import ensure
 from otel_asayer.timeline import Selection, Timeline, parse_subject
 from otel_asayer.timeline.stores import LocalSource, open_source
 

@@ -37,7 +37,7 @@ from otel_asayer.cli.doctor.server import (
 )
 from otel_asayer.cli.doctor.settings import check_exporters, check_replay_link, check_variables
 from otel_asayer.cli.doctor.templates import check_templates
-from otel_asayer.setup.template_bodies import READERS_ALIAS
+from otel_asayer.setup.templates import READERS_ALIAS
 from otel_asayer.spool import spool_root
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
 from otel_asayer.cli.output import counted
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
-from otel_asayer.setup.keys import VIEWER, expiration_of
-from otel_asayer.setup.privileges import asker_of
+from otel_asayer.setup.keys import VIEWER, authenticate, expiration_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -120,7 +119,7 @@ def check_expiration(subject: Subject, *, now: datetime) -> Iterator[Verdict]:
 
 
 def _expiration(api: Api) -> datetime | None:
-    key_id = asker_of(api).key_id
+    key_id = authenticate(api).key_id
     return expiration_of(api, key_id) if key_id else None
 
 
@@ -147,7 +146,7 @@ def _ask(api: Api, subject: Subject) -> _Held | None:
         ElasticsearchError: they are not accepted, or there is no good answer.
     """
     try:
-        asker = asker_of(api)
+        asker = authenticate(api)
     except NotAllowedError as error:
         raise ElasticsearchError(
             str(error)

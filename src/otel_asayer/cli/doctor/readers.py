@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.attributes import REPLAY_LEVELS
-from otel_asayer.setup.template_bodies import READERS_ALIAS
+from otel_asayer.setup.templates import READERS_ALIAS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

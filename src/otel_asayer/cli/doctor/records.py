@@ -31,14 +31,13 @@ from otel_asayer.documents.replay_indices import ReplayIndices
 from otel_asayer.elasticsearch.writing import write
 from otel_asayer.propagation.session_id import EPOCH_MS
 from otel_asayer.setup.inventory import (
-    BEARERS,
+    ALIAS,
     REPLAY_INDICES,
-    clash_of,
-    former_sentence,
-    former_streams,
+    alias_conflict,
+    legacy_streams,
+    legacy_streams_sentence,
 )
-from otel_asayer.setup.refusals import OUT_OF_ORDER
-from otel_asayer.setup.template_bodies import READERS_ALIAS
+from otel_asayer.setup.templates import OUT_OF_ORDER, READERS_ALIAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -107,11 +106,11 @@ def check_write(subject: Subject, record: Record) -> Iterator[Verdict]:
 def check_alias(subject: Subject) -> Iterator[Verdict]:
     """Whether `logs` leads to our records, and is not empty; and that nothing stands on it that they could not stand beside."""
     resolved = subject.reader.expect(
-        "GET", BEARERS, doing=f"to look at {READERS_ALIAS}", or_nothing=True
+        "GET", ALIAS, doing=f"to look at {READERS_ALIAS}", or_nothing=True
     )
     bearers = [index for alias in resolved.get("aliases", ()) for index in alias["indices"]]
     days = fnmatch.filter(bearers, subject.replay_indices)
-    if sentence := _former(subject) or str(clash_of(resolved) or ""):
+    if sentence := _former(subject) or str(alias_conflict(resolved) or ""):
         detail, _, remedy = sentence.partition(": ")
         yield problem(detail, remedy)
     elif not days:
@@ -134,12 +133,12 @@ def check_alias(subject: Subject) -> Iterator[Verdict]:
 
 def _former(subject: Subject) -> str:
     """What is wrong where data streams of an earlier version are left, or nothing."""
-    former = former_streams(
+    former = legacy_streams(
         subject.reader.expect(
             "GET", REPLAY_INDICES, doing="to look for asayer-logs-*", or_nothing=True
         )
     )
-    return former_sentence(former) if former else ""
+    return legacy_streams_sentence(former) if former else ""
 
 
 def _without_alias(subject: Subject, what: str) -> Verdict:

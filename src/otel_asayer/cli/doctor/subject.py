@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.elasticsearch.client import Client, Unreachable
-from otel_asayer.setup.inventory import stream_of
-from otel_asayer.setup.template_bodies import LOGS, READERS_ALIAS, REPLAY, TRACES
+from otel_asayer.setup.inventory import stream_name
+from otel_asayer.setup.templates import LOGS, READERS_ALIAS, REPLAY, TRACES
 
 if TYPE_CHECKING:
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.client import Requester
-    from otel_asayer.setup.template_bodies import IndexTemplate
+    from otel_asayer.setup.templates import IndexTemplate
 
 __all__ = ["REQUEST_SECONDS", "Subject"]
 
@@ -69,12 +69,12 @@ class Subject(NamedTuple):
     @property
     def streams(self) -> list[str]:
         """The data streams and indices that are written, as far as no attribute sends a document elsewhere."""
-        return [stream_of(template, self.config) for template in self.templates]
+        return [stream_name(template, self.config) for template in self.templates]
 
     @property
     def replay_indices(self) -> str:
         """The pattern of the indices of replay records."""
-        return stream_of(REPLAY, self.config)
+        return stream_name(REPLAY, self.config)
 
     @property
     def read_names(self) -> list[str]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.cli.doctor.findings import ok, problem, warning
-from otel_asayer.setup.inventory import hidden_sentence, stream_of, templates_in
-from otel_asayer.setup.template_bodies import REPLAY
+from otel_asayer.setup.inventory import hidden_reason, stream_name, templates_in
+from otel_asayer.setup.templates import REPLAY
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from otel_asayer.cli.doctor.findings import Verdict
     from otel_asayer.cli.doctor.subject import Subject
     from otel_asayer.config import Config
-    from otel_asayer.setup.inventory import Template
-    from otel_asayer.setup.template_bodies import IndexTemplate
+    from otel_asayer.setup.inventory import InstalledTemplate
+    from otel_asayer.setup.templates import IndexTemplate
 
 __all__ = ["check_templates", "drift", "judge"]
 
@@ -39,7 +39,7 @@ def check_templates(subject: Subject) -> Iterator[Verdict]:
 
 def judge(template: IndexTemplate, listed: Mapping[str, Any], config: Config) -> Verdict:
     """Return how the data stream of `template` is made, from the answer that lists all templates."""
-    stream = stream_of(template, config)
+    stream = stream_name(template, config)
     taking = max(
         (one for one in templates_in(listed) if one.matches(stream)),
         key=lambda one: one.priority,
@@ -87,14 +87,14 @@ def _judge_own(template: IndexTemplate, body: Mapping[str, Any], version: str) -
     )
 
 
-def _judge_rival(stream: str, rival: Template, body: Mapping[str, Any]) -> Verdict:
+def _judge_rival(stream: str, rival: InstalledTemplate, body: Mapping[str, Any]) -> Verdict:
     """Whether replay records are seen that another template's stream holds.
 
     What its components bring shows in the stream itself.
     """
-    if not rival.is_of_streams and (rival.has_alias or body.get("composed_of")):
+    if not rival.makes_streams and (rival.has_alias or body.get("composed_of")):
         return ok(f"{rival.name}, of your own, takes {stream}")
-    detail, _, remedy = hidden_sentence(rival, stream, REPLAY.priority, {}).partition(": ")
+    detail, _, remedy = hidden_reason(rival, stream, REPLAY.priority, {}).partition(": ")
     return problem(detail, remedy)
 
 

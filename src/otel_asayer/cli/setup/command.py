@@ -19,19 +19,24 @@ from otel_asayer.cli.setup.report import show_plan, show_question, show_removal,
 from otel_asayer.config.parsers import BadValue, parse_namespace
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.errors import NotAllowedError
-from otel_asayer.setup.installation import Wishes, plan_installation
-from otel_asayer.setup.keys import FORGETTER, ROLES, KeyWishes, plan_keys
-from otel_asayer.setup.privileges import asker_of, require
+from otel_asayer.setup.installation import SetupOptions, carry_out, plan_installation
+from otel_asayer.setup.keys import (
+    FORGETTER,
+    ROLES,
+    KeyOptions,
+    authenticate,
+    plan_keys,
+    require_privileges,
+)
+from otel_asayer.setup.planner import Step
 from otel_asayer.setup.removal import plan_removal
-from otel_asayer.setup.steps import Step, carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.api import Identity
-    from otel_asayer.setup.keys import Role
-    from otel_asayer.setup.privileges import Asker
+    from otel_asayer.setup.keys import AuthenticatedUser, Role
 
 __all__ = ["setup"]
 
@@ -175,10 +180,10 @@ def setup(
     click.get_current_context().exit(int(has_problems))
 
 
-def _introduced(api: Api, config: Config) -> tuple[Identity | None, Asker]:
+def _introduced(api: Api, config: Config) -> tuple[Identity | None, AuthenticatedUser]:
     """Return who answers and who asks."""
     try:
-        return api.identify(), asker_of(api)
+        return api.identify(), authenticate(api)
     except NotAllowedError:
         if any((config.api_key, config.api_key_file, config.username, config.bearer_token)):
             raise
@@ -192,7 +197,7 @@ class _Run:
     api: Api
     config: Config
     server: Identity | None
-    asker: Asker
+    asker: AuthenticatedUser
     roles: Sequence[Role]
     options: Mapping[str, Any]
 
@@ -201,8 +206,8 @@ class _Run:
         if self.asker.secured:
             if self.asker.is_api_key and self.roles:
                 raise NotAllowedError(_KEYLESS)
-            require(self.api, self.asker, self.config.namespace, self.roles)
-        wishes = Wishes(
+            require_privileges(self.api, self.asker, self.config.namespace, self.roles)
+        wishes = SetupOptions(
             self.options["retention"],
             alias=not self.options["no_alias"],
             restore=self.options["restore_templates"],
@@ -244,7 +249,7 @@ class _Run:
         options = self.options
         return plan_keys(
             self.api,
-            KeyWishes(
+            KeyOptions(
                 self.roles,
                 options["expiration"],
                 options["new_keys"],

@@ -15,15 +15,15 @@ from otel_asayer.cli.output import as_text, console, counted, plain_table, print
 from otel_asayer.cli.setup import paste
 from otel_asayer.cli.setup.requests import as_object, console_text, curl_notes, curl_text
 from otel_asayer.sanitize import sanitize_line, sanitize_text
+from otel_asayer.setup.installation import StepResult
 from otel_asayer.setup.keys import FORGETTER, ROLES
-from otel_asayer.setup.steps import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.api import Identity
-    from otel_asayer.setup.steps import Step
+    from otel_asayer.setup.planner import Step
 
 __all__ = ["show_plan", "show_question", "show_removal", "show_result"]
 
@@ -40,7 +40,7 @@ def show_plan(
     steps: Sequence[Step], config: Config, server: Identity | None, *, as_json: bool
 ) -> bool:
     """Print what would be done, and the requests; return whether something is in the way."""
-    outcomes = [Outcome(step) for step in steps]
+    outcomes = [StepResult(step) for step in steps]
     if as_json:
         print_json(
             {
@@ -63,12 +63,12 @@ def show_plan(
 
 def show_question(steps: Sequence[Step], server: Identity | None) -> None:
     """Print what will be done once a person has agreed."""
-    outcomes = [Outcome(step) for step in steps]
+    outcomes = [StepResult(step) for step in steps]
     _show_table(outcomes, server, planned=True, stderr=True)
 
 
 def show_result(
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[StepResult],
     config: Config,
     server: Identity | None,
     *,
@@ -96,7 +96,7 @@ def show_result(
     return _has_problems(outcomes)
 
 
-def show_removal(outcomes: Sequence[Outcome], server: Identity | None, *, as_json: bool) -> bool:
+def show_removal(outcomes: Sequence[StepResult], server: Identity | None, *, as_json: bool) -> bool:
     """Print what was taken away, and what stays; return whether something is in the way."""
     if as_json:
         print_json({**_head(server), "steps": [_entry(outcome) for outcome in outcomes]})
@@ -111,7 +111,7 @@ def show_removal(outcomes: Sequence[Outcome], server: Identity | None, *, as_jso
 
 
 def _show_table(
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[StepResult],
     server: Identity | None,
     *,
     planned: bool = False,
@@ -134,13 +134,13 @@ def _show_table(
     console(stderr=stderr).print(table)
 
 
-def _style(outcome: Outcome) -> str:
+def _style(outcome: StepResult) -> str:
     if outcome.problem:
         return "bold red"
     return "green" if outcome.step.requests else "dim"
 
 
-def _show_ways_out(outcomes: Sequence[Outcome]) -> None:
+def _show_ways_out(outcomes: Sequence[StepResult]) -> None:
     """Print what each problem is, and the requests that its owner may send; also those of steps that are none."""
     for outcome in outcomes:
         if outcome.problem:
@@ -209,7 +209,7 @@ def _show_notes(notes: Sequence[str]) -> None:
         click.echo()
 
 
-def _show_end(outcomes: Sequence[Outcome]) -> None:
+def _show_end(outcomes: Sequence[StepResult]) -> None:
     if problems := sum(outcome.problem for outcome in outcomes):
         click.echo(f"{counted(problems, 'problem')} left.")
     else:
@@ -223,7 +223,7 @@ def _section(title: str, text: str) -> None:
     click.echo(f"{sanitize_text(text)}\n")
 
 
-def _created_keys(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
+def _created_keys(outcomes: Sequence[StepResult]) -> dict[str, dict[str, Any]]:
     """The answers that brought a key, by the name of its role."""
     by_name = {
         content["name"]: content
@@ -238,7 +238,7 @@ def _created_keys(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _entry(outcome: Outcome, config: Config | None = None) -> dict[str, Any]:
+def _entry(outcome: StepResult, config: Config | None = None) -> dict[str, Any]:
     step = outcome.step
     entry = {
         "subject": step.subject,
@@ -260,5 +260,5 @@ def _head(server: Identity | None) -> dict[str, Any]:
     return {"elasticsearch": server._asdict() if server else None}
 
 
-def _has_problems(outcomes: Sequence[Outcome]) -> bool:
+def _has_problems(outcomes: Sequence[StepResult]) -> bool:
     return any(outcome.problem for outcome in outcomes)

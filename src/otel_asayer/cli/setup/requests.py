@@ -14,7 +14,7 @@ from otel_asayer.cli.setup.addresses import url_of
 
 if TYPE_CHECKING:
     from otel_asayer.config import Config
-    from otel_asayer.setup.steps import Request
+    from otel_asayer.setup.planner import Request
 
 __all__ = ["as_object", "console_text", "curl_notes", "curl_text"]
 

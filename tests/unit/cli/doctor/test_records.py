@@ -184,7 +184,7 @@ def test_an_alias_on_a_data_stream_is_a_problem() -> None:
     ((status, detail),) = alias(INDEX, ".ds-logs-generic.otel-default-2026.11.24-000001")
     assert status == "problem"
     assert (
-        "stands on the data streams logs-generic.otel-default, and Elasticsearch lets no alias"
+        "points to the data streams logs-generic.otel-default, and in Elasticsearch no alias"
         in detail
     )
 
@@ -203,7 +203,7 @@ def test_a_data_stream_of_an_earlier_version_is_a_problem_with_the_command_that_
             "templates and alias with the plain indices that "
             "replay records go to now"
         ),
-        "delete it, with what was recorded (DELETE /_data_stream/asayer-logs-default)",
+        "delete it and everything in it (DELETE /_data_stream/asayer-logs-default)",
     )
 
 

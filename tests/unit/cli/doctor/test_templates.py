@@ -10,7 +10,7 @@ import pytest
 
 from otel_asayer.cli.doctor.findings import Status
 from otel_asayer.cli.doctor.templates import check_templates, drift, judge
-from otel_asayer.setup.template_bodies import LOGS, REPLAY, TRACES, IndexTemplate
+from otel_asayer.setup.templates import LOGS, REPLAY, TRACES, IndexTemplate
 from unit.cli.doctor.support import config, short, statuses, subject
 
 OURS = (TRACES, LOGS, REPLAY)

@@ -1,4 +1,4 @@
-"""What setup asks a server for, and what it says about the answers.
+"""What first contact asks a server for, and what it says about the answers.
 
 That a real one accepts the templates is shown in `tests/integration`.
 """
@@ -12,9 +12,9 @@ import pytest
 
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.client import Response, Unreachable
+from otel_asayer.setup.first_contact import SetupReport, ensure
 from otel_asayer.setup.inventory import TEMPLATES
-from otel_asayer.setup.template_bodies import LOGS, REPLAY, TRACES
-from otel_asayer.setup.templates import SetupReport, ensure
+from otel_asayer.setup.templates import LOGS, REPLAY, TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,9 +30,13 @@ LAST = [GET_PIPELINE, PUT_PIPELINE]
 PUT_TRACES, PUT_LOGS, PUT_REPLAY = (
     f"PUT /_index_template/otel-asayer-{kind}" for kind in ("traces", "logs", "replay")
 )
+TRY_REPLAY = "POST /_index_template/_simulate"
 NAMES = (TRACES.name, LOGS.name, REPLAY.name)
 SOON = "It is tried again with the next export."
-AGAIN = "Setup is tried again when the application starts next; OTEL_EXPORTER_ELASTICSEARCH_SETUP=off leaves it to you."
+AGAIN = (
+    "Setup is tried again when the application restarts; "
+    "OTEL_EXPORTER_ELASTICSEARCH_SETUP=off leaves it to you."
+)
 
 
 class Script:
@@ -40,7 +44,7 @@ class Script:
 
     def __init__(self, answers: Mapping[str, tuple[int, Any]] | None = None) -> None:
         taken: dict[str, tuple[int, Any]] = dict.fromkeys(
-            (PUT_TRACES, PUT_LOGS, PUT_REPLAY, PUT_PIPELINE), (200, {})
+            (PUT_TRACES, PUT_LOGS, TRY_REPLAY, PUT_REPLAY, PUT_PIPELINE), (200, {})
         )
         self.answers = {
             LIST: (200, {}),
@@ -96,7 +100,7 @@ def problems(answers: Mapping[str, tuple[int, Any]]) -> tuple[str, ...]:
 def test_an_empty_server_gets_all_three_templates() -> None:
     assert setup() == (
         SetupReport(installed=NAMES),
-        [LIST, PUT_TRACES, PUT_LOGS, RESOLVE, PUT_REPLAY, *LAST],
+        [LIST, PUT_TRACES, PUT_LOGS, RESOLVE, TRY_REPLAY, PUT_REPLAY, *LAST],
     )
 
 
@@ -129,7 +133,13 @@ def test_without_replay_records_there_is_no_template_for_them() -> None:
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize(
     ("line", "installed"),
-    [(LIST, ()), (PUT_TRACES, NAMES[1:]), (RESOLVE, NAMES[:2]), (PUT_REPLAY, NAMES[:2])],
+    [
+        (LIST, ()),
+        (PUT_TRACES, NAMES[1:]),
+        (RESOLVE, NAMES[:2]),
+        (TRY_REPLAY, NAMES[:2]),
+        (PUT_REPLAY, NAMES[:2]),
+    ],
 )
 def test_what_the_key_may_not_do_is_no_problem(
     status: int, line: str, installed: tuple[str, ...]
@@ -146,7 +156,7 @@ def test_elasticsearchs_own_templates_leave_ours_out() -> None:
     )
     assert setup({LIST: (200, own)}) == (
         SetupReport((REPLAY.name,)),
-        [LIST, RESOLVE, PUT_REPLAY, *LAST],
+        [LIST, RESOLVE, TRY_REPLAY, PUT_REPLAY, *LAST],
     )
 
 
@@ -219,11 +229,10 @@ def test_an_alias_elsewhere_is_a_problem_that_names_its_bearers() -> None:
     assert setup({RESOLVE: (200, answer)})[0] == SetupReport(
         NAMES[:2],
         (
-            "The alias 'logs', which Asayer / OpenReplay reads, stands on the data streams "
-            "web-log, and Elasticsearch lets no alias stand on data "
-            "streams and on plain indices: take the alias away there (POST /_aliases); until "
-            "then no replay records can be delivered (OTEL_ASAYER_REPLAY_RECORDS=false writes "
-            "none). " + AGAIN,
+            "The alias 'logs', which Asayer / OpenReplay reads, points to the data streams "
+            "web-log, and in Elasticsearch no alias can point to both data streams and plain "
+            "indices: remove the alias there (POST /_aliases). Until then no replay records can be "
+            "delivered (OTEL_ASAYER_REPLAY_RECORDS=false writes none). " + AGAIN,
         ),
     )
 
@@ -252,7 +261,7 @@ def test_a_template_of_an_earlier_version_lets_no_record_through() -> None:
     former["index_templates"][0]["index_template"]["data_stream"] = {"hidden": False}
     report, asked = setup({LIST: (200, former)})
     assert report.problems[0].startswith(
-        f"The index template {REPLAY.name} makes data streams, as an earlier version of it did: "
+        f"The index template {REPLAY.name} makes data streams, as an earlier version of it did. "
         f"`otel-asayer setup`"
     )
     assert PUT_PIPELINE not in asked
@@ -262,8 +271,8 @@ def test_a_key_that_may_not_install_pipelines_is_told() -> None:
     report, _ = setup({PUT_PIPELINE: (403, {})})
     assert report.installed == NAMES
     assert (
-        "(the cluster privilege manage_ingest_pipelines): `otel-asayer setup`, with a user that "
-        "may, puts it right" in report.problems[0]
+        "(cluster privilege manage_ingest_pipelines). `otel-asayer setup`, with a user that may, "
+        "installs it." in report.problems[0]
     )
 
 
@@ -283,7 +292,7 @@ def test_settings_that_a_server_refuses_are_left_out_and_said() -> None:
             )
             settings = (
                 json.loads(body or b"{}").get("template", {}).get("settings", {})
-                if "-replay?" in target
+                if "-replay?" in target or "_simulate" in target
                 else {}
             )
             refused = next(
@@ -305,15 +314,15 @@ def test_settings_that_a_server_refuses_are_left_out_and_said() -> None:
             )
 
     sentence = (
-        "Elasticsearch refuses index.merge.policy.type, index.sort.field, index.sort.order, "
-        "without which the index template of replay records "
-        "is installed"
+        "Elasticsearch refuses index.merge.policy.type, index.sort.field, index.sort.order, so the "
+        "index template of replay records is installed without: rows may come out of order in "
+        "OpenReplay."
     )
     script = Picky()
     report = ensure(script, CONFIG, timeout=10)
     assert report == SetupReport(
         NAMES,
-        (f"{sentence}: rows may come out of order in OpenReplay.",),
+        (sentence,),
     )
     assert script.bodies[PUT_REPLAY]["template"]["settings"] == {
         "index.number_of_shards": 1,
@@ -327,10 +336,9 @@ def test_something_of_the_aliass_name_is_a_problem(kind: str) -> None:
     assert setup({RESOLVE: (200, answer)})[0] == SetupReport(
         NAMES[:2],
         (
-            "An index or data stream is called 'logs', which has to be an alias of the replay "
-            "records, for Asayer / OpenReplay reads nothing else: "
-            "move its documents to another name (POST /_reindex) and delete it; until then no "
-            "replay records can be delivered "
+            "An index or data stream is called 'logs', but Asayer / OpenReplay reads replay "
+            "records only through an alias of that name: move its documents to another name "
+            "(POST /_reindex) and delete it. Until then no replay records can be delivered "
             "(OTEL_ASAYER_REPLAY_RECORDS=false writes none). " + AGAIN,
         ),
     )
@@ -356,8 +364,8 @@ def test_a_refused_template_is_a_problem_with_the_innermost_reason() -> None:
         {PUT_LOGS: (400, {"error": error}), "GET /_index_template/otel-asayer-logs": (404, {})}
     ) == (
         "Elasticsearch refused the index template otel-asayer-logs: No handler for type "
-        "[passthrough]. Versions from 8.15 on take it: "
-        "update, or install a template of your own for logs-*.otel-*. " + AGAIN,
+        "[passthrough]. Versions from 8.15 on accept it: "
+        "update Elasticsearch, or install a template of your own for logs-*.otel-*. " + AGAIN,
     )
 
 

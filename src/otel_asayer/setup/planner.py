@@ -1,0 +1,249 @@
+"""The plan of setup: steps that create what a server lacks, planned by reading only.
+
+`Planner` is what first contact carries out: it creates, and changes nothing that is there.
+`installation` extends it for a person, who may also upgrade, restore and repair.
+
+A plan that is only shown and a plan that is carried out are the same value, so a dry run cannot
+differ from the run. Setup leaves alone what is not ours, and says so: a template with our name that
+somebody else manages, an alias `logs` on other data, Elasticsearch's own OTel templates.
+"""
+
+from __future__ import annotations
+
+import http
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from otel_asayer.documents import REPLAY_PIPELINE
+from otel_asayer.elasticsearch.explain import reason_of
+from otel_asayer.setup.inventory import (
+    ALIAS,
+    TEMPLATES,
+    AliasConflict,
+    InstalledTemplate,
+    alias_conflict,
+    example_index,
+    hidden_reason,
+    legacy_streams,
+    legacy_streams_sentence,
+    overriding_template,
+    stream_name,
+    templates_in,
+)
+from otel_asayer.setup.templates import (
+    NOT_OURS,
+    PIPELINE,
+    PIPELINE_TARGET,
+    REPLAY,
+    IndexTemplate,
+    ReducedTemplate,
+    is_ours,
+    without_refused_settings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_asayer.config import Config
+
+__all__ = [
+    "NO_REPLAY_RECORDS",
+    "PIPELINE_SUBJECT",
+    "Planner",
+    "Request",
+    "Server",
+    "Step",
+    "not_possible",
+    "template_subject",
+]
+
+NO_REPLAY_RECORDS: Final = "Until then no replay records can be delivered"
+
+
+PIPELINE_SUBJECT: Final = f"ingest pipeline {REPLAY_PIPELINE}"
+
+
+class Server(Protocol):
+    """An Elasticsearch: `elasticsearch.api.Api`, or first contact's own with a deadline."""
+
+    def ask(self, method: str, target: str, body: object = None) -> tuple[int, dict[str, Any]]:
+        """Send a request; return the status, and the body (empty where it is not a JSON object)."""
+
+    def expect(
+        self, method: str, target: str, body: object = None, *, doing: str, or_nothing: bool = False
+    ) -> dict[str, Any]:
+        """Send a request; return the body of a success, raise for anything else.
+
+        `or_nothing` returns an empty body where the server has no such thing. `doing` is for the
+        message: `to list index templates`.
+        """
+
+
+class Request(NamedTuple):
+    """A request that changes something."""
+
+    method: str
+    target: str
+    body: Any = None
+    """JSON; bytes are the body of a bulk request with one document."""
+
+
+class Step(NamedTuple):
+    """One thing that setup looked at."""
+
+    subject: str
+    """What, `index template otel-asayer-replay`."""
+    word: str
+    """What the requests do to it (`installed`); without requests, its state (`present`)."""
+    note: str = ""
+    """A sentence about it."""
+    requests: tuple[Request, ...] = ()
+    advised: tuple[Request, ...] = ()
+    """Requests that only its owner may send: setup does not."""
+    problem: bool = False
+    """Whether a person has to do something first."""
+
+
+class Planner:
+    """Plans to create what is missing, and changes nothing that is there.
+
+    Each method raises what `server` raises.
+    """
+
+    def __init__(self, server: Server, config: Config) -> None:
+        self.server = server
+        self.config = config
+
+    @cached_property
+    def present(self) -> tuple[InstalledTemplate, ...]:
+        """All index templates of the server."""
+        return templates_in(self.server.expect("GET", TEMPLATES, doing="to list index templates"))
+
+    @cached_property
+    def alias(self) -> dict[str, Any]:
+        """What has the readers' alias, or its name."""
+        return self.server.expect(
+            "GET", ALIAS, doing="to see what the alias logs points to", or_nothing=True
+        )
+
+    def installed(self, template: IndexTemplate) -> InstalledTemplate | None:
+        """Return the server's template with the name of ours."""
+        return next((other for other in self.present if other.name == template.name), None)
+
+    def overriding(self, template: IndexTemplate) -> InstalledTemplate | None:
+        """Return the template that our data stream gets instead of ours."""
+        return overriding_template(template, stream_name(template, self.config), self.present)
+
+    def template(self, template: IndexTemplate) -> Step:
+        """Plan one of our templates."""
+        if there := self.installed(template):
+            if not there.is_ours:
+                return Step(template_subject(template), "left alone", NOT_OURS)
+            return self.existing(template, there)
+        if other := self.overriding(template):
+            what = "these indices" if template is REPLAY else "these data streams"
+            note = f"The index template {other.name} takes {what}."
+            return Step(template_subject(template), "not needed", note)
+        body, note = self.accepted(template, self.body(template))
+        request = Request("PUT", f"/_index_template/{template.name}?create=true", body)
+        return Step(template_subject(template), "installed", note, (request,))
+
+    def existing(self, template: IndexTemplate, there: InstalledTemplate) -> Step:  # noqa: ARG002
+        """Plan a template of ours that is there already."""
+        return Step(template_subject(template), "present")
+
+    def body(self, template: IndexTemplate) -> Mapping[str, Any]:
+        """Return the template to send."""
+        return template.body
+
+    def accepted(
+        self, template: IndexTemplate, body: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], str]:
+        """Return the template as this server accepts it, and a sentence about what it refuses.
+
+        Only the template of replay records has settings that it can do without.
+        """
+        reduced: ReducedTemplate | None = None
+        while template is REPLAY:
+            tried = reduced.body if reduced else body
+            status, content = self.server.ask("POST", "/_index_template/_simulate", tried)
+            if status != http.HTTPStatus.BAD_REQUEST or not (
+                smaller := without_refused_settings(body, reason_of(content), reduced)
+            ):
+                break
+            reduced = smaller
+        return (reduced.body, str(reduced)) if reduced else (body, "")
+
+    def replay_template(self) -> Step:
+        """Plan the template of replay records, unless something hides them from their readers."""
+        if other := self.overriding(REPLAY):
+            return self.hiding(other) or self.template(REPLAY)
+        there = self.installed(REPLAY)
+        if there and there.makes_streams:
+            return not_possible(
+                f"The index template {there.name} makes data streams, as an earlier version of it "
+                f"did. `otel-asayer setup`, with a user that may, changes that. {NO_REPLAY_RECORDS}."
+            )
+        return (None if there else self.conflict()) or self.template(REPLAY)
+
+    def hiding(self, other: InstalledTemplate) -> Step | None:
+        """Return the problem that another template hides replay records, if it does."""
+        indices = stream_name(REPLAY, self.config)
+        simulated = self.server.expect(
+            "POST",
+            f"/_index_template/_simulate_index/{example_index(indices)}",
+            doing=f"which template takes {indices}",
+        )
+        reason = hidden_reason(other, indices, REPLAY.priority, simulated)
+        return not_possible(f"{reason}.") if reason else None
+
+    def conflict(self) -> Step | None:
+        """Return the problem that replay records cannot have their alias, if they cannot."""
+        if legacy := self.legacy_streams:
+            return not_possible(
+                f"{legacy_streams_sentence(legacy)}. {NO_REPLAY_RECORDS}.",
+                Request("DELETE", f"/_data_stream/{','.join(legacy)}"),
+            )
+        return self.conflict_step(self.alias_conflict) if self.alias_conflict else None
+
+    @property
+    def legacy_streams(self) -> tuple[str, ...]:
+        """The data streams of an earlier version that have the alias."""
+        return legacy_streams(self.alias)
+
+    @property
+    def alias_conflict(self) -> AliasConflict | None:
+        """What keeps replay records from the alias."""
+        return alias_conflict(self.alias)
+
+    def conflict_step(self, conflict: AliasConflict) -> Step:
+        """Return the problem that something else has the alias."""
+        return not_possible(
+            f"{conflict}. {NO_REPLAY_RECORDS} (OTEL_ASAYER_REPLAY_RECORDS=false writes none)."
+        )
+
+    def pipeline(self) -> Step:
+        """Plan the ingest pipeline that operations of replay records name.
+
+        Carry it out after the template of replay records: the pipeline says that it is there.
+        """
+        there = self.server.expect(
+            "GET", PIPELINE_TARGET, doing="to read ingest pipelines", or_nothing=True
+        )
+        if not there:
+            return Step(
+                PIPELINE_SUBJECT, "installed", "", (Request("PUT", PIPELINE_TARGET, PIPELINE),)
+            )
+        if not all(map(is_ours, there.values())):
+            return Step(PIPELINE_SUBJECT, "left alone", NOT_OURS)
+        return Step(PIPELINE_SUBJECT, "present")
+
+
+def template_subject(template: IndexTemplate) -> str:
+    """Return the subject of a template's step."""
+    return f"index template {template.name}"
+
+
+def not_possible(note: str, *advised: Request) -> Step:
+    """Return the step of replay records' template that cannot be installed, and why."""
+    return Step(template_subject(REPLAY), "not possible", note, advised=advised, problem=True)
