@@ -1,9 +1,8 @@
-"""Show the whole path: two services, five requests of a browser, and what is stored of the session.
+"""Show the whole path: two services, five requests from a browser, and the stored session.
 
-`make demo` runs it, with the local store, which needs nothing but Python. `make demo
-ELASTICSEARCH=1` starts a real Elasticsearch on loopback, or uses the one that
-`OTEL_ASAYER_TEST_ELASTICSEARCH_URL` names. Both clean up after themselves. The exit status is 1
-when something of what it shows is missing.
+`make demo` runs this with the local store, which needs only Python. `make demo ELASTICSEARCH=1`
+starts a real Elasticsearch on loopback, or uses the one in `OTEL_ASAYER_TEST_ELASTICSEARCH_URL`.
+Both clean up after themselves. The exit status is 1 if something that it should show is missing.
 """
 
 from __future__ import annotations
@@ -36,13 +35,16 @@ if TYPE_CHECKING:
 
 REPLAY_URL = "https://app.openreplay.com/1234/session/{session_id}?jumpto={time_ms}"
 SPANS, REPLAY_RECORDS = 12, 16
-"""What four requests of the session must leave."""
+"""What the four requests of the session create."""
+
+SHOWN_LINES = 4
+"""How many stamped console lines are shown; the rest is a traceback."""
 
 SIGNATURE = "ovJ2jwk7BEAZr3hB1GgCdXkXTF3W4c4sndRrpZevt3q"
 
 
 def as_token(session_id: SessionId, now_ms: int) -> str:
-    """The same id as OpenReplay's tracker sends it: a bearer token, which must never be stored."""
+    """Return the bearer token that OpenReplay's tracker would send; it must never be stored."""
     return f"{base36(int(session_id))}.{base36(25)}.{base36(now_ms + 3_600_000)}.{SIGNATURE}"
 
 
@@ -61,12 +63,12 @@ def browser_requests(session_id: SessionId, token: str) -> tuple[Request, ...]:
         Request("OpenReplay's token", "POST", "/cart/sofa", {"X-OpenReplay-Session-Token": token}),
         Request("prints to the console", "GET", "/receipt", by_id),
         Request("raises", "POST", "/checkout", by_id),
-        Request("nobody's session", "GET", "/health", {}),
+        Request("no session", "GET", "/health", {}),
     )
 
 
 def service_environment(store: Store, name: str) -> dict[str, str]:
-    """All that a service needs: variables."""
+    """Return the variables of a service; it needs no other set-up."""
     return {
         "OTEL_SERVICE_NAME": name,
         "OTEL_PROPAGATORS": "tracecontext,asayer",
@@ -85,7 +87,7 @@ def service_environment(store: Store, name: str) -> dict[str, str]:
 def run_shop(
     store: Store, requests: tuple[Request, ...], folder: Path
 ) -> Iterator[tuple[Request, int]]:
-    """Run both services, send the requests, and stop the services, which flushes what they hold."""
+    """Run both services, send the requests, and stop the services so that they flush."""
     with service(
         "pricing.py", folder / "pricing.log", service_environment(store, "pricing")
     ) as pricing:
@@ -103,8 +105,8 @@ def checks(
 ) -> list[tuple[str, bool]]:
     spans = found.counts[EventKind.REQUEST] + found.counts[EventKind.SPAN]
     times = [record["@timestamp"] for record in records]
-    # The query has no sort. What one service sends comes oldest first; two that end one after the
-    # other leave a seam where their batches overlap.
+    # The query has no sort. Records of one service come oldest first. The batches of two services
+    # that end one after the other may overlap.
     misplaced = sum(later < earlier for earlier, later in pairwise(times))
     return [
         (
@@ -121,10 +123,10 @@ def checks(
         ),
         (f"{len(stamped)} console lines stamped with the session", len(stamped) >= 2),
         (
-            "the request without a session carries no session.id",
+            "the request without a session has no session.id",
             store.spans_without_session("/health") > 0,
         ),
-        ("the bearer token is in no document", not store.holds(SIGNATURE)),
+        ("no document contains the bearer token", not store.holds(SIGNATURE)),
     ]
 
 
@@ -153,21 +155,20 @@ def demo(console: Console, store: Store, folder: Path) -> bool:
         console.print()
         console.print(screen.stack(exception))
     console.print(
-        screen.title(
-            "In OpenReplay, beside the replay", "replay records, as its own query finds them"
-        )
+        screen.title("In OpenReplay, next to the replay", "replay records, found by its own query")
     )
     console.print(screen.replay_panel(records))
     console.print(screen.title("On the console", "stamped for Filebeat or Logstash"))
-    for line in stamped:
+    for line in stamped[:SHOWN_LINES]:
         console.print(Text(line))
+    console.print(Text(f"… and {len(stamped) - SHOWN_LINES} more lines", style="dim"))
     results = checks(store, found, records, stamped)
     console.print()
     console.print(screen.summary(results))
     good = all(good for _, good in results)
     if not good:
         for log in sorted(folder.glob("*.log")):
-            console.print(screen.title(f"What {log.stem} said", ""), Text(log.read_text()))
+            console.print(screen.title(f"Output of {log.stem}", ""), Text(log.read_text()))
     return good
 
 
@@ -178,9 +179,7 @@ def opened_store(console: Console, folder: Path, *, elasticsearch: bool) -> Iter
         return
     from elasticsearch_server import default_server
 
-    console.print(
-        "[dim]Starting a real Elasticsearch on loopback (the first time, it is downloaded) …[/]"
-    )
+    console.print("[dim]Starting a real Elasticsearch on loopback (downloaded the first time) …[/]")
     with default_server() as server:
         yield Cluster(server, folder / "spool")
 
@@ -193,7 +192,7 @@ def main() -> int:
         help="store in a real Elasticsearch instead of the local store",
     )
     parser.add_argument(
-        "--svg", type=Path, help="also write what is shown to this file, as a picture"
+        "--svg", type=Path, help="also save the output as an SVG image in this file"
     )
     arguments = parser.parse_args()
     console = Console(

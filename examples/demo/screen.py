@@ -1,4 +1,4 @@
-"""What the demo shows: one table or tree a question, made with rich."""
+"""Render the output of the demo with rich."""
 
 from __future__ import annotations
 
@@ -86,6 +86,6 @@ def summary(checks: Sequence[tuple[str, bool]]) -> RenderableType:
     return Panel(
         lines,
         border_style="green" if all(good for _, good in checks) else "red",
-        title="seen",
+        title="checked",
         title_align="left",
     )

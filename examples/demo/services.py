@@ -1,4 +1,4 @@
-"""The shop's two services as processes, and the requests that a browser with a tracker sends."""
+"""Run the two services of the shop, and send requests as a browser with a tracker does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Request:
 def service(
     script: str, console: Path, environment: Mapping[str, str]
 ) -> AbstractContextManager[Application]:
-    """Run a service of the shop under `opentelemetry-instrument`; its console goes to a file."""
+    """Run a service under `opentelemetry-instrument` with its console output in a file."""
     port = free_port()
     return application(
         [sys.executable, str(SHOP / script)], port, console, {**environment, "PORT": str(port)}
@@ -37,7 +37,7 @@ def service(
 
 
 def send(request: Request, to: Application) -> int:
-    """Send a request as a browser's script would, and return the status."""
+    """Send a request as a script in a browser would, and return the status."""
     return to.request(
         request.method, request.path, {"sec-fetch-mode": "cors", **request.headers}
     ).status

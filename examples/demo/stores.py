@@ -1,4 +1,4 @@
-"""The demo's stores: the local one, which needs nothing but Python, or a real Elasticsearch."""
+"""The stores of the demo: the local one, which needs only Python, and a real Elasticsearch."""
 
 from __future__ import annotations
 
@@ -26,44 +26,44 @@ _PATIENT_SECONDS = 60
 
 
 class Store(Protocol):
-    """What the demo asks of either."""
+    """What the demo needs from a store."""
 
     name: str
 
     def environment(self) -> dict[str, str]:
-        """The variables that lead a service there."""
+        """Return the variables that connect a service to the store."""
 
     def documents(self, session_id: str) -> list[Stored]:
-        """The documents of a session, once the services have ended."""
+        """Return the documents of a session, after the services have ended."""
 
     def replay_records(self, session_id: str) -> list[dict[str, Any]]:
-        """What OpenReplay's own query finds, in the order of the answer."""
+        """Return what OpenReplay's own query finds, in the order of the response."""
 
     def spans_without_session(self, path: str) -> int:
-        """How many spans of requests to `path` carry no session."""
+        """Count the spans of requests to `path` without a session."""
 
     def holds(self, secret: str) -> bool:
-        """Whether any document holds `secret`."""
+        """Return whether any document contains `secret`."""
 
 
 class LocalStore:
-    """The spool of services without an Elasticsearch."""
+    """The spool of services that have no Elasticsearch."""
 
     def __init__(self, root: Path) -> None:
-        self.name = "the local store (make demo ELASTICSEARCH=1 takes a real Elasticsearch)"
+        self.name = "the local store (make demo ELASTICSEARCH=1 uses a real Elasticsearch)"
         self._root = root
 
     def environment(self) -> dict[str, str]:
-        """The folder."""
+        """Return the variable that names the folder."""
         return {"OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(self._root)}
 
     def documents(self, session_id: str) -> list[Stored]:
-        """The documents of a session."""
+        """Return the documents of a session."""
         config = Config.from_environment({}, spool_directory=str(self._root))
         return list(LocalSource(config).documents(Selection(session_id=session_id)))
 
     def replay_records(self, session_id: str) -> list[dict[str, Any]]:
-        """The records with the session's tag, in the order of their time."""
+        """Return the records with the session's tag, ordered by time."""
         phrase = f"[openReplaySession.id={session_id}]"
         found = (
             source
@@ -73,14 +73,14 @@ class LocalStore:
         return sorted(found, key=lambda record: str(record["@timestamp"]))
 
     def spans_without_session(self, path: str) -> int:
-        """How many spans of requests to `path` carry no session."""
+        """Count the spans of requests to `path` without a session."""
         spans = (
             source["attributes"] for index, source in self._all() if index.startswith("traces-")
         )
         return sum(span.get("http.target") == path and "session.id" not in span for span in spans)
 
     def holds(self, secret: str) -> bool:
-        """Whether any document holds `secret`."""
+        """Return whether any document contains `secret`."""
         return any(secret.encode() in operation for operation in self._operations())
 
     def _all(self) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -97,7 +97,7 @@ class LocalStore:
 
 
 class Cluster:
-    """A real Elasticsearch, prepared by somebody who may: the services' key cannot.
+    """A real Elasticsearch with our templates, which the services' key could not install.
 
     Args:
         server: Where it is.
@@ -120,7 +120,7 @@ class Cluster:
         self._install_templates()
 
     def environment(self) -> dict[str, str]:
-        """The address, and a key with the least rights of a writer; none where security is off."""
+        """Return the address, and a writer's key unless security is off."""
         server = self._server
         variables = {
             "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": server.url,
@@ -135,7 +135,7 @@ class Cluster:
         return variables
 
     def documents(self, session_id: str) -> list[Stored]:
-        """The documents of a session, after sending what the services had no time to send."""
+        """Send what the services had no time to send, and return the documents of a session."""
         with open_source(self._administrator) as source:
             drain(self._administrator)
             self._server.refresh()
@@ -151,7 +151,7 @@ class Cluster:
         )
 
     def spans_without_session(self, path: str) -> int:
-        """How many spans of requests to `path` carry no session."""
+        """Count the spans of requests to `path` without a session."""
         query = {
             "bool": {
                 "must_not": {"exists": {"field": "session.id"}},
@@ -161,7 +161,7 @@ class Cluster:
         return len(self._search("traces-*.otel-*", query))
 
     def holds(self, secret: str) -> bool:
-        """Whether any document holds `secret`."""
+        """Return whether any document contains `secret`."""
         return bool(
             self._search(
                 "traces-*,logs-*,asayer-logs-*", {"query_string": {"query": f'"{secret}"'}}

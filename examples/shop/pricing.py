@@ -1,6 +1,6 @@
-"""The shop's second service: it knows the prices.
+"""The shop's second service, which knows the prices.
 
-The session reaches it through the storefront's call, not from a browser.
+It gets the session from the storefront's call, not from a browser.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The shop's front service: plain Flask, without a line of OpenTelemetry or otel-asayer.
+"""The shop's front service: plain Flask, without any OpenTelemetry or otel-asayer code.
 
-Run it with `opentelemetry-instrument python storefront.py`. `PRICING_URL` is where the other
-service listens, `PORT` where this one does.
+Run it with `opentelemetry-instrument python storefront.py`. `PRICING_URL` is the address of the
+other service. `PORT` is the port of this one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log.setLevel(logging.INFO)
 
 
 class PaymentDeclinedError(Exception):
-    """The bank said no."""
+    """The bank declined the payment."""
 
 
 def price_of(sku: str) -> float:
@@ -40,7 +40,7 @@ def product(sku: str) -> Response:
 def add_to_cart(sku: str) -> Response:
     price = price_of(sku)
     if price > 100:
-        log.warning("Cart of %.2f is over the limit for free shipping checks", price)
+        log.warning("Cart of %.2f is close to the card limit", price)
     return jsonify(total=price)
 
 
