@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer import environment_variables
 from otel_asayer.config import SETTINGS, Config
-from otel_asayer.config.parsers import Closes
+from otel_asayer.config.parsers import FailClosed
 from otel_asayer.config.targets import INTERNAL, Targets
 from otel_asayer.delivery import outcomes
 from otel_asayer.delivery.metrics import INSTRUMENTS
@@ -113,7 +113,7 @@ def _table(prefix: str) -> str:
             name = names[variable]
             closes = SETTINGS[name].closes
             consequence = (
-                "counts as unset" if closes is Closes.NOTHING else f"closes: {closes.value}"
+                "counts as unset" if closes is FailClosed.NOTHING else f"closes: {closes.value}"
             )
             rows.append(
                 f"| `{variable}` | `{name}` | {_shown(defaults[name])} | {_cell(text)} | "

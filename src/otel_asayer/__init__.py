@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
-    from otel_asayer.errors import AsayerError, ConfigurationError, InvalidSessionIdError
+    from otel_asayer.errors import (
+        AsayerError,
+        ConfigurationError,
+        ElasticsearchError,
+        InvalidSessionIdError,
+        NotAllowedError,
+    )
     from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
     from otel_asayer.id_generator import SystemRandomIdGenerator
     from otel_asayer.instrument import configure
@@ -20,19 +26,24 @@ if TYPE_CHECKING:
     from otel_asayer.propagation.context import get_session_id, session
     from otel_asayer.propagation.session_id import SessionId
     from otel_asayer.propagator import AsayerPropagator
-    from otel_asayer.sampler import SessionSampler
+    from otel_asayer.sampler import ParentBasedSessionSampler, SessionSampler
+    from otel_asayer.spool import SpoolError
 
 __all__ = [
     "AsayerError",
     "AsayerPropagator",
     "ConfigurationError",
+    "ElasticsearchError",
     "ElasticsearchLogRecordExporter",
     "ElasticsearchSpanExporter",
     "InvalidSessionIdError",
+    "NotAllowedError",
+    "ParentBasedSessionSampler",
     "SessionId",
     "SessionLogRecordProcessor",
     "SessionSampler",
     "SessionSpanProcessor",
+    "SpoolError",
     "SystemRandomIdGenerator",
     "__version__",
     "configure",
@@ -44,13 +55,17 @@ _MODULES = {
     "AsayerError": "errors",
     "AsayerPropagator": "propagator",
     "ConfigurationError": "errors",
+    "ElasticsearchError": "errors",
     "ElasticsearchLogRecordExporter": "exporter",
     "ElasticsearchSpanExporter": "exporter",
     "InvalidSessionIdError": "errors",
+    "NotAllowedError": "errors",
+    "ParentBasedSessionSampler": "sampler",
     "SessionId": "propagation.session_id",
     "SessionLogRecordProcessor": "processors",
     "SessionSampler": "sampler",
     "SessionSpanProcessor": "processors",
+    "SpoolError": "spool",
     "SystemRandomIdGenerator": "id_generator",
     "configure": "instrument",
     "get_session_id": "propagation.context",

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from weakref import WeakSet
 
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
+    from typing_extensions import Unpack
 
+    from otel_asayer.config.options import Options
     from otel_asayer.delivery.metrics import ExportObservation
     from otel_asayer.documents import Encoded, Operation
 
@@ -89,7 +91,9 @@ class ElasticsearchSpanExporter(SpanExporter):
             never raise.
     """
 
-    def __init__(self, *, meter_provider: MeterProvider | None = None, **options: Any) -> None:
+    def __init__(
+        self, *, meter_provider: MeterProvider | None = None, **options: Unpack[Options]
+    ) -> None:
         self._path = _Path(_SPANS, type(self), Config.from_environment(**options), meter_provider)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -123,7 +127,9 @@ class ElasticsearchLogRecordExporter(LogRecordExporter):
             never raise.
     """
 
-    def __init__(self, *, meter_provider: MeterProvider | None = None, **options: Any) -> None:
+    def __init__(
+        self, *, meter_provider: MeterProvider | None = None, **options: Unpack[Options]
+    ) -> None:
         self._path = _Path(
             _LOG_RECORDS, type(self), Config.from_environment(**options), meter_provider
         )

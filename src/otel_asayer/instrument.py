@@ -46,6 +46,10 @@ from otel_asayer.runtime.uncaught_exceptions import watch_exceptions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from typing_extensions import Unpack
+
+    from otel_asayer.config.options import Options
+
 __all__ = ["configure", "pre_instrument"]
 
 _logger = logging.getLogger("otel_asayer")
@@ -69,9 +73,7 @@ def pre_instrument() -> None:
         if sdk_disabled():
             return
         tracer_provider, logger_provider = trace.get_tracer_provider(), get_logger_provider()
-        sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
-        _add_session_side(config, tracer_provider, logger_provider)
-        _bring_to_our_exporters(tracer_provider, logger_provider)
+        _set_up(config, tracer_provider, logger_provider)
         _report([*_findings(config, tracer_provider, logger_provider), *diagnostics.on_packages()])
         if _is_sdk(tracer_provider, "add_span_processor"):
             watch_servers(_tell_of_application)
@@ -82,7 +84,9 @@ def pre_instrument() -> None:
 
 
 def configure(
-    tracer_provider: object = None, logger_provider: object = None, **options: Any
+    tracer_provider: TracerProvider | None = None,
+    logger_provider: LoggerProvider | None = None,
+    **options: Unpack[Options],
 ) -> None:
     """Connect OpenTelemetry's SDK with the session replay; calling it again adds nothing twice.
 
@@ -119,14 +123,20 @@ def configure(
         )
     if sdk_disabled():
         return
-    tracer_provider = _global_tracer_provider() if tracer_provider is None else tracer_provider
-    logger_provider = _global_logger_provider() if logger_provider is None else logger_provider
+    providers = (
+        _global_tracer_provider() if tracer_provider is None else tracer_provider,
+        _global_logger_provider() if logger_provider is None else logger_provider,
+    )
     if config.has_destination:
-        _add_exporters(tracer_provider, logger_provider, options)
+        _add_exporters(*providers, options)
+    _set_up(config, *providers)
+    _report(_findings(config, *providers))
+
+
+def _set_up(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
     sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
     _add_session_side(config, tracer_provider, logger_provider)
     _bring_to_our_exporters(tracer_provider, logger_provider)
-    _report(_findings(config, tracer_provider, logger_provider))
 
 
 def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
@@ -190,7 +200,7 @@ def _set_propagator(options: Mapping[str, Any]) -> None:
     set_global_textmap(CompositePropagator([*others, ours]))
 
 
-def _add_exporters(tracer_provider: Any, logger_provider: Any, options: Mapping[str, Any]) -> None:
+def _add_exporters(tracer_provider: Any, logger_provider: Any, options: Options) -> None:
     from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 
     signals: tuple[tuple[Any, str, Any, Any], ...] = (

@@ -62,6 +62,9 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.propagators.textmap import CarrierT, Getter, Setter
     from opentelemetry.trace import Span
+    from typing_extensions import Unpack
+
+    from otel_asayer.config.options import Options
 
 __all__ = ["SESSION_HEADER", "AsayerPropagator"]
 
@@ -101,7 +104,7 @@ class AsayerPropagator(TextMapPropagator):
         ConfigurationError: an option does not exist, or its value cannot be used.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[Options]) -> None:
         config = Config.from_environment(**options) if options else environment_config()
         self._enabled = config.enabled
         self._opaque = config.opaque_session_ids

@@ -375,7 +375,7 @@ class TestShutdown:
 class TestSettings:
     def test_an_option_that_does_not_exist_is_the_callers_mistake(self) -> None:
         with pytest.raises(ConfigurationError, match="There is no setting 'endpont'"):
-            ElasticsearchSpanExporter(endpont="http://localhost:9200")
+            ElasticsearchSpanExporter(endpont="http://localhost:9200")  # type: ignore[call-arg]
 
     @pytest.mark.parametrize(
         "exporter", [ElasticsearchSpanExporter, ElasticsearchLogRecordExporter]

@@ -609,7 +609,7 @@ def test_wrong_options_raise_and_change_nothing(options: dict[str, Any]) -> None
 )
 def test_a_provider_that_is_not_the_sdks_is_an_error(argument: str, method: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        configure(**{argument: trace.NoOpTracerProvider()})
+        configure(**{argument: trace.NoOpTracerProvider()})  # type: ignore[arg-type]
     assert (
         str(caught.value)
         == f"NoOpTracerProvider is no provider of OpenTelemetry's SDK: it has no {method}()."

@@ -20,7 +20,7 @@ import click
 
 from otel_asayer.attributes import SESSION_ID
 from otel_asayer.config import Config
-from otel_asayer.config.parsers import BadValue, parse_namespace, parse_replay_url
+from otel_asayer.config.parsers import BadValueError, parse_namespace, parse_replay_url
 from otel_asayer.environment_variables import OTEL_ASAYER_REPLAY_URL
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _namespaces(
 ) -> tuple[str, ...]:
     try:
         return tuple(map(parse_namespace, values))
-    except BadValue as reason:
+    except BadValueError as reason:
         raise click.BadParameter(f"{reason}.") from None
 
 
@@ -84,7 +84,7 @@ def kibana(replay_url: str | None, namespaces: tuple[str, ...], output: IO[str])
     template = _replay_url(replay_url)
     try:
         content = ndjson(template, namespaces)
-    except BadValue as reason:
+    except BadValueError as reason:
         raise click.UsageError(f"The replay's URL cannot be used for Kibana: {reason}.") from None
     if not template:
         click.echo(_NO_LINK, err=True)
@@ -119,7 +119,7 @@ def saved_objects(
         namespaces: Namespaces that the data views cover; none means all.
 
     Raises:
-        BadValue: `replay_url` is not a template, or has the moment outside a parameter.
+        BadValueError: `replay_url` is not a template, or has the moment outside a parameter.
     """
     objects = [json.loads(line) for line in _SAVED_OBJECTS.read_text("utf-8").splitlines()]
     link = session_link(replay_url) if replay_url else None
@@ -152,12 +152,12 @@ def session_link(replay_url: str) -> str:
     moment as `asayer.replay.url`.
 
     Raises:
-        BadValue: `replay_url` is not a template, or has the moment outside a parameter.
+        BadValueError: `replay_url` is not a template, or has the moment outside a parameter.
     """
     without_moment = _DANGLING.sub("", _MOMENT.sub("", parse_replay_url(replay_url)))
     placeholders = {name for _, name, *_ in Formatter().parse(without_moment) if name}
     if placeholders != {"session_id"}:
-        raise BadValue(
+        raise BadValueError(
             "expected the moment in a parameter of its own, such as ?jumpto={time_ms}: Kibana's "
             "link to a session has to do without it"
         )

@@ -13,19 +13,28 @@ import os
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from otel_asayer import environment_variables as env
 from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.config import parsers
-from otel_asayer.config.parsers import Closes
+from otel_asayer.config.parsers import FailClosed
 from otel_asayer.config.targets import INTERNAL, Targets
 from otel_asayer.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from dataclasses import dataclass as config_class
+
+    from typing_extensions import Unpack
+
+    from otel_asayer.config.options import Options
+else:
+    # Without the constructor that a dataclass compiles: of so many fields, it takes longer than the
+    # rest of this module, in every process. Type checkers see that one, and check names and types.
+    config_class = partial(dataclass, init=False)
 
 __all__ = [
     "Config",
@@ -49,17 +58,19 @@ class Problem(NamedTuple):
 
     variable: str
     message: str
-    closes: Closes
+    closes: FailClosed
 
     def __str__(self) -> str:
-        consequence = "its default is used" if self.closes is Closes.NOTHING else self.closes.value
+        consequence = (
+            "its default is used" if self.closes is FailClosed.NOTHING else self.closes.value
+        )
         return f"{self.variable}: {self.message}; {consequence}"
 
 
 class _Setting(NamedTuple):
     variable: str
     parse: Callable[[str], Any]
-    closes: Closes
+    closes: FailClosed
     secret: bool
 
 
@@ -67,14 +78,14 @@ def _setting(
     default: Any,
     variable: str,
     parse: Callable[[str], Any],
-    closes: Closes = Closes.NOTHING,
+    closes: FailClosed = FailClosed.NOTHING,
     *,
     secret: bool = False,
 ) -> Any:
     return field(default=default, metadata={"setting": _Setting(variable, parse, closes, secret)})
 
 
-@dataclass(frozen=True, repr=False, init=False)
+@config_class(frozen=True, repr=False)
 class Config:
     """All settings. The names of the fields are the keyword arguments of every public class, in
     code and in declarative configuration.
@@ -83,15 +94,12 @@ class Config:
     `otel_asayer.environment_variables`.
     """
 
-    def __init__(self, **values: Any) -> None:
-        """Take values of fields; the others have their defaults.
+    if not TYPE_CHECKING:
 
-        Written by hand, for the one that a dataclass of so many fields compiles takes longer than
-        the rest of this module, in every process.
-        """
-        if unknown := values.keys() - self.__dataclass_fields__.keys():
-            raise TypeError(f"Config has no field {', '.join(sorted(unknown))}")
-        self.__dict__.update(values)  # a default is the class's own attribute
+        def __init__(self, **values: Any) -> None:
+            if unknown := values.keys() - self.__dataclass_fields__.keys():
+                raise TypeError(f"Config has no field {', '.join(sorted(unknown))}")
+            self.__dict__.update(values)  # a default is the class's own attribute
 
     enabled: bool = _setting(True, env.OTEL_ASAYER_ENABLED, parsers.parse_boolean)
     session_headers: tuple[str, ...] = _setting(
@@ -111,7 +119,10 @@ class Config:
         False, env.OTEL_ASAYER_OPAQUE_SESSION_IDS, parsers.parse_boolean
     )
     propagation_targets: Targets = _setting(
-        Targets.parse(INTERNAL), env.OTEL_ASAYER_PROPAGATION_TARGETS, Targets.parse, Closes.TARGETS
+        Targets.parse(INTERNAL),
+        env.OTEL_ASAYER_PROPAGATION_TARGETS,
+        Targets.parse,
+        FailClosed.TARGETS,
     )
     propagate_to_unknown: bool = _setting(
         False, env.OTEL_ASAYER_PROPAGATE_TO_UNKNOWN, parsers.parse_boolean
@@ -129,64 +140,67 @@ class Config:
     trace_response: bool = _setting(False, env.OTEL_ASAYER_TRACE_RESPONSE, parsers.parse_boolean)
 
     endpoint: tuple[str, ...] = _setting(
-        (), env.OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, parsers.parse_endpoints, Closes.EXPORTER
+        (), env.OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, parsers.parse_endpoints, FailClosed.EXPORTER
     )
     cloud_id: str | None = _setting(
-        None, env.OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID, parsers.parse_cloud_id, Closes.EXPORTER
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID, parsers.parse_cloud_id, FailClosed.EXPORTER
     )
     api_key: str | None = _setting(
         None,
         env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY,
         parsers.parse_api_key,
-        Closes.EXPORTER,
+        FailClosed.EXPORTER,
         secret=True,
     )
     api_key_file: str | None = _setting(
-        None, env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE, parsers.parse_file, Closes.EXPORTER
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE, parsers.parse_file, FailClosed.EXPORTER
     )
     username: str | None = _setting(
-        None, env.OTEL_EXPORTER_ELASTICSEARCH_USERNAME, parsers.parse_password, Closes.EXPORTER
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_USERNAME, parsers.parse_password, FailClosed.EXPORTER
     )
     password: str | None = _setting(
         None,
         env.OTEL_EXPORTER_ELASTICSEARCH_PASSWORD,
         parsers.parse_password,
-        Closes.EXPORTER,
+        FailClosed.EXPORTER,
         secret=True,
     )
     bearer_token: str | None = _setting(
         None,
         env.OTEL_EXPORTER_ELASTICSEARCH_BEARER_TOKEN,
         parsers.parse_secret,
-        Closes.EXPORTER,
+        FailClosed.EXPORTER,
         secret=True,
     )
     certificate: str | None = _setting(
-        None, env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE, parsers.parse_file, Closes.EXPORTER
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE, parsers.parse_file, FailClosed.EXPORTER
     )
     certificate_fingerprint: str | None = _setting(
         None,
         env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT,
         parsers.parse_fingerprint,
-        Closes.EXPORTER,
+        FailClosed.EXPORTER,
     )
     client_certificate: str | None = _setting(
         None,
         env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_CERTIFICATE,
         parsers.parse_file,
-        Closes.EXPORTER,
+        FailClosed.EXPORTER,
     )
     client_key: str | None = _setting(
-        None, env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_KEY, parsers.parse_file, Closes.EXPORTER
+        None, env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_KEY, parsers.parse_file, FailClosed.EXPORTER
     )
     verify_certs: bool = _setting(
-        True, env.OTEL_EXPORTER_ELASTICSEARCH_VERIFY_CERTS, parsers.parse_boolean, Closes.EXPORTER
+        True,
+        env.OTEL_EXPORTER_ELASTICSEARCH_VERIFY_CERTS,
+        parsers.parse_boolean,
+        FailClosed.EXPORTER,
     )
     headers: tuple[tuple[str, str], ...] = _setting(
         (),
         env.OTEL_EXPORTER_ELASTICSEARCH_HEADERS,
         parsers.parse_headers,
-        Closes.EXPORTER,
+        FailClosed.EXPORTER,
         secret=True,
     )
     timeout: float = _setting(10.0, env.OTEL_EXPORTER_ELASTICSEARCH_TIMEOUT, parsers.parse_seconds)
@@ -243,7 +257,7 @@ class Config:
         environ: Mapping[str, str] | None = None,
         *,
         ignoring: Collection[str] = (),
-        **arguments: Any,
+        **arguments: Unpack[Options],
     ) -> Config:
         """Return the settings of `environ` (default: the process's), with `arguments` before them.
 
@@ -296,7 +310,7 @@ class Config:
     def closed(self) -> str:
         """Why nothing may be sent, as a sentence, or nothing."""
         return "; ".join(
-            str(problem) for problem in self.problems if problem.closes is Closes.EXPORTER
+            str(problem) for problem in self.problems if problem.closes is FailClosed.EXPORTER
         )
 
     @property
@@ -374,7 +388,7 @@ def _from_variables(
             values[name] = setting.parse(text)
         except ValueError as error:
             problems.append(Problem(setting.variable, str(error), setting.closes))
-            if setting.closes is Closes.TARGETS:
+            if setting.closes is FailClosed.TARGETS:
                 values[name] = Targets()
     return values, problems
 
@@ -436,7 +450,9 @@ def _conflicts(config: Config) -> list[Problem]:
         ),
     )
     return [
-        Problem(variable, message, Closes.EXPORTER) for holds, variable, message in rules if holds
+        Problem(variable, message, FailClosed.EXPORTER)
+        for holds, variable, message in rules
+        if holds
     ]
 
 

@@ -1,4 +1,4 @@
-"""Parsers from the text of a setting to its value; each raises `BadValue` with a sentence that says
+"""Parsers from the text of a setting to its value; each raises `BadValueError` with a sentence that says
 what was expected.
 
 No message repeats a value that may be secret.
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REPLAY_URL_FIELDS",
-    "BadValue",
-    "Closes",
+    "BadValueError",
+    "FailClosed",
     "parse_api_key",
     "parse_boolean",
     "parse_choice",
@@ -58,12 +58,11 @@ _DATA_STREAM_PART: Final = (
 )
 
 
-# It is no error of the program, but a finding about a setting
-class BadValue(ValueError):  # noqa: N818
+class BadValueError(ValueError):
     """A setting's text cannot be used; the message says what was expected."""
 
 
-class Closes(Enum):
+class FailClosed(Enum):
     """What a bad value of a setting shuts, so that nothing leaves the process unprotected."""
 
     NOTHING = "nothing"
@@ -75,7 +74,7 @@ def parse_boolean(text: str) -> bool:
     """`true` or `false`, in any case."""
     folded = text.strip().lower()
     if folded not in ("true", "false"):
-        raise BadValue("expected 'true' or 'false'")
+        raise BadValueError("expected 'true' or 'false'")
     return folded == "true"
 
 
@@ -86,7 +85,7 @@ def parse_seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= 300:  # noqa: PLR2004 (NaN fails here as well)
-        raise BadValue("expected seconds, above 0 and at most 300")
+        raise BadValueError("expected seconds, above 0 and at most 300")
     return seconds
 
 
@@ -99,7 +98,7 @@ def parse_integer(least: int, most: int) -> Callable[[str], int]:
         except ValueError:
             number = least - 1
         if not least <= number <= most:
-            raise BadValue(f"expected a whole number from {least} to {most}")
+            raise BadValueError(f"expected a whole number from {least} to {most}")
         return number
 
     return parse
@@ -111,7 +110,7 @@ def parse_choice(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         folded = text.strip().lower()
         if folded not in choices:
-            raise BadValue("expected one of " + ", ".join(choices))
+            raise BadValueError("expected one of " + ", ".join(choices))
         return folded
 
     return parse
@@ -121,7 +120,7 @@ def parse_header_names(text: str) -> tuple[str, ...]:
     """Names of headers, comma-separated, in lower case."""
     names = tuple(name for part in text.split(",") if (name := part.strip().lower()))
     if not names or not all(re.fullmatch(_NAME, name) for name in names):
-        raise BadValue("expected names of headers, divided by commas")
+        raise BadValueError("expected names of headers, divided by commas")
     return names
 
 
@@ -129,7 +128,7 @@ def parse_cookie_name(text: str) -> str:
     """A cookie's name, or nothing."""
     name = text.strip()
     if name and not re.fullmatch(_NAME, name):
-        raise BadValue("expected a cookie's name")
+        raise BadValueError("expected a cookie's name")
     return name
 
 
@@ -144,7 +143,9 @@ def parse_headers(text: str) -> tuple[tuple[str, str], ...]:
             or not re.fullmatch(_NAME, header[0])
             or not re.fullmatch(_HEADER_VALUE, header[1])
         ):
-            raise BadValue("expected name=value pairs, divided by commas, values percent-encoded")
+            raise BadValueError(
+                "expected name=value pairs, divided by commas, values percent-encoded"
+            )
         headers.append(header)
     return tuple(headers)
 
@@ -156,20 +157,24 @@ def parse_endpoints(text: str) -> tuple[str, ...]:
 
 def _endpoint(url: str) -> str:
     if not re.fullmatch(_VISIBLE, url) or "\\" in url:
-        raise BadValue(
+        raise BadValueError(
             "expected URLs of visible ASCII characters without a backslash, divided by commas"
         )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise BadValue("expected URLs, divided by commas; a port is a number up to 65535") from None
+        raise BadValueError(
+            "expected URLs, divided by commas; a port is a number up to 65535"
+        ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadValue("expected URLs that begin with http:// or https://, divided by commas")
+        raise BadValueError("expected URLs that begin with http:// or https://, divided by commas")
     if "@" in parts.netloc:
-        raise BadValue("expected URLs without user and password; those have variables of their own")
+        raise BadValueError(
+            "expected URLs without user and password; those have variables of their own"
+        )
     if parts.query or parts.fragment:
-        raise BadValue("expected URLs without a query")
+        raise BadValueError("expected URLs without a query")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 80)}{parts.path.rstrip('/')}"
 
@@ -178,7 +183,7 @@ def parse_cloud_id(text: str) -> str:
     """An Elastic Cloud ID, `name:base64`."""
     cloud_id = text.strip()
     if ":" not in cloud_id or not re.fullmatch(_VISIBLE, cloud_id):
-        raise BadValue("expected a Cloud ID, name:base64, as the deployment's page shows it")
+        raise BadValueError("expected a Cloud ID, name:base64, as the deployment's page shows it")
     return cloud_id
 
 
@@ -186,14 +191,14 @@ def parse_secret(text: str) -> str:
     """A password or token: visible characters, or spaces inside."""
     secret = text.strip("\r\n")
     if not secret or not re.fullmatch(_HEADER_VALUE, secret):
-        raise BadValue("expected visible ASCII characters")
+        raise BadValueError("expected visible ASCII characters")
     return secret
 
 
 def parse_password(text: str) -> str:
     """A password, of any characters but control characters."""
     if not text or not text.isprintable():
-        raise BadValue("expected printable characters")
+        raise BadValueError("expected printable characters")
     return text
 
 
@@ -203,7 +208,9 @@ def parse_api_key(text: str) -> str:
     if key.count(":") == 1 and re.fullmatch(_VISIBLE, key):
         key = b64encode(key.encode()).decode()
     if not re.fullmatch(_API_KEY, key):
-        raise BadValue("expected an API key, the field 'encoded' of the answer that created it")
+        raise BadValueError(
+            "expected an API key, the field 'encoded' of the answer that created it"
+        )
     return key
 
 
@@ -214,7 +221,7 @@ def parse_file(text: str) -> str:
         with path.open("rb"):
             return str(path)
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
-        raise BadValue(
+        raise BadValueError(
             f"expected a file that can be read, and {path} gives: "
             f"{getattr(error, 'strerror', error)}"
         ) from None
@@ -224,7 +231,7 @@ def parse_directory(text: str) -> str:
     """The absolute path of a folder, which need not exist yet."""
     path = text.strip()
     if not Path(path).is_absolute() or "\0" in path:
-        raise BadValue("expected the absolute path of a folder")
+        raise BadValueError("expected the absolute path of a folder")
     return path
 
 
@@ -232,14 +239,14 @@ def parse_fingerprint(text: str) -> str:
     """A SHA-256 fingerprint in hex; colons are dropped."""
     fingerprint = text.strip().replace(":", "").lower()
     if not re.fullmatch(_FINGERPRINT, fingerprint):
-        raise BadValue("expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits")
+        raise BadValueError("expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits")
     return fingerprint
 
 
 def parse_dataset(text: str) -> str:
     """Dataset of a data stream's name: lower case, without `-`; `.otel` is appended later."""
     if "-" in text:
-        raise BadValue(
+        raise BadValueError(
             "expected a data stream's dataset: lower case, no '-', no spaces, none of \\/*?\"<>|,#:"
         )
     return parse_namespace(text)
@@ -249,7 +256,7 @@ def parse_namespace(text: str) -> str:
     """Namespace of a data stream's name: lower case."""
     part = text.strip()
     if not re.fullmatch(_DATA_STREAM_PART, part):
-        raise BadValue(
+        raise BadValueError(
             "expected a part of a data stream's name: at most 100 characters, lower case, no "
             'spaces, none of \\/*?"<>|,#:'
         )
@@ -260,7 +267,7 @@ def parse_pipeline(text: str) -> str:
     """Name of an ingest pipeline."""
     name = text.strip()
     if not re.fullmatch(_VISIBLE, name):
-        raise BadValue("expected the name of an ingest pipeline")
+        raise BadValueError("expected the name of an ingest pipeline")
     return name
 
 
@@ -277,9 +284,9 @@ def parse_replay_url(text: str) -> str:
     except ValueError:
         names, plain = set(), False
     if "session_id" not in names or not names <= REPLAY_URL_FIELDS or not plain:
-        raise BadValue(
+        raise BadValueError(
             "expected a URL with {session_id} in it, and besides it only {time_ms} or {offset_ms}"
         )
     if not template.startswith(("http://", "https://")) or not re.fullmatch(_VISIBLE, template):
-        raise BadValue("expected a URL that begins with http:// or https://")
+        raise BadValueError("expected a URL that begins with http:// or https://")
     return template

@@ -24,7 +24,7 @@ from base64 import urlsafe_b64encode
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final, Protocol
 
-from otel_asayer.config.parsers import Closes
+from otel_asayer.config.parsers import FailClosed
 from otel_asayer.delivery.backoff import Patience
 from otel_asayer.delivery.drain import Drainer, give_back_unchanged
 from otel_asayer.delivery.outcomes import Counters, Digest, Fate
@@ -178,7 +178,9 @@ class Delivery:
     def announce(self) -> None:
         """Say, once, when by these settings nothing can be delivered, unless the start-up message has said why."""
         reasons = [
-            str(problem) for problem in self.config.problems if problem.closes is Closes.EXPORTER
+            str(problem)
+            for problem in self.config.problems
+            if problem.closes is FailClosed.EXPORTER
         ] or [self.obstacle]
         if self.obstacle and (new := unsaid(reasons)):
             kept = (

@@ -263,7 +263,7 @@ def _read_key(path: str) -> str:
     try:
         return parse_api_key(Path(path).read_text("ascii"))
     except (OSError, ValueError) as error:
-        # Neither message holds the file's text: an OSError names the file, a BadValue what was
+        # Neither message holds the file's text: an OSError names the file, a BadValueError what was
         # expected, a decoding error a position.
         reason = "it is not ASCII text" if isinstance(error, UnicodeDecodeError) else str(error)
         raise Unreachable(

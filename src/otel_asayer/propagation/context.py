@@ -133,7 +133,7 @@ def session(session_id: str | int) -> Iterator[SessionId]:
     Raises:
         InvalidSessionIdError: `session_id` is none.
     """
-    valid = require_session_id(session_id, opaque=environment_config().opaque_session_ids)
+    valid = require_session_id(session_id)
     token = otel_context.attach(set_session_id(valid))
     try:
         yield valid

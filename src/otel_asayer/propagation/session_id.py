@@ -23,9 +23,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
+from otel_asayer.config import environment_config
 from otel_asayer.errors import InvalidSessionIdError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "EPOCH_MS",
@@ -76,7 +80,8 @@ class SessionId(str):
     and passed on as it is.
 
     A string, for its value exceeds what numbers of JavaScript and JSON carry. `SessionId(value)`
-    takes an id as text or number, a token, of which it keeps the id, and ids of other systems.
+    takes an id as text or number, a token, of which it keeps the id, and, with
+    OTEL_ASAYER_OPAQUE_SESSION_IDS, ids of other systems.
 
     Raises:
         InvalidSessionIdError: `value` holds none.
@@ -86,7 +91,11 @@ class SessionId(str):
 
     def __new__(cls, value: str | int) -> SessionId:
         """Parse `value`."""
-        return require_session_id(value, opaque=True)
+        return require_session_id(value)
+
+    def __reduce__(self) -> tuple[Callable[[str], SessionId], tuple[str]]:
+        # A copy needs no second check: the process that reads a pickle may have another setting.
+        return _made, (str(self),)
 
     @property
     def is_opaque(self) -> bool:
@@ -130,12 +139,20 @@ def parse_session_id(value: str, *, opaque: bool = False) -> SessionId | None:
     return _made(text) if opaque and _compiled(_OPAQUE).fullmatch(text) else None
 
 
-def require_session_id(value: str | int, *, opaque: bool = False) -> SessionId:
+def require_session_id(value: str | int, *, opaque: bool | None = None) -> SessionId:
     """Return the session id that `value` holds, for callers whose own code chose it.
+
+    Args:
+        value: as of `parse_session_id`, or a number. A `SessionId` has been checked already.
+        opaque: admit ids of other systems too (default: as OTEL_ASAYER_OPAQUE_SESSION_IDS says).
 
     Raises:
         InvalidSessionIdError: `value` holds none.
     """
+    if type(value) is SessionId:
+        return value
+    if opaque is None:
+        opaque = environment_config().opaque_session_ids
     session_id = parse_session_id(str(value), opaque=opaque)
     if session_id is None:
         raise InvalidSessionIdError(

@@ -19,7 +19,7 @@ from otel_asayer import attributes
 from otel_asayer.attributes import SESSION_ID
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.cli.kibana import ndjson, saved_objects, session_link
-from otel_asayer.config.parsers import BadValue
+from otel_asayer.config.parsers import BadValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -300,7 +300,7 @@ class TestDataViews:
         ],
     )
     def test_a_template_that_no_link_can_be_made_of_is_refused(self, template: str) -> None:
-        with pytest.raises(BadValue, match="expected"):
+        with pytest.raises(BadValueError, match="expected"):
             session_link(template)
 
 

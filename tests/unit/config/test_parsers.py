@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_asayer.config import parsers
-from otel_asayer.config.parsers import BadValue, Closes
+from otel_asayer.config.parsers import BadValueError, FailClosed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ def test_a_boolean_is_true_or_false_in_any_case(text: str, value: Any) -> None:
 # The last ends in a Cyrillic letter
 @pytest.mark.parametrize("text", ["", "1", "0", "yes", "no", "on", "t", "truе"])  # noqa: RUF001
 def test_nothing_else_is_a_boolean(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected 'true' or 'false'$"):
+    with pytest.raises(BadValueError, match=r"^expected 'true' or 'false'$"):
         parsers.parse_boolean(text)
 
 
@@ -38,7 +38,7 @@ def test_seconds_may_have_a_fraction(text: str, value: Any) -> None:
     "text", ["", "0", "-1", "300.1", "30000", "nan", "inf", "-inf", "ten", "10s"]
 )
 def test_seconds_are_above_0_and_at_most_300(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected seconds, above 0 and at most 300$"):
+    with pytest.raises(BadValueError, match=r"^expected seconds, above 0 and at most 300$"):
         parsers.parse_seconds(text)
 
 
@@ -49,7 +49,7 @@ def test_a_whole_number_in_its_bounds_is_read(text: str, value: Any) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "10", "-1", "5.0", "five", "5MiB", "9" * 5000])
 def test_a_whole_number_out_of_bounds_is_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected a whole number from 1 to 9$"):
+    with pytest.raises(BadValueError, match=r"^expected a whole number from 1 to 9$"):
         parsers.parse_integer(1, 9)(text)
 
 
@@ -60,7 +60,7 @@ def test_a_choice_is_read_in_any_case(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "deflate", "gzip,none"])
 def test_another_word_than_the_choices_is_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected one of gzip, none$"):
+    with pytest.raises(BadValueError, match=r"^expected one of gzip, none$"):
         parsers.parse_choice("gzip", "none")(text)
 
 
@@ -73,7 +73,7 @@ def test_names_of_headers_are_folded_to_lower_case() -> None:
 
 @pytest.mark.parametrize("text", ["", ",", "x session", "x:y", "x\r\ny", "größe"])
 def test_bad_names_of_headers_are_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected names of headers, divided by commas$"):
+    with pytest.raises(BadValueError, match=r"^expected names of headers, divided by commas$"):
         parsers.parse_header_names(text)
 
 
@@ -84,7 +84,7 @@ def test_a_cookies_name_may_be_empty(text: str, name: str) -> None:
 
 @pytest.mark.parametrize("text", ["a=b", "a;b", "a b", "a,b"])
 def test_a_bad_cookie_name_is_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected a cookie's name$"):
+    with pytest.raises(BadValueError, match=r"^expected a cookie's name$"):
         parsers.parse_cookie_name(text)
 
 
@@ -109,7 +109,8 @@ def test_a_header_may_be_empty() -> None:
 )
 def test_bad_headers_are_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(
-        BadValue, match=r"^expected name=value pairs, divided by commas, values percent-encoded$"
+        BadValueError,
+        match=r"^expected name=value pairs, divided by commas, values percent-encoded$",
     ):
         parsers.parse_headers(text)
 
@@ -147,7 +148,7 @@ def test_endpoints_come_back_with_their_ports(text: str, endpoints: tuple[str, .
     ],
 )
 def test_a_bad_endpoint_is_refused(text: str, expected: str) -> None:
-    with pytest.raises(BadValue, match=expected):
+    with pytest.raises(BadValueError, match=expected):
         parsers.parse_endpoints(text)
 
 
@@ -162,13 +163,13 @@ def test_a_bad_endpoint_is_refused(text: str, expected: str) -> None:
     ],
 )
 def test_an_endpoint_has_visible_ascii_characters_only(text: str) -> None:
-    with pytest.raises(BadValue):
+    with pytest.raises(BadValueError):
         parsers.parse_endpoints(text)
 
 
 @pytest.mark.parametrize("text", ["https://user:secret@es", "https://es?key=secret", "secret"])
 def test_no_message_about_an_endpoint_repeats_it(text: str) -> None:
-    with pytest.raises(BadValue) as raised:
+    with pytest.raises(BadValueError) as raised:
         parsers.parse_endpoints(text)
     assert "secret" not in str(raised.value)
 
@@ -181,7 +182,7 @@ def test_a_cloud_id_is_kept() -> None:
 
 @pytest.mark.parametrize("text", ["", "shop", "shop: x", "shöp:x"])
 def test_a_bad_cloud_id_is_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected a Cloud ID"):
+    with pytest.raises(BadValueError, match=r"^expected a Cloud ID"):
         parsers.parse_cloud_id(text)
 
 
@@ -200,7 +201,7 @@ def test_a_secret_loses_the_line_end_of_the_file_it_came_from(text: str, secret:
 
 @pytest.mark.parametrize("text", ["", "\n", "a\nb", "a\x00b", "pässword"])
 def test_a_secret_that_cannot_stand_in_a_header_is_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected visible ASCII characters$"):
+    with pytest.raises(BadValueError, match=r"^expected visible ASCII characters$"):
         parsers.parse_secret(text)
 
 
@@ -211,7 +212,7 @@ def test_a_password_is_kept_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "a\nb", "a\x00b"])
 def test_a_password_with_control_characters_is_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected printable characters$"):
+    with pytest.raises(BadValueError, match=r"^expected printable characters$"):
         parsers.parse_password(text)
 
 
@@ -226,7 +227,8 @@ def test_an_api_key_of_id_and_key_is_encoded() -> None:
 @pytest.mark.parametrize("text", ["", "a b", "id:key:more", "a\nb", "kéy", "ApiKey abc"])
 def test_a_bad_api_key_is_refused(text: str) -> None:
     with pytest.raises(
-        BadValue, match=r"^expected an API key, the field 'encoded' of the answer that created it$"
+        BadValueError,
+        match=r"^expected an API key, the field 'encoded' of the answer that created it$",
     ):
         parsers.parse_api_key(text)
 
@@ -239,19 +241,19 @@ def test_a_file_that_can_be_read_is_kept(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_named_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(
-        BadValue,
+        BadValueError,
         match=r"^expected a file that can be read, and .*ca\.pem gives: No such file or directory$",
     ):
         parsers.parse_file(str(tmp_path / "ca.pem"))
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(BadValue, match=r"Is a directory$"):
+    with pytest.raises(BadValueError, match=r"Is a directory$"):
         parsers.parse_file(str(tmp_path))
 
 
 def test_a_path_that_no_file_can_have_is_refused() -> None:
-    with pytest.raises(BadValue, match=r"^expected a file that can be read"):
+    with pytest.raises(BadValueError, match=r"^expected a file that can be read"):
         parsers.parse_file("ca\x00.pem")
 
 
@@ -263,7 +265,8 @@ def test_a_fingerprint_comes_back_plain(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "ab" * 20, "zz" * 32, "ab" * 33])
 def test_a_bad_fingerprint_is_refused(text: str) -> None:
     with pytest.raises(
-        BadValue, match=r"^expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits$"
+        BadValueError,
+        match=r"^expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits$",
     ):
         parsers.parse_fingerprint(text)
 
@@ -296,7 +299,7 @@ def test_a_dataset_is_kept(text: str) -> None:
     ],
 )
 def test_a_bad_dataset_is_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected a"):
+    with pytest.raises(BadValueError, match=r"^expected a"):
         parsers.parse_dataset(text)
 
 
@@ -306,7 +309,7 @@ def test_a_namespace_may_have_a_hyphen() -> None:
 
 @pytest.mark.parametrize("text", ["", "-west", "EU", "eu west", "eu/west", "eu\x00", "eu\nwest"])
 def test_a_bad_namespace_is_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected a part of a data stream's name"):
+    with pytest.raises(BadValueError, match=r"^expected a part of a data stream's name"):
         parsers.parse_namespace(text)
 
 
@@ -316,7 +319,7 @@ def test_the_name_of_a_pipeline_is_kept() -> None:
 
 @pytest.mark.parametrize("text", ["", "two words", "é"])
 def test_a_bad_name_of_a_pipeline_is_refused(text: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected the name of an ingest pipeline$"):
+    with pytest.raises(BadValueError, match=r"^expected the name of an ingest pipeline$"):
         parsers.parse_pipeline(text)
 
 
@@ -351,7 +354,7 @@ def test_a_template_of_a_replay_url_is_kept(template: str) -> None:
 )
 def test_a_template_may_have_the_known_placeholders_only(template: str) -> None:
     with pytest.raises(
-        BadValue,
+        BadValueError,
         match=r"^expected a URL with \{session_id\} in it, and besides it only \{time_ms\} or "
         r"\{offset_ms\}$",
     ):
@@ -368,12 +371,14 @@ def test_a_template_may_have_the_known_placeholders_only(template: str) -> None:
     ],
 )
 def test_a_template_is_a_web_address(template: str) -> None:
-    with pytest.raises(BadValue, match=r"^expected a URL that begins with http:// or https://$"):
+    with pytest.raises(
+        BadValueError, match=r"^expected a URL that begins with http:// or https://$"
+    ):
         parsers.parse_replay_url(template)
 
 
 def test_what_closes_is_said_in_words() -> None:
-    assert [closes.value for closes in Closes] == [
+    assert [closes.value for closes in FailClosed] == [
         "nothing",
         "no session id leaves the process",
         "nothing is sent to Elasticsearch",
@@ -386,5 +391,5 @@ def test_a_folder_need_not_exist_yet() -> None:
 
 @pytest.mark.parametrize("text", ["spool", "~/spool", "", "/var/\x00"])
 def test_a_folder_is_an_absolute_path(text: str) -> None:
-    with pytest.raises(BadValue, match="expected the absolute path of a folder"):
+    with pytest.raises(BadValueError, match="expected the absolute path of a folder"):
         parsers.parse_directory(text)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from otel_asayer.documents.replay_links import ReplayLink
-from otel_asayer.propagation.session_id import SessionId
+from otel_asayer.propagation.session_id import SessionId, require_session_id
 
 SESSION = SessionId("2618307011354435587")
 STARTED_NS = 1_706_063_259_324_000_000
-OPAQUE = SessionId("a1b2-c3d4")
+OPAQUE = require_session_id("a1b2-c3d4", opaque=True)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from otel_asayer.propagation.context import (
     session_of_exception,
     set_session_id,
 )
-from otel_asayer.propagation.session_id import SessionId
+from otel_asayer.propagation.session_id import SessionId, require_session_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +140,23 @@ def test_a_block_refuses_what_is_no_id() -> None:
 def test_a_block_refuses_an_opaque_id_unless_admitted() -> None:
     with pytest.raises(InvalidSessionIdError), session("user-7"):
         pass
+
+
+def test_a_block_and_the_type_take_the_same_values() -> None:
+    for take in (SessionId, lambda value: session(value).__enter__()):
+        with pytest.raises(InvalidSessionIdError):
+            take("user-7")
+
+
+@pytest.mark.usefixtures("opaque_ids")
+def test_the_type_takes_an_opaque_id_where_the_environment_admits_them() -> None:
+    assert SessionId("user-7").is_opaque
+
+
+def test_a_block_takes_the_session_of_another_block_whatever_its_form() -> None:
+    known = require_session_id("user-7", opaque=True)
+    with session(known) as session_id:
+        assert session_id is known
 
 
 @pytest.mark.usefixtures("opaque_ids")

@@ -224,6 +224,11 @@ def test_a_session_id_survives_pickling() -> None:
     assert type(pickle.loads(pickle.dumps(SessionId(SESSION_ID)))) is SessionId  # noqa: S301
 
 
+def test_an_opaque_id_survives_pickling_where_code_may_not_make_one() -> None:
+    opaque = require_session_id("user-7", opaque=True)
+    assert type(pickle.loads(pickle.dumps(opaque))) is SessionId  # noqa: S301
+
+
 def test_a_session_id_survives_copying() -> None:
     assert copy.deepcopy(SessionId(SESSION_ID)) == SessionId(SESSION_ID)
 

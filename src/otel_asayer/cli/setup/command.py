@@ -16,7 +16,7 @@ import click
 from otel_asayer.cli.connection import connection, require_destination
 from otel_asayer.cli.output import AS_JSON
 from otel_asayer.cli.setup.report import show_plan, show_question, show_removal, show_result
-from otel_asayer.config.parsers import BadValue, parse_namespace
+from otel_asayer.config.parsers import BadValueError, parse_namespace
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.errors import NotAllowedError
 from otel_asayer.setup.installation import SetupOptions, carry_out, plan_installation
@@ -66,7 +66,7 @@ def _namespace(
 ) -> str | None:
     try:
         return value if value is None else parse_namespace(value)
-    except BadValue as reason:
+    except BadValueError as reason:
         raise click.BadParameter(f"{reason}.") from None
 
 
