@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the unit tests on the lowest set that pyproject.toml admits, and on the newest set that resolves, each in an environment of its own
-# under .cache/. What only the tests need is the newest that goes with it.
+# Runs the unit tests with the oldest packages that pyproject.toml allows, and with the newest, each in its own
+# environment under .cache/. Packages that only the tests need are the newest that fit.
 set -eu
 python=${PYTHON:-python3}
 for set in lowest newest; do

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Makes the environment that the targets run in, or adds to it what an extra of the project brings.
+# Creates the environment that the targets run in, or adds an extra of the project to it.
 # Usage: environment.sh PYTHON FOLDER EXTRA
 set -eu
 python=$1 folder=$2 extra=$3
 log=$folder/install-$extra.log
 
 fail() {
-  echo "$1 All that was said is in $log; run this once more, and it goes on from here." >&2
+  echo "$1 The full output is in $log. Run the command again to continue." >&2
   exit 1
 }
 

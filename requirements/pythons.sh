@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the unit and property tests on each Python of $PYTHONS that is present, in an environment of its own under .cache/.
+# Runs the unit and property tests on each Python in $PYTHONS that this machine has, each in its own
+# environment under .cache/.
 set -eu
 found=0
 for version in ${PYTHONS:-3.10 3.11 3.12 3.13}; do
