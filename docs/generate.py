@@ -35,9 +35,9 @@ Every setting is also a keyword argument of the public classes and of `configure
 declarative configuration. The second column gives its name there. Arguments override variables, and
 variables override defaults. An empty variable counts as unset.
 
-A bad value never stops the application. Usually the default applies. For some settings, marked
-`closes` in the last column, the feature is turned off instead. One message at start-up lists all bad
-values.
+A bad value never stops the application. Usually the variable counts as unset. Some settings matter
+for security, and fail closed: a bad value turns the feature off, as the last column says. One message
+at start-up lists all bad values.
 """
 
 
@@ -113,7 +113,9 @@ def _table(prefix: str) -> str:
             name = names[variable]
             closes = SETTINGS[name].closes
             consequence = (
-                "counts as unset" if closes is FailClosed.NOTHING else f"closes: {closes.value}"
+                "counts as unset"
+                if closes is FailClosed.NOTHING
+                else f"fails closed: {closes.value}"
             )
             rows.append(
                 f"| `{variable}` | `{name}` | {_shown(defaults[name])} | {_cell(text)} | "
