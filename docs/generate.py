@@ -18,7 +18,7 @@ from otel_asayer.config.parsers import FailClosed
 from otel_asayer.config.targets import INTERNAL, Targets
 from otel_asayer.delivery import outcomes
 from otel_asayer.delivery.metrics import INSTRUMENTS
-from otel_asayer.delivery.outcomes import Fate
+from otel_asayer.delivery.outcomes import Outcome
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -92,8 +92,8 @@ def metrics() -> str:
             f"| `{name}` | {kind.replace('_', ' ')} | `{unit}` | {listed} | {_cell(text)} |"
         )
     meanings = (
-        f"| `{Fate[name].value}` | {_cell(text)} |\n"
-        for name, text in _documented(_class(outcomes, Fate)).items()
+        f"| `{Outcome[name].value}` | {_cell(text)} |\n"
+        for name, text in _documented(_class(outcomes, Outcome)).items()
     )
     return _METRICS_HEAD + "\n".join(rows) + "\n" + _OUTCOMES_HEAD + "".join(meanings)
 

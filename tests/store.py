@@ -162,7 +162,7 @@ def drain(config: Config) -> None:
 
     On a busy machine an answer may take longer than a process waits for it at its end.
     """
-    delivery = Delivery.of(config)
+    delivery = Delivery.from_config(config)
     if delivery.spool:
         Drainer(delivery, delivery.spool).drain()
     delivery.close()

@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from otel_asayer.config import Config
 from otel_asayer.delivery import delivery
 from otel_asayer.delivery.metrics import ExporterMetrics, meter_of, observe
-from otel_asayer.delivery.outcomes import Fate
+from otel_asayer.delivery.outcomes import Outcome
 from otel_asayer.documents import DataStreams, DocumentSettings, Encoder, metadata_of
 from otel_asayer.runtime import sdk
 from otel_asayer.runtime.last_resort import make_audible, unsaid
@@ -201,7 +201,7 @@ class _Path:
         # Looked up each time: after a fork it is another.
         current = delivery.shared(self._config)
         self._stop_before_provider()
-        sdk.hear_of_drops(self)
+        sdk.attach_drop_listener(self)
         call = _Call(os.getpid(), threading.get_ident(), threading.Event(), threading.Event())
         with self._metrics.operation(len(records)) as lost:
             self._under_way.add(call)
@@ -225,7 +225,7 @@ class _Path:
                 else ""
             )
             delivery.shared(self._config).counters.add(
-                Fate.DROPPED, count, error_type.replace("_", " "), reason
+                Outcome.DROPPED, count, error_type.replace("_", " "), reason
             )
         except Exception:
             _logger.debug("What the queue dropped could not be counted.", exc_info=True)
@@ -270,7 +270,7 @@ class _Path:
         lost: ExportObservation,
         call: _Call,
     ) -> bool:
-        if current.obstacle:
+        if current.disabled_reason:
             current.announce()
         if self._closed:
             return self._lose(current, lost, len(records), "exporter shut down")
@@ -293,7 +293,7 @@ class _Path:
 
     def _count_diverted(self, current: delivery.Delivery) -> None:
         if diverted := self.encoder.take_diverted():
-            current.counters.add(Fate.DIVERTED, diverted, "too many data streams")
+            current.counters.add(Outcome.DIVERTED, diverted, "too many data streams")
             for sentence in unsaid([_DIVERTED.format(self._config.max_data_streams)]):
                 _logger.warning(sentence)
 

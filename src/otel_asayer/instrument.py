@@ -223,7 +223,7 @@ def _bring_to_our_exporters(tracer_provider: Any, logger_provider: Any) -> None:
     """Bring them what they would miss; for exporters of others, nobody asked us to change how a process ends or where its logs go."""
     for provider in filter(_feeds_ours, (tracer_provider, logger_provider)):
         export_at_ends(provider, of_this_process)
-        sdk.hear_of_all_drops(provider, _listener_of)
+        sdk.attach_drop_listeners(provider, _listener_of)
     if _feeds_ours(logger_provider):
         keep_task_logs()
 

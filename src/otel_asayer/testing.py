@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from otel_asayer.elasticsearch.client import Response, Unreachable
+from otel_asayer.elasticsearch.client import Response, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,11 +161,11 @@ class ElasticsearchDouble:
         """Answer as a `Client` would, without network; of time, nothing passes.
 
         Raises:
-            Unreachable: the script has a fault here.
+            UnreachableError: the script has a fault here.
         """
         reply = self.answer(Exchange(method, target, dict(headers or {}), body or b""))
         if isinstance(reply, Fault):
-            raise Unreachable(
+            raise UnreachableError(
                 f"no answer within {timeout:.3g} s"
                 if reply is Fault.HANG
                 else "Connection reset by peer"
@@ -180,7 +180,7 @@ class ElasticsearchDouble:
         """False: in place of a `Client`, no request is ever under way."""
         return False
 
-    def give_up(self, within: float) -> None:
+    def abort(self, within: float) -> None:
         """Do nothing: in place of a `Client`, no request is ever under way."""
 
     def close(self) -> None:

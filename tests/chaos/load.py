@@ -33,7 +33,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from chaos.ledger import Ledger
 from chaos.plan import Life, Trial
-from otel_asayer.delivery.outcomes import Counters, Fate
+from otel_asayer.delivery.outcomes import Counters, Outcome
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.spool import Lease, Spool, Written, directory
 
@@ -144,11 +144,11 @@ def record_counts(ledger: Ledger) -> None:
     add, write_ahead = Counters.add, Spool.write_ahead
 
     def noted_add(
-        self: Counters, fate: Fate, number: int, cause: str = "", reason: str = ""
+        self: Counters, outcome: Outcome, number: int, cause: str = "", reason: str = ""
     ) -> None:
-        add(self, fate, number, cause, reason)
-        if fate in (Fate.DROPPED, Fate.EVICTED, Fate.REJECTED):
-            ledger.counted(fate.value, cause, number)
+        add(self, outcome, number, cause, reason)
+        if outcome in (Outcome.DROPPED, Outcome.EVICTED, Outcome.REJECTED):
+            ledger.counted(outcome.value, cause, number)
 
     def noted_write_ahead(self: Spool, operations: Sequence[Operation]) -> tuple[Written, Lease]:
         result = write_ahead(self, operations)

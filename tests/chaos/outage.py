@@ -30,7 +30,7 @@ from chaos.fleet import SETTINGS
 from chaos.plan import BATCH, MIB
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import shared
-from otel_asayer.delivery.outcomes import Fate
+from otel_asayer.delivery.outcomes import Outcome
 from otel_asayer.exporter import ElasticsearchSpanExporter
 
 from instrumented import clean_environment
@@ -156,7 +156,7 @@ def suffer(folder: Path, spans: int) -> Outage:
         count, status = delivery.counters.total, delivery.spool.status() if delivery.spool else None
         exporter.shutdown()
     waiting, size = (status.documents, status.bytes) if status else (0, 0)
-    numbers = count(Fate.SPOOLED), count(Fate.EVICTED), count(Fate.DROPPED)
+    numbers = count(Outcome.SPOOLED), count(Outcome.EVICTED), count(Outcome.DROPPED)
     return Outage(rounds * BATCH, resident, *numbers, waiting, size, sum(os.times()[:2]))
 
 

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery, shared
 from otel_asayer.delivery.drain import Drainer
-from otel_asayer.delivery.outcomes import Count, Fate
+from otel_asayer.delivery.outcomes import Count, Outcome
 from otel_asayer.documents import Operation
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.spool import LOCAL, Spool
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Exporting = Callable[..., ElasticsearchSpanExporter]
 
-INDEXED = Count(Fate.INDEXED)
+INDEXED = Count(Outcome.INDEXED)
 TEMPLATE = "otel-asayer-test"
 FORK = """
 import os, sys
@@ -144,7 +144,7 @@ class TestDelivery:
         assert [exporter.export(batch), exporter.export(batch)] == [SpanExportResult.SUCCESS] * 2
         assert len(store.spans()) == 4
         assert len(store.logs()) == 4
-        assert counts(settings) == {INDEXED: 8, Count(Fate.COLLIDED): 4}
+        assert counts(settings) == {INDEXED: 8, Count(Outcome.COLLIDED): 4}
 
     def test_what_arrived_already_is_not_sent_again_from_the_spool(
         self, store: Store, settings: dict[str, Any], exporting: Exporting
@@ -162,8 +162,8 @@ class TestDelivery:
         delivery = Delivery(Config.from_environment({}, **settings))
         Drainer(delivery, Spool(store.spool, LOCAL, max_bytes=2**30)).drain()
         delivery.close()
-        assert delivery.counters.total(Fate.DUPLICATE) == 4
-        assert delivery.counters.total(Fate.INDEXED) == 0
+        assert delivery.counters.total(Outcome.DUPLICATE) == 4
+        assert delivery.counters.total(Outcome.INDEXED) == 0
         assert len(store.spans()) == 2
 
     def test_a_forked_process_has_connections_of_its_own(self, store: Store) -> None:
@@ -187,7 +187,7 @@ class TestKeys:
     ) -> None:
         wrong = {**settings, "api_key": "d3Jvbmc6a2V5"}
         assert exporting(**wrong).export(spans({})) is SpanExportResult.FAILURE
-        assert counts(wrong) == {Count(Fate.DROPPED, "http 401"): 2}
+        assert counts(wrong) == {Count(Outcome.DROPPED, "http 401"): 2}
         assert [
             message.partition(", ")[2] for message in caplog.messages if "API_KEY" in message
         ] == (
@@ -211,7 +211,11 @@ class TestKeys:
         powerless = {**settings, "api_key": store.server.create_api_key("nobody", NOTHING)}
         assert exporting(**powerless).export(spans({})) is SpanExportResult.FAILURE
         assert (
-            sum(number for count, number in counts(powerless).items() if count.fate is Fate.DROPPED)
+            sum(
+                number
+                for count, number in counts(powerless).items()
+                if count.outcome is Outcome.DROPPED
+            )
             == 2
         )
         assert any(
@@ -262,7 +266,7 @@ class TestRefusals:
         assert unmapped == ['{"clash":"oops"}']
         assert counts(settings) == {
             INDEXED: 8,
-            Count(Fate.SALVAGED, "document_parsing_exception"): 1,
+            Count(Outcome.SALVAGED, "document_parsing_exception"): 1,
         }
         assert [text for text in caplog.messages if "oops" in text] == []
 
@@ -278,7 +282,7 @@ class TestRefusals:
         )
         delivery.close()
         assert len(store.spans()) == 3
-        assert delivery.counters.snapshot() == {INDEXED: 3, Count(Fate.REJECTED, "http 400"): 1}
+        assert delivery.counters.snapshot() == {INDEXED: 3, Count(Outcome.REJECTED, "http 400"): 1}
 
     def test_a_stream_without_a_template_is_not_created_by_accident(
         self, store: Store, settings: dict[str, Any]
@@ -298,7 +302,7 @@ class TestRefusals:
         assert len(store.spans()) == 1
         assert delivery.counters.snapshot() == {
             INDEXED: 1,
-            Count(Fate.DROPPED, "index_not_found_exception"): 1,
+            Count(Outcome.DROPPED, "index_not_found_exception"): 1,
         }
 
     def test_another_index_under_the_streams_alias_is_no_fault_of_the_document(
@@ -324,7 +328,7 @@ class TestRefusals:
         delivery.close()
         assert delivery.counters.snapshot() == {
             INDEXED: 1,
-            Count(Fate.DROPPED, "illegal_state_exception"): 1,
+            Count(Outcome.DROPPED, "illegal_state_exception"): 1,
         }
 
 
@@ -380,7 +384,7 @@ class TestLimits:
         with ThreadPoolExecutor(6) as threads:
             assert list(threads.map(delivery.deliver, batches)) == [True] * 6
         assert self.found(small_limits, stream) == 120
-        assert delivery.counters.total(Fate.RETRIED) > 0
+        assert delivery.counters.total(Outcome.RETRIED) > 0
 
 
 class TestVersions:

@@ -130,7 +130,7 @@ def test_what_is_written_meanwhile_waits_and_what_was_written_is_still_shown(
     )
     with closing(Client(config)) as client:
         (problem,) = ensure(client, config, timeout=60).problems
-    delivery = Delivery.of(config)
+    delivery = Delivery.from_config(config)
     assert delivery.spool is not None
     delivery.spool.write([operation("default")])
     assert delivery.drainer is not None
@@ -155,7 +155,7 @@ def test_what_an_earlier_version_spooled_is_delivered_to_the_index_of_its_day(
         spool_directory=str(tmp_path),
         timeout=60,
     )
-    delivery = Delivery.of(config)
+    delivery = Delivery.from_config(config)
     assert delivery.spool is not None
     delivery.spool.write([operation(store.namespace)])
     assert delivery.drainer is not None

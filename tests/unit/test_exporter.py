@@ -35,9 +35,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_asayer import exporter as exporter_module, instrument
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery, shared
-from otel_asayer.delivery.outcomes import Count, Fate
+from otel_asayer.delivery.outcomes import Count, Outcome
 from otel_asayer.documents import Operation
-from otel_asayer.elasticsearch.client import Unreachable
+from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
@@ -205,7 +205,7 @@ class TestContract:
         span_exporter.shutdown()
         assert span_exporter.export(spans("GET /cart")) is SpanExportResult.FAILURE
         assert double.exchanges == []
-        assert delivery.counters.total(Fate.DROPPED) == 1
+        assert delivery.counters.total(Outcome.DROPPED) == 1
 
     def test_one_exporters_shutdown_leaves_the_other_working(
         self, span_exporter: ElasticsearchSpanExporter, log_exporter: ElasticsearchLogRecordExporter
@@ -223,7 +223,7 @@ class TestContract:
         with logging_into(log_exporter) as provider:
             logging.getLogger("shop").warning("the cart is empty")
             provider.force_flush()
-        assert delivery.counters.snapshot() == {Count(Fate.INDEXED): 2}
+        assert delivery.counters.snapshot() == {Count(Outcome.INDEXED): 2}
 
     def test_ids_of_log_records_are_random_and_short(
         self, log_exporter: ElasticsearchLogRecordExporter, double: ElasticsearchDouble
@@ -269,7 +269,7 @@ class TestShutdown:
             exporter.shutdown()
         assert (
             shared(Config.from_environment(**{**settings, "spool": "off"})).counters.total(
-                Fate.DROPPED
+                Outcome.DROPPED
             )
             == 1
         )
@@ -337,7 +337,7 @@ class TestShutdown:
             b'{"create":{"_index":"traces-generic.otel-default","_id":"a"}}\n{}\n'
         )
         assert delivery.deliver([operation]) is True
-        with pytest.raises(Unreachable):
+        with pytest.raises(UnreachableError):
             delivery.send([operation], 60)
         assert double.exchanges == []
 
@@ -412,7 +412,7 @@ class TestSettings:
             )
         ]
         assert shared(Config.from_environment(namespace=namespace)).counters.snapshot() == {
-            Count(Fate.DROPPED, "no destination"): 2
+            Count(Outcome.DROPPED, "no destination"): 2
         }
 
     def test_building_an_exporter_imports_no_client(self) -> None:
@@ -441,8 +441,8 @@ class TestNothingRaises:
         assert span_exporter.export(batch) is SpanExportResult.FAILURE
         assert len(double.documents) == 1
         assert delivery.counters.snapshot() == {
-            Count(Fate.INDEXED): 1,
-            Count(Fate.DROPPED, "not encoded"): 1,
+            Count(Outcome.INDEXED): 1,
+            Count(Outcome.DROPPED, "not encoded"): 1,
         }
 
     def test_a_defect_is_counted_and_named_without_its_message(
@@ -486,8 +486,8 @@ class TestQueues:
                 tracer.start_span("GET /cart").end()
         provider.shutdown()
         assert delivery.counters.snapshot() == {
-            Count(Fate.INDEXED): 3,
-            Count(Fate.DROPPED, "queue full"): 3,
+            Count(Outcome.INDEXED): 3,
+            Count(Outcome.DROPPED, "queue full"): 3,
         }
 
     def test_after_start_up_spans_are_counted_before_the_first_export_too(
@@ -507,8 +507,8 @@ class TestQueues:
                 provider.get_tracer("shop").start_span("GET /cart").end()
         provider.shutdown()
         assert delivery.counters.snapshot() == {
-            Count(Fate.INDEXED): 2,
-            Count(Fate.DROPPED, "queue full"): 3,
+            Count(Outcome.INDEXED): 2,
+            Count(Outcome.DROPPED, "queue full"): 3,
         }
 
     def test_log_records_are_counted_and_a_line_says_what_to_do(
@@ -530,8 +530,8 @@ class TestQueues:
                 logger.emit(LogRecord(body="the cart is empty"))
         provider.shutdown()
         assert delivery.counters.snapshot() == {
-            Count(Fate.INDEXED): 3,
-            Count(Fate.DROPPED, "queue full"): 3,
+            Count(Outcome.INDEXED): 3,
+            Count(Outcome.DROPPED, "queue full"): 3,
         }
         assert caplog.messages[-1] == (
             "Telemetry was lost on its way to Elasticsearch, in documents: "
@@ -666,7 +666,7 @@ import threading
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel_asayer import ElasticsearchSpanExporter
-from otel_asayer.delivery.outcomes import Fate
+from otel_asayer.delivery.outcomes import Outcome
 from otel_asayer.delivery.delivery import shared
 
 url, delay, order = sys.argv[1:]
@@ -685,9 +685,9 @@ sys.stdin.read()
 class Last:
     def __init__(self):
         self.counters = shared(exporter._path._config).counters
-        self.fate, self.print = Fate.DROPPED, print
+        self.outcome, self.print = Outcome.DROPPED, print
     def __del__(self):
-        self.print(self.counters.total(self.fate))
+        self.print(self.counters.total(self.outcome))
 
 last = Last()
 """
@@ -776,7 +776,7 @@ def test_too_many_data_streams_are_counted_and_said_once(
         tracer.start_span("s", attributes={"data_stream.namespace": f"n{number}"}).end()
     counted = shared(exporter._path._config).counters.snapshot()
     provider.shutdown()
-    assert counted[Count(Fate.DIVERTED, "too many data streams")] == 4
+    assert counted[Count(Outcome.DIVERTED, "too many data streams")] == 4
     assert (
         caplog.text.count(
             "ask for more than 2 data streams: what goes beyond is written to the configured ones"

@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.elasticsearch.bulk import Malformed, judge_request, parse_answer
+from otel_asayer.elasticsearch.bulk import MalformedAnswerError, judge_request, parse_answer
 from otel_asayer.elasticsearch.client import Response
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.testing import ElasticsearchDouble
@@ -50,5 +50,5 @@ def test_an_error_that_is_nested_beyond_all_reason_says_nothing() -> None:
 
 
 def test_a_bulk_answer_that_is_nested_beyond_all_reason_is_none() -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedAnswerError):
         parse_answer(DEEP, 1)

@@ -182,7 +182,7 @@ def _places(config: Config, stack: ExitStack) -> list[_Place]:
         for destination in destinations(spool_root(config))
     ]
     if config.has_destination:
-        api = stack.enter_context(closing(Api.of(config)))
+        api = stack.enter_context(closing(Api.from_config(config)))
         found.append(elasticsearch := _InElasticsearch(config, api))
         if may_have_failure_stores(elasticsearch.identity):
             found.extend(places_of_refused(config, api))

@@ -67,7 +67,7 @@ def prune(
         raise click.UsageError(
             "With --json nobody is asked: say --yes to delete, or --dry-run to look."
         )
-    with closing(Api.of(config)) as api:
+    with closing(Api.from_config(config)) as api:
         days = days_before(
             api, None if older_than is None else datetime.now(timezone.utc) - older_than, namespace
         )

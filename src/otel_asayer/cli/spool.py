@@ -20,7 +20,7 @@ from otel_asayer.cli.connection import SPOOL_DIRECTORY, connection, require_dest
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
 from otel_asayer.delivery.drain import Drainer
-from otel_asayer.delivery.outcomes import Fate
+from otel_asayer.delivery.outcomes import Outcome
 from otel_asayer.documents import action_of, source_of
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.sanitize import sanitize_line
@@ -81,9 +81,9 @@ def drain(config: Config, *, as_json: bool) -> None:
     Exit status 1 where something still waits, was refused for good, or cannot be read.
     """
     require_destination(config)
-    with closing(Api.of(config)) as api:
+    with closing(Api.from_config(config)) as api:
         api.identify()
-    delivery = Delivery.of(config)
+    delivery = Delivery.from_config(config)
     drainers = [
         Drainer(delivery, place)
         for place in (delivery.spool, Spool.from_config(config, LOCAL))
@@ -95,7 +95,7 @@ def drain(config: Config, *, as_json: bool) -> None:
         for drainer in drainers:
             drainer.drain(advance)
     drained, refused, damaged = map(
-        delivery.counters.total, (Fate.DRAINED, Fate.REJECTED, Fate.DROPPED)
+        delivery.counters.total, (Outcome.DRAINED, Outcome.REJECTED, Outcome.DROPPED)
     )
     left = sum(drainer.status().documents for drainer in drainers)
     trouble = next((drainer.trouble.with_advice for drainer in drainers if drainer.trouble), None)

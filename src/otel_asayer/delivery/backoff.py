@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Allowance", "Patience", "long_pauses", "pauses", "retry_after"]
+__all__ = ["CircuitBreaker", "RetryBudget", "backoff_delays", "drain_delays", "retry_after"]
 
 _FIRST: Final = 0.2
 _LONGEST: Final = 5.0
@@ -45,12 +45,12 @@ a busy machine needs them, and with the rest of its end they are below two.
 """
 
 
-def pauses(random: Callable[[], float]) -> Iterator[float]:
+def backoff_delays(random: Callable[[], float]) -> Iterator[float]:
     """Yield the seconds to wait before the next try, for ever; `random` returns numbers from 0 to 1."""
     return _jitter(random, _FIRST, _LONGEST)
 
 
-def long_pauses(random: Callable[[], float]) -> Iterator[float]:
+def drain_delays(random: Callable[[], float]) -> Iterator[float]:
     """Yield the seconds to wait before the next try to drain a spool:
 
     evenly random below 1, 2, 4, … and at last 60.
@@ -91,14 +91,14 @@ def _seconds_since_1970(date: str) -> float | None:
         return None
 
 
-class Allowance(NamedTuple):
+class RetryBudget(NamedTuple):
     """What one export may use: seconds for everything, and whether it may try more than once."""
 
     seconds: float
     repeat: bool
 
 
-class Patience:
+class CircuitBreaker:
     """How long exports may try, by what became of those before.
 
     - Usually: the whole timeout, and as many tries as fit.
@@ -112,7 +112,7 @@ class Patience:
     A *prompt* one has a spool behind it, and what is not delivered at once waits there: usually one
     try of two seconds (the first one: of five), and none while the destination is down, but for one
     a minute; what drains the spool finds it up again. Where nothing waits, that finds nothing out,
-    and the next export tries. While the spool takes nothing, as when its disk is full, patience is
+    and the next export tries. While the spool takes nothing, as when its disk is full, breaker is
     as if there were none.
 
     Two threads that read or write one of these attributes at once disagree about nothing but a
@@ -142,29 +142,31 @@ class Patience:
         self.is_silent = False
         """Whether it has not, though it was asked."""
 
-    def allow(self) -> Allowance:
+    def allow(self) -> RetryBudget:
         """Return what an export that begins now may use."""
         now = self._clock()
         if self._stopping:
             end = self._begin_end()
             if self._farewell is None:
                 self._farewell = min(now + _FAREWELL, end)
-            return Allowance(max(0.0, min(self._timeout, self._farewell - now)), repeat=False)
+            return RetryBudget(max(0.0, min(self._timeout, self._farewell - now)), repeat=False)
         probe = min(_PROBE, self._timeout)
         if not self._down:
             return (
-                Allowance(min(_FIRST_PROBE, self._timeout) if self._first else probe, repeat=False)
+                RetryBudget(
+                    min(_FIRST_PROBE, self._timeout) if self._first else probe, repeat=False
+                )
                 if self._prompt
                 else self._whole
             )
         if now < self._next_long_probe:
-            return Allowance(0.0 if self._prompt else probe, repeat=False)
+            return RetryBudget(0.0 if self._prompt else probe, repeat=False)
         self._next_long_probe = now + _LONG_PROBE_EVERY
-        return Allowance(probe if self._prompt else self._timeout, repeat=False)
+        return RetryBudget(probe if self._prompt else self._timeout, repeat=False)
 
     @property
-    def _whole(self) -> Allowance:
-        return Allowance(self._timeout, repeat=True)
+    def _whole(self) -> RetryBudget:
+        return RetryBudget(self._timeout, repeat=True)
 
     def succeeded(self) -> None:
         """Learn that the server answered."""
@@ -213,11 +215,11 @@ class Patience:
         """Seconds that are left for the end of the process."""
         return max(0.0, self._begin_end() - self._clock()) if self._stopping else 0.0
 
-    def begin_farewell(self) -> float:
+    def begin_liveness_check(self) -> float:
         """Return the seconds in which the server is to give a sign of life; 0 where that was asked already, or the process does not end."""
         return 0.0 if not self._stopping or self._farewell is not None else self.allow().seconds
 
-    def end_farewell(self, answered: bool) -> None:  # noqa: FBT001 (the one thing there is to say)
+    def end_liveness_check(self, answered: bool) -> None:  # noqa: FBT001 (the one thing there is to say)
         """Learn whether it did.
 
         Without it, and with a spool, nothing is tried any more; without a spool, what is left of

@@ -25,12 +25,12 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_asayer.config.parsers import FailClosed
-from otel_asayer.delivery.backoff import Patience
+from otel_asayer.delivery.backoff import CircuitBreaker
 from otel_asayer.delivery.drain import Drainer, give_back_unchanged
-from otel_asayer.delivery.outcomes import Counters, Digest, Fate
-from otel_asayer.delivery.sender import Export, Left
+from otel_asayer.delivery.outcomes import Counters, Digest, Outcome
+from otel_asayer.delivery.sender import Export, Undelivered
 from otel_asayer.elasticsearch import bulk
-from otel_asayer.elasticsearch.client import Client, Unreachable
+from otel_asayer.elasticsearch.client import Client, UnreachableError
 from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.environment_variables import OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT
 from otel_asayer.runtime.last_resort import unsaid
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.delivery.backoff import Allowance
+    from otel_asayer.delivery.backoff import RetryBudget
     from otel_asayer.documents import Operation
     from otel_asayer.elasticsearch.client import Response
     from otel_asayer.spool import Lease, Spool
@@ -97,7 +97,7 @@ class Destination(Protocol):
         headers: Mapping[str, str] | None = None,
         timeout: float,
     ) -> Response:
-        """Send one request that ends within `timeout` seconds; raise `Unreachable` when no endpoint answers."""
+        """Send one request that ends within `timeout` seconds; raise `UnreachableError` when no endpoint answers."""
 
     def connect(self) -> None:
         """Do what can be done without network."""
@@ -106,7 +106,7 @@ class Destination(Protocol):
     def busy(self) -> bool:
         """Whether a request is under way."""
 
-    def give_up(self, within: float) -> None:
+    def abort(self, within: float) -> None:
         """Let no request under way outlast `within` seconds."""
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class Delivery:
         new_id: Callable[[], str] = random_id,
     ) -> None:
         self.config = config
-        self.obstacle = config.closed or (
+        self.disabled_reason = config.closed or (
             "" if config.has_destination else f"{OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT} is not set"
         )
         self.spool = spool
@@ -152,14 +152,14 @@ class Delivery:
         self.counters = Counters()
         self.now = now
         self.new_id = new_id
-        self.patience = Patience(
+        self.breaker = CircuitBreaker(
             config.timeout,
             clock,
             prompt=spool is not None,
             shutdown_timeout=config.shutdown_timeout,
         )
         self.request_bytes = config.max_request_bytes
-        self.drainer = Drainer(self, spool) if spool and not self.obstacle else None
+        self.drainer = Drainer(self, spool) if spool and not self.disabled_reason else None
         self._target = bulk.target(config.pipeline)
         self._digest = Digest(self.counters, _logger, clock, spool.folder if spool else None)
         self._closed = False
@@ -171,7 +171,7 @@ class Delivery:
         self._said: set[str] = set()
 
     @classmethod
-    def of(cls, config: Config) -> Delivery:
+    def from_config(cls, config: Config) -> Delivery:
         """Return a delivery with the spool that `config` asks for."""
         return cls(config, configured_spool(config))
 
@@ -181,8 +181,8 @@ class Delivery:
             str(problem)
             for problem in self.config.problems
             if problem.closes is FailClosed.EXPORTER
-        ] or [self.obstacle]
-        if self.obstacle and (new := unsaid(reasons)):
+        ] or [self.disabled_reason]
+        if self.disabled_reason and (new := unsaid(reasons)):
             kept = (
                 f" It is kept in {self.spool.folder}: `otel-asayer spool drain` sends it."
                 if self.spool
@@ -217,8 +217,8 @@ class Delivery:
                     for part in parts
                 ]
             )
-        if self.obstacle:
-            return self._keep(operations, "no destination", self.obstacle, on_loss)
+        if self.disabled_reason:
+            return self._keep(operations, "no destination", self.disabled_reason, on_loss)
         if self.drainer and not self.has_stopped():
             self.drainer.start()
         lease = self._write_ahead(operations) if self.config.spool == "always" else None
@@ -236,7 +236,9 @@ class Delivery:
         self._tell()
         return safe
 
-    def settle(self, left: Sequence[Left], lease: Lease, on_loss: OnLoss = lambda *_: None) -> bool:
+    def settle(
+        self, left: Sequence[Undelivered], lease: Lease, on_loss: OnLoss = lambda *_: None
+    ) -> bool:
         """Take over what an export of a body on the disk left: what was refused leaves it, the rest
         stays. Return whether the body is so now.
 
@@ -254,19 +256,19 @@ class Delivery:
     def count_evicted(self) -> None:
         """Count what had to make room on the disk, even for what could not be written then."""
         if self.spool and (evicted := self.spool.newly_evicted()):
-            self.counters.add(Fate.EVICTED, evicted, "spool is full")
+            self.counters.add(Outcome.EVICTED, evicted, "spool is full")
 
     def lose(self, number: int, cause: str, reason: str = "") -> None:
         """Count documents that never became operations."""
-        self.counters.add(Fate.DROPPED, number, cause, reason)
-        if not self.obstacle:
+        self.counters.add(Outcome.DROPPED, number, cause, reason)
+        if not self.disabled_reason:
             self._tell()
 
     def set_up(self, timeout: float) -> bool:
         """Make first contact, unless that is done; return whether it was made just now.
 
         Raises:
-            Unreachable: Elasticsearch does not answer.
+            UnreachableError: Elasticsearch does not answer.
         """
         return self._first_contact.make(self.client, timeout)
 
@@ -274,7 +276,7 @@ class Delivery:
         """Import and build what requests need.
 
         Raises:
-            Unreachable: the settings do not make a client; the reason says why.
+            UnreachableError: the settings do not make a client; the reason says why.
         """
         self.client.connect()
 
@@ -282,10 +284,10 @@ class Delivery:
         """Send one bulk request.
 
         Raises:
-            Unreachable: Elasticsearch does not answer.
+            UnreachableError: Elasticsearch does not answer.
         """
         if self._closed:
-            raise Unreachable("the exporter is shut down")
+            raise UnreachableError("the exporter is shut down")
         if self.config.compression == "none":
             return self.client.request("POST", self._target, b"".join(operations), timeout=timeout)
         return self.client.request(
@@ -317,19 +319,19 @@ class Delivery:
         self._stopped.set()
         for interrupted in list(self._waiting):
             interrupted.set()
-        self.patience.stop()
+        self.breaker.stop()
         if self.drainer:
             self.drainer.wake()
         if self.client.busy:
             self._ask()
-            self.client.give_up(self.patience.allow().seconds)
+            self.client.abort(self.breaker.allow().seconds)
 
     def interrupt(self) -> None:
         """Give up requests under way that are not over within a second:
 
         their documents are tried again, or go to the disk.
         """
-        self.client.give_up(_GRACE)
+        self.client.abort(_GRACE)
 
     def finish(self) -> None:
         """Send, once `stop` was called, what this process put on the disk itself, while
@@ -337,16 +339,16 @@ class Delivery:
 
         A container may have no other process to send it, nor a volume to keep it.
         """
-        if self.drainer and not self.patience.is_silent:
+        if self.drainer and not self.breaker.is_silent:
             self.drainer.finish(
-                self.patience.ends_in, self._answers, answered=self.patience.has_answered
+                self.breaker.ends_in, self._answers, answered=self.breaker.has_answered
             )
 
     def resume(self) -> None:
         """Learn that the process goes on after all, or that there is an exporter again."""
         self._closed = False
         self._stopped.clear()
-        self.patience.resume()
+        self.breaker.resume()
         if self.drainer:
             self.drainer.rest()
 
@@ -357,30 +359,30 @@ class Delivery:
         """
         if self.has_stopped():
             self._closed = True
-            self.patience.end()
+            self.breaker.end()
         self.client.close()
-        if not self.obstacle:
+        if not self.disabled_reason:
             self._digest.write()
 
-    def _allow(self) -> Allowance:
+    def _allow(self) -> RetryBudget:
         self._ask()
-        return self.patience.allow()
+        return self.breaker.allow()
 
     def _ask(self) -> None:
         """Ask, once when the process ends, whether anybody is there:
 
         for that a second has to do, which is too short for a first document.
         """
-        if seconds := self.patience.begin_farewell():
-            self.patience.end_farewell(self._answers(seconds))
+        if seconds := self.breaker.begin_liveness_check():
+            self.breaker.end_liveness_check(self._answers(seconds))
 
     def _answers(self, seconds: float) -> bool:
         try:
             return self.client.request("HEAD", "/", timeout=seconds).status < _SERVER_ERROR
-        except Unreachable:
+        except UnreachableError:
             return False
 
-    def _take_over(self, left: Sequence[Left], lease: Lease | None, on_loss: OnLoss) -> bool:
+    def _take_over(self, left: Sequence[Undelivered], lease: Lease | None, on_loss: OnLoss) -> bool:
         """Take over what an export left:
 
         put it on the disk, or count it as lost; return whether nothing is lost.
@@ -389,14 +391,14 @@ class Delivery:
         if lease is not None:
             for one in waiting:
                 self.counters.add(
-                    Fate.SPOOLED, len(one.operations), one.finding.cause, one.finding.reason
+                    Outcome.SPOOLED, len(one.operations), one.result.cause, one.result.reason
                 )
             self.settle(left, lease, on_loss)
             return len(waiting) == len(left)
         self._advise(left)
         self._refuse([one for one in left if one.for_good], on_loss)
         kept = [
-            self._keep(one.operations, one.finding.cause, one.finding.reason, on_loss)
+            self._keep(one.operations, one.result.cause, one.result.reason, on_loss)
             for one in waiting
         ]
         return all(kept) and len(waiting) == len(left)
@@ -410,12 +412,12 @@ class Delivery:
         except SpoolError as error:
             written, cause, reason = None, "spool", str(error)
         self.count_evicted()
-        self.patience.spool_takes(written is not None)
+        self.breaker.spool_takes(written is not None)
         if written is None:
-            self.counters.add(Fate.DROPPED, len(operations), cause, reason)
+            self.counters.add(Outcome.DROPPED, len(operations), cause, reason)
             on_loss(operations, cause)
             return False
-        self.counters.add(Fate.SPOOLED, written.documents, cause, reason)
+        self.counters.add(Outcome.SPOOLED, written.documents, cause, reason)
         return True
 
     def _tell(self) -> None:
@@ -426,9 +428,9 @@ class Delivery:
         if not self.has_stopped():
             self._digest.write_when_due()
 
-    def _advise(self, left: Sequence[Left]) -> None:
+    def _advise(self, left: Sequence[Undelivered]) -> None:
         """Say, once for each cause, what a person can do about it."""
-        for finding in (one.finding for one in left if one.finding.advice):
+        for finding in (one.result for one in left if one.result.advice):
             reason = finding.reason or "without a reason"
             self._say_once(
                 f"{finding.cause} {finding.advice}",
@@ -436,19 +438,22 @@ class Delivery:
                 f"{finding.advice}.",
             )
 
-    def _refuse(self, refused: Sequence[Left], on_loss: OnLoss) -> None:
+    def _refuse(self, refused: Sequence[Undelivered], on_loss: OnLoss) -> None:
         """Count what Elasticsearch refused for good, and keep it, with its reasons, where a person can look at it."""
         problem = self._put_aside(refused)
         for finding, operations in refused:
             if problem:
                 self.counters.add(
-                    Fate.DROPPED, len(operations), "rejected and not kept", f"{finding}; {problem}"
+                    Outcome.DROPPED,
+                    len(operations),
+                    "rejected and not kept",
+                    f"{finding}; {problem}",
                 )
             else:
-                self.counters.add(Fate.REJECTED, len(operations), finding.cause, finding.reason)
+                self.counters.add(Outcome.REJECTED, len(operations), finding.cause, finding.reason)
             on_loss(operations, finding.cause)
 
-    def _put_aside(self, refused: Sequence[Left]) -> str:
+    def _put_aside(self, refused: Sequence[Undelivered]) -> str:
         """Write what was refused to the spool, if there is one; return why that cannot be, or nothing."""
         try:
             if self.spool is not None:
@@ -469,14 +474,14 @@ class Delivery:
         try:
             _, lease = self.spool.write_ahead(operations)
         except SpoolError as error:
-            self.patience.spool_takes(False)
+            self.breaker.spool_takes(False)
             self._say_once(
                 "write ahead", f"Telemetry is sent without being written to the disk first: {error}"
             )
             return None
         finally:
             self.count_evicted()
-        self.patience.spool_takes(True)
+        self.breaker.spool_takes(True)
         return lease
 
     def _give_back(self, lease: Lease, kept: Sequence[Operation]) -> bool:
@@ -506,7 +511,7 @@ _shared: Final[dict[tuple[int, Config], Delivery]] = {}
 def shared(config: Config) -> Delivery:
     """Return this process's delivery for `config`."""
     key = os.getpid(), config
-    return _shared.get(key) or _shared.setdefault(key, Delivery.of(config))
+    return _shared.get(key) or _shared.setdefault(key, Delivery.from_config(config))
 
 
 def deliveries() -> list[Delivery]:

@@ -24,11 +24,11 @@ import math
 import threading
 from typing import TYPE_CHECKING, Final, Protocol
 
-from otel_asayer.delivery.backoff import Allowance, long_pauses, pauses
-from otel_asayer.delivery.outcomes import Fate
-from otel_asayer.delivery.sender import Export, Left, Road
+from otel_asayer.delivery.backoff import RetryBudget, backoff_delays, drain_delays
+from otel_asayer.delivery.outcomes import Outcome
+from otel_asayer.delivery.sender import Export, Road, Undelivered
 from otel_asayer.documents import moved_to_its_day
-from otel_asayer.elasticsearch.bulk import Finding, Outcome
+from otel_asayer.elasticsearch.bulk import BulkItemResult, Disposition
 from otel_asayer.elasticsearch.request_pool import start_thread
 from otel_asayer.spool import SpoolError
 
@@ -57,7 +57,7 @@ class Origin(Road, Protocol):
 
     config: Config
 
-    def settle(self, left: Sequence[Left], lease: Lease) -> bool:
+    def settle(self, left: Sequence[Undelivered], lease: Lease) -> bool:
         """Take over what an export of the body left; return whether the body holds what still waits, and no more."""
 
     def count_evicted(self) -> None:
@@ -83,7 +83,7 @@ class Drainer:
         self._put_back: set[int] = set()
         """What this pass put to the end of the line: the hash of each body's first operation."""
         self._in_vain = 0
-        self.trouble: Finding | None = None
+        self.trouble: BulkItemResult | None = None
         """What kept the last body from being delivered; None after one that was."""
 
     def start(self) -> None:
@@ -176,17 +176,17 @@ class Drainer:
         def left() -> float:
             return max(0.0, until - self._delivery.clock())
 
-        self._put_back, waits = set(), pauses(self._delivery.random)
+        self._put_back, waits = set(), backoff_delays(self._delivery.random)
         while left() > 0 and (lease := self._spool.lease_own()):
             if asking and not answers(min(_SIGN_OF_LIFE, left())):
                 give_back_unchanged(lease)
                 return
-            asking = not self._send(lease, _ignore, lambda: Allowance(left(), repeat=False))
+            asking = not self._send(lease, _ignore, lambda: RetryBudget(left(), repeat=False))
             if asking:
                 pause = max(next(waits), self._least_pause)
                 if (
                     self.trouble is None
-                    or self.trouble.outcome is Outcome.CONFIGURATION
+                    or self.trouble.disposition is Disposition.CONFIGURATION
                     or pause >= left()
                 ):
                     return
@@ -199,22 +199,22 @@ class Drainer:
             self._started = False
 
     def _drain_until_the_end(self) -> None:
-        waits = long_pauses(self._delivery.random)
+        waits = drain_delays(self._delivery.random)
         while not self._delivery.has_stopped():
             self._noticed.clear()
             before = self._drained
             emptied = self._pass()
             if emptied:
                 self._least_pause = 0.0
-                self._delivery.patience.nothing_waits()
+                self._delivery.breaker.nothing_waits()
             if emptied or self._drained > before:
-                waits = long_pauses(self._delivery.random)
+                waits = drain_delays(self._delivery.random)
             if not emptied or self._noticed.wait(_LOOK_EVERY):
                 self._ended.wait(max(next(waits), self._least_pause))
 
     @property
     def _drained(self) -> int:
-        return self._delivery.counters.total(Fate.DRAINED)
+        return self._delivery.counters.total(Outcome.DRAINED)
 
     def _pass(self) -> bool:
         try:
@@ -235,7 +235,7 @@ class Drainer:
             self._spool.recover()
 
     def _send(
-        self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], Allowance]
+        self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], RetryBudget]
     ) -> bool:
         """Send one body; return whether another may follow."""
         try:
@@ -245,7 +245,7 @@ class Drainer:
             raise
 
     def _deliver(
-        self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], Allowance]
+        self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], RetryBudget]
     ) -> bool:
         operations = list(map(moved_to_its_day, lease.operations()))
         if operations and hash(operations[0]) in self._put_back:
@@ -253,17 +253,18 @@ class Drainer:
             return False
         if lease.damage:
             self._delivery.counters.add(
-                Fate.DROPPED, lease.damage.documents, "damaged", lease.damage.reason
+                Outcome.DROPPED, lease.damage.documents, "damaged", lease.damage.reason
             )
         export = Export(self._delivery, allow)
         left = export.run(operations)
         self._least_pause = export.least_pause
-        self.trouble = left[-1].finding if left else None
+        self.trouble = left[-1].result if left else None
         delivered = len(operations) - sum(len(one.operations) for one in left)
         if delivered:
             self._in_vain = 0
         stuck = any(
-            one.finding.outcome is not Outcome.CONFIGURATION and not one.for_good for one in left
+            one.result.disposition is not Disposition.CONFIGURATION and not one.for_good
+            for one in left
         )
         if stuck and not delivered:
             lease.release()
@@ -289,12 +290,12 @@ class Drainer:
 
     def _count(self, delivered: int, on_progress: Callable[[int], None]) -> None:
         if delivered:
-            self._delivery.counters.add(Fate.DRAINED, delivered)
+            self._delivery.counters.add(Outcome.DRAINED, delivered)
             on_progress(delivered)
 
-    def _allow(self) -> Allowance:
+    def _allow(self) -> RetryBudget:
         """The whole timeout for one try; what follows a failure is a pause of this thread's own."""
-        return Allowance(
+        return RetryBudget(
             0.0 if self._delivery.has_stopped() else self._delivery.config.timeout, repeat=False
         )
 

@@ -280,7 +280,7 @@ def _documents(deliveries: Iterable[Observed]) -> list[Observation]:
         server = _server(delivery.config)
         for counted, number in delivery.counters.snapshot().items():
             totals[
-                tuple({_OUTCOME: counted.fate.value, **_error(counted.cause), **server}.items())
+                tuple({_OUTCOME: counted.outcome.value, **_error(counted.cause), **server}.items())
             ] += number
     return [Observation(number, dict(attributes)) for attributes, number in totals.items()]
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
 
-__all__ = ["Count", "Counters", "Digest", "Fate"]
+__all__ = ["Count", "Counters", "Digest", "Outcome"]
 
 _INTERVAL: Final = 60.0
 """Seconds between two lines."""
 _MOST_COUNTS: Final = 200
-"""Fates with causes that are counted apart.
+"""Outcomes with causes that are counted apart.
 
 There are some thirty; more would be an endpoint that makes up types of errors.
 """
@@ -27,7 +27,7 @@ _OTHER: Final = "_OTHER"
 """The cause of all that came later: the semantic conventions' word for it."""
 
 
-class Fate(Enum):
+class Outcome(Enum):
     """What became of a document; the value is the word for it in a message, and the attribute of
     the metric.
 
@@ -75,33 +75,33 @@ class Fate(Enum):
     """Not delivered, and given up."""
 
 
-_LOST: Final = (Fate.REJECTED, Fate.EVICTED, Fate.DROPPED)
+_LOST: Final = (Outcome.REJECTED, Outcome.EVICTED, Outcome.DROPPED)
 
 
 class Count(NamedTuple):
     """What is counted:
 
-    a fate and its cause, in a word or two from a bounded set (an error's type, a status).
+    a outcome and its cause, in a word or two from a bounded set (an error's type, a status).
     """
 
-    fate: Fate
+    outcome: Outcome
     cause: str = ""
 
 
 class Counters:
-    """How many documents met which fate, by cause."""
+    """How many documents met which outcome, by cause."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a signal's handler may end a span while its thread counts
         self._counts: Counter[Count] = Counter()
         self._reasons: dict[Count, str] = {}
 
-    def add(self, fate: Fate, number: int, cause: str = "", reason: str = "") -> None:
+    def add(self, outcome: Outcome, number: int, cause: str = "", reason: str = "") -> None:
         """Add `number` documents; of the reasons given for one cause, the last is kept."""
-        count = Count(fate, cause)
+        count = Count(outcome, cause)
         with self._lock:
             if len(self._counts) >= _MOST_COUNTS and count not in self._counts:
-                count = Count(fate, _OTHER)
+                count = Count(outcome, _OTHER)
             self._counts[count] += number
             if reason:
                 self._reasons[count] = reason
@@ -111,9 +111,9 @@ class Counters:
         with self._lock:
             return dict(self._counts)
 
-    def total(self, fate: Fate) -> int:
-        """Return how many documents met `fate`, for whatever cause."""
-        return sum(number for count, number in self.snapshot().items() if count.fate is fate)
+    def total(self, outcome: Outcome) -> int:
+        """Return how many documents met `outcome`, for whatever cause."""
+        return sum(number for count, number in self.snapshot().items() if count.outcome is outcome)
 
     def reason(self, count: Count) -> str:
         """Return the last reason given for `count`, or its cause where none was."""
@@ -133,7 +133,10 @@ class Digest:
         folder: object = None,
     ) -> None:
         self._sentences = (
-            ((Fate.SPOOLED,), f"Telemetry waits for Elasticsearch in {folder}, in documents: %s."),
+            (
+                (Outcome.SPOOLED,),
+                f"Telemetry waits for Elasticsearch in {folder}, in documents: %s.",
+            ),
             (_LOST, "Telemetry was lost on its way to Elasticsearch, in documents: %s."),
         )
         self._counters = counters
@@ -159,8 +162,8 @@ class Digest:
             }
             told = [
                 (sentence, parts)
-                for fates, sentence in self._sentences
-                if (parts := self._parts(new, fates))
+                for outcomes, sentence in self._sentences
+                if (parts := self._parts(new, outcomes))
             ]
             if not told:
                 return
@@ -169,9 +172,9 @@ class Digest:
         for sentence, parts in told:
             self._logger.warning(sentence, parts)
 
-    def _parts(self, new: Mapping[Count, int], fates: tuple[Fate, ...]) -> str:
+    def _parts(self, new: Mapping[Count, int], outcomes: tuple[Outcome, ...]) -> str:
         return ", ".join(
-            f"{number} {count.fate.value} ({self._counters.reason(count)})"
+            f"{number} {count.outcome.value} ({self._counters.reason(count)})"
             for count, number in new.items()
-            if count.fate in fates
+            if count.outcome in outcomes
         )

@@ -15,12 +15,12 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from otel_asayer.delivery.backoff import Allowance, Patience, pauses, retry_after
-from otel_asayer.delivery.outcomes import Counters, Fate
+from otel_asayer.delivery.backoff import CircuitBreaker, RetryBudget, backoff_delays, retry_after
+from otel_asayer.delivery.outcomes import Counters, Outcome
 from otel_asayer.documents import is_salvaged, salvage, with_new_id
 from otel_asayer.elasticsearch import bulk
-from otel_asayer.elasticsearch.bulk import Finding, Outcome
-from otel_asayer.elasticsearch.client import Unreachable
+from otel_asayer.elasticsearch.bulk import BulkItemResult, Disposition
+from otel_asayer.elasticsearch.client import UnreachableError
 
 if TYPE_CHECKING:
     import threading
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from otel_asayer.documents import Operation
     from otel_asayer.elasticsearch.client import Response
 
-__all__ = ["Export", "Left", "Road"]
+__all__ = ["Export", "Road", "Undelivered"]
 
 _MOST_SPLITS: Final = 40
 """Requests that one export may halve because a document spoils them:
@@ -43,19 +43,19 @@ _LEAST_BYTES: Final = 64 * 1024
 from there on their number would be the load.
 """
 
-_TO_BE_RETRIED: Final = (Outcome.TRANSIENT, Outcome.OVERLOADED)
+_TO_BE_RETRIED: Final = (Disposition.TRANSIENT, Disposition.OVERLOADED)
 
 
-class Left(NamedTuple):
+class Undelivered(NamedTuple):
     """Operations that an export did not deliver, and what was found about them."""
 
-    finding: Finding
+    result: BulkItemResult
     operations: Sequence[Operation]
 
     @property
     def for_good(self) -> bool:
         """Whether Elasticsearch will never index them as they are."""
-        return self.finding.outcome is Outcome.REFUSED
+        return self.result.disposition is Disposition.REFUSED
 
 
 class Road(Protocol):
@@ -65,7 +65,7 @@ class Road(Protocol):
     """
 
     counters: Counters
-    patience: Patience
+    breaker: CircuitBreaker
     request_bytes: int
     """Bytes of a request beyond which Elasticsearch is known to refuse it."""
     clock: Callable[[], float]
@@ -75,10 +75,10 @@ class Road(Protocol):
         """Do what can be done without network."""
 
     def set_up(self, timeout: float) -> bool:
-        """Make first contact, unless that is done; return whether it was made just now, or raise `Unreachable`."""
+        """Make first contact, unless that is done; return whether it was made just now, or raise `UnreachableError`."""
 
     def send(self, operations: Sequence[Operation], timeout: float) -> Response:
-        """Send one bulk request, or raise `Unreachable`."""
+        """Send one bulk request, or raise `UnreachableError`."""
 
     def pause(self, seconds: float, interrupted: threading.Event | None = None) -> None:
         """Wait, but no longer than until the process ends, or what is given here interrupts it."""
@@ -96,9 +96,9 @@ class Road(Protocol):
 class _Later(Exception):  # noqa: N818 (a turn of the road, which `Export` alone takes)
     """Nothing more can be sent in this round."""
 
-    def __init__(self, finding: Finding, least_pause: float = 0.0) -> None:
+    def __init__(self, finding: BulkItemResult, least_pause: float = 0.0) -> None:
         super().__init__(finding)
-        self.finding = finding
+        self.result = finding
         self.least_pause = least_pause
 
 
@@ -116,7 +116,7 @@ class Export:
     def __init__(
         self,
         road: Road,
-        allow: Callable[[], Allowance],
+        allow: Callable[[], RetryBudget],
         *,
         first: bool = False,
         interrupted: threading.Event | None = None,
@@ -129,24 +129,26 @@ class Export:
         self._on_answer = on_answer
         self._perhaps_there: set[Operation] = set()
         """Operations that Elasticsearch may have carried out without our knowing."""
-        self._left: list[Left] = []
+        self._left: list[Undelivered] = []
         self._splits = 0
-        self._trouble = Finding(Outcome.TRANSIENT, "deadline", "no try fitted into the time")
+        self._trouble = BulkItemResult(
+            Disposition.TRANSIENT, "deadline", "no try fitted into the time"
+        )
         self._most_bytes = road.request_bytes
         self.least_pause = 0.0
         """Seconds that Elasticsearch asked to wait before the next try."""
 
-    def run(self, operations: Sequence[Operation]) -> Sequence[Left]:
+    def run(self, operations: Sequence[Operation]) -> Sequence[Undelivered]:
         """Deliver; return what was not delivered."""
-        with suppress(Unreachable):  # the request that follows raises it again
+        with suppress(UnreachableError):  # the request that follows raises it again
             # The import of the client takes half a second, and tells nothing about the server: no
             # deadline of ours counts it.
             self._road.connect()
         self._begin()
-        for number, pause in enumerate(pauses(self._road.random)):
+        for number, pause in enumerate(backoff_delays(self._road.random)):
             if self._remaining() > 0:
                 if number:
-                    self._road.counters.add(Fate.RETRIED, len(operations), self._trouble.cause)
+                    self._road.counters.add(Outcome.RETRIED, len(operations), self._trouble.cause)
                 operations = self._round(operations)
             if not operations:
                 return self._left
@@ -155,8 +157,8 @@ class Export:
         if (
             self._road.has_stopped() or not self._is_over()
         ):  # what an exporter's shutdown cut short says nothing about the server
-            self._road.patience.failed()
-        return [*self._left, Left(self._trouble, operations)]
+            self._road.breaker.failed()
+        return [*self._left, Undelivered(self._trouble, operations)]
 
     def _begin(self) -> None:
         seconds, self._repeat = self._allow()
@@ -190,18 +192,20 @@ class Export:
             while parts:
                 again += self._send(parts)
         except _Later as later:
-            self._trouble, self.least_pause = later.finding, later.least_pause
+            self._trouble, self.least_pause = later.result, later.least_pause
         return [*again, *chain.from_iterable(parts)]
 
     def _set_up(self) -> None:
         try:
             if self._road.set_up(max(0.0, self._remaining())):
                 self._answered()
-        except Unreachable as failure:
-            raise _Later(Finding(Outcome.TRANSIENT, "unreachable", failure.reason)) from None
+        except UnreachableError as failure:
+            raise _Later(
+                BulkItemResult(Disposition.TRANSIENT, "unreachable", failure.reason)
+            ) from None
 
     def _answered(self) -> None:
-        self._road.patience.succeeded()
+        self._road.breaker.succeeded()
         if self._road.has_stopped():
             self._begin()
 
@@ -213,20 +217,20 @@ class Export:
         finding = bulk.judge_request(response.status, response.body)
         if response.repeated:
             self._perhaps_there.update(operations)
-        if finding.outcome in _TO_BE_RETRIED:
+        if finding.disposition in _TO_BE_RETRIED:
             self._dispose(finding, operations, parts)
             raise _Later(finding, retry_after(response.headers, self._road.now))
         parts.popleft()
         again = (
             self._settle(operations, response.body, parts)
-            if finding.outcome is Outcome.INDEXED
+            if finding.disposition is Disposition.INDEXED
             else ()
         )
         if not again:
             self._answered()
-        if finding.outcome is Outcome.SPLIT:
+        if finding.disposition is Disposition.SPLIT:
             parts.extendleft(self._halves(operations, finding, parts))
-        elif finding.outcome is Outcome.CONFIGURATION:
+        elif finding.disposition is Disposition.CONFIGURATION:
             self._dispose(finding, [*operations, *chain.from_iterable(parts)], parts)
             parts.clear()
         return again
@@ -237,18 +241,23 @@ class Export:
             raise _Later(self._trouble)
         try:
             return self._road.send(operations, left)
-        except Unreachable as failure:
+        except UnreachableError as failure:
             self._perhaps_there.update(operations)
-            raise _Later(Finding(Outcome.TRANSIENT, "unreachable", failure.reason)) from None
+            raise _Later(
+                BulkItemResult(Disposition.TRANSIENT, "unreachable", failure.reason)
+            ) from None
 
     def _halves(
-        self, operations: Sequence[Operation], finding: Finding, parts: deque[Sequence[Operation]]
+        self,
+        operations: Sequence[Operation],
+        finding: BulkItemResult,
+        parts: deque[Sequence[Operation]],
     ) -> Sequence[Sequence[Operation]]:
         """The halves, the second first, of a request that was too large or held a spoilt document; nothing where halving is at its end."""
         too_large = finding.cause == "http 413"
         self._splits += not too_large
         if len(operations) == 1 or self._splits > _MOST_SPLITS:
-            self._dispose(finding._replace(outcome=Outcome.REFUSED), operations, parts)
+            self._dispose(finding._replace(disposition=Disposition.REFUSED), operations, parts)
             return ()
         if too_large:
             # Small ones are halved when they come to it: what remembers them makes of one wrong
@@ -265,12 +274,14 @@ class Export:
         """Count what became of each operation of an answered request; return those that have to be sent again."""
         try:
             answer = bulk.parse_answer(body, len(operations))
-        except bulk.Malformed as problem:
+        except bulk.MalformedAnswerError as problem:
             self._perhaps_there.update(operations)
             parts.appendleft(operations)
-            raise _Later(Finding(Outcome.TRANSIENT, "malformed answer", str(problem))) from None
-        self._road.counters.add(Fate.INDEXED, answer.indexed)
-        groups: dict[Finding, list[Operation]] = {}
+            raise _Later(
+                BulkItemResult(Disposition.TRANSIENT, "malformed answer", str(problem))
+            ) from None
+        self._road.counters.add(Outcome.INDEXED, answer.indexed)
+        groups: dict[BulkItemResult, list[Operation]] = {}
         for position, finding in answer.others:
             groups.setdefault(finding, []).append(operations[position])
         return [
@@ -280,24 +291,27 @@ class Export:
         ]
 
     def _dispose(
-        self, finding: Finding, operations: Sequence[Operation], parts: deque[Sequence[Operation]]
+        self,
+        finding: BulkItemResult,
+        operations: Sequence[Operation],
+        parts: deque[Sequence[Operation]],
     ) -> Sequence[Operation]:
         """Do with operations what was found about them; return those that have to be sent again, after a pause."""
-        if finding.outcome in _TO_BE_RETRIED:
+        if finding.disposition in _TO_BE_RETRIED:
             self._trouble = finding
-            if finding.outcome is Outcome.OVERLOADED:  # and so nothing of it was done
+            if finding.disposition is Disposition.OVERLOADED:  # and so nothing of it was done
                 self._most_bytes = max(
                     _LEAST_BYTES, min(self._most_bytes, sum(map(len, operations)) // 2)
                 )
             else:
                 self._perhaps_there.update(operations)
             return operations
-        if finding.outcome is Outcome.DUPLICATE:
+        if finding.disposition is Disposition.DUPLICATE:
             self._part(operations, parts)
-        elif finding.outcome is Outcome.UNMAPPED:
+        elif finding.disposition is Disposition.UNMAPPED:
             self._salvage(finding, operations, parts)
         else:
-            self._left.append(Left(finding, operations))
+            self._left.append(Undelivered(finding, operations))
         return ()
 
     def _part(self, operations: Sequence[Operation], parts: deque[Sequence[Operation]]) -> None:
@@ -309,26 +323,31 @@ class Export:
             and operation not in self._perhaps_there
             and (other := with_new_id(operation, self._road.new_id())) is not None
         ]
-        self._road.counters.add(Fate.DUPLICATE, len(operations) - len(renamed))
+        self._road.counters.add(Outcome.DUPLICATE, len(operations) - len(renamed))
         if renamed:
-            self._road.counters.add(Fate.COLLIDED, len(renamed))
+            self._road.counters.add(Outcome.COLLIDED, len(renamed))
             self._perhaps_there.update(
                 renamed
             )  # whatever answers 409 to a random `_id` as well will do so for ever
             parts.append(renamed)
 
     def _salvage(
-        self, finding: Finding, operations: Sequence[Operation], parts: deque[Sequence[Operation]]
+        self,
+        finding: BulkItemResult,
+        operations: Sequence[Operation],
+        parts: deque[Sequence[Operation]],
     ) -> None:
         """Send documents that contradict a mapping once more, in this round, with the contradiction put aside; refuse what cannot be mended."""
         mended = [(operation, _mended(operation, finding)) for operation in operations]
         if refused := [operation for operation, other in mended if other is None]:
-            self._left.append(Left(finding._replace(outcome=Outcome.REFUSED), refused))
+            self._left.append(
+                Undelivered(finding._replace(disposition=Disposition.REFUSED), refused)
+            )
         if saved := [other for _, other in mended if other is not None]:
             first = sum(
                 not is_salvaged(operation) for operation, other in mended if other is not None
             )
-            self._road.counters.add(Fate.SALVAGED, first, finding.cause, finding.reason)
+            self._road.counters.add(Outcome.SALVAGED, first, finding.cause, finding.reason)
             self._perhaps_there.update(
                 other
                 for operation, other in mended
@@ -337,7 +356,7 @@ class Export:
             parts.append(saved)
 
 
-def _mended(operation: Operation, finding: Finding) -> Operation | None:
+def _mended(operation: Operation, finding: BulkItemResult) -> Operation | None:
     """Return the operation with what contradicts the mapping put aside, or None.
 
     What a failure store has got may contradict nothing: an ingest pipeline may have failed. So it

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import orjson
 
-from otel_asayer.elasticsearch.client import Client, Requester, Unreachable
+from otel_asayer.elasticsearch.client import Client, Requester, UnreachableError
 from otel_asayer.elasticsearch.explain import explain_refusal, explain_unreachable
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.sanitize import sanitize_line
@@ -82,7 +82,7 @@ class Api:
         self._timeout = timeout
 
     @classmethod
-    def of(cls, config: Config, *, timeout: float | None = None) -> Api:
+    def from_config(cls, config: Config, *, timeout: float | None = None) -> Api:
         """Return the Elasticsearch that `config` names, asked within its timeout."""
         return cls(Client(config), timeout=config.timeout if timeout is None else timeout)
 
@@ -116,7 +116,7 @@ class Api:
             response = self._client.request(
                 method, target, sent, timeout=self._timeout if timeout is None else timeout
             )
-        except Unreachable as failure:
+        except UnreachableError as failure:
             raise (AnswerTooLongError if failure.too_long else ElasticsearchError)(
                 explain_unreachable(failure.reason)
             ) from None

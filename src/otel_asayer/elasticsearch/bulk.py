@@ -36,9 +36,9 @@ __all__ = [
     "ITEMS",
     "REQUESTS",
     "Answer",
-    "Finding",
-    "Malformed",
-    "Outcome",
+    "BulkItemResult",
+    "Disposition",
+    "MalformedAnswerError",
     "bodies",
     "judge_request",
     "parse_answer",
@@ -62,7 +62,7 @@ _POSITION: Final = re.compile(r"(?:\[\d+:\d+\] )+")
 _MAX_KIND: Final = 100
 
 
-class Outcome(Enum):
+class Disposition(Enum):
     """What an item's, or a whole request's, answer means for the operations concerned."""
 
     INDEXED = "indexed"
@@ -105,7 +105,7 @@ class _Rule(NamedTuple):
     """
 
     statuses: Container[int]
-    outcome: Outcome
+    disposition: Disposition
     kind: str = ""
     reason: str = ""
     advice: str = ""
@@ -140,63 +140,67 @@ _ADDRESS: Final = (
 )
 
 ITEMS: Final = (
-    _Rule(range(200, 300), Outcome.INDEXED),
-    _Rule((409,), Outcome.DUPLICATE),
-    _Rule((401, 403), Outcome.CONFIGURATION, advice=_PRIVILEGES),
+    _Rule(range(200, 300), Disposition.INDEXED),
+    _Rule((409,), Disposition.DUPLICATE),
+    _Rule((401, 403), Disposition.CONFIGURATION, advice=_PRIVILEGES),
     # The answer to `require_data_stream`, which holds for all but replay records, where no index
     # template fits: nothing is created by accident.
-    _Rule((404,), Outcome.CONFIGURATION, "index_not_found_exception", advice=_TEMPLATE),
-    _Rule((500,), Outcome.CONFIGURATION, "illegal_state_exception", advice=_ALIAS),
+    _Rule((404,), Disposition.CONFIGURATION, "index_not_found_exception", advice=_TEMPLATE),
+    _Rule((500,), Disposition.CONFIGURATION, "illegal_state_exception", advice=_ALIAS),
     # The answer to a replay record before setup: nothing is created by accident either.
     _Rule(
         (400,),
-        Outcome.CONFIGURATION,
+        Disposition.CONFIGURATION,
         "illegal_argument_exception",
         f"pipeline with id [{REPLAY_PIPELINE}] does not exist",
         _REPLAY,
     ),
     _Rule(
-        (400,), Outcome.CONFIGURATION, "illegal_argument_exception", "pipeline with id [", _PIPELINE
+        (400,),
+        Disposition.CONFIGURATION,
+        "illegal_argument_exception",
+        "pipeline with id [",
+        _PIPELINE,
     ),
-    _Rule((400,), Outcome.UNMAPPED, "document_parsing_exception"),
-    _Rule((400,), Outcome.UNMAPPED, "mapper_parsing_exception"),
-    _Rule((400,), Outcome.UNMAPPED, "strict_dynamic_mapping_exception"),
-    _Rule((400,), Outcome.UNMAPPED, "illegal_argument_exception"),
-    _Rule((429,), Outcome.OVERLOADED),
-    _Rule((500, 502, 503, 504), Outcome.TRANSIENT),
-    _Rule(range(1000), Outcome.REFUSED),
+    _Rule((400,), Disposition.UNMAPPED, "document_parsing_exception"),
+    _Rule((400,), Disposition.UNMAPPED, "mapper_parsing_exception"),
+    _Rule((400,), Disposition.UNMAPPED, "strict_dynamic_mapping_exception"),
+    _Rule((400,), Disposition.UNMAPPED, "illegal_argument_exception"),
+    _Rule((429,), Disposition.OVERLOADED),
+    _Rule((500, 502, 503, 504), Disposition.TRANSIENT),
+    _Rule(range(1000), Disposition.REFUSED),
 )
 """What the answer to one item means."""
 
 REQUESTS: Final = (
-    _Rule((413,), Outcome.SPLIT),
+    _Rule((413,), Disposition.SPLIT),
     _Rule(
         (400,),
-        Outcome.CONFIGURATION,
+        Disposition.CONFIGURATION,
         "illegal_argument_exception",
         "unrecognized parameter",
         _VERSION,
     ),
     # One `_id` over 512 bytes, or one broken action line, fails the whole request.
-    _Rule((400,), Outcome.SPLIT, "action_request_validation_exception"),
-    _Rule((400,), Outcome.SPLIT, "illegal_argument_exception"),
-    _Rule((401,), Outcome.CONFIGURATION, advice=_CREDENTIALS),
-    _Rule((403,), Outcome.CONFIGURATION, advice=_PRIVILEGES),
-    _Rule((429,), Outcome.OVERLOADED),
-    _Rule((408, *range(500, 600)), Outcome.TRANSIENT),
-    _Rule(range(1000), Outcome.CONFIGURATION, advice=_ADDRESS),
+    _Rule((400,), Disposition.SPLIT, "action_request_validation_exception"),
+    _Rule((400,), Disposition.SPLIT, "illegal_argument_exception"),
+    _Rule((401,), Disposition.CONFIGURATION, advice=_CREDENTIALS),
+    _Rule((403,), Disposition.CONFIGURATION, advice=_PRIVILEGES),
+    _Rule((429,), Disposition.OVERLOADED),
+    _Rule((408, *range(500, 600)), Disposition.TRANSIENT),
+    _Rule(range(1000), Disposition.CONFIGURATION, advice=_ADDRESS),
 )
 """What the answer to a whole request means, unless it is a success, whose items tell."""
 
 
-class Finding(NamedTuple):
+class BulkItemResult(NamedTuple):
     """What became of an operation, or of a whole request.
 
     `cause` is a word or two from a bounded set, to count by; `reason` is to be read; `advice` says
     what to do, where configuration is wrong.
     """
 
-    outcome: Outcome
+    disposition: Disposition
     cause: str = ""
     reason: str = ""
     advice: str = ""
@@ -217,11 +221,11 @@ class Answer(NamedTuple):
     """
 
     indexed: int
-    others: tuple[tuple[int, Finding], ...] = ()
+    others: tuple[tuple[int, BulkItemResult], ...] = ()
 
 
-# A finding about an answer, like Unreachable about a server
-class Malformed(ValueError):  # noqa: N818
+# A finding about an answer, like UnreachableError about a server
+class MalformedAnswerError(ValueError):
     """An answer of status 200 that is none to this bulk request; the message says why, without its text."""
 
 
@@ -249,7 +253,7 @@ def parse_answer(body: bytes, number: int) -> Answer:
     """Return what the answer to a bulk request of `number` operations says.
 
     Raises:
-        Malformed: it is not the answer to such a request.
+        MalformedAnswerError: it is not the answer to such a request.
     """
     # The usual answer is recognised without parsing: to build hundreds of objects that say "201"
     # costs more than to compress the request.
@@ -265,18 +269,20 @@ def parse_answer(body: bytes, number: int) -> Answer:
         AttributeError,
         StopIteration,
     ) as error:  # the last one: a status that no rule fits
-        raise Malformed("the answer is none to a bulk request") from error
+        raise MalformedAnswerError("the answer is none to a bulk request") from error
     if len(findings) != number:
-        raise Malformed(f"the answer names {len(findings)} items, and {number} were sent")
+        raise MalformedAnswerError(
+            f"the answer names {len(findings)} items, and {number} were sent"
+        )
     others = tuple(
         (position, finding)
         for position, finding in enumerate(findings)
-        if finding.outcome is not Outcome.INDEXED
+        if finding.disposition is not Disposition.INDEXED
     )
     return Answer(number - len(others), others)
 
 
-def judge_request(status: int, body: bytes) -> Finding:
+def judge_request(status: int, body: bytes) -> BulkItemResult:
     """Return what a request's answer means for all its operations; INDEXED means that its items tell."""
     if status // 100 == 2:  # noqa: PLR2004 (success, whose body is parsed once, later)
         return _INDEXED
@@ -284,25 +290,27 @@ def judge_request(status: int, body: bytes) -> Finding:
     rule = _judge(REQUESTS, status, kind, reason)
     # What is not Elasticsearch's JSON was written by something in between, and may quote the
     # request with its credentials: it is not repeated.
-    return Finding(
-        rule.outcome, f"http {status}", f"{kind}: {_clean(reason)}" if kind else "", rule.advice
+    return BulkItemResult(
+        rule.disposition, f"http {status}", f"{kind}: {_clean(reason)}" if kind else "", rule.advice
     )
 
 
-def _judge_item(item: dict[str, Any]) -> Finding:
+def _judge_item(item: dict[str, Any]) -> BulkItemResult:
     if item.get("failure_store") == "used":
         # Not in the data stream, whatever the status says. As nothing names the offending value,
         # all attributes are put aside.
-        return Finding(
-            Outcome.UNMAPPED, FAILURE_STORE, "the document is in the data stream's failure store"
+        return BulkItemResult(
+            Disposition.UNMAPPED,
+            FAILURE_STORE,
+            "the document is in the data stream's failure store",
         )
     status, error = item["status"], item.get("error") or {}
     kind, reason = _kind(error.get("type") or f"status {status}"), str(error.get("reason") or "")
     rule = _judge(ITEMS, status, kind, reason)
     return (
         _INDEXED
-        if rule.outcome is Outcome.INDEXED
-        else Finding(rule.outcome, kind, _clean(reason), rule.advice)
+        if rule.disposition is Disposition.INDEXED
+        else BulkItemResult(rule.disposition, kind, _clean(reason), rule.advice)
     )
 
 
@@ -310,7 +318,7 @@ def _judge(rules: tuple[_Rule, ...], status: int, kind: str, reason: str) -> _Ru
     return next(rule for rule in rules if rule.fits(status, kind, reason))
 
 
-_INDEXED: Final = Finding(Outcome.INDEXED)
+_INDEXED: Final = BulkItemResult(Disposition.INDEXED)
 
 
 def _error_of(body: bytes) -> tuple[str, str]:

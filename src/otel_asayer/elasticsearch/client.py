@@ -23,7 +23,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from otel_asayer.config.parsers import parse_api_key
 from otel_asayer.elasticsearch.compression import gzip_of
-from otel_asayer.elasticsearch.request_pool import Calls, GivenUp, patched_late, silence_loggers
+from otel_asayer.elasticsearch.request_pool import (
+    CallAbortedError,
+    RequestPool,
+    patched_late,
+    silence_loggers,
+)
 from otel_asayer.runtime.fork_safety import unforked
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.version import __version__
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
 
-__all__ = ["Client", "Requester", "Response", "Unreachable"]
+__all__ = ["Client", "Requester", "Response", "UnreachableError"]
 
 _GRACE: Final = 0.25
 """Seconds past a request's own timeout after which it is not waited for:
@@ -86,7 +91,7 @@ class Requester(Protocol):
         headers: Mapping[str, str] | None = None,
         timeout: float,
     ) -> Response:
-        """Send one request that ends within `timeout` seconds; raise `Unreachable` when no endpoint answers."""
+        """Send one request that ends within `timeout` seconds; raise `UnreachableError` when no endpoint answers."""
 
 
 class _Request(NamedTuple):
@@ -97,7 +102,7 @@ class _Request(NamedTuple):
 
 
 # The contract's name: a state of the server, not a defect of the program
-class Unreachable(Exception):  # noqa: N818
+class UnreachableError(Exception):
     """No endpoint answered as Elasticsearch does.
 
     `reason` is half a sentence that names each endpoint and what went wrong there.
@@ -119,7 +124,7 @@ class Client:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._credentials = _Credentials(config)
-        self._calls = Calls()
+        self._calls = RequestPool()
         self._lock = threading.Lock()
         self._nodes: list[BaseNode] = []
 
@@ -144,19 +149,19 @@ class Client:
                 key.
 
         Raises:
-            Unreachable: no endpoint answered in time, or what answers is not Elasticsearch.
+            UnreachableError: no endpoint answered in time, or what answers is not Elasticsearch.
         """
         exchange = partial(self._exchange, _Request(method, target, body, headers or {}), timeout)
         try:
             return self._calls.run(exchange, timeout + _GRACE)
-        except GivenUp as given_up:
-            raise Unreachable(str(given_up)) from None
+        except CallAbortedError as given_up:
+            raise UnreachableError(str(given_up)) from None
 
     def connect(self) -> None:
         """Import and build what requests need, which takes some tenths of a second and no network.
 
         Raises:
-            Unreachable: the settings do not make a client; the reason says why.
+            UnreachableError: the settings do not make a client; the reason says why.
         """
         self._connected()
 
@@ -165,9 +170,9 @@ class Client:
         """Whether a request is under way."""
         return self._calls.busy
 
-    def give_up(self, within: float) -> None:
+    def abort(self, within: float) -> None:
         """Let no request that is under way outlast `within` seconds, and wait for those that end before."""
-        self._calls.give_up(within)
+        self._calls.abort(within)
 
     def close(self) -> None:
         """Close idle connections; a later request opens new ones."""
@@ -201,17 +206,17 @@ class Client:
             **credentials,
             **request.headers,
         }
-        failures: list[Unreachable] = []
+        failures: list[UnreachableError] = []
         for position, node in enumerate(nodes):
             share = max(0.001, (deadline - time.monotonic()) / (len(nodes) - position))
             try:
                 response = _perform(node, request._replace(headers=headers), share, limit)
-            except Unreachable as failure:
+            except UnreachableError as failure:
                 failures.append(failure)
             else:
                 self._prefer(node)
                 return response._replace(repeated=bool(failures))
-        raise Unreachable(
+        raise UnreachableError(
             "; ".join(failure.reason for failure in failures),
             too_long=any(failure.too_long for failure in failures),
         )
@@ -222,7 +227,7 @@ class Client:
                 try:
                     self._nodes = _build_nodes(self._config)
                 except Exception as error:
-                    raise Unreachable(
+                    raise UnreachableError(
                         f"the settings make no client for Elasticsearch: {error}"
                     ) from error
             return self._nodes
@@ -266,7 +271,7 @@ def _read_key(path: str) -> str:
         # Neither message holds the file's text: an OSError names the file, a BadValueError what was
         # expected, a decoding error a position.
         reason = "it is not ASCII text" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise Unreachable(
+        raise UnreachableError(
             f"the file of OTEL_EXPORTER_ELASTICSEARCH_API_KEY_FILE gives no key: {reason}"
         ) from None
 
@@ -284,16 +289,16 @@ def _perform(node: BaseNode, request: _Request, timeout: float, limit: str) -> R
             request_timeout=timeout,
         )
     except ConnectionTimeout:
-        raise Unreachable(f"{node.base_url}: no answer {limit}") from None
+        raise UnreachableError(f"{node.base_url}: no answer {limit}") from None
     except TransportError as error:
         inner = _innermost(error)
-        raise Unreachable(
+        raise UnreachableError(
             f"{node.base_url}: {_describe(inner, limit)}", too_long=isinstance(inner, _Endless)
         ) from None
     except Exception as error:
         # Messages of the standard library's HTTP client may quote a header, and with it the
         # credentials.
-        raise Unreachable(
+        raise UnreachableError(
             f"{node.base_url}: the request failed with {type(error).__name__}"
         ) from None
     answer = Response(
@@ -301,7 +306,7 @@ def _perform(node: BaseNode, request: _Request, timeout: float, limit: str) -> R
     )
     # Success
     if answer.status // 100 == 2 and answer.headers.get("x-elastic-product") != "Elasticsearch":  # noqa: PLR2004
-        raise Unreachable(
+        raise UnreachableError(
             f"{node.base_url}: this is not Elasticsearch (its answer has no header "
             f"X-Elastic-Product)"
         )

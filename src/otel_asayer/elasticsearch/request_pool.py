@@ -36,7 +36,14 @@ if TYPE_CHECKING:
 
     _Jobs = SimpleQueue[Callable[[], None] | None]
 
-__all__ = ["SILENCED", "Calls", "GivenUp", "patched_late", "silence_loggers", "start_thread"]
+__all__ = [
+    "SILENCED",
+    "CallAbortedError",
+    "RequestPool",
+    "patched_late",
+    "silence_loggers",
+    "start_thread",
+]
 
 SILENCED: Final = (
     "elastic_transport",
@@ -59,13 +66,13 @@ A filter works on the very logger it is put on, never on those below it.
 """
 
 _MOST: Final = 8
-"""Calls under way at a time, so that a server that hangs costs no more than as many threads; below the ten connections that the client keeps."""
+"""RequestPool under way at a time, so that a server that hangs costs no more than as many threads; below the ten connections that the client keeps."""
 
 _Result = TypeVar("_Result")
 _here: Final = threading.local()
 
 
-class GivenUp(Exception):  # noqa: N818 (nothing failed yet: nobody waits any more)
+class CallAbortedError(Exception):
     """A call was not over in time; the message says in which."""
 
 
@@ -141,8 +148,8 @@ class _Outcome(Generic[_Result]):
             del self  # it holds the error, whose traceback holds this frame
 
 
-class Calls:
-    """Calls under way, and the threads that wait for the next."""
+class RequestPool:
+    """RequestPool under way, and the threads that wait for the next."""
 
     def __init__(self) -> None:
         self._under_way: set[_Outcome[Any]] = set()
@@ -152,17 +159,17 @@ class Calls:
         """Return what `function` returns, or raise what it raises.
 
         Raises:
-            GivenUp: it was not over after `timeout` seconds, or was given up before, or too many
+            CallAbortedError: it was not over after `timeout` seconds, or was given up before, or too many
                 others hang.
         """
         if len(self._under_way) >= _MOST:
-            raise GivenUp(f"{_MOST} earlier requests still hang")
+            raise CallAbortedError(f"{_MOST} earlier requests still hang")
         outcome: _Outcome[_Result] = _Outcome()
         self._under_way.add(outcome)
         self._start(partial(self._perform, outcome, function))
         try:
             if not outcome.wait(timeout):
-                raise GivenUp(f"no answer within {timeout:.3g} s")
+                raise CallAbortedError(f"no answer within {timeout:.3g} s")
             return outcome.result()
         finally:
             del outcome  # which holds the error, whose traceback holds this frame
@@ -172,12 +179,12 @@ class Calls:
         """Whether a call is under way."""
         return bool(self._under_way)
 
-    def give_up(self, within: float) -> None:
+    def abort(self, within: float) -> None:
         """Wait until what is under way is over, but no longer than `within` seconds; then whoever waits for it learns that it is given up."""
         deadline = time.monotonic() + within
         for outcome in tuple(self._under_way):
             if not outcome.wait(deadline - time.monotonic()):
-                outcome.settle(error=GivenUp("given up, as the process ends"))
+                outcome.settle(error=CallAbortedError("given up, as the process ends"))
 
     def close(self) -> None:
         """End the threads that wait; those with a call under way wait for another one after it."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_asayer.elasticsearch.bulk import (
-    Finding,
-    Malformed,
-    Outcome,
+    BulkItemResult,
+    Disposition,
+    MalformedAnswerError,
     judge_request,
     parse_answer,
     target,
 )
-from otel_asayer.elasticsearch.client import Unreachable
+from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.elasticsearch.explain import explain_unreachable
 from otel_asayer.errors import ElasticsearchError
 
@@ -31,7 +31,7 @@ __all__ = ["write"]
 
 def write(
     client: Requester, config: Config, operations: Sequence[Operation], *, timeout: float
-) -> list[Finding]:
+) -> list[BulkItemResult]:
     """Send operations as the exporter sends them.
 
     Args:
@@ -51,16 +51,18 @@ def write(
         response = client.request(
             "POST", f"{target(config.pipeline)}&refresh=true", b"".join(operations), timeout=timeout
         )
-    except Unreachable as failure:
+    except UnreachableError as failure:
         raise ElasticsearchError(explain_unreachable(failure.reason)) from None
     whole = judge_request(response.status, response.body)
-    if whole.outcome is not Outcome.INDEXED:
+    if whole.disposition is not Disposition.INDEXED:
         return [whole]
     try:
         answer = parse_answer(response.body, len(operations))
-    except Malformed as error:
+    except MalformedAnswerError as error:
         raise ElasticsearchError(
             f"Elasticsearch's answer to a bulk request cannot be read: {error}. Is a proxy in "
             f"between?"
         ) from None
-    return [finding for _, finding in answer.others if finding.outcome is not Outcome.DUPLICATE]
+    return [
+        finding for _, finding in answer.others if finding.disposition is not Disposition.DUPLICATE
+    ]

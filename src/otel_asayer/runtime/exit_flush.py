@@ -181,4 +181,4 @@ def _do(step: Callable[[], object]) -> None:
 
 def _dismiss_strangers() -> None:
     for provider in list(_providers):
-        sdk.dismiss_strangers(provider)
+        sdk.discard_inherited_processors(provider)

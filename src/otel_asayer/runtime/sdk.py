@@ -53,13 +53,13 @@ if TYPE_CHECKING:
 __all__ = [
     "add_log_record_processor_first",
     "add_span_processor_first",
-    "dismiss_strangers",
+    "attach_drop_listener",
+    "attach_drop_listeners",
+    "discard_inherited_processors",
     "environment_sampler",
     "exceptions_are_instrumented",
     "exporters",
     "fields_of",
-    "hear_of_all_drops",
-    "hear_of_drops",
     "missing",
     "replace_id_generator",
     "restore_session",
@@ -186,7 +186,7 @@ class Listener(Protocol):
         """Hear that `count` spans or log records were dropped; called in the thread that ended or emitted them."""
 
 
-def hear_of_drops(listener: Listener) -> None:
+def attach_drop_listener(listener: Listener) -> None:
     """Let `listener` hear of what the batch processor drops that is exporting at this moment;
     without the private names it hears nothing.
 
@@ -205,7 +205,9 @@ def hear_of_drops(listener: Listener) -> None:
         _tell_of_drops(frame.f_locals.get("self"), listener)
 
 
-def hear_of_all_drops(provider: object, listener_of: Callable[[object], Listener | None]) -> None:
+def attach_drop_listeners(
+    provider: object, listener_of: Callable[[object], Listener | None]
+) -> None:
     """Likewise for all batch processors of `provider` whose exporter has a listener, and from now on: some drop before their first export."""
     for processor in _processors(provider):
         batch = getattr(processor, "_batch_processor", None)
@@ -218,7 +220,7 @@ def _tell_of_drops(batch: object, listener: Listener) -> None:
         _call_first(getattr(batch, "_metrics", None), listener, "drop_items")
 
 
-def dismiss_strangers(provider: object) -> None:
+def discard_inherited_processors(provider: object) -> None:
     """Let no shutdown of `provider` wait for threads that a fork left in the parent.
 
     Where the at-fork hooks of Python did not run (uWSGI), a batch processor starts its thread when

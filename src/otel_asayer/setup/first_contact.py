@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from otel_asayer.elasticsearch.client import Unreachable
+from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.elasticsearch.explain import reason_of
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.setup.planner import NO_REPLAY_RECORDS, Planner
@@ -78,12 +78,12 @@ class FirstContact:
         """Make first contact, unless that is done; return whether it was made just now.
 
         Raises:
-            Unreachable: Elasticsearch does not answer.
+            UnreachableError: Elasticsearch does not answer.
         """
         if self._done:
             return False
         if not self._lock.acquire(timeout=timeout):
-            raise Unreachable("another thread's first contact is still under way")
+            raise UnreachableError("another thread's first contact is still under way")
         try:
             if not self._done:
                 self._done = self._ensure(client, timeout)
@@ -95,7 +95,7 @@ class FirstContact:
         """Set up; return whether it is finished."""
         try:
             report = ensure(client, self._config, timeout=timeout)
-        except Unreachable:
+        except UnreachableError:
             raise
         except Exception as error:
             sentence = (
@@ -127,7 +127,7 @@ def ensure(
         clock: Monotonic seconds.
 
     Raises:
-        Unreachable: There is no answer.
+        UnreachableError: There is no answer.
     """
     if config.setup == "off":
         return SetupReport()

@@ -428,12 +428,12 @@ def _check_bulk_answer(content: dict[str, Any]) -> None:
     """Raise what the only item of a bulk answer says, unless its document is there now."""
     try:
         answer = bulk.parse_answer(orjson.dumps(content), 1)
-    except bulk.Malformed as malformed:
+    except bulk.MalformedAnswerError as malformed:
         raise ElasticsearchError(
             f"Elasticsearch was not understood: {malformed}. Check what stands between it and here."
         ) from None
     for _, finding in answer.others:
-        if finding.outcome is not bulk.Outcome.DUPLICATE:
+        if finding.disposition is not bulk.Disposition.DUPLICATE:
             raise ElasticsearchError(
                 f"Elasticsearch refuses the document: {finding}. "
                 f"{finding.advice or 'The rest of the setup does not need it'}."

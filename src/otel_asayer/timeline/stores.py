@@ -62,7 +62,7 @@ def open_source(config: Config) -> Iterator[Source]:
     if not config.has_destination:
         yield LocalSource(config)
         return
-    with closing(Api.of(config)) as api:
+    with closing(Api.from_config(config)) as api:
         api.identify()
         source = ElasticsearchSource(api, config.destination)
         source.search.require("read")

@@ -14,9 +14,9 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery, shared
-from otel_asayer.delivery.outcomes import Count, Fate
+from otel_asayer.delivery.outcomes import Count, Outcome
 from otel_asayer.documents import DocumentSettings, Encoder, Operation
-from otel_asayer.elasticsearch.client import Client, Response, Unreachable
+from otel_asayer.elasticsearch.client import Client, Response, UnreachableError
 from otel_asayer.setup import first_contact
 from otel_asayer.setup.first_contact import SetupReport
 from otel_asayer.testing import Fault, items, status
@@ -27,8 +27,8 @@ from patience import HANG_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-INDEXED = Count(Fate.INDEXED)
-DUPLICATE = Count(Fate.DUPLICATE)
+INDEXED = Count(Outcome.INDEXED)
+DUPLICATE = Count(Outcome.DUPLICATE)
 REJECTED = (429, "es_rejected_execution_exception", "rejected execution")
 IN_FAILURE_STORE = status(
     200, {"errors": False, "items": [{"create": {"status": 201, "failure_store": "used"}}]}
@@ -156,7 +156,7 @@ class TestCollisions:
         assert world.deliver(other, B) is True
         assert world.double.documents == [{"name": "a"}, {"name": "b"}, {"name": "b"}]
         assert world.sent == [["a"], ["a", "b"], ["new-1"]]
-        assert world.counts == {INDEXED: 3, Count(Fate.COLLIDED): 1}
+        assert world.counts == {INDEXED: 3, Count(Outcome.COLLIDED): 1}
 
     def test_two_documents_of_one_request_may_collide(self, world: World) -> None:
         world.deliver(A, A.replace(b'"name":"a"', b'"name":"b"'))
@@ -204,7 +204,7 @@ class TestCollisions:
         world.deliver(A, D)
         world.double.reply_with(refusal)
         world.deliver(*([with_attribute, C] if refusal.status == 413 else [with_attribute]))
-        assert world.counts[Count(Fate.COLLIDED)] == 1
+        assert world.counts[Count(Outcome.COLLIDED)] == 1
         assert DUPLICATE not in world.counts
 
     def test_a_salvaged_document_whose_answer_was_lost_is_a_duplicate(self, world: World) -> None:
@@ -223,7 +223,7 @@ class TestCollisions:
         world.double.reply_with(items(409), items(409))
         assert world.deliver(A) is True
         assert world.sent == [["a"], ["new-1"]]
-        assert world.counts == {Count(Fate.COLLIDED): 1, DUPLICATE: 1}
+        assert world.counts == {Count(Outcome.COLLIDED): 1, DUPLICATE: 1}
 
     def test_a_new_id_whose_answer_was_lost_is_kept(self, world: World) -> None:
         world.double.reply_with(items(409), Fault.LOST_ANSWER)
@@ -271,7 +271,7 @@ class TestRetries:
         world.double.reply_with(Fault.LOST_ANSWER)
         assert world.deliver(A, B) is True
         assert world.double.documents == [{"name": "a"}, {"name": "b"}]
-        assert world.counts == {Count(Fate.RETRIED, "unreachable"): 2, DUPLICATE: 2}
+        assert world.counts == {Count(Outcome.RETRIED, "unreachable"): 2, DUPLICATE: 2}
 
     def test_only_items_that_need_it_are_sent_again(self, world: World) -> None:
         world.double.reply_with(items(201, REJECTED, 201, REJECTED), items(REJECTED, 201))
@@ -283,7 +283,7 @@ class TestRetries:
         world.deliver(A, B, C, D)
         assert world.counts == {
             INDEXED: 4,
-            Count(Fate.RETRIED, "es_rejected_execution_exception"): 3,
+            Count(Outcome.RETRIED, "es_rejected_execution_exception"): 3,
         }
 
     def test_pauses_grow(self, world: World) -> None:
@@ -300,7 +300,7 @@ class TestRetries:
         world.double.reply_with(status(429, retry_after=11))
         assert world.deliver(A) is False
         assert world.pauses == []
-        assert world.counts == {Count(Fate.DROPPED, "http 429"): 1}
+        assert world.counts == {Count(Outcome.DROPPED, "http 429"): 1}
 
     def test_all_tries_share_one_deadline(self) -> None:
         world = World(timeout=5)
@@ -321,7 +321,7 @@ class TestRetries:
         world = World(max_request_bytes=1024, timeout=3)
         world.takes = 3.0
         assert world.deliver(operation("a", 900), operation("b", 900)) is False
-        assert world.counts == {INDEXED: 1, Count(Fate.DROPPED, "deadline"): 1}
+        assert world.counts == {INDEXED: 1, Count(Outcome.DROPPED, "deadline"): 1}
 
     @pytest.mark.parametrize("overload", [status(429), items(*[REJECTED] * 4)])
     def test_an_overloaded_server_gets_smaller_requests(
@@ -351,7 +351,7 @@ class TestRetries:
         world.double.reply_with(*[Fault.RESET] * 99)
         world.deliver(A, B)
         assert (
-            world.delivery.counters.reason(Count(Fate.DROPPED, "unreachable"))
+            world.delivery.counters.reason(Count(Outcome.DROPPED, "unreachable"))
             == "unreachable: Connection reset by peer"
         )
 
@@ -406,7 +406,10 @@ class TestRefusals:
         )
         assert world.deliver(A, B) is False
         assert world.sent == [["a", "b"]]
-        assert world.counts == {INDEXED: 1, Count(Fate.REJECTED, "document_parsing_exception"): 1}
+        assert world.counts == {
+            INDEXED: 1,
+            Count(Outcome.REJECTED, "document_parsing_exception"): 1,
+        }
 
     def test_a_document_in_the_failure_store_is_sent_once_more_with_all_attributes_but_the_session_put_aside(
         self, world: World
@@ -423,7 +426,7 @@ class TestRefusals:
         assert world.double.documents == [
             {"attributes": {"session.id": "7", "otel_asayer.unmapped": '{"a":1}'}}
         ]
-        assert world.counts == {INDEXED: 1, Count(Fate.SALVAGED, "failure_store"): 1}
+        assert world.counts == {INDEXED: 1, Count(Outcome.SALVAGED, "failure_store"): 1}
 
     def test_a_document_that_lands_there_again_is_refused(self, world: World) -> None:
         world.double.reply_with(IN_FAILURE_STORE, IN_FAILURE_STORE)
@@ -437,8 +440,8 @@ class TestRefusals:
         )
         assert world.sent == [["a"], ["a"]]
         assert world.counts == {
-            Count(Fate.SALVAGED, "failure_store"): 1,
-            Count(Fate.REJECTED, "failure_store"): 1,
+            Count(Outcome.SALVAGED, "failure_store"): 1,
+            Count(Outcome.REJECTED, "failure_store"): 1,
         }
 
 
@@ -482,19 +485,19 @@ class TestSplitting:
     def test_a_single_document_that_is_too_large_is_refused(self, world: World) -> None:
         world.double.reply_with(self.TOO_LARGE)
         assert world.deliver(A) is False
-        assert world.counts == {Count(Fate.REJECTED, "http 413"): 1}
+        assert world.counts == {Count(Outcome.REJECTED, "http 413"): 1}
 
     def test_one_document_that_spoils_a_request_is_found(self, world: World) -> None:
         world.double.reply_with(self.SPOILT, items(201, 201), self.SPOILT, self.SPOILT)
         assert world.deliver(A, B, C, D) is False
         assert world.sent == [["a", "b", "c", "d"], ["a", "b"], ["c", "d"], ["c"], ["d"]]
-        assert world.counts == {INDEXED: 3, Count(Fate.REJECTED, "http 400"): 1}
+        assert world.counts == {INDEXED: 3, Count(Outcome.REJECTED, "http 400"): 1}
 
     def test_when_every_document_spoils_its_request_there_is_an_end(self, world: World) -> None:
         world.double.reply_with(*[self.SPOILT] * 500)
         operations = [operation(str(number)) for number in range(200)]
         assert world.deliver(*operations) is False
-        assert world.counts == {Count(Fate.REJECTED, "http 400"): 200}
+        assert world.counts == {Count(Outcome.REJECTED, "http 400"): 200}
         assert len(world.double.exchanges) < 100
 
 
@@ -516,7 +519,7 @@ class TestConfiguration:
         world.double.reply_with(items(201, problem))
         assert world.deliver(A, B) is False
         assert world.sent == [["a", "b"]]
-        assert world.counts == {INDEXED: 1, Count(Fate.DROPPED, problem[1]): 1}
+        assert world.counts == {INDEXED: 1, Count(Outcome.DROPPED, problem[1]): 1}
 
     def test_a_failure_store_of_data_streams_concerns_no_replay_record(self, world: World) -> None:
         record = LogRecord(
@@ -584,7 +587,7 @@ class TestConfiguration:
         assert world.deliver(operation("a", 900), operation("b", 900)) is False
         assert world.sent == [["a"]]
         assert world.pauses == []
-        assert world.counts == {Count(Fate.DROPPED, "http 401"): 2}
+        assert world.counts == {Count(Outcome.DROPPED, "http 401"): 2}
 
     def test_a_redirect_is_a_wrong_address(
         self, world: World, caplog: pytest.LogCaptureFixture
@@ -633,7 +636,7 @@ class TestMessages:
         self, world: World, caplog: pytest.LogCaptureFixture
     ) -> None:
         world.delivery.lose(2, "not encoded", "a span was not written")
-        assert world.counts == {Count(Fate.DROPPED, "not encoded"): 2}
+        assert world.counts == {Count(Outcome.DROPPED, "not encoded"): 2}
         assert caplog.messages == [
             (
                 "Telemetry was lost on its way to Elasticsearch, in documents: 2 dropped (not "
@@ -714,7 +717,7 @@ class TestSetup:
     def test_first_contact_out_of_reach_is_made_in_the_next_round(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        replies: list[Exception | None] = [Unreachable("nobody there"), None]
+        replies: list[Exception | None] = [UnreachableError("nobody there"), None]
 
         def ensure(*_: object, timeout: float) -> SetupReport:
             if reply := replies.pop(0):
@@ -801,7 +804,7 @@ class TestSetup:
         thread.join()
         assert delivered is False
         assert (
-            world.delivery.counters.reason(Count(Fate.DROPPED, "unreachable"))
+            world.delivery.counters.reason(Count(Outcome.DROPPED, "unreachable"))
             == "unreachable: another thread's first contact is still under way"
         )
 
@@ -864,19 +867,19 @@ class TestTheEnd:
         assert [world.deliver(body) for body in (A, B, C)] == [False, False, False]
         assert world.sent == [["a"]]
         assert world.counts == {
-            Count(Fate.DROPPED, "unreachable"): 1,
-            Count(Fate.DROPPED, "deadline"): 2,
+            Count(Outcome.DROPPED, "unreachable"): 1,
+            Count(Outcome.DROPPED, "deadline"): 2,
         }
 
     def test_what_is_given_up_during_a_request_is_not_tried_again(self, world: World) -> None:
         def request(*_: Any, **__: Any) -> Response:
             world.delivery.stop()
             world.now += 1
-            raise Unreachable("given up, as the process ends")
+            raise UnreachableError("given up, as the process ends")
 
         world.request = request  # type: ignore[method-assign]
         assert world.deliver(A) is False
-        assert world.counts == {Count(Fate.DROPPED, "unreachable"): 1}
+        assert world.counts == {Count(Outcome.DROPPED, "unreachable"): 1}
 
     def test_a_first_export_at_the_end_imports_before_its_second_begins(self, world: World) -> None:
         def connect() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
-from otel_asayer.delivery.outcomes import Count, Fate
+from otel_asayer.delivery.outcomes import Count, Outcome
 from otel_asayer.documents import Operation, is_salvaged
 from otel_asayer.spool import Destination, Spool, SpoolError, configured_spool
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
@@ -91,11 +91,11 @@ class World(Relay):
         return list(self.spool.read())
 
     @property
-    def counts(self) -> dict[Fate, int]:
-        counted: dict[Fate, int] = {}
+    def counts(self) -> dict[Outcome, int]:
+        counted: dict[Outcome, int] = {}
         for count, number in self.delivery.counters.snapshot().items():
-            counted[count.fate] = counted.get(count.fate, 0) + number
-        return {fate: number for fate, number in counted.items() if number}
+            counted[count.outcome] = counted.get(count.outcome, 0) + number
+        return {outcome: number for outcome, number in counted.items() if number}
 
     @property
     def ids(self) -> list[str]:
@@ -116,13 +116,13 @@ class TestOnFailure:
     def test_what_arrives_is_not_written(self, world: World) -> None:
         assert world.deliver(A, B) is True
         assert world.waiting == []
-        assert world.counts == {Fate.INDEXED: 2}
+        assert world.counts == {Outcome.INDEXED: 2}
 
     def test_what_does_not_arrive_at_once_is_on_the_disk(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
         assert world.deliver(A, B) is True
         assert world.waiting == [A, B]
-        assert world.counts == {Fate.SPOOLED: 2}
+        assert world.counts == {Outcome.SPOOLED: 2}
 
     def test_an_export_makes_one_short_try(self, world: World) -> None:
         world.deliver(A)
@@ -140,7 +140,7 @@ class TestOnFailure:
         world.double.reply_with(items(201, REJECTED, 201))
         world.deliver(A, B, C)
         assert world.waiting == [B]
-        assert world.counts == {Fate.INDEXED: 2, Fate.SPOOLED: 1}
+        assert world.counts == {Outcome.INDEXED: 2, Outcome.SPOOLED: 1}
 
     def test_while_the_destination_is_down_nothing_is_asked(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
@@ -156,7 +156,7 @@ class TestOnFailure:
         world.deliver(B)
         world.deliver(C)
         assert world.waiting == [A]
-        assert world.counts[Fate.INDEXED] == 2
+        assert world.counts[Outcome.INDEXED] == 2
 
     def test_where_the_disk_refuses_the_loss_is_counted(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -164,7 +164,7 @@ class TestOnFailure:
         monkeypatch.setattr(Spool, "write", refuse)
         world.double.reply_with(Fault.RESET)
         assert world.deliver(A) is False
-        assert world.delivery.counters.snapshot()[Count(Fate.DROPPED, "spool")] == 1
+        assert world.delivery.counters.snapshot()[Count(Outcome.DROPPED, "spool")] == 1
 
     def test_while_the_disk_takes_nothing_an_export_goes_on_trying(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -178,7 +178,7 @@ class TestOnFailure:
             world.double.reply_with(Fault.RESET, UNAVAILABLE)
             assert first_two == (False, True)
             assert world.deliver(C) is True
-        assert world.counts[Fate.DROPPED] == 1
+        assert world.counts[Outcome.DROPPED] == 1
         assert pauses == [0.2, 0.4]
 
     def test_what_is_refused_for_good_lies_in_rejected_with_its_reason(self, world: World) -> None:
@@ -186,7 +186,7 @@ class TestOnFailure:
         assert world.deliver(A, B) is False
         assert world.spool.status().rejected_documents == 1
         assert world.waiting == []
-        assert world.counts == {Fate.INDEXED: 1, Fate.REJECTED: 1}
+        assert world.counts == {Outcome.INDEXED: 1, Outcome.REJECTED: 1}
         assert "Invalid index name" in "".join(
             path.read_text() for path in (world.spool.folder / "rejected").glob("*.reasons*")
         )
@@ -197,7 +197,7 @@ class TestOnFailure:
         monkeypatch.setattr(Spool, "reject", refuse)
         world.double.reply_with(items(IMMENSE))
         assert world.deliver(A) is False
-        assert world.counts == {Fate.DROPPED: 1}
+        assert world.counts == {Outcome.DROPPED: 1}
 
     def test_a_line_says_why_it_could_not_be_kept_in_rejected(
         self, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -220,7 +220,7 @@ class TestOnFailure:
         world.deliver(A, B)
         world.deliver(C)
         assert world.waiting == [A]
-        assert world.counts == {Fate.INDEXED: 2, Fate.SPOOLED: 1}
+        assert world.counts == {Outcome.INDEXED: 2, Outcome.SPOOLED: 1}
         assert any(
             "The index template of that data stream is missing" in message
             for message in caplog.messages
@@ -249,8 +249,8 @@ class TestOnFailure:
                 b'{"create":{"_index":"logs-generic.otel-default","_id":"b"}}\n{"a":"%b"}\n'
                 % os.urandom(40_000).hex().encode()
             )
-        assert world.counts[Fate.EVICTED] > 0
-        assert len(world.waiting) == 51 - world.counts[Fate.EVICTED]
+        assert world.counts[Outcome.EVICTED] > 0
+        assert len(world.waiting) == 51 - world.counts[Outcome.EVICTED]
 
     def test_what_made_room_for_something_that_could_not_be_written_is_counted_as_evicted(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -271,7 +271,7 @@ class TestOnFailure:
             b'{"create":{"_index":"logs-generic.otel-default","_id":"c"}}\n{"a":"%b"}\n'
             % os.urandom(100_000).hex().encode()
         )
-        assert world.counts == {Fate.EVICTED: 24 - len(world.waiting), Fate.DROPPED: 1}
+        assert world.counts == {Outcome.EVICTED: 24 - len(world.waiting), Outcome.DROPPED: 1}
         assert len(world.waiting) < 24
 
     def test_what_waits_for_the_same_reason_lies_in_one_file(self, world: World) -> None:
@@ -291,17 +291,17 @@ class TestSalvage:
         assert world.double.exchanges[1].operations[0][1] == {
             "attributes": {"otel_asayer.unmapped": '{"a":"a"}'}
         }
-        assert world.counts == {Fate.INDEXED: 2, Fate.SALVAGED: 1}
+        assert world.counts == {Outcome.INDEXED: 2, Outcome.SALVAGED: 1}
 
     def test_what_is_refused_even_so_is_rejected(self, world: World) -> None:
         world.double.reply_with(items(MAPPING), items(MAPPING))
         assert world.deliver(A) is False
-        assert world.counts == {Fate.SALVAGED: 1, Fate.REJECTED: 1}
+        assert world.counts == {Outcome.SALVAGED: 1, Outcome.REJECTED: 1}
 
     def test_a_document_that_is_salvaged_twice_counts_once(self, world: World) -> None:
         world.double.reply_with(items(MAPPING), items(MAPPING))
         world.deliver(A.replace(b'{"a":"a"}', b'{"a":"a","b":"b"}'))
-        assert world.counts == {Fate.INDEXED: 1, Fate.SALVAGED: 1}
+        assert world.counts == {Outcome.INDEXED: 1, Outcome.SALVAGED: 1}
 
     def test_a_salvaged_document_that_does_not_arrive_is_kept_in_its_new_form(
         self, world: World
@@ -319,7 +319,7 @@ class TestDraining:
         assert world.drain() is True
         assert world.waiting == []
         assert world.ids[1:] == ["a", "b"]
-        assert world.counts[Fate.DRAINED] == 2
+        assert world.counts[Outcome.DRAINED] == 2
 
     def test_it_finds_the_destination_up_again(self, world: World) -> None:
         world.double.reply_with(Fault.RESET)
@@ -348,7 +348,7 @@ class TestDraining:
         world.deliver(A)
         world.drain()
         assert world.waiting == []
-        assert world.counts[Fate.DUPLICATE] == 1
+        assert world.counts[Outcome.DUPLICATE] == 1
 
     def test_a_body_that_waits_for_a_template_does_not_hold_up_the_others(
         self, world: World
@@ -358,7 +358,7 @@ class TestDraining:
         world.double.reply_with(items(MISSING))
         assert world.drain() is False
         assert world.waiting == [A]
-        assert world.counts[Fate.DRAINED] == 1
+        assert world.counts[Outcome.DRAINED] == 1
 
     def test_a_replay_record_of_an_earlier_version_goes_to_the_index_of_its_day(
         self, world: World
@@ -390,7 +390,7 @@ class TestDraining:
         world.double.reply_with(items(201, MISSING))
         monkeypatch.setattr(Spool, "newly_evicted", lambda _: 7)
         world.drain()
-        assert world.counts[Fate.EVICTED] == 7
+        assert world.counts[Outcome.EVICTED] == 7
 
     def test_where_the_disk_is_full_a_body_that_goes_to_the_end_is_given_back(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -461,7 +461,7 @@ class TestDraining:
         assert world.drain() is False
         assert world.waiting == [A, B]
         assert world.spool.status().leased_files == 0
-        assert world.counts == {Fate.INDEXED: 1}
+        assert world.counts == {Outcome.INDEXED: 1}
 
     def test_a_body_that_cannot_even_be_given_back_stays_leased(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -479,7 +479,7 @@ class TestDraining:
         world.double.reply_with(Fault.RESET, items(201, REJECTED))
         world.deliver(A, B)
         world.drain()
-        assert world.counts == {Fate.SPOOLED: 2, Fate.INDEXED: 1, Fate.DRAINED: 1}
+        assert world.counts == {Outcome.SPOOLED: 2, Outcome.INDEXED: 1, Outcome.DRAINED: 1}
 
     def test_what_is_refused_while_draining_is_rejected(self, world: World) -> None:
         world.double.reply_with(Fault.RESET, items(IMMENSE))
@@ -509,7 +509,7 @@ class TestDraining:
         world.spool.write([B])
         assert world.drain() is True
         assert world.ids == ["b"]
-        assert world.delivery.counters.snapshot()[Count(Fate.DROPPED, "damaged")] == 1
+        assert world.delivery.counters.snapshot()[Count(Outcome.DROPPED, "damaged")] == 1
 
     def test_nothing_is_drained_when_the_process_ends(self, world: World) -> None:
         world.spool.write([A])
@@ -686,7 +686,7 @@ class TestAlways:
         world.double.reply_with(items(201, REJECTED, IMMENSE))
         world.deliver(A, B, C)
         assert world.waiting == [B]
-        assert world.counts == {Fate.INDEXED: 1, Fate.SPOOLED: 1, Fate.REJECTED: 1}
+        assert world.counts == {Outcome.INDEXED: 1, Outcome.SPOOLED: 1, Outcome.REJECTED: 1}
 
     def test_where_the_disk_refuses_documents_are_sent_all_the_same(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -694,7 +694,7 @@ class TestAlways:
         world = World(tmp_path, spool="always")
         monkeypatch.setattr(Spool, "write_ahead", refuse)
         assert world.deliver(A) is True
-        assert world.counts == {Fate.INDEXED: 1}
+        assert world.counts == {Outcome.INDEXED: 1}
         assert caplog.messages == [
             "Telemetry is sent without being written to the disk first: The disk is full."
         ]
@@ -705,7 +705,7 @@ class TestAlways:
         world = World(tmp_path, spool="always")
         monkeypatch.setattr("otel_asayer.spool.Lease.done", refuse)
         assert world.deliver(A) is True
-        assert world.counts == {Fate.INDEXED: 1}
+        assert world.counts == {Outcome.INDEXED: 1}
 
 
 class TestNowhere:
@@ -794,7 +794,7 @@ class TestTheEnd:
         world.delivery.stop()
         world.delivery.finish()
         assert world.waiting == []
-        assert world.counts == {Fate.SPOOLED: 1, Fate.INDEXED: 1, Fate.DRAINED: 1}
+        assert world.counts == {Outcome.SPOOLED: 1, Outcome.INDEXED: 1, Outcome.DRAINED: 1}
 
     def test_what_another_process_put_there_is_left_to_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -889,13 +889,13 @@ class TestTheEnd:
         world.deliver(A)
         world.spool.write([A])
         world.drain()
-        assert world.counts == {Fate.INDEXED: 1, Fate.DUPLICATE: 1, Fate.DRAINED: 1}
+        assert world.counts == {Outcome.INDEXED: 1, Outcome.DUPLICATE: 1, Outcome.DRAINED: 1}
 
     def test_written_ahead_a_document_can_be_no_duplicate(self, tmp_path: Path) -> None:
         world = World(tmp_path, spool="always")
         world.deliver(A)
         world.deliver(A.replace(b'"a":"a"', b'"a":"b"'))
-        assert world.counts == {Fate.INDEXED: 2, Fate.COLLIDED: 1}
+        assert world.counts == {Outcome.INDEXED: 2, Outcome.COLLIDED: 1}
         assert world.waiting == []
 
 

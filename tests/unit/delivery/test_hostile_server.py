@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from otel_asayer import ElasticsearchSpanExporter
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.elasticsearch.bulk import parse_answer
-from otel_asayer.elasticsearch.client import Response, Unreachable
+from otel_asayer.elasticsearch.client import Response, UnreachableError
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.testing import ElasticsearchDouble, Exchange, status
 from unit.elasticsearch.answering import EMPTY
@@ -166,11 +166,11 @@ def test_no_error_of_ours_repeats_it_wherever_it_is_shown() -> None:
 
 
 def test_nothing_of_it_is_said_where_nobody_answers_as_elasticsearch_does() -> None:
-    assert HARMFUL.findall(Unreachable(f"what answers is no HTTP: {STEERING}").reason) == []
+    assert HARMFUL.findall(UnreachableError(f"what answers is no HTTP: {STEERING}").reason) == []
 
 
 def test_a_line_that_does_not_end_is_cut() -> None:
-    assert len(str(Unreachable("x" * 65_536))) == 1000
+    assert len(str(UnreachableError("x" * 65_536))) == 1000
 
 
 def test_a_type_of_errors_that_does_not_end_is_cut() -> None:

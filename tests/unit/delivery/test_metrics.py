@@ -21,7 +21,7 @@ from otel_asayer.config import Config
 from otel_asayer.delivery import metrics
 from otel_asayer.delivery.delivery import Delivery, shared
 from otel_asayer.delivery.metrics import INSTRUMENTS, ExporterMetrics, meter_of, observe
-from otel_asayer.delivery.outcomes import Counters, Fate
+from otel_asayer.delivery.outcomes import Counters, Outcome
 from otel_asayer.documents import Operation
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.spool import SpoolError
@@ -395,7 +395,7 @@ class TestSpool:
 
 
 def test_a_real_spool_is_measured(reader: Reader, tmp_path: Path) -> None:
-    delivery = Delivery.of(
+    delivery = Delivery.from_config(
         Config.from_environment({}, spool="on_failure", spool_directory=str(tmp_path))
     )
     observe(meter_of(reader.provider), lambda: [delivery])
@@ -507,4 +507,4 @@ def run(program: str, url: str) -> str:
 
 
 def test_every_outcome_is_a_word() -> None:
-    assert all(fate.value.isalpha() for fate in Fate)
+    assert all(outcome.value.isalpha() for outcome in Outcome)

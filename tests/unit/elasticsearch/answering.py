@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.elasticsearch.client import Response, Unreachable
+from otel_asayer.elasticsearch.client import Response, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,7 @@ class Answering:
         self.asked.append(f"{method} {target}")
         self.bodies[line] = body
         if line not in self.answers:
-            raise Unreachable(f"nobody answers to {line}, {headers}, {timeout}")
+            raise UnreachableError(f"nobody answers to {line}, {headers}, {timeout}")
         status, content = self.answers[line]
         return Response(status, {}, json.dumps(content).encode())
 

@@ -50,8 +50,8 @@ class Relay:
     def busy(self) -> bool:
         return self.double.busy
 
-    def give_up(self, within: float) -> None:
-        self.double.give_up(within)
+    def abort(self, within: float) -> None:
+        self.double.abort(within)
 
     def close(self) -> None:
         self.double.close()

@@ -165,6 +165,6 @@ def test_who_does_not_say_who_it_is_is_an_error(
 def test_it_reaches_the_elasticsearch_that_the_settings_name() -> None:
     with (
         ElasticsearchDouble() as double,
-        closing(Api.of(Config.from_environment({}, endpoint=double.url))) as api,
+        closing(Api.from_config(Config.from_environment({}, endpoint=double.url))) as api,
     ):
         assert api.identify() == Identity("9.4.3", "double")

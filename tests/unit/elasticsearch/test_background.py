@@ -1,4 +1,4 @@
-"""Calls on threads of their own: given up when they hang, and invisible to telemetry."""
+"""RequestPool on threads of their own: given up when they hang, and invisible to telemetry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from otel_asayer.elasticsearch.request_pool import SILENCED, Calls, GivenUp, silence_loggers
+from otel_asayer.elasticsearch.request_pool import (
+    SILENCED,
+    CallAbortedError,
+    RequestPool,
+    silence_loggers,
+)
 
 from instrumented import clean_environment
 from patience import HANG_SECONDS
@@ -21,8 +26,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def calls() -> Iterator[Calls]:
-    calls = Calls()
+def calls() -> Iterator[RequestPool]:
+    calls = RequestPool()
     yield calls
     calls.close()
 
@@ -35,16 +40,16 @@ def released() -> Iterator[threading.Event]:
     event.set()
 
 
-def test_a_call_returns_what_its_function_returns(calls: Calls) -> None:
+def test_a_call_returns_what_its_function_returns(calls: RequestPool) -> None:
     assert calls.run(lambda: 42, 10) == 42
 
 
-def test_a_call_raises_what_its_function_raises(calls: Calls) -> None:
+def test_a_call_raises_what_its_function_raises(calls: RequestPool) -> None:
     with pytest.raises(ZeroDivisionError):
         calls.run(lambda: 1 // 0, 10)
 
 
-def test_calls_after_another_share_one_thread(calls: Calls) -> None:
+def test_calls_after_another_share_one_thread(calls: RequestPool) -> None:
     assert (
         calls.run(threading.get_ident, 10)
         == calls.run(threading.get_ident, 10)
@@ -52,41 +57,41 @@ def test_calls_after_another_share_one_thread(calls: Calls) -> None:
     )
 
 
-def test_after_closing_calls_go_on_with_a_new_thread(calls: Calls) -> None:
+def test_after_closing_calls_go_on_with_a_new_thread(calls: RequestPool) -> None:
     calls.run(threading.get_ident, 10)
     calls.close()
     assert calls.run(lambda: 42, 10) == 42
 
 
 def test_a_call_that_hangs_is_given_up_after_its_time(
-    calls: Calls, released: threading.Event
+    calls: RequestPool, released: threading.Event
 ) -> None:
-    with pytest.raises(GivenUp, match=r"^no answer within 0\.01 s$"):
+    with pytest.raises(CallAbortedError, match=r"^no answer within 0\.01 s$"):
         calls.run(released.wait, 0.01)
 
 
 def test_a_call_that_hangs_does_not_hold_up_the_next(
-    calls: Calls, released: threading.Event
+    calls: RequestPool, released: threading.Event
 ) -> None:
-    with pytest.raises(GivenUp):
+    with pytest.raises(CallAbortedError):
         calls.run(released.wait, 0.01)
     assert calls.run(lambda: 42, 10) == 42
 
 
-def test_calls_that_are_over_count_no_more(calls: Calls) -> None:
+def test_calls_that_are_over_count_no_more(calls: RequestPool) -> None:
     assert [calls.run(lambda: 42, 10) for _ in range(9)] == [42] * 9
 
 
-def test_no_more_threads_than_eight_hang(calls: Calls, released: threading.Event) -> None:
+def test_no_more_threads_than_eight_hang(calls: RequestPool, released: threading.Event) -> None:
     for _ in range(8):
-        with pytest.raises(GivenUp):
+        with pytest.raises(CallAbortedError):
             calls.run(released.wait, 0.001)
-    with pytest.raises(GivenUp, match=r"^8 earlier requests still hang$"):
+    with pytest.raises(CallAbortedError, match=r"^8 earlier requests still hang$"):
         calls.run(lambda: 42, 10)
 
 
 def test_whoever_waits_for_a_call_learns_that_it_is_given_up(
-    calls: Calls, released: threading.Event
+    calls: RequestPool, released: threading.Event
 ) -> None:
     started = threading.Event()
 
@@ -94,16 +99,16 @@ def test_whoever_waits_for_a_call_learns_that_it_is_given_up(
         started.set()
         return released.wait()
 
-    def give_up() -> None:
+    def abort() -> None:
         started.wait()
-        calls.give_up(0)
+        calls.abort(0)
 
-    threading.Thread(target=give_up).start()
-    with pytest.raises(GivenUp, match=r"^given up, as the process ends$"):
+    threading.Thread(target=abort).start()
+    with pytest.raises(CallAbortedError, match=r"^given up, as the process ends$"):
         calls.run(hang, 60)
 
 
-def test_what_ends_in_time_is_not_given_up(calls: Calls) -> None:
+def test_what_ends_in_time_is_not_given_up(calls: RequestPool) -> None:
     started, results = threading.Event(), []
 
     def answer() -> int:
@@ -113,18 +118,18 @@ def test_what_ends_in_time_is_not_given_up(calls: Calls) -> None:
     thread = threading.Thread(target=lambda: results.append(calls.run(answer, 60)))
     thread.start()
     started.wait()
-    calls.give_up(60)
+    calls.abort(60)
     thread.join()
     assert results == [42]
 
 
-def test_with_nothing_under_way_nothing_is_given_up(calls: Calls) -> None:
-    calls.give_up(60)
+def test_with_nothing_under_way_nothing_is_given_up(calls: RequestPool) -> None:
+    calls.abort(60)
     assert calls.run(lambda: 42, 10) == 42
 
 
 def test_an_interpreter_that_starts_no_thread_runs_the_call_itself(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch
+    calls: RequestPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
@@ -134,7 +139,7 @@ def test_an_interpreter_that_starts_no_thread_runs_the_call_itself(
 
 
 def test_a_call_made_at_the_interpreters_end_works() -> None:
-    code = "import atexit; from otel_asayer.elasticsearch.request_pool import Calls as C; atexit.register(lambda: print(C().run(lambda: 42, 10)))"
+    code = "import atexit; from otel_asayer.elasticsearch.request_pool import RequestPool as C; atexit.register(lambda: print(C().run(lambda: 42, 10)))"
     assert (
         subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True
@@ -146,9 +151,9 @@ def test_a_call_made_at_the_interpreters_end_works() -> None:
 def test_where_gevent_patches_late_a_call_works_without_gevents_loop() -> None:
     """That says of a real thread's lock at times that it will never be released."""
     code = (
-        "from otel_asayer.elasticsearch.request_pool import Calls; from gevent import monkey;"
+        "from otel_asayer.elasticsearch.request_pool import RequestPool; from gevent import monkey;"
         "monkey.patch_all(); from gevent._hub_local import get_hub_if_exists as hub;"
-        "print(Calls().run(lambda: 42, 10), hub())"
+        "print(RequestPool().run(lambda: 42, 10), hub())"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
@@ -160,14 +165,14 @@ def test_where_gevent_patches_late_a_call_works_without_gevents_loop() -> None:
     assert done.stdout == "42 None\n"
 
 
-def test_instrumentation_is_suppressed_on_the_thread_of_a_call(calls: Calls) -> None:
+def test_instrumentation_is_suppressed_on_the_thread_of_a_call(calls: RequestPool) -> None:
     assert calls.run(is_instrumentation_enabled, 10) is False
     assert is_instrumentation_enabled() is True
 
 
 @pytest.mark.parametrize("name", SILENCED)
 def test_the_loggers_on_the_way_are_silent_on_the_thread_of_a_call_alone(
-    calls: Calls, name: str, caplog: pytest.LogCaptureFixture
+    calls: RequestPool, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     silence_loggers()
     logger = logging.getLogger(name)
@@ -181,7 +186,7 @@ def test_the_loggers_on_the_way_are_silent_on_the_thread_of_a_call_alone(
 
 
 def test_a_call_run_in_place_is_silent_and_nothing_after_it(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    calls: RequestPool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError
@@ -208,7 +213,7 @@ def test_no_other_logger_is_on_the_way() -> None:
 
 
 def test_a_propagator_that_cannot_be_loaded_stops_no_request() -> None:
-    code = "from otel_asayer.elasticsearch.request_pool import Calls; print(Calls().run(lambda: 'answered', 10))"
+    code = "from otel_asayer.elasticsearch.request_pool import RequestPool; print(RequestPool().run(lambda: 'answered', 10))"
     environment = {**clean_environment(), "OTEL_PROPAGATORS": "misspelt"}
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -15,9 +15,9 @@ from otel_asayer.elasticsearch.bulk import (
     ITEMS,
     REQUESTS,
     Answer,
-    Finding,
-    Malformed,
-    Outcome,
+    BulkItemResult,
+    Disposition,
+    MalformedAnswerError,
     bodies,
     judge_request,
     parse_answer,
@@ -45,13 +45,13 @@ def parsed(*entries: dict[str, Any]) -> Answer:
     )
 
 
-def finding_of(status: int, kind: str = "", reason: str = "", **more: str) -> Finding:
+def finding_of(status: int, kind: str = "", reason: str = "", **more: str) -> BulkItemResult:
     [(position, finding)] = parsed(item(status, kind, reason, **more)).others
     assert position == 0
     return finding
 
 
-def request_finding(status: int, kind: str, reason: str = "") -> Finding:
+def request_finding(status: int, kind: str, reason: str = "") -> BulkItemResult:
     return judge_request(
         status, json.dumps({"error": {"type": kind, "reason": reason}, "status": status}).encode()
     )
@@ -102,32 +102,32 @@ class TestBodies:
 
 class TestItems:
     @pytest.mark.parametrize(
-        ("status", "kind", "outcome"),
+        ("status", "kind", "disposition"),
         [
-            (401, "security_exception", Outcome.CONFIGURATION),
-            (403, "security_exception", Outcome.CONFIGURATION),
-            (404, "index_not_found_exception", Outcome.CONFIGURATION),
-            (404, "document_missing_exception", Outcome.REFUSED),
-            (409, "version_conflict_engine_exception", Outcome.DUPLICATE),
-            (429, "es_rejected_execution_exception", Outcome.OVERLOADED),
-            (500, "illegal_state_exception", Outcome.CONFIGURATION),
-            (500, "translog_exception", Outcome.TRANSIENT),
-            (501, "unsupported_operation_exception", Outcome.REFUSED),
-            (502, "bad_gateway", Outcome.TRANSIENT),
-            (503, "unavailable_shards_exception", Outcome.TRANSIENT),
-            (504, "process_cluster_event_timeout_exception", Outcome.TRANSIENT),
-            (400, "document_parsing_exception", Outcome.UNMAPPED),
-            (400, "mapper_parsing_exception", Outcome.UNMAPPED),
-            (400, "strict_dynamic_mapping_exception", Outcome.UNMAPPED),
-            (400, "illegal_argument_exception", Outcome.UNMAPPED),
-            (400, "invalid_index_name_exception", Outcome.REFUSED),
-            (422, "", Outcome.REFUSED),
+            (401, "security_exception", Disposition.CONFIGURATION),
+            (403, "security_exception", Disposition.CONFIGURATION),
+            (404, "index_not_found_exception", Disposition.CONFIGURATION),
+            (404, "document_missing_exception", Disposition.REFUSED),
+            (409, "version_conflict_engine_exception", Disposition.DUPLICATE),
+            (429, "es_rejected_execution_exception", Disposition.OVERLOADED),
+            (500, "illegal_state_exception", Disposition.CONFIGURATION),
+            (500, "translog_exception", Disposition.TRANSIENT),
+            (501, "unsupported_operation_exception", Disposition.REFUSED),
+            (502, "bad_gateway", Disposition.TRANSIENT),
+            (503, "unavailable_shards_exception", Disposition.TRANSIENT),
+            (504, "process_cluster_event_timeout_exception", Disposition.TRANSIENT),
+            (400, "document_parsing_exception", Disposition.UNMAPPED),
+            (400, "mapper_parsing_exception", Disposition.UNMAPPED),
+            (400, "strict_dynamic_mapping_exception", Disposition.UNMAPPED),
+            (400, "illegal_argument_exception", Disposition.UNMAPPED),
+            (400, "invalid_index_name_exception", Disposition.REFUSED),
+            (422, "", Disposition.REFUSED),
         ],
     )
     def test_the_table_says_what_an_item_means(
-        self, status: int, kind: str, outcome: Outcome
+        self, status: int, kind: str, disposition: Disposition
     ) -> None:
-        assert finding_of(status, kind).outcome is outcome
+        assert finding_of(status, kind).disposition is disposition
 
     @pytest.mark.parametrize("status", range(100, 600))
     def test_every_status_has_a_rule(self, status: int) -> None:
@@ -137,8 +137,8 @@ class TestItems:
         finding = finding_of(
             400, "illegal_argument_exception", "pipeline with id [nope] does not exist"
         )
-        assert finding == Finding(
-            Outcome.CONFIGURATION,
+        assert finding == BulkItemResult(
+            Disposition.CONFIGURATION,
             "illegal_argument_exception",
             "pipeline with id [nope] does not exist",
             "Create the pipeline, or correct OTEL_EXPORTER_ELASTICSEARCH_PIPELINE",
@@ -148,19 +148,23 @@ class TestItems:
         finding = finding_of(
             400, "illegal_argument_exception", "pipeline with id [asayer-replay] does not exist"
         )
-        assert finding.outcome is Outcome.CONFIGURATION
+        assert finding.disposition is Disposition.CONFIGURATION
         assert finding.advice.startswith(
             "Elasticsearch is not set up for replay records, whose index template comes before "
             "that pipeline"
         )
 
     def test_every_problem_of_configuration_has_an_advice(self) -> None:
-        rules = [rule for rule in (*ITEMS, *REQUESTS) if rule.outcome is Outcome.CONFIGURATION]
+        rules = [
+            rule for rule in (*ITEMS, *REQUESTS) if rule.disposition is Disposition.CONFIGURATION
+        ]
         assert [rule for rule in rules if not rule.advice] == []
 
     def test_the_failure_store_looks_like_success_and_is_none(self) -> None:
-        assert finding_of(201, failure_store="used") == Finding(
-            Outcome.UNMAPPED, "failure_store", "the document is in the data stream's failure store"
+        assert finding_of(201, failure_store="used") == BulkItemResult(
+            Disposition.UNMAPPED,
+            "failure_store",
+            "the document is in the data stream's failure store",
         )
 
     def test_a_failure_store_that_is_not_enabled_changes_nothing(self) -> None:
@@ -172,7 +176,7 @@ class TestItems:
         )
 
     def test_an_item_without_an_error_type_is_counted_by_its_status(self) -> None:
-        assert finding_of(422) == Finding(Outcome.REFUSED, "status 422")
+        assert finding_of(422) == BulkItemResult(Disposition.REFUSED, "status 422")
 
 
 class TestAnswers:
@@ -187,9 +191,9 @@ class TestAnswers:
             item(409, "version_conflict_engine_exception"),
         )
         assert answer.indexed == 2
-        assert [(position, finding.outcome) for position, finding in answer.others] == [
-            (1, Outcome.OVERLOADED),
-            (3, Outcome.DUPLICATE),
+        assert [(position, finding.disposition) for position, finding in answer.others] == [
+            (1, Disposition.OVERLOADED),
+            (3, Disposition.DUPLICATE),
         ]
 
     def test_spaces_in_the_answer_change_nothing(self) -> None:
@@ -213,7 +217,7 @@ class TestAnswers:
         ],
     )
     def test_what_is_no_answer_to_a_bulk_request_is_said_to_be_none(self, body: bytes) -> None:
-        with pytest.raises(Malformed, match=r"^the answer is none to a bulk request$"):
+        with pytest.raises(MalformedAnswerError, match=r"^the answer is none to a bulk request$"):
             parse_answer(body, 1)
 
     def test_a_type_of_error_that_is_no_text_is_counted_as_one(self) -> None:
@@ -222,7 +226,9 @@ class TestAnswers:
 
     @pytest.mark.parametrize("number", [1, 3])
     def test_an_answer_with_another_number_of_items_is_none(self, number: int) -> None:
-        with pytest.raises(Malformed, match=rf"^the answer names 2 items, and {number} were sent$"):
+        with pytest.raises(
+            MalformedAnswerError, match=rf"^the answer names 2 items, and {number} were sent$"
+        ):
             parse_answer(
                 b'{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}',
                 number,
@@ -284,32 +290,36 @@ class TestReasons:
 
 class TestRequests:
     @pytest.mark.parametrize(
-        ("status", "outcome"),
+        ("status", "disposition"),
         [
-            (200, Outcome.INDEXED),
-            (302, Outcome.CONFIGURATION),
-            (400, Outcome.CONFIGURATION),
-            (401, Outcome.CONFIGURATION),
-            (403, Outcome.CONFIGURATION),
-            (404, Outcome.CONFIGURATION),
-            (405, Outcome.CONFIGURATION),
-            (408, Outcome.TRANSIENT),
-            (413, Outcome.SPLIT),
-            (429, Outcome.OVERLOADED),
-            (500, Outcome.TRANSIENT),
-            (502, Outcome.TRANSIENT),
-            (503, Outcome.TRANSIENT),
-            (504, Outcome.TRANSIENT),
-            (522, Outcome.TRANSIENT),
+            (200, Disposition.INDEXED),
+            (302, Disposition.CONFIGURATION),
+            (400, Disposition.CONFIGURATION),
+            (401, Disposition.CONFIGURATION),
+            (403, Disposition.CONFIGURATION),
+            (404, Disposition.CONFIGURATION),
+            (405, Disposition.CONFIGURATION),
+            (408, Disposition.TRANSIENT),
+            (413, Disposition.SPLIT),
+            (429, Disposition.OVERLOADED),
+            (500, Disposition.TRANSIENT),
+            (502, Disposition.TRANSIENT),
+            (503, Disposition.TRANSIENT),
+            (504, Disposition.TRANSIENT),
+            (522, Disposition.TRANSIENT),
         ],
     )
-    def test_the_table_says_what_a_request_means(self, status: int, outcome: Outcome) -> None:
-        assert judge_request(status, b"").outcome is outcome
+    def test_the_table_says_what_a_request_means(
+        self, status: int, disposition: Disposition
+    ) -> None:
+        assert judge_request(status, b"").disposition is disposition
 
     def test_one_bad_id_is_found_by_halving(self) -> None:
         reason = f"Validation Failed: 1: id [{'0' * 600}] is too long, must be no longer than 512 bytes but was: 600;"
-        assert request_finding(400, "action_request_validation_exception", reason) == Finding(
-            Outcome.SPLIT,
+        assert request_finding(
+            400, "action_request_validation_exception", reason
+        ) == BulkItemResult(
+            Disposition.SPLIT,
             "http 400",
             "action_request_validation_exception: Validation Failed: 1: id",
         )
@@ -317,17 +327,17 @@ class TestRequests:
     def test_one_broken_line_is_found_by_halving(self) -> None:
         assert (
             request_finding(
-                400, "illegal_argument_exception", "Malformed action/metadata line [1]"
-            ).outcome
-            is Outcome.SPLIT
+                400, "illegal_argument_exception", "MalformedAnswerError action/metadata line [1]"
+            ).disposition
+            is Disposition.SPLIT
         )
 
     def test_a_parameter_that_an_old_version_does_not_know_is_no_fault_of_any_document(
         self,
     ) -> None:
         reason = "request [/_bulk] contains unrecognized parameter: [require_data_stream]"
-        assert request_finding(400, "illegal_argument_exception", reason) == Finding(
-            Outcome.CONFIGURATION,
+        assert request_finding(400, "illegal_argument_exception", reason) == BulkItemResult(
+            Disposition.CONFIGURATION,
             "http 400",
             f"illegal_argument_exception: {reason}",
             "Elasticsearch 8.12 or newer is needed",

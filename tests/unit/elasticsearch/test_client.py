@@ -21,7 +21,7 @@ import pytest
 import trustme
 
 from otel_asayer.config import Config
-from otel_asayer.elasticsearch.client import _LONGEST_ANSWER, Client, Response, Unreachable
+from otel_asayer.elasticsearch.client import _LONGEST_ANSWER, Client, Response, UnreachableError
 from otel_asayer.testing import IDENTITY, ElasticsearchDouble, Exchange, Fault, status
 from otel_asayer.version import __version__
 
@@ -123,7 +123,7 @@ def run(code: str, *arguments: str) -> tuple[str, str]:
 
 
 def reason(client: Client, timeout: float = HANG_SECONDS) -> str:
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(UnreachableError) as caught:
         client.request("POST", "/_bulk", BODY, timeout=timeout)
     return caught.value.reason
 
@@ -455,11 +455,11 @@ class TestFaults:
         client = connect()
         double.reply_with(Fault.HANG)
 
-        def give_up() -> None:
+        def abort() -> None:
             double.arrived.wait()
-            client.give_up(0)
+            client.abort(0)
 
-        threading.Thread(target=give_up).start()
+        threading.Thread(target=abort).start()
         assert reason(client) == "given up, as the process ends"
 
     def test_the_next_endpoint_is_asked_at_once(

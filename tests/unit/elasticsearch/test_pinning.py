@@ -19,7 +19,7 @@ from otel_asayer import ElasticsearchSpanExporter
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch import pinning
-from otel_asayer.elasticsearch.client import Client, Unreachable
+from otel_asayer.elasticsearch.client import Client, UnreachableError
 from otel_asayer.elasticsearch.explain import explain_unreachable
 from otel_asayer.testing import ElasticsearchDouble
 from unit.elasticsearch.authorities import HERE, Identity, authority, show, shown
@@ -73,7 +73,7 @@ def ask(fingerprint: str, *doubles: ElasticsearchDouble, **settings: Any) -> int
 
 
 def refusal(fingerprint: str, *doubles: ElasticsearchDouble) -> str:
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(UnreachableError) as caught:
         ask(fingerprint, *doubles)
     return caught.value.reason
 
@@ -228,7 +228,7 @@ class TestChanges:
             asked.request("GET", "/", timeout=30)
             assert double.tls is not None
             show(double.tls, root.forged().server(), own, root)
-            with pytest.raises(Unreachable):
+            with pytest.raises(UnreachableError):
                 asked.request("GET", "/", timeout=30)
         assert len(double.exchanges) == 1
 
@@ -241,7 +241,7 @@ class TestChanges:
             asked.request("GET", "/", timeout=30)
             assert double.tls is not None
             show(double.tls, itself.server(), itself)
-            with pytest.raises(Unreachable):
+            with pytest.raises(UnreachableError):
                 asked.request("GET", "/", timeout=30)
             assert asked.request("GET", "/", timeout=30).status == 200
 

@@ -192,4 +192,4 @@ def test_processors_that_got_nothing_since_a_hidden_fork_do_not_hold_the_exit() 
 
 
 def test_a_provider_without_processors_has_no_strangers() -> None:
-    sdk.dismiss_strangers(object())
+    sdk.discard_inherited_processors(object())

@@ -22,7 +22,7 @@ logging.getLogger("slow")
 FORK = """
 import os, signal, threading
 from otel_asayer.config import Config
-from otel_asayer.elasticsearch.client import Client, Unreachable
+from otel_asayer.elasticsearch.client import Client, UnreachableError
 
 begun, forking = threading.Event(), threading.Event()
 os.register_at_fork(before=forking.set)  # the last one is called first
@@ -30,7 +30,7 @@ os.register_at_fork(before=forking.set)  # the last one is called first
 def connect():
     try:
         Client(Config.from_environment({}, endpoint="http://localhost:9200")).connect()
-    except Unreachable:
+    except UnreachableError:
         pass  # what is imported here is no client
 
 threading.Thread(target=connect).start()

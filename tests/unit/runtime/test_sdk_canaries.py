@@ -501,7 +501,7 @@ class Hearing(InMemorySpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         for _ in range(2):
-            sdk.hear_of_drops(self.listener)
+            sdk.attach_drop_listener(self.listener)
         return super().export(spans)
 
 
@@ -544,7 +544,7 @@ def test_processors_do_not_share_what_is_hooked() -> None:
 
 def test_nothing_is_heard_outside_of_an_export(tracer_provider: TracerProvider) -> None:
     dropped = Dropped()
-    sdk.hear_of_drops(dropped)
+    sdk.attach_drop_listener(dropped)
     overflow(tracer_provider, InMemorySpanExporter(), 5).shutdown()  # type: ignore[no-untyped-call]
     assert dropped.heard == []
 

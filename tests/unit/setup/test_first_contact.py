@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_asayer.config import Config
-from otel_asayer.elasticsearch.client import Response, Unreachable
+from otel_asayer.elasticsearch.client import Response, UnreachableError
 from otel_asayer.setup.first_contact import SetupReport, ensure
 from otel_asayer.setup.inventory import TEMPLATES
 from otel_asayer.setup.templates import LOGS, REPLAY, TRACES
@@ -427,9 +427,9 @@ def test_time_that_has_run_out_is_a_problem() -> None:
 def test_a_server_out_of_reach_is_the_callers_business() -> None:
     class Away(Script):
         def request(self, *arguments: Any, **keywords: Any) -> Response:
-            raise Unreachable(f"nobody answers to {arguments}, {keywords}")
+            raise UnreachableError(f"nobody answers to {arguments}, {keywords}")
 
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         ensure(Away(), CONFIG, timeout=10)
 
 

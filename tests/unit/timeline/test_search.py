@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.elasticsearch.client import Unreachable
+from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.testing import ElasticsearchDouble, Exchange, Fault, status
 from otel_asayer.timeline import Selection, Stored
@@ -133,7 +133,7 @@ class Full(ElasticsearchDouble):
     ) -> Response:
         if target.startswith("/_search") and orjson.loads(body or b"")["size"] > self.most:
             self.exchanges.append(Exchange(method, target, {}, body or b""))
-            raise Unreachable("its answer does not end", too_long=True)
+            raise UnreachableError("its answer does not end", too_long=True)
         return super().request(method, target, body, **options)
 
 

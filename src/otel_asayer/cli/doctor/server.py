@@ -62,7 +62,7 @@ def check_endpoints(config: Config, *, seconds: float) -> Iterator[Verdict]:
 
 
 def _answers(config: Config, seconds: float) -> Verdict:
-    with closing(Api.of(config, timeout=seconds)) as api:
+    with closing(Api.from_config(config, timeout=seconds)) as api:
         try:
             answer = api.ask("GET", "/")
         except ElasticsearchError as error:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.elasticsearch.client import Client, Unreachable
+from otel_asayer.elasticsearch.client import Client, UnreachableError
 from otel_asayer.setup.inventory import stream_name
 from otel_asayer.setup.templates import LOGS, READERS_ALIAS, REPLAY, TRACES
 
@@ -40,7 +40,7 @@ class Subject(NamedTuple):
     def of(cls, config: Config) -> Subject:
         """Return the Elasticsearch that `config` names. Nothing is asked yet."""
         client, seconds = Client(config), min(config.timeout, REQUEST_SECONDS)
-        with suppress(Unreachable):  # which the checks say, of each endpoint
+        with suppress(UnreachableError):  # which the checks say, of each endpoint
             # Its imports take seconds on a busy machine: they come before the time of requests runs
             client.connect()
         writer = Api(client, timeout=seconds)
@@ -48,7 +48,9 @@ class Subject(NamedTuple):
             config,
             client,
             writer,
-            Api.of(config.as_viewer(), timeout=seconds) if config.viewer_api_key else writer,
+            Api.from_config(config.as_viewer(), timeout=seconds)
+            if config.viewer_api_key
+            else writer,
         )
 
     def close(self) -> None:

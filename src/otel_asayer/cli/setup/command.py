@@ -173,7 +173,7 @@ def setup(
             "--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key."
         )
     roles = (*options["roles"], *([FORGETTER] if options["forget_key"] else []))
-    with closing(Api.of(config)) as api:
+    with closing(Api.from_config(config)) as api:
         server, asker = _introduced(api, config)
         run = _Run(api, config, server, asker, () if no_keys else roles, options)
         has_problems = run.uninstall() if uninstall else run.install()

@@ -9,7 +9,7 @@ from otel_asayer.cli.doctor.subject import Subject
 from otel_asayer.cli.doctor.surroundings import SIGNALS, Surroundings
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.elasticsearch.client import Response, Unreachable
+from otel_asayer.elasticsearch.client import Response, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,7 +46,7 @@ class Script:
         line = f"{method} {target.partition('?')[0]}"
         self.bodies[line] = body
         status, content = self.answers.get(line, (404, {}))
-        if isinstance(content, Unreachable):
+        if isinstance(content, UnreachableError):
             raise content
         return Response(
             status, {}, content if isinstance(content, bytes) else json.dumps(content).encode()

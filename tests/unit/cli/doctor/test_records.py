@@ -18,7 +18,7 @@ from otel_asayer.cli.doctor.records import (
     check_removal,
     check_write,
 )
-from otel_asayer.elasticsearch.client import Unreachable
+from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.errors import ElasticsearchError
 from unit.cli.doctor.support import Script, config, short, statuses, subject
 
@@ -140,7 +140,8 @@ def test_a_request_that_is_refused_is_a_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [(200, b"<html>"), (200, Unreachable("http://127.0.0.1:9: no answer within 1 s"))]
+    "answer",
+    [(200, b"<html>"), (200, UnreachableError("http://127.0.0.1:9: no answer within 1 s"))],
 )
 def test_no_answer_to_a_bulk_request_is_an_error(answer: tuple[int, Any]) -> None:
     with pytest.raises(ElasticsearchError):
