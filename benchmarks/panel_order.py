@@ -24,8 +24,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.config import Config
-from otel_asayer.documents.replay_indices import ReplayIndices, day_of
-from otel_asayer.documents.timestamps import iso_timestamp
+from otel_asayer.documents.streams import ReplayIndices, day_of
+from otel_asayer.documents.values import iso_timestamp
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.setup.first_contact import ensure
 from otel_asayer.setup.templates import REPLAY

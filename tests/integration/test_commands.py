@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.config import Config
 from otel_asayer.documents import Operation
-from otel_asayer.documents.timestamps import iso_timestamp, otel_timestamp
+from otel_asayer.documents.values import iso_timestamp, otel_timestamp
 from otel_asayer.elasticsearch.client import Client, Response
 from otel_asayer.setup.first_contact import ensure
 from otel_asayer.setup.keys import VIEWER as VIEWER_ROLE

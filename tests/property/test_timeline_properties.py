@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 
 from otel_asayer.cli.timeline_view import as_json, line
-from otel_asayer.documents.timestamps import iso_timestamp, otel_timestamp
+from otel_asayer.documents.values import iso_timestamp, otel_timestamp
 from otel_asayer.errors import InvalidSessionIdError
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.timeline import (

@@ -4,7 +4,7 @@ between them.
 Only items that need it are sent again, so an answer with 3 failures out of 1,000 costs 3 documents;
 a request whose answer was lost is sent whole, and what had arrived comes back as a duplicate. What
 comes back as one at its very first sending cannot be there: another document bears its `_id`
-(`documents.collisions`), and it gets a new one. A document that contradicts a mapping is sent again
+(`documents.operations`), and it gets a new one. A document that contradicts a mapping is sent again
 with the contradiction put aside. All tries of one export share one deadline.
 """
 

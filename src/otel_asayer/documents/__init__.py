@@ -1,18 +1,9 @@
-"""From spans and log records to the operations of a bulk request:
+"""Turns spans and log records into the operations of a bulk request.
 
-pure, without clock, randomness, thread or network.
+Pure: it has no clock, randomness, thread or network of its own.
 """
 
 from otel_asayer.documents.encoder import DocumentSettings, Encoded, Encoder
-from otel_asayer.documents.entries import entry_of
-from otel_asayer.documents.exceptions import (
-    EXCEPTION_STACKTRACE,
-    EXCEPTION_TYPE,
-    exception_message,
-    exception_text,
-    exception_type_name,
-)
-from otel_asayer.documents.log_records import level_of
 from otel_asayer.documents.operations import (
     Metadata,
     Operation,
@@ -23,15 +14,26 @@ from otel_asayer.documents.operations import (
     source_of,
     with_new_id,
 )
-from otel_asayer.documents.replay_indices import (
+from otel_asayer.documents.replay_records import ReplayLink
+from otel_asayer.documents.salvaging import is_salvaged, salvage
+from otel_asayer.documents.streams import (
     REPLAY_PIPELINE,
+    DataStreams,
+    ReplayIndices,
     day_of,
     day_of_index,
     moved_to_its_day,
 )
-from otel_asayer.documents.salvaging import is_salvaged, salvage
-from otel_asayer.documents.streams import DataStreams
-from otel_asayer.documents.values import one_line, text_of
+from otel_asayer.documents.summaries import (
+    EXCEPTION_STACKTRACE,
+    EXCEPTION_TYPE,
+    entry_summary,
+    exception_message,
+    exception_text,
+    exception_type_name,
+    level_of,
+)
+from otel_asayer.documents.values import iso_timestamp, one_line, otel_timestamp, text_of
 
 __all__ = [
     "EXCEPTION_STACKTRACE",
@@ -43,20 +45,24 @@ __all__ = [
     "Encoder",
     "Metadata",
     "Operation",
+    "ReplayIndices",
+    "ReplayLink",
     "action_of",
     "day_of",
     "day_of_index",
-    "entry_of",
+    "entry_summary",
     "exception_message",
     "exception_text",
     "exception_type_name",
     "is_our_action",
     "is_salvaged",
+    "iso_timestamp",
     "level_of",
     "mentions",
     "metadata_of",
     "moved_to_its_day",
     "one_line",
+    "otel_timestamp",
     "salvage",
     "source_of",
     "text_of",

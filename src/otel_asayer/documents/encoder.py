@@ -1,16 +1,14 @@
-"""The encoder: batches of spans and log records in, operations of a bulk request out."""
+"""The encoder: turns batches of spans and log records into operations of a bulk request."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from otel_asayer.documents.batch import Batch
-from otel_asayer.documents.captured import Credentials
+from otel_asayer.documents.attributes import Credentials
 from otel_asayer.documents.log_records import LogRecordDocuments
-from otel_asayer.documents.origins import Origins
-from otel_asayer.documents.replay_links import ReplayLink
-from otel_asayer.documents.replay_records import ReplayRecords
+from otel_asayer.documents.replay_records import Batch, ReplayLink, ReplayRecords
+from otel_asayer.documents.resource_scopes import ResourceScopeCache
 from otel_asayer.documents.spans import SpanDocuments
 from otel_asayer.documents.streams import DataStreams
 from otel_asayer.documents.values import text_of
@@ -66,7 +64,7 @@ class Encoded(NamedTuple):
 
 
 class Encoder:
-    """Turns spans and log records into operations; safe for threads, as it keeps nothing but caches."""
+    """Turns spans and log records into operations; safe for threads: it keeps only caches."""
 
     def __init__(
         self,
@@ -77,37 +75,34 @@ class Encoder:
         """Prepare for documents of these settings.
 
         Args:
-            settings: what they depend on.
-            data_streams: those of other encoders with these settings, to be bounded together.
+            settings: what the documents depend on.
             random_id: returns a new `_id` for a log record's document, at most 500 bytes of
                 letters, digits, `-` and `_`.
+            data_streams: shared with other encoders of these settings, and bounded together.
 
         Raises:
-            ValueError: `settings.replay_url` is no template of links, or `settings.replay_level` no
-                level.
+            ValueError: `settings.replay_url` is not a template of links, or
+                `settings.replay_level` not a level.
         """
         data_streams = data_streams or DataStreams(
             settings.dataset, settings.namespace, settings.max_data_streams
         )
         credentials = Credentials(frozenset(settings.session_headers), settings.session_cookie)
-        origins = Origins(data_streams, credentials, links=bool(settings.replay_url))
+        scopes = ResourceScopeCache(data_streams, credentials, links=bool(settings.replay_url))
         self.take_diverted = data_streams.take_diverted
         link = ReplayLink(settings.replay_url) if settings.replay_url else None
         replay_records = ReplayRecords(
             link, settings.replay_level if settings.replay_records else None
         )
-        self._spans = SpanDocuments(origins, replay_records)
-        self._log_records = LogRecordDocuments(origins, replay_records, random_id)
+        self._spans = SpanDocuments(scopes, replay_records)
+        self._log_records = LogRecordDocuments(scopes, replay_records, random_id)
 
     def spans(self, spans: Sequence[ReadableSpan]) -> Encoded:
-        """Return the operations for `spans`:
-
-        of each its document, those of its events, and its replay records.
-        """
+        """Return the operations for `spans`: documents, those of events, and replay records."""
         return _encoded(self._spans.add, spans, "span")
 
     def log_records(self, log_records: Sequence[ReadableLogRecord]) -> Encoded:
-        """Return the operations for `log_records`: of each its document and its replay records."""
+        """Return the operations for `log_records`: documents and replay records."""
         return _encoded(self._log_records.add, log_records, "log record")
 
 
@@ -117,9 +112,8 @@ def _encoded(add: Callable[[Batch, _T], None], items: Iterable[_T], kind: str) -
         try:
             add(batch, item)
         except Exception as error:  # noqa: PERF203 (one that fails must not cost the others)
-            batch.failures.append(_failure(kind, error))
+            batch.failures.append(
+                f"A {kind} was not written, or not all of it: encoding it failed with "
+                f"{type(error).__name__}: {text_of(error)[:_MAX_REASON]}"
+            )
     return Encoded(batch.operations, batch.failures)
-
-
-def _failure(kind: str, error: Exception) -> str:
-    return f"A {kind} was not written, or not all of it: encoding it failed with {type(error).__name__}: {text_of(error)[:_MAX_REASON]}"

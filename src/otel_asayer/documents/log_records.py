@@ -1,4 +1,7 @@
-"""Documents of log records, field by field those of the OpenTelemetry Collector's elasticsearchexporter in its OTel mapping."""
+"""Documents of log records.
+
+Each field is that of the OpenTelemetry Collector's elasticsearchexporter in its OTel mapping.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,21 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry._logs import SeverityNumber
+
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
-from otel_asayer.documents.exceptions import (
+from otel_asayer.documents.replay_records import Source
+from otel_asayer.documents.summaries import (
     EXCEPTION_EVENT,
     EXCEPTION_MESSAGE,
     EXCEPTION_TYPE,
     attribute_text,
+    level_of,
     reduce_exception,
 )
-from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
-from otel_asayer.documents.replay_records import Source
-from otel_asayer.documents.timestamps import otel_timestamp
-from otel_asayer.documents.values import text_of
+from otel_asayer.documents.values import hex_span_id, hex_trace_id, otel_timestamp, text_of
 from otel_asayer.propagation.session_id import without_tokens
+from otel_asayer.runtime.sdk import enum_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,30 +31,25 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LogRecord
     from opentelemetry.sdk._logs import ReadableLogRecord
 
-    from otel_asayer.documents.batch import Batch
-    from otel_asayer.documents.origins import Origins
-    from otel_asayer.documents.replay_records import ReplayRecords
+    from otel_asayer.documents.replay_records import Batch, ReplayRecords
+    from otel_asayer.documents.resource_scopes import ResourceScopeCache
 
-__all__ = ["LogRecordDocuments", "level_of"]
+__all__ = ["LogRecordDocuments"]
 
-_MOST_ITEMS: Final = 100_000
-_LEVELS: Final = ((17, "error"), (13, "warning"), (9, "info"), (1, "debug"))
-"""Least severity number and level, by the log data model's ranges:
-
-ERROR and FATAL, WARN, INFO, DEBUG and TRACE.
-"""
-
-
-_DEEPEST: Final = 8
+_MAX_ITEMS: Final = 100_000
+_MAX_DEPTH: Final = 8
 
 
 class LogRecordDocuments:
     """Makes the documents of log records."""
 
     def __init__(
-        self, origins: Origins, replay_records: ReplayRecords, random_id: Callable[[], str]
+        self,
+        resource_scopes: ResourceScopeCache,
+        replay_records: ReplayRecords,
+        random_id: Callable[[], str],
     ) -> None:
-        self._origins = origins
+        self._resource_scopes = resource_scopes
         self._replay_records = replay_records
         self._random_id = random_id
 
@@ -57,8 +57,8 @@ class LogRecordDocuments:
         """Add a log record's document and its replay records."""
         log_record = record.log_record
         attributes = copied(log_record.attributes)
-        origin = self._origins.of(record.resource, record.instrumentation_scope)
-        streams = self._origins.settle(attributes, origin)
+        resource_scope = self._resource_scopes.of(record.resource, record.instrumentation_scope)
+        streams = self._resource_scopes.settle(attributes, resource_scope)
         session = take_session(attributes)
         time = log_record.timestamp or log_record.observed_timestamp or 0
         is_exception = EXCEPTION_TYPE in attributes
@@ -72,8 +72,8 @@ class LogRecordDocuments:
             "observed_timestamp": otel_timestamp(log_record.observed_timestamp or time),
             "data_stream": streams.logs.data_stream,
             "attributes": attributes,
-            "resource": origin.resource,
-            "scope": origin.scope,
+            "resource": resource_scope.resource,
+            "scope": resource_scope.scope,
         }
         body = _without_tokens(log_record.body)
         _add_optional(document, log_record, body)
@@ -90,7 +90,7 @@ class LogRecordDocuments:
             document_id,
             session,
             streams.replay,
-            origin,
+            resource_scope,
             document.get("trace_id", ""),
             document.get("span_id", ""),
         )
@@ -104,16 +104,15 @@ class LogRecordDocuments:
 
 
 def _add_optional(document: dict[str, Any], log_record: LogRecord, body: Any) -> None:
-    """Add what a log record may have or not."""
+    """Add the fields that not every log record has."""
     if log_record.trace_id:
         document["trace_id"] = hex_trace_id(log_record.trace_id)
     if log_record.span_id:
         document["span_id"] = hex_span_id(log_record.span_id)
     if log_record.severity_text:
         document["severity_text"] = log_record.severity_text
-    if log_record.severity_number is not None and (
-        severity := _severity(log_record.severity_number)
-    ):
+    number: Any = log_record.severity_number
+    if severity := int(enum_value(number) if isinstance(number, SeverityNumber) else number or 0):
         document["severity_number"] = severity
     event_name = log_record.event_name or document["attributes"].get(EVENT_NAME)
     if event_name and isinstance(event_name, str):
@@ -122,15 +121,8 @@ def _add_optional(document: dict[str, Any], log_record: LogRecord, body: Any) ->
         document["body"] = _body(body)
 
 
-def _severity(severity_number: Any) -> int:
-    return int(getattr(severity_number, "_value_", severity_number))
-
-
 def _only_announces(log_record: LogRecord, body: Any, attributes: Mapping[str, Any]) -> bool:
-    """Whether the body of a record with an exception says nothing beside it:
-
-    the exception's own replay record shows all of it.
-    """
+    """Whether the body of a record says no more than the exception's own replay record."""
     return (
         body is None
         or log_record.event_name == EXCEPTION_EVENT
@@ -138,36 +130,31 @@ def _only_announces(log_record: LogRecord, body: Any, attributes: Mapping[str, A
     )
 
 
-def level_of(severity: int) -> str:
-    """Return the level of a severity number, by the log data model's ranges."""
-    return next((level for least, level in _LEVELS if severity >= least), "info")
-
-
 def _without_tokens(body: Any, depth: int = 0) -> Any:
-    """Return a body with each token in its texts reduced to the id of its session; of structures, those of dicts and lists near the top."""
+    """Return a body with each token in its texts reduced to the id of its session.
+
+    Dicts and lists are searched down to a bounded depth.
+    """
     if type(body) is str:
         return without_tokens(body)
-    if depth < _DEEPEST and type(body) is dict:
+    if depth < _MAX_DEPTH and type(body) is dict:
         return {name: _without_tokens(value, depth + 1) for name, value in body.items()}
-    if depth < _DEEPEST and type(body) in (list, tuple):
+    if depth < _MAX_DEPTH and type(body) in (list, tuple):
         return [_without_tokens(value, depth + 1) for value in body]
     return body
 
 
 def _body(body: Any) -> dict[str, Any]:
-    """Return the field `body`:
-
-    text, or a structure, which Elasticsearch wants to be a map or a list of maps.
-    """
+    """Return the field `body`: a text, or a map or list of maps, as Elasticsearch requires."""
     if isinstance(body, (str, bytes, bytearray, memoryview)):
         return {"text": body}
     if isinstance(body, Mapping):
         return {"structured": body}
     if isinstance(body, Sequence):
-        # Of a list without an end, the beginning tells.
+        # A list may be endless: its beginning decides.
         return {
             "structured": body
-            if all(isinstance(item, Mapping) for item in islice(body, _MOST_ITEMS))
+            if all(isinstance(item, Mapping) for item in islice(body, _MAX_ITEMS))
             else {"value": body}
         }
     return {"text": body}

@@ -1,7 +1,6 @@
-"""Replay records: documents in the form that the three generations of Asayer's and OpenReplay's
-readers need, all at once.
+"""Replay records: documents that all three generations of Asayer's and OpenReplay's readers show.
 
-What each of them rests on:
+What the readers need:
 
 - Asayer finds a record by `asayer_session_id=([0-9]+)` in `message`, OpenReplay 1.5 to 1.20 by
   `openReplaySessionToken=([0-9a-zA-Z.]+)`; both ignore case and take the first match, and need
@@ -11,6 +10,11 @@ What each of them rests on:
   `level`, or with another one than `error`, `warning`, `info` and `debug`, breaks the panel or
   hides the level.
 - `tags` holds `error` for errors alone: the older readers list all records that have it.
+
+A link to a moment in a replay has the form of Asayer and OpenReplay,
+`https://app.openreplay.com/{project_id}/session/{session_id}?jumpto={time_ms}`. `jumpto` is a time
+in milliseconds since 1970 from OpenReplay 1.15 on, and an offset from the session's start in 1.5 to
+1.14: hence two placeholders.
 """
 
 from __future__ import annotations
@@ -20,28 +24,69 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.attributes import HANDLED, REPLAY_LEVELS, REPLAY_URL, SESSION_ID
-from otel_asayer.documents.exceptions import exception_message, exception_text, exception_type_name
-from otel_asayer.documents.replay_indices import day_of
-from otel_asayer.documents.timestamps import iso_timestamp
+from otel_asayer.config.parsers import parse_replay_url
+from otel_asayer.documents.streams import day_of
+from otel_asayer.documents.summaries import exception_message, exception_text, exception_type_name
+from otel_asayer.documents.values import iso_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_asayer.documents.batch import Batch
     from otel_asayer.documents.operations import Operation
-    from otel_asayer.documents.origins import Origin
-    from otel_asayer.documents.replay_indices import ReplayIndices
-    from otel_asayer.documents.replay_links import ReplayLink
+    from otel_asayer.documents.resource_scopes import ResourceScope
+    from otel_asayer.documents.streams import ReplayIndices
     from otel_asayer.propagation.session_id import SessionId
 
-__all__ = ["ReplayRecords", "Source"]
+__all__ = ["Batch", "ReplayLink", "ReplayRecords", "Source"]
 
+_NS_PER_MS: Final = 1_000_000
 # Elasticsearch's standard analyzer makes one term of `openReplaySession.id`, and finds the phrase
 # whatever stands between it and the number. It lower-cases `İ` to `i`, as Python's IGNORECASE does.
 _TAG: Final = re.compile(r"(asayer_session|openReplaySession)(?=_id|\.id|Token)", re.IGNORECASE)
 _IN_EACH_TAG: Final = "sess"
-_DEFUSED: Final = "\\1\u200b"
-"""A zero-width space divides a term in two, and is seen by nobody."""
+_WITHOUT_EFFECT: Final = "\\1\u200b"
+"""A tag that no reader finds: an invisible zero-width space divides its term in two."""
+
+
+class ReplayLink:
+    """A template of links to a moment in the replay of a session."""
+
+    __slots__ = ("_fill",)
+
+    def __init__(self, template: str) -> None:
+        """Check `template` once, so that filling it cannot fail.
+
+        Raises:
+            ValueError: `template` has no `{session_id}`, or a placeholder that does not exist.
+        """
+        self._fill = parse_replay_url(template).format
+
+    def url(self, session_id: SessionId, time_ns: int) -> str | None:
+        """Return the link to the moment `time_ns` (nanoseconds since 1970) of a session.
+
+        None for an opaque session, which has no replay. A moment before the session's start, as
+        clocks differ, counts as its start.
+        """
+        started_at_ms = session_id.started_at_ms
+        if started_at_ms is None:
+            return None
+        time_ms = max(time_ns, 0) // _NS_PER_MS
+        return self._fill(
+            session_id=session_id, time_ms=time_ms, offset_ms=max(time_ms - started_at_ms, 0)
+        )
+
+
+class Batch:
+    """What one call of the encoder has made so far."""
+
+    __slots__ = ("exceptions", "failures", "operations")
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self.failures: list[str] = []
+        # Ids of the exceptions' replay records: an exception that passes through several spans is
+        # sent with its stack once.
+        self.exceptions: set[str] = set()
 
 
 class Source(NamedTuple):
@@ -50,17 +95,16 @@ class Source(NamedTuple):
     document_id: str
     session: SessionId
     indices: ReplayIndices
-    origin: Origin
+    resource_scope: ResourceScope
     trace_id: str
     span_id: str
 
 
 class ReplayRecords:
-    """Writes the replay records and links that go with documents, as far as the settings want them."""
+    """Writes the replay records and links that go with documents, as the settings ask."""
 
     def __init__(self, link: ReplayLink | None, least_level: str | None) -> None:
-        """Write records from `least_level` on (None: no records), and links of the form of `link`
-        (None: no links).
+        """Write records from `least_level` on (None: no records), and `link` (None: no links).
 
         Raises:
             ValueError: there is no such level.
@@ -88,8 +132,7 @@ class ReplayRecords:
             source: the document.
             time_ns: the moment in the replay, in nanoseconds since 1970.
             level: one of `REPLAY_LEVELS`.
-            text: what happened, its first line in short; whatever in it looks like the tag of a
-                session is made ineffective.
+            text: what happened, its first line in short. A session's tag in it loses its effect.
         """
         if level in self._levels:
             batch.operations.append(
@@ -99,9 +142,9 @@ class ReplayRecords:
     def add_exception(
         self, batch: Batch, source: Source, time_ns: int, attributes: Mapping[str, Any]
     ) -> None:
-        """Add the record of an exception with these attributes, unless the batch has it:
+        """Add the record of an exception with these attributes, unless the batch has it.
 
-        an error, but of one that was answered a warning.
+        Its level is `warning` where a server span answered the exception, else `error`.
         """
         record_id = _exception_record_id(source, attributes)
         level = "warning" if attributes.get(HANDLED) is True else "error"
@@ -128,16 +171,15 @@ def _operation(source: Source, record_id: str, time_ns: int, level: str, text: s
         document["trace_id"] = source.trace_id
     if source.span_id:
         document["span_id"] = source.span_id
-    if source.origin.service_resource is not None:
-        document["resource"] = source.origin.service_resource
+    if source.resource_scope.service_resource is not None:
+        document["resource"] = source.resource_scope.service_resource
     return source.indices.operation(record_id, document, day_of(time))
 
 
 def _exception_record_id(source: Source, attributes: Mapping[str, Any]) -> str:
-    """Return the `_id` of an exception's record: the same for every span and log record of a trace
-    that the exception passes through.
+    """Return the `_id` of an exception's record, the same for all spans and log records of a trace.
 
-    Of its type only the last part counts: handlers of the standard library's logging leave the
+    Only the last part of the type counts: handlers of the standard library's logging leave the
     module out, span events do not.
     """
     if not source.trace_id:
@@ -150,9 +192,14 @@ def _message(source: Source, text: str) -> str:
     session = source.session
     first, line_break, rest = text.partition("\n")
     trace = f" · trace {source.trace_id}" if source.trace_id else ""
-    shown = _without_tags(f"{first.rstrip()}{source.origin.service}{trace}{line_break}{rest}")
-    return f"[asayer_session_id={session}][openReplaySession.id={session}][openReplaySessionToken={session}] {shown}"
+    shown = _without_tags(
+        f"{first.rstrip()}{source.resource_scope.service}{trace}{line_break}{rest}"
+    )
+    return (
+        f"[asayer_session_id={session}][openReplaySession.id={session}]"
+        f"[openReplaySessionToken={session}] {shown}"
+    )
 
 
 def _without_tags(text: str) -> str:
-    return _TAG.sub(_DEFUSED, text) if _IN_EACH_TAG in text.lower() else text
+    return _TAG.sub(_WITHOUT_EFFECT, text) if _IN_EACH_TAG in text.lower() else text

@@ -1,22 +1,21 @@
-"""Documents that contradict a mapping: the value that does is put aside, so that all the rest is
-indexed and nothing is lost.
+"""Salvages documents that contradict a mapping: the refused value is set aside, the rest indexed.
 
 Elasticsearch refuses a whole document for one value, and names that value's field in its reason.
-Rules of what is put aside, by round:
+Salvaging goes in rounds:
 
-1. The attribute that the reason names: an attribute of the document, its resource, its scope or a
-   link, or its body. Where it names none (`Limit of total fields [1000] has been exceeded`), every
-   attribute of the document.
-2. A document that was refused again, which shows in that something of it is put aside already:
-   everything that can be.
+1. The first round sets aside the attribute that the reason names: one of the document, its
+   resource, its scope or a link, or its body. Where the reason names none (`Limit of total fields
+   [1000] has been exceeded`), every attribute of the document.
+2. A document from which something is set aside already was refused again. The second round sets
+   aside everything that it can.
 
-What stays in any case is what documents are found by: the session id, and in the second round the
-service's name.
+The session id always stays, and in the second round the service's name: people find documents by
+them.
 
-What is put aside stands in one attribute, `otel_asayer.unmapped`, as JSON text of one map. Its keys
-are the names of attributes; those of the rest are paths (`resource.attributes.<name>`,
-`links.0.attributes.<name>`, `body.structured`), and an attribute whose own name begins like a path
-is told apart by `attributes.` before it.
+The values set aside go into one attribute, `otel_asayer.unmapped`, as the JSON text of one map. Its
+keys are the names of attributes; keys for the rest are paths (`resource.attributes.<name>`,
+`links.0.attributes.<name>`, `body.structured`). An attribute whose own name begins like a path gets
+`attributes.` before it.
 """
 
 from __future__ import annotations
@@ -46,33 +45,30 @@ _FIELD: Final = re.compile(r"failed to parse field \[(.+)\] of type \[")
 
 
 class _Field(NamedTuple):
-    """A value that can be put aside."""
+    """A value that can be set aside."""
 
     holder: dict[str, Any]
     name: str
     path: str
-    """As Elasticsearch writes it in a reason, made as harmless as reasons are made."""
+    """As Elasticsearch writes it in a reason, and sanitized as reasons are."""
     key: str
-    """What it is called where it is put."""
+    """Its key in `otel_asayer.unmapped`."""
 
 
 def salvage(operation: Operation, reason: str) -> Operation | None:
-    """Return an operation that was refused for a value, with that value put aside; or None if there
-    is nothing left to put aside.
+    """Return a refused operation with the refused value set aside, or None if nothing is left.
 
-    Called again with its own result, should that be refused as well, it puts aside all that can be;
-    the third time it returns None.
+    If its result is refused as well, call it again with that: it sets aside all that it can. The
+    third time it returns None.
 
     Args:
-        operation: the two lines of a document in a bulk request, as `Encoder` makes them. The first
-            one stays as it is, so the `_id` does, too.
+        operation: as `Encoder` makes it. Its first line stays as it is, `_id` included.
         reason: Elasticsearch's reason for refusing the document; it may be cut, and has gone
             through `sanitize_line`.
     """
     document = _parsed(source_of(operation))
-    attributes = document.setdefault(
-        "attributes", {}
-    )  # a log record without any has a body that may be refused
+    # A log record without attributes has a body that can be refused.
+    attributes = document.setdefault("attributes", {})
     if not isinstance(attributes, dict) or _is_beyond_help(reason):
         return None
     fields = list(_fields(document, attributes))
@@ -85,12 +81,12 @@ def salvage(operation: Operation, reason: str) -> Operation | None:
 
 
 def is_salvaged(operation: Operation) -> bool:
-    """Whether something of the document is put aside already."""
+    """Whether something of the document is set aside already."""
     return mentions(operation, _MARK)
 
 
 def _parsed(text: bytes | str) -> dict[str, Any]:
-    """Return the map that is written in `text`; an empty one if there is none."""
+    """Return the JSON object in `text`, or an empty one."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -99,7 +95,7 @@ def _parsed(text: bytes | str) -> dict[str, Any]:
 
 
 def _is_beyond_help(reason: str) -> bool:
-    """Whether the refused value is one that stays where it is: an id, a time, a name."""
+    """Whether the refused value is one that always stays: an id, a time, a name."""
     named = _FIELD.search(reason)
     return named is not None and (named[1] in _KEPT or not named[1].startswith(_PATHS))
 
@@ -138,9 +134,9 @@ def _map(value: Any) -> dict[str, Any]:
 
 
 def _everything(fields: Iterable[_Field]) -> list[_Field]:
-    """Return what is put aside in the second round.
+    """Return what the second round sets aside.
 
-    The text of a body is what a log record says, and fits any mapping of a text.
+    The text of a body stays: it fits any mapping of a text.
     """
     return [
         field
@@ -150,10 +146,7 @@ def _everything(fields: Iterable[_Field]) -> list[_Field]:
 
 
 def _refused(fields: Sequence[_Field], reason: str) -> list[_Field]:
-    """Return what is put aside in the first round:
-
-    the fields that the reason names in the clearest way.
-    """
+    """Return what the first round sets aside: the fields that the reason names most clearly."""
     for is_named in (
         _is_itself_named,
         _is_above_the_named,
@@ -171,7 +164,7 @@ def _is_itself_named(field: _Field, reason: str) -> bool:
 
 
 def _is_above_the_named(field: _Field, reason: str) -> bool:
-    """A value within the attribute's is the refused one:
+    """Whether the refused value is inside the attribute's.
 
     `Limit of mapping depth [20] has been exceeded due to object field [attributes.a.a.a]`.
     """
@@ -179,14 +172,14 @@ def _is_above_the_named(field: _Field, reason: str) -> bool:
 
 
 def _is_below_the_named(field: _Field, reason: str) -> bool:
-    """Where attributes are mapped as objects, `attributes.a` is refused for an attribute `a.b`."""
+    """Whether `attributes.a` was refused for an attribute `a.b`, as in mappings with objects."""
     start = len(next(filter(field.path.startswith, ("links.attributes.", *_PATHS))))
     dots = [match.start() for match in re.finditer(r"\.", field.path[start:])]
     return any(f"[{field.path[: start + dot]}]" in reason for dot in dots)
 
 
 def _is_cut(field: _Field, reason: str) -> bool:
-    """Reasons are cut, and so are long names in them."""
+    """Whether the reason ends in the middle of the name: reasons are cut."""
     _, _, rest = reason.rpartition("[")
     return rest.startswith(("links.", *_PATHS)) and "]" not in rest and field.path.startswith(rest)
 
@@ -200,9 +193,9 @@ def _is_named_without_path(field: _Field, reason: str) -> bool:
 
 
 def _merged(present: Any, moved: dict[str, Any]) -> dict[str, Any]:
-    """Return `moved` together with what was put aside before.
+    """Return `moved` together with what was set aside before.
 
-    Whatever else stands in its place is the application's own, and is kept as it is.
+    Anything else in that attribute is the application's own, and is kept as it is.
     """
     before = _parsed(present) if isinstance(present, str) else {}
     if present is None or (before and before.keys().isdisjoint(moved)):

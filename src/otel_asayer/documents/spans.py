@@ -1,4 +1,7 @@
-"""Documents of spans and of their events, field by field those of the OpenTelemetry Collector's elasticsearchexporter in its OTel mapping."""
+"""Documents of spans and of their events.
+
+Each field is that of the OpenTelemetry Collector's elasticsearchexporter in its OTel mapping.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,17 @@ from opentelemetry.trace import DEFAULT_TRACE_STATE
 
 from otel_asayer.attributes import HANDLED, SESSION_ID
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
-from otel_asayer.documents.entries import blames_the_caller, entry_of
-from otel_asayer.documents.exceptions import EXCEPTION_EVENT, exception_type_name, reduce_exception
-from otel_asayer.documents.identifiers import hex_span_id, hex_trace_id
 from otel_asayer.documents.replay_records import Source
-from otel_asayer.documents.timestamps import otel_timestamp
-from otel_asayer.documents.values import one_line
+from otel_asayer.documents.summaries import (
+    EXCEPTION_EVENT,
+    blames_the_caller,
+    entry_summary,
+    exception_type_name,
+    reduce_exception,
+)
+from otel_asayer.documents.values import hex_span_id, hex_trace_id, one_line, otel_timestamp
 from otel_asayer.propagation.session_id import without_tokens
-from otel_asayer.runtime.sdk import fields_of
+from otel_asayer.runtime.sdk import enum_value, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,9 +29,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.trace import Link, Status
 
-    from otel_asayer.documents.batch import Batch
-    from otel_asayer.documents.origins import Origin, Origins
-    from otel_asayer.documents.replay_records import ReplayRecords
+    from otel_asayer.documents.replay_records import Batch, ReplayRecords
+    from otel_asayer.documents.resource_scopes import ResourceScope, ResourceScopeCache
     from otel_asayer.documents.streams import Streams
     from otel_asayer.propagation.session_id import SessionId
 
@@ -42,15 +47,14 @@ _IS_REMOTE: Final = 2
 class SpanDocuments:
     """Makes the documents of spans."""
 
-    def __init__(self, origins: Origins, replay_records: ReplayRecords) -> None:
-        self._origins = origins
+    def __init__(self, resource_scopes: ResourceScopeCache, replay_records: ReplayRecords) -> None:
+        self._resource_scopes = resource_scopes
         self._replay_records = replay_records
 
     def add(self, batch: Batch, span: ReadableSpan) -> None:
         """Add a span's document, those of its events, and its replay records.
 
-        One pass and one encoding, written out in one function: this is where an exporter spends its
-        time.
+        One pass and one encoding, written out in one function: an exporter spends its time here.
         """
         (
             name,
@@ -73,12 +77,12 @@ class SpanDocuments:
         span_id = hex_span_id(span_number)
         start = start_time or 0
         end = end_time or start
-        kind = _KINDS[span_kind._value_]
+        kind = _KINDS[enum_value(span_kind)]
         is_root = parent is None or parent[_IS_REMOTE]
 
         attributes = copied(own_attributes)
-        origin = self._origins.of(resource, scope)
-        streams = self._origins.settle(attributes, origin)
+        resource_scope = self._resource_scopes.of(resource, scope)
+        streams = self._resource_scopes.settle(attributes, resource_scope)
         session = take_session(attributes)
         if session is not None and is_root:
             self._replay_records.add_link(attributes, session, start)
@@ -96,15 +100,15 @@ class SpanDocuments:
             "attributes": attributes,
             "links": list(map(_link, links)) if links else (),
             "status": {} if status.is_unset else _status(status),
-            "resource": origin.resource,
-            "scope": origin.scope,
+            "resource": resource_scope.resource,
+            "scope": resource_scope.scope,
         }
         if parent is not None:
             document["parent_span_id"] = hex_span_id(parent[_SPAN_ID])
         if trace_state is not DEFAULT_TRACE_STATE and trace_state:
             document["trace_state"] = trace_state.to_header()
-        # The lists know it themselves; only what is none of the SDK's own is asked by the span's
-        # slower public name.
+        # The SDK's lists count what they dropped. The span's public names are slower, and only
+        # asked for lists of another class.
         if getattr(own_attributes, "dropped", True) and span.dropped_attributes:
             document["dropped_attributes_count"] = span.dropped_attributes
         if getattr(events, "dropped", True) and span.dropped_events:
@@ -115,7 +119,9 @@ class SpanDocuments:
 
         entered = session if is_root or kind in _ENTRY_KINDS else None
         if events or entered is not None:
-            self._add_companions(batch, _Written(span, document, origin, streams, entered), events)
+            self._add_companions(
+                batch, _Written(span, document, resource_scope, streams, entered), events
+            )
 
     def _add_companions(self, batch: Batch, written: _Written, events: Sequence[Event]) -> None:
         exceptions = [
@@ -125,7 +131,7 @@ class SpanDocuments:
         ]
         if written.entered is not None:
             span, document = written.span, written.document
-            level, text = entry_of(
+            level, text = entry_summary(
                 span.name, document["attributes"], span.status, document["duration"]
             )
             source = written.source(
@@ -138,11 +144,11 @@ class SpanDocuments:
     def _add_event(
         self, batch: Batch, written: _Written, index: int, event: Event
     ) -> tuple[Source, int, dict[str, Any]] | None:
-        """Add an event's document; return what its replay record needs, if it is an exception in a session."""
+        """Add an event's document; return what the replay record of an exception needs, if any."""
         attributes = copied(event.attributes)
         if SESSION_ID in written.document["attributes"]:
             attributes.setdefault(SESSION_ID, written.document["attributes"][SESSION_ID])
-        streams = self._origins.settle(attributes, written.origin)
+        streams = self._resource_scopes.settle(attributes, written.resource_scope)
         session = take_session(attributes)
         is_exception = event.name == EXCEPTION_EVENT
         if is_exception:
@@ -159,8 +165,8 @@ class SpanDocuments:
             "span_id": written.document["span_id"],
             "event_name": event.name,
             "attributes": attributes,
-            "resource": written.origin.resource,
-            "scope": written.origin.scope,
+            "resource": written.resource_scope.resource,
+            "scope": written.resource_scope.scope,
         }
         if event.dropped_attributes:
             document["dropped_attributes_count"] = event.dropped_attributes
@@ -172,14 +178,14 @@ class SpanDocuments:
 
 
 class _Written(NamedTuple):
-    """A span whose document is written, for what comes with it."""
+    """A span whose document is written; its events and replay records follow."""
 
     span: ReadableSpan
     document: dict[str, Any]
-    origin: Origin
+    resource_scope: ResourceScope
     streams: Streams
     entered: SessionId | None
-    """The session that the span enters this service with."""
+    """The session with which a request enters this service."""
 
     def source(self, document_id: str, session: SessionId, streams: Streams) -> Source:
         document = self.document
@@ -187,18 +193,17 @@ class _Written(NamedTuple):
             document_id,
             session,
             streams.replay,
-            self.origin,
+            self.resource_scope,
             document["trace_id"],
             document["span_id"],
         )
 
 
 def _is_handled(attributes: Mapping[str, Any], status: Status, events: Sequence[Event]) -> bool:
-    """Whether a server span's exceptions are answers: Django's `Http404`, gRPC's
-    `abort(NOT_FOUND)`.
+    """Whether a server span's exceptions are answers, as Django's `Http404` is.
 
-    Instrumentations record those as exceptions, and some set the span's status by it, with the
-    exception's type and text. An error that the application set otherwise stays one.
+    Instrumentations record those as exceptions, and some set the span's status to an error with the
+    exception's type and text. An error that the application set stays one.
     """
     if not blames_the_caller(attributes):
         return False

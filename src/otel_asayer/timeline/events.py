@@ -14,7 +14,7 @@ from otel_asayer.attributes import HANDLED, REPLAY_URL, SESSION_ID
 from otel_asayer.documents import (
     EXCEPTION_STACKTRACE,
     EXCEPTION_TYPE,
-    entry_of,
+    entry_summary,
     exception_text,
     level_of,
     one_line,
@@ -150,8 +150,8 @@ def _span(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Eve
     name = text_of(source.get("name") or "(no name)")
     status = _status(source.get("status"))
     if source.get("kind") in _ENTRY_KINDS or not source.get("parent_span_id"):
-        entry = entry_of(name, attributes, status, 0)
-        return EventKind.REQUEST, entry.level, entry.text.removesuffix(" in 0 ms")
+        level, text = entry_summary(name, attributes, status, 0)
+        return EventKind.REQUEST, level, text.removesuffix(" in 0 ms")
     code = attributes.get("http.response.status_code") or attributes.get("http.status_code")
     return (
         EventKind.SPAN,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.config.targets import host_of
-from otel_asayer.documents.replay_links import ReplayLink
+from otel_asayer.documents.replay_records import ReplayLink
 from otel_asayer.propagation.session_id import SessionId, parse_session_id
 from otel_asayer.timeline.errors import distinct_exceptions
 from otel_asayer.timeline.events import EventKind, event_of

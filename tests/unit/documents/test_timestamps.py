@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from otel_asayer.documents.timestamps import iso_timestamp, otel_timestamp
+from otel_asayer.documents.values import iso_timestamp, otel_timestamp
 
 LAST = 2**63 - 1
 

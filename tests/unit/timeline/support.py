@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from otel_asayer.documents import Operation
-from otel_asayer.documents.timestamps import otel_timestamp
+from otel_asayer.documents.values import otel_timestamp
 from otel_asayer.timeline import Stored
 
 SESSION = "2618307011354435587"

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from otel_asayer.documents.timestamps import otel_timestamp
+from otel_asayer.documents.values import otel_timestamp
 from otel_asayer.timeline import EventKind, Stored, Timeline
 from unit.timeline.support import REPLAY_URL, SESSION, STACK, START_NS, document, log, raised, span
 

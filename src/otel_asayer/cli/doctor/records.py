@@ -27,7 +27,7 @@ from otel_asayer.documents import (
     metadata_of,
     source_of,
 )
-from otel_asayer.documents.replay_indices import ReplayIndices
+from otel_asayer.documents.streams import ReplayIndices
 from otel_asayer.elasticsearch.writing import write
 from otel_asayer.propagation.session_id import EPOCH_MS
 from otel_asayer.setup.inventory import (

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
 from otel_asayer.cli.doctor.surroundings import SIGNALS
 from otel_asayer.config import SETTINGS, sdk_disabled
-from otel_asayer.documents.replay_links import ReplayLink
+from otel_asayer.documents.replay_records import ReplayLink
 from otel_asayer.propagation.session_id import SessionId
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otel_asayer.documents.replay_links import ReplayLink
+from otel_asayer.documents.replay_records import ReplayLink
 from otel_asayer.propagation.session_id import SessionId, require_session_id
 
 SESSION = SessionId("2618307011354435587")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import Status, StatusCode
 
-from otel_asayer.documents.entries import blames_the_caller, entry_of
+from otel_asayer.documents.summaries import blames_the_caller, entry_summary
 
 MS = 1_000_000
 UNSET = Status()
@@ -22,11 +22,11 @@ OLD = {"http.method": "GET", "http.target": "/cart/42?a=1#top", "http.status_cod
 
 
 def text(attributes: dict[str, Any], status: Status = UNSET, duration_ns: int = 132 * MS) -> str:
-    return entry_of("the name", attributes, status, duration_ns).text
+    return entry_summary("the name", attributes, status, duration_ns)[1]
 
 
 def level(attributes: dict[str, Any], status: Status = UNSET) -> str:
-    return entry_of("the name", attributes, status, 0).level
+    return entry_summary("the name", attributes, status, 0)[0]
 
 
 @pytest.mark.parametrize("attributes", [NEW, OLD], ids=["new", "old"])
@@ -140,7 +140,9 @@ def test_the_status_code_is_the_level(name: str, code: object, expected: str) ->
     ids=lambda code: repr(code)[:10] if code != 10**5000 else "huge",
 )
 def test_what_is_no_status_code_is_ignored(code: object) -> None:
-    assert entry_of("the name", {"http.method": "GET", "http.status_code": code}, UNSET, 0) == (
+    assert entry_summary(
+        "the name", {"http.method": "GET", "http.status_code": code}, UNSET, 0
+    ) == (
         "info",
         "GET in 0 ms",
     )

@@ -10,17 +10,19 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from otel_asayer.documents import origins
-from otel_asayer.documents.captured import Credentials
-from otel_asayer.documents.origins import Origins
+from otel_asayer.documents import resource_scopes
+from otel_asayer.documents.attributes import Credentials
+from otel_asayer.documents.resource_scopes import ResourceScopeCache
 from otel_asayer.documents.streams import DataStreams
 
 if TYPE_CHECKING:
     from orjson import Fragment
 
 
-def made() -> Origins:
-    return Origins(DataStreams("generic", "default", 32), Credentials(frozenset()), links=False)
+def made() -> ResourceScopeCache:
+    return ResourceScopeCache(
+        DataStreams("generic", "default", 32), Credentials(frozenset()), links=False
+    )
 
 
 def content(fragment: Fragment) -> object:
@@ -33,19 +35,19 @@ def test_a_resource_and_a_scope_are_encoded_once() -> None:
 
 
 def test_absent_parts_are_left_out() -> None:
-    origin = made().of(Resource({}), InstrumentationScope("shop"))
-    assert content(origin.resource) == {}
-    assert content(origin.scope) == {"name": "shop"}
+    resource_scope = made().of(Resource({}), InstrumentationScope("shop"))
+    assert content(resource_scope.resource) == {}
+    assert content(resource_scope.scope) == {"name": "shop"}
 
 
 def test_all_parts_are_there() -> None:
     scope = InstrumentationScope("shop", "1.0", "https://scope", {"b": b"\x01"})
-    origin = made().of(Resource({"a": 2**64}, "https://resource"), scope)
-    assert content(origin.resource) == {
+    resource_scope = made().of(Resource({"a": 2**64}, "https://resource"), scope)
+    assert content(resource_scope.resource) == {
         "schema_url": "https://resource",
         "attributes": {"a": "18446744073709551616"},
     }
-    assert content(origin.scope) == {
+    assert content(resource_scope.scope) == {
         "schema_url": "https://scope",
         "name": "shop",
         "version": "1.0",
@@ -54,10 +56,10 @@ def test_all_parts_are_there() -> None:
 
 
 def test_a_record_without_resource_and_scope_has_empty_ones() -> None:
-    origin = made().of(None, None)
-    assert content(origin.resource) == {}
-    assert content(origin.scope) == {}
-    assert origin.service == ""
+    resource_scope = made().of(None, None)
+    assert content(resource_scope.resource) == {}
+    assert content(resource_scope.scope) == {}
+    assert resource_scope.service == ""
 
 
 def test_one_scope_under_two_resources_is_not_mixed_up() -> None:
@@ -80,17 +82,17 @@ def test_a_point_of_a_resource_is_joined() -> None:
 def test_scopes_made_per_request_do_not_pile_up() -> None:
     known, resource = made(), Resource({"service.name": "shop"})
     seen = [known.of(resource, InstrumentationScope(f"scope {number}")) for number in range(1000)]
-    assert [content(origin.scope) for origin in seen] == [
+    assert [content(resource_scope.scope) for resource_scope in seen] == [
         {"name": f"scope {number}"} for number in range(1000)
     ]
-    assert len(known._origins) <= 256
+    assert len(known._entries) <= 256
 
 
 def test_streams_chosen_per_request_do_not_pile_up() -> None:
     known = made()
-    origin = known.of(None, None)
+    resource_scope = known.of(None, None)
     chosen = [
-        known.settle({"data_stream.dataset": f"d{number}"}, origin).dataset
+        known.settle({"data_stream.dataset": f"d{number}"}, resource_scope).dataset
         for number in range(1000)
     ]
     assert len(set(chosen)) == 32
@@ -99,14 +101,16 @@ def test_streams_chosen_per_request_do_not_pile_up() -> None:
 @pytest.mark.parametrize("length", [1, 1000])
 def test_names_made_per_request_do_not_pile_up(length: int) -> None:
     known = made()
-    origin = known.of(None, None)
+    resource_scope = known.of(None, None)
     for number in range(10_000):
-        known.settle({"x" * length + str(number): 1}, origin)
-    assert len(known._ordinary) <= origins._MOST_NAMES
+        known.settle({"x" * length + str(number): 1}, resource_scope)
+    assert len(known._ordinary) <= resource_scopes._MAX_NAMES
 
 
 def test_ordinary_attributes_stay_as_they_are() -> None:
     known, attributes = made(), {"a": 1, "session.id": "1"}
-    origin = known.of(None, None)
-    assert [known.settle(attributes, origin) for _ in range(2)] == [origin.streams] * 2
+    resource_scope = known.of(None, None)
+    assert [known.settle(attributes, resource_scope) for _ in range(2)] == [
+        resource_scope.streams
+    ] * 2
     assert attributes == {"a": 1, "session.id": "1"}

@@ -1,0 +1,179 @@
+"""What a document says in a line: a request, an exception, a severity.
+
+Replay records and timelines show it. Requests follow today's semantic conventions or those before
+1.23 (`http.method`, `http.status_code`, `http.target`). The query, fragment and user information
+of a target are never shown: they carry secrets, and everybody who watches the replay would see
+them.
+
+Exceptions come from two kinds of writers. Span events and `emit(exception=…)` give a qualified type
+and the exception's text; handlers of the standard library's logging leave the module out, and cut
+the text down to the exception's first argument.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_asayer.attributes import HANDLED
+from otel_asayer.documents.values import text_of
+from otel_asayer.propagation.session_id import without_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.trace import Status
+
+__all__ = [
+    "EXCEPTION_EVENT",
+    "EXCEPTION_MESSAGE",
+    "EXCEPTION_STACKTRACE",
+    "EXCEPTION_TYPE",
+    "attribute_text",
+    "blames_the_caller",
+    "entry_summary",
+    "exception_message",
+    "exception_text",
+    "exception_type_name",
+    "level_of",
+    "reduce_exception",
+]
+
+EXCEPTION_EVENT: Final = "exception"
+"""Name of the span event that is an exception."""
+EXCEPTION_MESSAGE: Final = "exception.message"
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+
+_LEVELS: Final = ((17, "error"), (13, "warning"), (9, "info"), (1, "debug"))
+"""Least severity number and level, by the ranges of the log data model.
+
+They are ERROR and FATAL, WARN, INFO, DEBUG and TRACE.
+"""
+_AUTHORITY: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*|[^/?#]*@")
+_AFTER_PATH: Final = re.compile(r"[?#]")
+_STATUS_CODE: Final = re.compile(r"[1-9][0-9]{2}")
+_STATUS_CODES: Final = range(100, 600)
+_NS_PER_MS: Final = 1_000_000
+_CLIENT_ERROR: Final = 400
+_SERVER_ERROR: Final = 500
+_RPC_CODES_OF_CALLERS: Final = {
+    1: "CANCELLED",
+    3: "INVALID_ARGUMENT",
+    5: "NOT_FOUND",
+    6: "ALREADY_EXISTS",
+    7: "PERMISSION_DENIED",
+    8: "RESOURCE_EXHAUSTED",
+    9: "FAILED_PRECONDITION",
+    10: "ABORTED",
+    11: "OUT_OF_RANGE",
+    16: "UNAUTHENTICATED",
+}
+"""Statuses of gRPC that blame the caller, by its semantic conventions.
+
+Old conventions have the number as attribute, new ones the name.
+"""
+
+
+def level_of(severity: int) -> str:
+    """Return the level of a severity number: `error`, `warning`, `info` or `debug`."""
+    return next((level for least, level in _LEVELS if severity >= least), "info")
+
+
+def entry_summary(
+    name: str, attributes: Mapping[str, Any], status: Status, duration_ns: int
+) -> tuple[str, str]:
+    """Return level and text of an entry span: what was asked, what came of it, how long it took.
+
+    The level is `error`, `warning` for an answer that blames the caller, or `info`. The text is
+    `GET /cart/{id} 500 in 132 ms`; without HTTP it begins with the span's name.
+    """
+    get = attributes.get
+    method = get("http.request.method") or get("http.method")
+    code = _http_status(attributes)
+    is_handled = get(HANDLED) is True
+    is_error = not status.is_ok and not is_handled
+    level = (
+        "error"
+        if is_error or code >= _SERVER_ERROR
+        else "warning"
+        if is_handled or code >= _CLIENT_ERROR
+        else "info"
+    )
+    subject = f"{text_of(method)} {_path(attributes)}".rstrip() if method else text_of(name)
+    outcome = (
+        f" {code}"
+        if code
+        else f" ERROR {without_tokens(text_of(status.description or ''))}".rstrip()
+        if is_error
+        else ""
+    )
+    return level, f"{subject}{outcome} in {(duration_ns + _NS_PER_MS // 2) // _NS_PER_MS} ms"
+
+
+def blames_the_caller(attributes: Mapping[str, Any]) -> bool:
+    """Whether a server span answered that the caller is wrong: with 4xx, or gRPC's like."""
+    if code := _http_status(attributes):
+        return _CLIENT_ERROR <= code < _SERVER_ERROR
+    return (
+        attributes.get("rpc.grpc.status_code") in _RPC_CODES_OF_CALLERS
+        or attributes.get("rpc.response.status_code") in _RPC_CODES_OF_CALLERS.values()
+    )
+
+
+def _http_status(attributes: Mapping[str, Any]) -> int:
+    value: Any = attributes.get("http.response.status_code") or attributes.get("http.status_code")
+    is_number = isinstance(value, int) or (isinstance(value, str) and _STATUS_CODE.fullmatch(value))
+    code = int(value) if is_number else 0
+    return code if code in _STATUS_CODES else 0
+
+
+def _path(attributes: Mapping[str, Any]) -> str:
+    # A route is the application's own pattern: a `?` may be part of a regular expression.
+    if route := attributes.get("http.route"):
+        return text_of(route)
+    target = text_of(attributes.get("url.path") or attributes.get("http.target") or "")
+    authority = _AUTHORITY.match(target)
+    return _AFTER_PATH.split(target[authority.end() if authority else 0 :], maxsplit=1)[0]
+
+
+def reduce_exception(attributes: dict[str, Any]) -> None:
+    """Reduce each token in an exception's message and stack to the id of its session."""
+    for name in (EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE):
+        text = attributes.get(name)
+        if isinstance(text, str):
+            attributes[name] = without_tokens(text)
+
+
+def exception_text(attributes: Mapping[str, Any]) -> str:
+    """Return an exception's type and message, and on the lines after it its stack."""
+    head = ": ".join(
+        filter(None, (attribute_text(attributes, EXCEPTION_TYPE), exception_message(attributes)))
+    )
+    return f"{head or 'exception'}\n{attribute_text(attributes, EXCEPTION_STACKTRACE)}".rstrip()
+
+
+def exception_type_name(attributes: Mapping[str, Any]) -> str:
+    """Return the last part of the type's name: the only one that all writers give."""
+    return attribute_text(attributes, EXCEPTION_TYPE).rpartition(".")[2]
+
+
+def exception_message(attributes: Mapping[str, Any]) -> str:
+    """Return the exception's text, from the last line of the stack where that has more.
+
+    `KeyError('x')` is `x` in a log record and `'x'` in a span event.
+    """
+    message = attribute_text(attributes, EXCEPTION_MESSAGE)
+    last_line = attribute_text(attributes, EXCEPTION_STACKTRACE).rstrip().rpartition("\n")[2]
+    kind, _, whole = last_line.partition(": ")
+    return (
+        whole
+        if message in whole and kind.rpartition(".")[2] == exception_type_name(attributes)
+        else message
+    )
+
+
+def attribute_text(attributes: Mapping[str, Any], name: str) -> str:
+    """Return an attribute's text, empty where there is none."""
+    value = attributes.get(name)
+    return "" if value is None else text_of(value)
