@@ -191,7 +191,7 @@ def test_who_may_delete_takes_the_record_away_again(
     }
     report = examined(almighty, "--username", node.username)
     node.refresh()
-    assert report.detail("removal") == "taken away again"
+    assert report.detail("removal") == "the record is deleted again"
     assert report.unwell() == {"exporter's key"}
     assert node.search(f"asayer-logs-{namespace}-*", {})["hits"]["total"]["value"] == 1
 

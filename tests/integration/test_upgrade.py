@@ -137,7 +137,7 @@ def test_what_is_written_meanwhile_waits_and_what_was_written_is_still_shown(
     assert delivery.drainer.drain() is False
     delivery.close()
     assert problem.startswith(
-        f"The index template {REPLAY.name} makes data streams, as an earlier version of it did: "
+        f"The index template {REPLAY.name} makes data streams, as an earlier version of it did. "
         f"`otel-asayer setup`"
     )
     assert delivery.spool.status().documents == 1

@@ -1,7 +1,4 @@
-"""`otel-asayer doctor`:
-
-what stands in the way between an application and what a replay shows of it.
-"""
+"""`otel-asayer doctor`: find what keeps a replay from showing what the application did."""
 
 from otel_asayer.cli.doctor.command import doctor
 

@@ -1,33 +1,37 @@
-"""Checks on the server:
-
-whether it answers, what it is, how it is protected, and what its clock shows.
-"""
+"""The Elasticsearch that the doctor examines, and checks on it: version, TLS, clock."""
 
 from __future__ import annotations
 
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_asayer.cli.doctor.findings import Status, Verdict, ok, problem, skipped, warning
+from otel_asayer.cli.doctor.examination import CheckResult, Status, ok, problem, skipped, warning
 from otel_asayer.cli.doctor.settings import is_loopback
 from otel_asayer.elasticsearch.api import Api
+from otel_asayer.elasticsearch.client import Client, UnreachableError
 from otel_asayer.elasticsearch.explain import explain_refusal
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.sanitize import sanitize_line
+from otel_asayer.setup.inventory import stream_name
+from otel_asayer.setup.templates import LOGS, READERS_ALIAS, REPLAY, TRACES
 from otel_asayer.timeline.failure_stores import failure_stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from otel_asayer.cli.doctor.subject import Subject
     from otel_asayer.config import Config
+    from otel_asayer.elasticsearch.client import Requester
+    from otel_asayer.setup.templates import IndexTemplate
+
 
 __all__ = [
+    "REQUEST_SECONDS",
+    "ExaminedServer",
     "check_certificates",
     "check_clock",
     "check_endpoints",
@@ -36,32 +40,99 @@ __all__ = [
     "check_version",
 ]
 
+REQUEST_SECONDS: Final = 4.0
+"""Deadline of one request. A person waits here, not a batch."""
+
+
+class ExaminedServer(NamedTuple):
+    """The Elasticsearch that is examined, as the exporter and as a viewer reach it.
+
+    Attributes:
+        config: The settings.
+        client: The exporter's client, to send as the exporter does.
+        writer: The exporter's client, for single requests.
+        reader: The viewer's, with the viewer's key where there is one.
+    """
+
+    config: Config
+    client: Requester
+    writer: Api
+    reader: Api
+
+    @classmethod
+    def from_config(cls, config: Config) -> ExaminedServer:
+        """Return the Elasticsearch that `config` names, without a request."""
+        client, seconds = Client(config), min(config.timeout, REQUEST_SECONDS)
+        with suppress(UnreachableError):  # the checks report that, for each endpoint
+            # Its imports take seconds on a busy machine: do them before a request's deadline runs.
+            client.connect()
+        writer = Api(client, timeout=seconds)
+        return cls(
+            config,
+            client,
+            writer,
+            Api.from_config(config.as_viewer(), timeout=seconds)
+            if config.viewer_api_key
+            else writer,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.writer.close()
+        self.reader.close()
+
+    @property
+    def seconds(self) -> float:
+        """Deadline of one request."""
+        return min(self.config.timeout, REQUEST_SECONDS)
+
+    @property
+    def templates(self) -> tuple[IndexTemplate, ...]:
+        """Our templates of the data streams and indices that are written to."""
+        return (TRACES, LOGS, REPLAY) if self.config.replay_records else (TRACES, LOGS)
+
+    @property
+    def streams(self) -> list[str]:
+        """The data streams and indices that are written to, unless attributes choose others."""
+        return [stream_name(template, self.config) for template in self.templates]
+
+    @property
+    def replay_indices(self) -> str:
+        """The pattern of the indices of replay records."""
+        return stream_name(REPLAY, self.config)
+
+    @property
+    def read_names(self) -> list[str]:
+        """The names that a viewer reads. An alias needs privileges of its own."""
+        return [*self.streams, READERS_ALIAS] if self.config.replay_records else self.streams
+
+
 _SKEW_MS: Final = 2000
 _SOON_DAYS: Final = 21
 _CERTIFICATE_TIME: Final = "%b %d %H:%M:%S %Y GMT"
 _NEEDED_FOR_TEMPLATES: Final = (8, 15)
 _ABOUT_KEYS: Final = (401, 403)
-"""Answers of an Elasticsearch that is well. What is wrong with the key, the checks on keys say."""
+"""Answers of an Elasticsearch that works: the checks on keys report problems with the key."""
 
 
-def check_endpoints(config: Config, *, seconds: float) -> Iterator[Verdict]:
-    """Whether each endpoint answers, as Elasticsearch does.
+def check_endpoints(config: Config, *, seconds: float) -> Iterator[CheckResult]:
+    """Check that each endpoint answers as Elasticsearch does.
 
-    One that does not costs time; if none does, that is the end.
+    Where some do not, requests take longer; where none does, nothing works.
     """
     alone = [replace(config, endpoint=(url,)) for url in config.endpoint] or [config]
     with ThreadPoolExecutor(len(alone)) as pool:
-        verdicts = list(pool.map(lambda one: _answers(one, seconds), alone))
-    some_answer = any(verdict.status is Status.OK for verdict in verdicts)
+        results = list(pool.map(lambda one: _answers(one, seconds), alone))
+    some_answer = any(result.status is Status.OK for result in results)
     yield from (
-        verdict._replace(status=Status.WARNING)
-        if some_answer and verdict.status is Status.PROBLEM
-        else verdict
-        for verdict in verdicts
+        result._replace(status=Status.WARNING)
+        if some_answer and result.status is Status.PROBLEM
+        else result
+        for result in results
     )
 
 
-def _answers(config: Config, seconds: float) -> Verdict:
+def _answers(config: Config, seconds: float) -> CheckResult:
     with closing(Api.from_config(config, timeout=seconds)) as api:
         try:
             answer = api.ask("GET", "/")
@@ -74,14 +145,14 @@ def _answers(config: Config, seconds: float) -> Verdict:
     )
 
 
-def check_version(subject: Subject) -> Iterator[Verdict]:
-    """Whether it is one that is served."""
-    identity = subject.reader.identify()
+def check_version(server: ExaminedServer) -> Iterator[CheckResult]:
+    """Check that otel-asayer supports this version."""
+    identity = server.reader.identify()
     if identity is None:
-        yield skipped("the key may not ask for it")
+        yield skipped("the key may not see it")
     elif not identity.serverless and identity.release < _NEEDED_FOR_TEMPLATES:
         yield warning(
-            f"Elasticsearch {identity.version} does not take our templates for spans and log "
+            f"Elasticsearch {identity.version} does not accept our templates for spans and log "
             f"records, which need 8.15",
             "Update it, or install templates of your own for traces-*.otel-* and logs-*.otel-*",
         )
@@ -92,13 +163,13 @@ def check_version(subject: Subject) -> Iterator[Verdict]:
         )
 
 
-def check_tls(config: Config, *, now: datetime) -> Iterator[Verdict]:
-    """Whether credentials and telemetry are protected on their way, and how long the CA's certificate is good for."""
+def check_tls(config: Config, *, now: datetime) -> Iterator[CheckResult]:
+    """Check that connections are encrypted, and that the CA's certificate does not expire soon."""
     bare = [url for url in config.endpoint if url.startswith("http:")]
     exposed = [url for url in bare if not is_loopback(url)]
     if exposed:
         yield warning(
-            f"Credentials and telemetry go unprotected to {', '.join(exposed)}",
+            f"Credentials and telemetry go unencrypted to {', '.join(exposed)}",
             "Use https:// there",
         )
     elif bare:
@@ -107,10 +178,10 @@ def check_tls(config: Config, *, now: datetime) -> Iterator[Verdict]:
         yield warning(
             "OTEL_EXPORTER_ELASTICSEARCH_VERIFY_CERTS is false: anybody on the way can read "
             "credentials and telemetry",
-            "Give OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file, and unset it",
+            "Unset it, and set OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE to the CA's file",
         )
     elif config.certificate:
-        yield _judge_authority(config.certificate, now)
+        yield _authority_result(config.certificate, now)
     else:
         yield ok(
             "the certificate has the given fingerprint"
@@ -119,15 +190,15 @@ def check_tls(config: Config, *, now: datetime) -> Iterator[Verdict]:
         )
 
 
-def _judge_authority(ca_file: str, now: datetime) -> Verdict:
+def _authority_result(ca_file: str, now: datetime) -> CheckResult:
     try:
         ends = _ends(ca_file)
     except ssl.SSLError:
         return problem(
             f"{ca_file} holds no certificate",
-            "Let OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE name the CA's file, in the form PEM",
+            "Set OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE to the CA's file, in PEM format",
         )
-    return _judge_expiry(
+    return _expiry_result(
         ends, f"the certificate is checked against {ca_file}, which is", "The CA's certificate", now
     )
 
@@ -141,16 +212,12 @@ def _ends(ca_file: str) -> list[datetime]:
     ]
 
 
-def check_certificates(subject: Subject, *, now: datetime) -> Iterator[Verdict]:
-    """How long the server's own certificates are good for, as it says itself."""
-    if not any(url.startswith("https:") for url in subject.config.endpoint):
-        yield skipped(
-            "no endpoint of this machine's choice uses TLS"
-            if subject.config.cloud_id
-            else "TLS is not used"
-        )
+def check_certificates(server: ExaminedServer, *, now: datetime) -> Iterator[CheckResult]:
+    """Check that the server's own certificates do not expire soon. It lists them itself."""
+    if not any(url.startswith("https:") for url in server.config.endpoint):
+        yield skipped("they are Elastic Cloud's" if server.config.cloud_id else "TLS is not used")
         return
-    answer = subject.reader.expect(
+    answer = server.reader.expect(
         "GET", "/_ssl/certificates", doing="to see the server's certificates"
     )
     ends = [
@@ -158,7 +225,7 @@ def check_certificates(subject: Subject, *, now: datetime) -> Iterator[Verdict]:
         for certificate in _entries(answer)
         if certificate.get("has_private_key")
     ]
-    yield _judge_expiry(ends, "those of the server are", "A certificate of the server", now)
+    yield _expiry_result(ends, "those of the server are", "A certificate of the server", now)
 
 
 def _entries(answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
@@ -170,26 +237,26 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def _judge_expiry(ends: Iterable[datetime], what: str, subject: str, now: datetime) -> Verdict:
+def _expiry_result(ends: Iterable[datetime], what: str, owner: str, now: datetime) -> CheckResult:
     first = min(ends, default=None)
     if first is None:
         return ok(f"{what} there")
     if first < now:
-        return problem(f"{subject} expired on {first:%Y-%m-%d}", "Renew it")
+        return problem(f"{owner} expired on {first:%Y-%m-%d}", "Renew it")
     if first < now + timedelta(days=_SOON_DAYS):
         return warning(
-            f"{subject} expires on {first:%Y-%m-%d}; then nothing is sent any more", "Renew it"
+            f"{owner} expires on {first:%Y-%m-%d}; nothing can be sent after that", "Renew it"
         )
     return ok(f"{what} good until {first:%Y-%m-%d}")
 
 
-def check_clock(subject: Subject) -> Iterator[Verdict]:
-    """Whether the server's clock and ours agree:
+def check_clock(server: ExaminedServer) -> Iterator[CheckResult]:
+    """Check that the server's clock agrees with ours.
 
-    where they do not, events stand at other moments of a replay than they happened at.
+    Where it does not, a replay shows events at wrong moments.
     """
     before = time.time() * 1000
-    nodes = subject.reader.expect(
+    nodes = server.reader.expect(
         "GET",
         "/_nodes/stats/process?filter_path=nodes.*.timestamp",
         doing="to see the server's time",
@@ -201,35 +268,32 @@ def check_clock(subject: Subject) -> Iterator[Verdict]:
         direction = "ahead of" if worst > 0 else "behind"
         yield warning(
             f"The server's clock is {abs(worst) / 1000:.1f} s {direction} this machine's",
-            "Let both follow a time server (NTP)",
+            "Synchronize both with a time server (NTP)",
         )
     else:
         yield ok("agrees with this machine's")
 
 
 def _skew_ms(theirs: float, before: float, after: float) -> float:
-    """Milliseconds by which a clock is off, at least:
-
-    it was read at some moment between two of ours.
-    """
+    """Milliseconds by which a clock is off, at least: it was read between two of our readings."""
     return theirs - min(max(theirs, before), after)
 
 
-def check_failure_stores(subject: Subject) -> Iterator[Verdict]:
-    """Which of our data streams have one on. No server has to, and older ones know none:
+def check_failure_stores(server: ExaminedServer) -> Iterator[CheckResult]:
+    """Say which of our data streams have a failure store.
 
-    nothing is said then.
+    A server need not have any, and older ones do not know them: then this yields nothing.
     """
     try:
-        stores = failure_stores(subject.reader)
+        stores = failure_stores(server.reader)
     except ElasticsearchError as error:
         yield skipped(f"not seen from here. {str(error).rstrip('.')}")
         return
     if on := [sanitize_line(store.stream) for store in stores if store.on]:
         yield ok(
-            f"on for {', '.join(on)}: a copy of each document that is refused lies there, also "
-            f"where the second try gets it in; no search shows it, "
-            "who has read_failure_store reads it, and `otel-asayer forget` needs that, too"
+            f"on for {', '.join(on)}: they keep a copy of each document that was refused, even if "
+            "a second try succeeded. Searches do not show it; the privilege read_failure_store "
+            "does, and `otel-asayer forget` needs that, too"
         )
     elif stores:
         yield ok("off for the data streams that exist")

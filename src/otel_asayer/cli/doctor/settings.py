@@ -1,27 +1,93 @@
-"""Checks on variables: each is a function of the settings and of what is around."""
+"""Checks on the environment: variables, and installed packages."""
 
 from __future__ import annotations
 
+import importlib
 import os
 from difflib import get_close_matches
+from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
-from otel_asayer.cli.doctor.surroundings import SIGNALS
-from otel_asayer.config import SETTINGS, sdk_disabled
+from otel_asayer.cli.doctor.examination import ok, problem, skipped, warning
+from otel_asayer.config import SETTINGS, opentelemetry_variables, sdk_disabled
 from otel_asayer.documents.replay_records import ReplayLink
 from otel_asayer.propagation.session_id import SessionId
+from otel_asayer.runtime.frameworks import BY_HAND, INSTRUMENTED, SERVERS, WORKERS, Installed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from otel_asayer.cli.doctor.findings import Verdict
-    from otel_asayer.cli.doctor.surroundings import Surroundings
+    from otel_asayer.cli.doctor.examination import CheckResult
     from otel_asayer.config import Config
+    from otel_asayer.runtime.diagnostics import Finding
 
-__all__ = ["check_exporters", "check_replay_link", "check_variables", "is_loopback"]
+__all__ = [
+    "SIGNALS",
+    "Environment",
+    "check_distros",
+    "check_django",
+    "check_exporters",
+    "check_gevent",
+    "check_instrumentations",
+    "check_logging",
+    "check_opentelemetry",
+    "check_propagators",
+    "check_replay_link",
+    "check_variables",
+    "is_loopback",
+]
+
+SIGNALS: Final = ("traces", "logs", "metrics")
+
+
+class Environment(NamedTuple):
+    """What the checks know about the process that they run in.
+
+    Attributes:
+        variables: The variables `OTEL_*` and `DJANGO_SETTINGS_MODULE`.
+        packages: Names of installed distributions, normalised: lower case, with hyphens.
+        exporters: The names of the installed exporters of each signal.
+        only_ours: The packages that only our extra `cli` needs, and no application uses.
+    """
+
+    variables: Mapping[str, str]
+    packages: frozenset[str]
+    exporters: Mapping[str, frozenset[str]]
+    only_ours: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_this_process(cls) -> Environment:
+        """Return the environment of this process."""
+        installed = Installed.here()
+        return cls(
+            opentelemetry_variables(),
+            installed.packages,
+            {
+                signal: frozenset(entry_points(group=f"opentelemetry_{signal}_exporter").names)
+                for signal in SIGNALS
+            },
+            installed.only_ours,
+        )
+
+    def value(self, name: str) -> str:
+        """Return a variable's value without surrounding spaces.
+
+        Empty counts as unset, as in OpenTelemetry's specification.
+        """
+        return self.variables.get(name, "").strip()
+
+    @property
+    def configuration_file(self) -> str:
+        """The file of declarative configuration. It overrides most variables of OpenTelemetry."""
+        return self.value("OTEL_CONFIG_FILE")
+
+    @property
+    def has_distro(self) -> bool:
+        """Whether a package is installed that sets up the SDK for `opentelemetry-instrument`."""
+        return bool(entry_points(group="opentelemetry_configurator"))
+
 
 _PREFIXES: Final = ("OTEL_ASAYER_", "OTEL_EXPORTER_ELASTICSEARCH_")
 _OURS: Final = "elasticsearch"
@@ -34,84 +100,88 @@ _EXAMPLE_SESSION: Final = "2618307011354435587"
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
-def check_variables(config: Config, around: Surroundings) -> Iterator[Verdict]:
-    """All that is wrong with variables, at once. No value is repeated:
+def check_variables(config: Config, environment: Environment) -> Iterator[CheckResult]:
+    """Report all problems with variables at once.
 
-    it may be secret, or in the wrong variable.
+    No message repeats a value: it may be a secret, perhaps in the wrong variable.
     """
-    found = [*_unusable(config), *_unknown(around), *_switched_off(config, around)]
-    number = sum(bool(around.value(setting.variable)) for setting in SETTINGS.values())
+    found = [*_unusable(config), *_unknown(environment), *_switched_off(config, environment)]
+    number = sum(bool(environment.value(setting.variable)) for setting in SETTINGS.values())
     yield from found or [ok(f"{number} of otel-asayer's are set, and can be used")]
 
 
-def _unusable(config: Config) -> Iterator[Verdict]:
+def _unusable(config: Config) -> Iterator[CheckResult]:
     for fault in config.problems:
         yield problem(str(fault), f"Correct {fault.variable}, or unset it")
 
 
-def _unknown(around: Surroundings) -> Iterator[Verdict]:
+def _unknown(environment: Environment) -> Iterator[CheckResult]:
     known = [setting.variable for setting in SETTINGS.values()]
-    for name in sorted(around.variables):
+    for name in sorted(environment.variables):
         if name.startswith(_PREFIXES) and name not in known:
             close = get_close_matches(name, known, n=1, cutoff=0.8)
             yield warning(
-                f"{name} is no variable of otel-asayer: it has no effect",
+                f"{name} is not a variable of otel-asayer: it has no effect",
                 f"Did you mean {close[0]}?" if close else "Unset it",
             )
 
 
-def _switched_off(config: Config, around: Surroundings) -> Iterator[Verdict]:
-    if sdk_disabled(around.variables):
+def _switched_off(config: Config, environment: Environment) -> Iterator[CheckResult]:
+    if sdk_disabled(environment.variables):
         yield warning(
             "OTEL_SDK_DISABLED switches OpenTelemetry off: nothing is recorded", "Unset it"
         )
     if not config.enabled:
         yield warning(
-            "OTEL_ASAYER_ENABLED switches sessions off: nothing is found beside a replay",
+            "OTEL_ASAYER_ENABLED switches sessions off: replays show nothing of the backend",
             "Unset it",
         )
 
 
-def check_exporters(around: Surroundings) -> Iterator[Verdict]:
-    """Whether every signal has an exporter that exists:
+def check_exporters(environment: Environment) -> Iterator[CheckResult]:
+    """Check that every signal has an exporter that exists.
 
-    one that does not switches all instrumentation off.
+    A missing one switches off all instrumentation.
     """
-    if around.configuration_file:
-        yield _configuration_file(around)
-    elif not around.has_distro and not any(around.value(_variable(signal)) for signal in SIGNALS):
+    if environment.configuration_file:
+        yield _configuration_file(environment)
+    elif not environment.has_distro and not any(
+        environment.value(_variable(signal)) for signal in SIGNALS
+    ):
         yield skipped("none is named in variables: otel_asayer.configure() adds them")
     else:
-        found = [verdict for signal in SIGNALS for verdict in _exporters_of(signal, around)]
+        found = [result for signal in SIGNALS for result in _exporters_of(signal, environment)]
         yield from found or [ok("spans and log records go to Elasticsearch")]
 
 
-def _configuration_file(around: Surroundings) -> Verdict:
-    if _CONFIGURATION not in around.packages:
+def _configuration_file(environment: Environment) -> CheckResult:
+    if _CONFIGURATION not in environment.packages:
         return problem(
-            f"OTEL_CONFIG_FILE takes the package {_CONFIGURATION}: without it nothing at all is "
+            f"OTEL_CONFIG_FILE needs the package {_CONFIGURATION}: without it nothing at all is "
             f"recorded",
             f"pip install {_CONFIGURATION}",
         )
-    if not Path(around.configuration_file).is_file() or not os.access(
-        around.configuration_file, os.R_OK
+    if not Path(environment.configuration_file).is_file() or not os.access(
+        environment.configuration_file, os.R_OK
     ):
         return problem(
-            f"OTEL_CONFIG_FILE names {around.configuration_file}, which is no file that can be "
-            f"read: nothing at all is recorded",
+            f"OTEL_CONFIG_FILE names {environment.configuration_file}, which is not a readable file: "
+            f"nothing at all is recorded",
             "Correct OTEL_CONFIG_FILE, or unset it",
         )
     return skipped("OTEL_CONFIG_FILE names the exporters, in place of variables")
 
 
-def _exporters_of(signal: str, around: Surroundings) -> Iterator[Verdict]:
+def _exporters_of(signal: str, environment: Environment) -> Iterator[CheckResult]:
     variable = _variable(signal)
-    given = around.value(variable)
+    given = environment.value(variable)
     names = (
         [] if given.lower() == "none" else [name.strip() for name in (given or _OTLP).split(",")]
     )
     missing = [
-        name for name in names if _component(name, signal, around) not in around.exporters[signal]
+        name
+        for name in names
+        if _component(name, signal, environment) not in environment.exporters[signal]
     ]
     if missing:
         what = (
@@ -131,13 +201,13 @@ def _exporters_of(signal: str, around: Surroundings) -> Iterator[Verdict]:
         )
 
 
-def _component(name: str, signal: str, around: Surroundings) -> str:
-    """The name under which the SDK looks for an exporter; of `otlp`, the protocol decides."""
+def _component(name: str, signal: str, environment: Environment) -> str:
+    """The name under which the SDK looks for an exporter; for `otlp`, it depends on the protocol."""
     if name != _OTLP:
         return name
     protocol = (
-        around.value(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL")
-        or around.value("OTEL_EXPORTER_OTLP_PROTOCOL")
+        environment.value(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL")
+        or environment.value("OTEL_EXPORTER_OTLP_PROTOCOL")
         or "grpc"
     )
     return _OTLP_BY_PROTOCOL.get(protocol, protocol)
@@ -147,8 +217,8 @@ def _variable(signal: str) -> str:
     return f"OTEL_{signal.upper()}_EXPORTER"
 
 
-def check_replay_link(config: Config) -> Iterator[Verdict]:
-    """Whether documents get a link that leads to the moment in the replay."""
+def check_replay_link(config: Config) -> Iterator[CheckResult]:
+    """Check that documents get a link to the moment in the replay."""
     template = config.replay_url
     if template is None:
         yield warning(
@@ -162,7 +232,7 @@ def check_replay_link(config: Config) -> Iterator[Verdict]:
         )
     elif not template.startswith("https:") and not is_loopback(template):
         yield warning(
-            "Links lead to a replay over http, which others on the way can read",
+            "Links to the replay use http, which others on the way can read",
             "Write https:// in OTEL_ASAYER_REPLAY_URL",
         )
     else:
@@ -173,5 +243,190 @@ def check_replay_link(config: Config) -> Iterator[Verdict]:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine."""
+    """Whether a URL points to this machine."""
     return urlsplit(url).hostname in _LOOPBACK
+
+
+_INSTRUMENTATION: Final = "opentelemetry-instrumentation"
+_GEVENT_VARIABLE: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
+_LATE: Final = frozenset({"locust"})
+"""Packages that patch with gevent when they are imported."""
+
+
+def check_opentelemetry(environment: Environment) -> Iterator[CheckResult]:
+    """Check that OpenTelemetry can be imported.
+
+    A propagator that is not installed makes that fail, and our own requests with it.
+    """
+    try:
+        # The checks after this one use the second module.
+        for module in ("opentelemetry.propagate", "otel_asayer.runtime.diagnostics"):
+            importlib.import_module(module)
+    except Exception as error:
+        names = environment.value("OTEL_PROPAGATORS")
+        yield problem(
+            f"OpenTelemetry does not start with OTEL_PROPAGATORS={names} ({error})",
+            "Set OTEL_PROPAGATORS=tracecontext,asayer",
+        )
+        return
+    yield ok(f"version {version('opentelemetry-sdk')}")
+
+
+def check_propagators(config: Config, environment: Environment) -> Iterator[CheckResult]:
+    """Check that the session id comes in and is passed on, and to nobody else."""
+    if not config.enabled:
+        yield skipped("OTEL_ASAYER_ENABLED is false: no session id is read or passed on")
+        return
+    if environment.configuration_file:
+        yield skipped(
+            "OTEL_CONFIG_FILE names the propagators; the application says at its start if 'asayer' "
+            "is not among them"
+        )
+        return
+    from otel_asayer.runtime import diagnostics
+
+    # Only the application knows whether a response header is set.
+    found = list(diagnostics.on_propagators(trace_response=False))
+    yield from (
+        map(_problem, found)
+        if found
+        else [ok(f"{environment.value('OTEL_PROPAGATORS')} are active")]
+    )
+
+
+def check_distros(environment: Environment) -> Iterator[CheckResult]:
+    """Check that exactly one package sets up the SDK."""
+    from otel_asayer.runtime import diagnostics
+
+    if not environment.has_distro:
+        # Exporters named in variables need a package that reads them; configure() needs none.
+        reads_variables = environment.value("OTEL_TRACES_EXPORTER") or environment.value(
+            "OTEL_LOGS_EXPORTER"
+        )
+        result = _problem(diagnostics.NO_CONFIGURATOR)
+        yield (
+            result
+            if reads_variables
+            else warning(
+                f"{result.detail}. If you call otel_asayer.configure(), you need none",
+                result.remedy,
+            )
+        )
+        return
+    found = dict.fromkeys(diagnostics.on_packages())
+    yield from map(_problem, found) if found else [ok("one package sets up OpenTelemetry's SDK")]
+
+
+def check_logging(environment: Environment) -> Iterator[CheckResult]:
+    """Check that something hands log records of Python's logging to OpenTelemetry."""
+    from otel_asayer.runtime import diagnostics
+
+    if f"{_INSTRUMENTATION}-logging" not in environment.packages:
+        yield _problem(diagnostics.NO_LOGGING)
+    else:
+        yield ok(f"{_INSTRUMENTATION}-logging is installed")
+
+
+def check_instrumentations(environment: Environment) -> Iterator[CheckResult]:
+    """Check that web frameworks are instrumented: without that, no session id comes in."""
+    used = environment.packages - environment.only_ours
+    there = [framework for framework in INSTRUMENTED if framework in used]
+    bare = [
+        framework
+        for framework in there
+        if not any(
+            f"{_INSTRUMENTATION}-{name}" in environment.packages for name in INSTRUMENTED[framework]
+        )
+    ]
+    if bare:
+        yield warning(
+            f"Installed and not instrumented: {', '.join(bare)}. Their requests have no session and "
+            f"no spans",
+            f"opentelemetry-bootstrap -a install, or pip install "
+            f"{' '.join(f'{_INSTRUMENTATION}-{INSTRUMENTED[name][0]}' for name in bare)}",
+        )
+    by_hand = [name for name in BY_HAND if name in used]
+    servers = [name for name in SERVERS if name in used and WORKERS.issuperset(there)]
+    yield from _to_wrap(by_hand, servers)
+    if not (bare or by_hand or servers):
+        yield ok(
+            ", ".join(there)
+            or f"no web framework or worker that needs one is installed{_not_counted(environment)}"
+        )
+
+
+def _to_wrap(by_hand: list[str], servers: list[str]) -> Iterator[CheckResult]:
+    """Warn about what no package instruments.
+
+    That is a framework, or an application that a server runs without any known framework.
+    """
+    from otel_asayer.runtime import diagnostics
+
+    if by_hand:
+        interface = BY_HAND[by_hand[0]]
+    elif servers:
+        interface = SERVERS[servers[0]]
+    else:
+        return
+    what = ", ".join(by_hand) or f"what {' or '.join(servers)} serves"
+    fault, remedy = diagnostics.not_wrapped(what, interface)
+    yield warning(
+        f"{fault}. If you wrap the application already, nothing is wrong",
+        remedy[:1].upper() + remedy[1:],
+    )
+
+
+def _not_counted(environment: Environment) -> str:
+    ours = sorted(environment.only_ours & {*INSTRUMENTED, *SERVERS})
+    return f" ({', '.join(ours)} came with otel-asayer[cli])" if ours else ""
+
+
+def check_gevent(environment: Environment) -> Iterator[CheckResult]:
+    """Check that gevent patches modules before OpenTelemetry imports them.
+
+    Otherwise TLS recurses forever, and some applications hang.
+    """
+    late = sorted(_LATE & environment.packages)
+    if environment.value(_GEVENT_VARIABLE) == "patch_all":
+        yield ok("gevent patches before OpenTelemetry is imported")
+    elif late:
+        yield problem(
+            f"{', '.join(late)} patches with gevent after OpenTelemetry is imported: under "
+            f"opentelemetry-instrument it hangs at its start",
+            f"Set {_GEVENT_VARIABLE}=patch_all",
+        )
+    else:
+        yield warning(
+            "gevent is installed. An application that calls gevent.monkey.patch_all() itself does "
+            "so after OpenTelemetry is imported, and may hang; gunicorn's gevent workers do not",
+            f"Set {_GEVENT_VARIABLE}=patch_all where the application patches by itself",
+        )
+
+
+def check_django(environment: Environment) -> Iterator[CheckResult]:
+    """Check that Django's instrumentation finds the site's settings.
+
+    It starts before `manage.py` names them, and would use Django's defaults.
+    """
+    if (
+        f"{_INSTRUMENTATION}-django" not in environment.packages
+        or "django" not in environment.packages
+    ):
+        yield skipped("Django is not installed, or not instrumented")
+    elif environment.value("DJANGO_SETTINGS_MODULE"):
+        yield ok(f"DJANGO_SETTINGS_MODULE is {environment.value('DJANGO_SETTINGS_MODULE')}")
+    else:
+        yield warning(
+            "DJANGO_SETTINGS_MODULE is not set. Without it a Django site does not start under "
+            "opentelemetry-instrument: 'CommandError: You must set settings.ALLOWED_HOSTS if DEBUG "
+            "is False.'",
+            "Set DJANGO_SETTINGS_MODULE to the site's settings, as in its manage.py, before "
+            "opentelemetry-instrument starts",
+        )
+
+
+def _problem(finding: Finding) -> CheckResult:
+    remedy = finding.remedy
+    return problem(
+        finding.fault, remedy if remedy.startswith("pip ") else remedy[:1].upper() + remedy[1:]
+    )

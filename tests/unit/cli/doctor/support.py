@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from otel_asayer.cli.doctor.subject import Subject
-from otel_asayer.cli.doctor.surroundings import SIGNALS, Surroundings
+from otel_asayer.cli.doctor.server import ExaminedServer
+from otel_asayer.cli.doctor.settings import SIGNALS, Environment
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.elasticsearch.client import Response, UnreachableError
@@ -14,7 +14,7 @@ from otel_asayer.elasticsearch.client import Response, UnreachableError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from otel_asayer.cli.doctor.findings import Status, Verdict
+    from otel_asayer.cli.doctor.examination import CheckResult, Status
 
 URL = "http://127.0.0.1:9"
 GOOD = {
@@ -60,22 +60,24 @@ def config(**settings: Any) -> Config:
     return Config.from_environment({}, **{"endpoint": URL, **settings})
 
 
-def subject(answers: Mapping[str, tuple[int, Any]], settings: Config | None = None) -> Subject:
+def examined(
+    answers: Mapping[str, tuple[int, Any]], settings: Config | None = None
+) -> ExaminedServer:
     script = Script(answers)
     api = Api(script, timeout=1)
-    return Subject(settings or config(), script, api, api)
+    return ExaminedServer(settings or config(), script, api, api)
 
 
-def around(*packages: str, **variables: str) -> Surroundings:
-    """Surroundings with these packages and variables, an exporter to Elasticsearch, and one to the console."""
+def environment(*packages: str, **variables: str) -> Environment:
+    """Environment with these packages and variables, an exporter to Elasticsearch, and one to the console."""
     exporters = frozenset({"elasticsearch", "console", "otlp_proto_http"})
-    return Surroundings(variables, frozenset(packages), dict.fromkeys(SIGNALS, exporters))
+    return Environment(variables, frozenset(packages), dict.fromkeys(SIGNALS, exporters))
 
 
-def short(verdicts: Iterable[Verdict]) -> list[tuple[str, str]]:
+def short(results: Iterable[CheckResult]) -> list[tuple[str, str]]:
     """Status and detail of each."""
-    return [(verdict.status.value, verdict.detail) for verdict in verdicts]
+    return [(result.status.value, result.detail) for result in results]
 
 
-def statuses(verdicts: Iterable[Verdict]) -> list[Status]:
-    return [verdict.status for verdict in verdicts]
+def statuses(results: Iterable[CheckResult]) -> list[Status]:
+    return [result.status for result in results]

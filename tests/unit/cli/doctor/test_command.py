@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from otel_asayer.cli.doctor import doctor
-from otel_asayer.cli.doctor.findings import Finding, Status
+from otel_asayer.cli.doctor.command import show
+from otel_asayer.cli.doctor.examination import ReportEntry, Status
 from otel_asayer.cli.doctor.plan import plan
-from otel_asayer.cli.doctor.report import show
 from otel_asayer.config import opentelemetry_variables
-from unit.cli.doctor.support import around, config, subject
+from unit.cli.doctor.support import config, environment, examined
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +48,8 @@ def test_without_an_endpoint_the_local_store_is_looked_at(tmp_path: Path) -> Non
         "area": "Elasticsearch",
         "name": "endpoint",
         "status": "skipped",
-        "detail": f"none is configured: everything is kept in {tmp_path} until somebody sends it",
-        "remedy": "Set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT; `otel-asayer spool drain` then sends "
-        "what was kept",
+        "detail": f"none is configured: documents stay in {tmp_path} until you send them",
+        "remedy": "Set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT; `otel-asayer spool drain` then sends them",
     }
 
 
@@ -114,19 +113,19 @@ def test_a_person_sees_areas_and_a_sum() -> None:
 
 def test_without_replay_records_their_readers_are_not_asked() -> None:
     settings = config(replay_records=False)
-    checks = plan(settings, around(), subject({}, settings))
+    checks = plan(settings, environment(), examined({}, settings))
     assert [
         (check.name, next(iter(check.look())).status) for check in checks if check.area == "Replay"
     ] == [("record", Status.SKIPPED)]
 
 
 def test_the_browser_is_told_the_first_header() -> None:
-    checks = plan(config(session_headers="x-a,x-b"), around(), None)
-    (verdict,) = checks[-1].look()
-    assert verdict.detail.endswith("Access-Control-Allow-Headers: x-a")
+    checks = plan(config(session_headers="x-a,x-b"), environment(), None)
+    (result,) = checks[-1].look()
+    assert result.detail.endswith("Access-Control-Allow-Headers: x-a")
 
 
-def shown(*found: Finding) -> list[str]:
+def shown(*found: ReportEntry) -> list[str]:
     output = io.StringIO()
     show(found, Console(file=output, width=80))
     return [line.rstrip() for line in output.getvalue().splitlines()]
@@ -134,8 +133,8 @@ def shown(*found: Finding) -> list[str]:
 
 def finding(
     name: str, status: Status = Status.OK, detail: str = "fine", remedy: str = ""
-) -> Finding:
-    return Finding("Area", name, status, detail, remedy)
+) -> ReportEntry:
+    return ReportEntry("Area", name, status, detail, remedy)
 
 
 def test_what_is_well_takes_one_line() -> None:
@@ -145,7 +144,7 @@ def test_what_is_well_takes_one_line() -> None:
 def test_what_could_be_looked_at_and_was_not_is_not_called_well() -> None:
     assert (
         shown(finding("a"), finding("b", Status.SKIPPED, "no key", "Make one"))[-1]
-        == "What was looked at is well."
+        == "All that was checked is well."
     )
 
 

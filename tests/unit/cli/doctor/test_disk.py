@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from otel_asayer.cli.doctor.disk import check_disk, check_spool
-from otel_asayer.cli.doctor.findings import Status
+from otel_asayer.cli.doctor.examination import Status
+from otel_asayer.cli.doctor.spool import check_disk, check_spool
 from otel_asayer.documents import Operation
 from otel_asayer.spool import configured_spool
 from unit.cli.doctor.support import config, short, statuses
@@ -50,9 +50,9 @@ def test_what_was_refused_or_damaged_is_a_problem(tmp_path: Path) -> None:
     spool = configured_spool(settings(tmp_path))
     assert spool
     spool.reject([(OPERATION, "because")])
-    (verdict,) = check_spool(settings(tmp_path))
-    assert verdict.status == Status.PROBLEM
-    assert verdict.detail == "Elasticsearch refused 1 document for good"
+    (result,) = check_spool(settings(tmp_path))
+    assert result.status == Status.PROBLEM
+    assert result.detail == "Elasticsearch refused 1 document for good"
 
 
 def status(monkeypatch: pytest.MonkeyPatch, folder: Path, **changed: Any) -> list[tuple[str, str]]:
@@ -79,15 +79,18 @@ def test_a_spool_that_is_nearly_full_is_a_warning(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert status(monkeypatch, tmp_path, bytes=250_000_000) == [
-        ("warning", "It is nearly full (250 of 268 MB); then the oldest are evicted")
+        (
+            "warning",
+            "It is nearly full (250 of 268 MB); when it is full, the oldest documents are evicted",
+        )
     ]
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "verdict"), [("http://127.0.0.1:9", Status.SKIPPED), ("", Status.PROBLEM)]
+    ("endpoint", "result"), [("http://127.0.0.1:9", Status.SKIPPED), ("", Status.PROBLEM)]
 )
-def test_without_a_spool_there_has_to_be_an_endpoint(endpoint: str, verdict: Status) -> None:
-    assert statuses(check_spool(config(spool="off", endpoint=endpoint))) == [verdict]
+def test_without_a_spool_there_has_to_be_an_endpoint(endpoint: str, result: Status) -> None:
+    assert statuses(check_spool(config(spool="off", endpoint=endpoint))) == [result]
 
 
 def test_a_disk_with_room_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_asayer.cli.doctor.examination import examine
-from otel_asayer.cli.doctor.findings import (
+from otel_asayer.cli.doctor.examination import (
     Check,
-    Finding,
+    CheckResult,
+    ReportEntry,
     Status,
-    Verdict,
+    examine,
     ok,
     problem,
     skipped,
@@ -37,13 +37,13 @@ def looked(*checks: Check, seconds: float = 30) -> list[tuple[str, str, str]]:
 
 
 def check(
-    name: str, *verdicts: Verdict, needs: tuple[str, ...] = (), after: tuple[str, ...] = ()
+    name: str, *results: CheckResult, needs: tuple[str, ...] = (), after: tuple[str, ...] = ()
 ) -> Check:
-    return Check("area", name, lambda: verdicts, needs, after)
+    return Check("area", name, lambda: results, needs, after)
 
 
-def raising(error: BaseException) -> Callable[..., list[Verdict]]:
-    def look(*_: object) -> list[Verdict]:
+def raising(error: BaseException) -> Callable[..., list[CheckResult]]:
+    def look(*_: object) -> list[CheckResult]:
         raise error
 
     return look
@@ -51,7 +51,7 @@ def raising(error: BaseException) -> Callable[..., list[Verdict]]:
 
 def test_a_finding_says_what_of_which_check() -> None:
     assert examine([check("a", warning("hm", "mend it"))], seconds=30) == [
-        Finding("area", "a", Status.WARNING, "hm", "mend it")
+        ReportEntry("area", "a", Status.WARNING, "hm", "mend it")
     ]
 
 
@@ -121,7 +121,7 @@ def test_a_check_that_hangs_is_a_problem() -> None:
     try:
         hanging = Check("area", "a", lambda: [ok(str(release.wait()))])
         assert looked(hanging, seconds=0.01) == [
-            ("a", "problem", "This was not over after 0.01 s, and is not waited for any longer")
+            ("a", "problem", "It did not finish within 0.01 s")
         ]
     finally:
         release.set()
@@ -133,7 +133,7 @@ def test_a_check_that_fails_names_the_error_and_not_its_message() -> None:
 
 
 def test_a_generator_that_fails_half_way_is_a_problem() -> None:
-    def look() -> Iterator[Verdict]:
+    def look() -> Iterator[CheckResult]:
         yield FINE
         raise RuntimeError
 

@@ -12,8 +12,10 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.propagators.composite import CompositePropagator
 
 from otel_asayer import AsayerPropagator
-from otel_asayer.cli.doctor.findings import Status, Verdict
-from otel_asayer.cli.doctor.packages import (
+from otel_asayer.cli.doctor.examination import CheckResult, Status
+from otel_asayer.cli.doctor.plan import plan
+from otel_asayer.cli.doctor.settings import (
+    Environment,
     check_distros,
     check_django,
     check_gevent,
@@ -22,10 +24,8 @@ from otel_asayer.cli.doctor.packages import (
     check_opentelemetry,
     check_propagators,
 )
-from otel_asayer.cli.doctor.plan import plan
-from otel_asayer.cli.doctor.surroundings import Surroundings
 from otel_asayer.runtime import diagnostics
-from unit.cli.doctor.support import GOOD, around, config, short, statuses
+from unit.cli.doctor.support import GOOD, config, environment, short, statuses
 
 from instrumented import clean_environment
 from patience import HANG_SECONDS
@@ -36,22 +36,22 @@ if TYPE_CHECKING:
 GEVENT = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
 
 
-def propagators(monkeypatch: pytest.MonkeyPatch, *members: TextMapPropagator) -> list[Verdict]:
+def propagators(monkeypatch: pytest.MonkeyPatch, *members: TextMapPropagator) -> list[CheckResult]:
     monkeypatch.setattr(propagate, "_HTTP_TEXT_FORMAT", CompositePropagator(list(members)))
-    return list(check_propagators(config(trace_response=True), around(**GOOD)))
+    return list(check_propagators(config(trace_response=True), environment(**GOOD)))
 
 
 def test_our_propagator_alone_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
     assert short(propagators(monkeypatch, AsayerPropagator())) == [
-        ("ok", "tracecontext,asayer are at work")
+        ("ok", "tracecontext,asayer are active")
     ]
 
 
 def test_baggage_beside_ours_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    (verdict,) = propagators(monkeypatch, W3CBaggagePropagator(), AsayerPropagator())
-    assert verdict.status == Status.PROBLEM
-    assert verdict.detail.partition(",")[0] == "The session id leaves for every host"
-    assert verdict.remedy.startswith("Set OTEL_PROPAGATORS=tracecontext,asayer")
+    (result,) = propagators(monkeypatch, W3CBaggagePropagator(), AsayerPropagator())
+    assert result.status == Status.PROBLEM
+    assert result.detail.partition(",")[0] == "The session id leaves for every host"
+    assert result.remedy.startswith("Set OTEL_PROPAGATORS=tracecontext,asayer")
 
 
 def test_without_ours_no_session_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,22 +59,22 @@ def test_without_ours_no_session_comes_in(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_a_configuration_file_says_is_not_looked_at() -> None:
-    assert statuses(check_propagators(config(), around(OTEL_CONFIG_FILE="otel.yaml"))) == [
+    assert statuses(check_propagators(config(), environment(OTEL_CONFIG_FILE="otel.yaml"))) == [
         Status.SKIPPED
     ]
 
 
 def test_without_sessions_propagators_do_not_matter() -> None:
-    assert statuses(check_propagators(config(enabled=False), around())) == [Status.SKIPPED]
+    assert statuses(check_propagators(config(enabled=False), environment())) == [Status.SKIPPED]
 
 
 def test_opentelemetry_starts() -> None:
-    assert statuses(check_opentelemetry(around())) == [Status.OK]
+    assert statuses(check_opentelemetry(environment())) == [Status.OK]
 
 
 def test_an_opentelemetry_that_does_not_start_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.propagate", None)
-    assert statuses(check_opentelemetry(around())) == [Status.PROBLEM]
+    assert statuses(check_opentelemetry(environment())) == [Status.PROBLEM]
 
 
 def test_a_propagator_that_is_not_installed_is_said_and_everything_else_goes_on() -> None:
@@ -101,46 +101,50 @@ def test_a_propagator_that_is_not_installed_is_said_and_everything_else_goes_on(
 
 def test_one_distro_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnostics, "on_packages", lambda: iter(()))
-    monkeypatch.setattr(Surroundings, "has_distro", True)
-    assert short(check_distros(around())) == [("ok", "one package sets up OpenTelemetry's SDK")]
+    monkeypatch.setattr(Environment, "has_distro", True)
+    assert short(check_distros(environment())) == [
+        ("ok", "one package sets up OpenTelemetry's SDK")
+    ]
 
 
 def test_two_distros_displace_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     sentence = diagnostics.two_distros("elasticotel.distro, opentelemetry.distro")
     monkeypatch.setattr(diagnostics, "on_packages", lambda: iter((sentence, sentence)))
-    monkeypatch.setattr(Surroundings, "has_distro", True)
-    (verdict,) = check_distros(around())
-    assert verdict.status == Status.PROBLEM
-    assert verdict.remedy == "Uninstall all but one of elasticotel.distro, opentelemetry.distro"
+    monkeypatch.setattr(Environment, "has_distro", True)
+    (result,) = check_distros(environment())
+    assert result.status == Status.PROBLEM
+    assert result.remedy == "Uninstall all but one of elasticotel.distro, opentelemetry.distro"
 
 
 @pytest.mark.parametrize(("variables", "status"), [(GOOD, Status.PROBLEM), ({}, Status.WARNING)])
 def test_without_a_distro_nothing_is_recorded_unless_code_does_it(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], status: Status
 ) -> None:
-    monkeypatch.setattr(Surroundings, "has_distro", False)
-    (verdict,) = check_distros(around(**variables))
-    assert verdict.status == status
-    assert verdict.remedy == "pip install opentelemetry-distro, or 'otel-asayer[distro]'"
+    monkeypatch.setattr(Environment, "has_distro", False)
+    (result,) = check_distros(environment(**variables))
+    assert result.status == status
+    assert result.remedy == "pip install opentelemetry-distro, or 'otel-asayer[distro]'"
 
 
 def test_without_its_instrumentation_logging_is_not_sent() -> None:
-    (verdict,) = check_logging(around())
-    assert verdict.status == Status.PROBLEM
-    assert verdict.remedy == "pip install opentelemetry-instrumentation-logging"
+    (result,) = check_logging(environment())
+    assert result.status == Status.PROBLEM
+    assert result.remedy == "pip install opentelemetry-instrumentation-logging"
 
 
 def test_with_its_instrumentation_logging_is_sent() -> None:
-    assert statuses(check_logging(around("opentelemetry-instrumentation-logging"))) == [Status.OK]
+    assert statuses(check_logging(environment("opentelemetry-instrumentation-logging"))) == [
+        Status.OK
+    ]
 
 
 def test_a_framework_without_instrumentation_is_named() -> None:
-    (verdict,) = check_instrumentations(
-        around("flask", "celery", "requests", "opentelemetry-instrumentation-celery")
+    (result,) = check_instrumentations(
+        environment("flask", "celery", "requests", "opentelemetry-instrumentation-celery")
     )
-    assert verdict == Verdict(
+    assert result == CheckResult(
         Status.WARNING,
-        "Installed and not instrumented: flask. What they take in has no session and no spans",
+        "Installed and not instrumented: flask. Their requests have no session and no spans",
         "opentelemetry-bootstrap -a install, or pip install opentelemetry-instrumentation-flask",
     )
 
@@ -148,23 +152,23 @@ def test_a_framework_without_instrumentation_is_named() -> None:
 def test_starlette_below_fastapi_is_instrumented_with_it() -> None:
     assert short(
         check_instrumentations(
-            around("starlette", "fastapi", "opentelemetry-instrumentation-fastapi")
+            environment("starlette", "fastapi", "opentelemetry-instrumentation-fastapi")
         )
     ) == [("ok", "fastapi, starlette")]
 
 
 def test_a_server_of_aiohttp_needs_more_than_the_instrumentation_of_its_client() -> None:
-    (verdict,) = check_instrumentations(
-        around("aiohttp", "opentelemetry-instrumentation-aiohttp-client")
+    (result,) = check_instrumentations(
+        environment("aiohttp", "opentelemetry-instrumentation-aiohttp-client")
     )
     assert (
-        verdict.remedy == "opentelemetry-bootstrap -a install, or pip install "
+        result.remedy == "opentelemetry-bootstrap -a install, or pip install "
         "opentelemetry-instrumentation-aiohttp-server"
     )
 
 
 def test_a_script_needs_no_instrumentation() -> None:
-    assert short(check_instrumentations(around())) == [
+    assert short(check_instrumentations(environment())) == [
         ("ok", "no web framework or worker that needs one is installed")
     ]
 
@@ -173,14 +177,14 @@ DJANGO = ("django", "opentelemetry-instrumentation-django")
 
 
 def test_a_site_of_django_that_would_not_start_is_told_by_the_text_that_django_prints() -> None:
-    (verdict,) = check_django(around(*DJANGO))
-    assert verdict.status == Status.WARNING
-    assert "You must set settings.ALLOWED_HOSTS if DEBUG is False." in verdict.detail
-    assert verdict.remedy.startswith("Set DJANGO_SETTINGS_MODULE")
+    (result,) = check_django(environment(*DJANGO))
+    assert result.status == Status.WARNING
+    assert "You must set settings.ALLOWED_HOSTS if DEBUG is False." in result.detail
+    assert result.remedy.startswith("Set DJANGO_SETTINGS_MODULE")
 
 
 def test_a_site_of_django_with_settings_is_well() -> None:
-    assert short(check_django(around(*DJANGO, DJANGO_SETTINGS_MODULE="shop.settings"))) == [
+    assert short(check_django(environment(*DJANGO, DJANGO_SETTINGS_MODULE="shop.settings"))) == [
         ("ok", "DJANGO_SETTINGS_MODULE is shop.settings")
     ]
 
@@ -189,11 +193,11 @@ def test_a_site_of_django_with_settings_is_well() -> None:
 def test_without_an_instrumented_django_its_settings_do_not_matter(
     packages: tuple[str, ...],
 ) -> None:
-    assert statuses(check_django(around(*packages))) == [Status.SKIPPED]
+    assert statuses(check_django(environment(*packages))) == [Status.SKIPPED]
 
 
 def test_what_only_our_extra_brought_is_not_reported() -> None:
-    ours = around("starlette", "uvicorn", "opentelemetry-instrumentation-starlette")._replace(
+    ours = environment("starlette", "uvicorn", "opentelemetry-instrumentation-starlette")._replace(
         only_ours=frozenset({"starlette", "uvicorn"})
     )
     detail = "no web framework or worker that needs one is installed (starlette, uvicorn came with otel-asayer[cli])"
@@ -202,10 +206,14 @@ def test_what_only_our_extra_brought_is_not_reported() -> None:
 
 def test_aiohttp_is_instrumented_as_a_server() -> None:
     assert statuses(
-        check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-client"))
+        check_instrumentations(
+            environment("aiohttp", "opentelemetry-instrumentation-aiohttp-client")
+        )
     ) == [Status.WARNING]
     assert short(
-        check_instrumentations(around("aiohttp", "opentelemetry-instrumentation-aiohttp-server"))
+        check_instrumentations(
+            environment("aiohttp", "opentelemetry-instrumentation-aiohttp-server")
+        )
     ) == [("ok", "aiohttp")]
 
 
@@ -213,23 +221,23 @@ def test_aiohttp_is_instrumented_as_a_server() -> None:
 def test_a_framework_that_no_package_instruments_has_to_be_wrapped(
     package: str, interface: str
 ) -> None:
-    (verdict,) = check_instrumentations(
-        around(package, "flask", "opentelemetry-instrumentation-flask")
+    (result,) = check_instrumentations(
+        environment(package, "flask", "opentelemetry-instrumentation-flask")
     )
-    assert (verdict.status, verdict.detail.partition(",")[0]) == (
+    assert (result.status, result.detail.partition(",")[0]) == (
         Status.WARNING,
         f"Requests to {package} have no session and no spans",
     )
     assert (
         f"from opentelemetry.instrumentation.{interface} import OpenTelemetryMiddleware"
-        in verdict.remedy
+        in result.remedy
     )
 
 
 @pytest.mark.parametrize("worker", [(), ("celery", "opentelemetry-instrumentation-celery")])
 def test_a_server_without_an_instrumented_framework_is_named(worker: tuple[str, ...]) -> None:
-    (verdict,) = check_instrumentations(around("gunicorn", *worker))
-    assert (verdict.status, verdict.detail.partition(",")[0]) == (
+    (result,) = check_instrumentations(environment("gunicorn", *worker))
+    assert (result.status, result.detail.partition(",")[0]) == (
         Status.WARNING,
         "Requests to what gunicorn serves have no session and no spans",
     )
@@ -237,21 +245,23 @@ def test_a_server_without_an_instrumented_framework_is_named(worker: tuple[str, 
 
 def test_a_server_of_an_instrumented_framework_is_well() -> None:
     assert short(
-        check_instrumentations(around("gunicorn", "flask", "opentelemetry-instrumentation-flask"))
+        check_instrumentations(
+            environment("gunicorn", "flask", "opentelemetry-instrumentation-flask")
+        )
     ) == [("ok", "flask")]
 
 
 def test_a_package_that_patches_late_hangs() -> None:
-    (verdict,) = check_gevent(around("gevent", "locust"))
-    assert (verdict.status, verdict.remedy) == (Status.PROBLEM, f"Set {GEVENT}=patch_all")
+    (result,) = check_gevent(environment("gevent", "locust"))
+    assert (result.status, result.remedy) == (Status.PROBLEM, f"Set {GEVENT}=patch_all")
 
 
 def test_gevent_alone_may_be_patched_late() -> None:
-    assert statuses(check_gevent(around("gevent"))) == [Status.WARNING]
+    assert statuses(check_gevent(environment("gevent"))) == [Status.WARNING]
 
 
 def test_gevent_that_patches_first_is_well() -> None:
-    assert statuses(check_gevent(around("gevent", "locust", **{GEVENT: "patch_all"}))) == [
+    assert statuses(check_gevent(environment("gevent", "locust", **{GEVENT: "patch_all"}))) == [
         Status.OK
     ]
 
@@ -260,14 +270,14 @@ def test_gevent_that_patches_first_is_well() -> None:
 def test_gevent_is_looked_at_where_it_is_installed(
     packages: tuple[str, ...], looked_at: int
 ) -> None:
-    assert [check.name for check in plan(config(), around(*packages), None)].count(
+    assert [check.name for check in plan(config(), environment(*packages), None)].count(
         "gevent"
     ) == looked_at
 
 
 def test_surroundings_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_CONFIG_FILE", " otel.yaml ")
-    here = Surroundings.of_this_process()
+    here = Environment.of_this_process()
     assert here.configuration_file == "otel.yaml"
     assert "elasticsearch" in here.exporters["traces"]
     assert "opentelemetry-sdk" in here.packages

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_asayer.cli.doctor.findings import Status, Verdict
-from otel_asayer.cli.doctor.privileges import check_expiration, check_viewer, check_writer
+from otel_asayer.cli.doctor.examination import CheckResult, Status
+from otel_asayer.cli.doctor.installation import check_expiration, check_viewer, check_writer
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.setup.keys import VIEWER as LOOKS
-from unit.cli.doctor.support import config, short, statuses, subject
+from unit.cli.doctor.support import config, examined, short, statuses
 
 if TYPE_CHECKING:
-    from otel_asayer.cli.doctor.subject import Subject
+    from otel_asayer.cli.doctor.server import ExaminedServer
     from otel_asayer.config import Config
 
 STREAMS = ["traces-generic.otel-default", "logs-generic.otel-default", "asayer-logs-default-*"]
@@ -31,7 +31,7 @@ def server(
     *,
     logs: str | None = None,
     settings: Config | None = None,
-) -> Subject:
+) -> ExaminedServer:
     """A server where one key has these privileges, divided by spaces."""
     index = {
         name: {privilege: privilege in streams.split() for privilege in ALL} for name in STREAMS
@@ -46,11 +46,11 @@ def server(
         },
         "index": index,
     }
-    return subject({AUTHENTICATE: (200, KEY), HAS: (200, held)}, settings)
+    return examined({AUTHENTICATE: (200, KEY), HAS: (200, held)}, settings)
 
 
-def without_security() -> Subject:
-    return subject(
+def without_security() -> ExaminedServer:
+    return examined(
         {
             AUTHENTICATE: (
                 400,
@@ -67,11 +67,11 @@ def test_a_writer_of_least_rights_is_well() -> None:
 
 
 def test_a_writer_that_may_not_write_is_told_what_is_missing() -> None:
-    (verdict,) = check_writer(server("create_doc"))
-    assert verdict == Verdict(
+    (result,) = check_writer(server("create_doc"))
+    assert result == CheckResult(
         Status.PROBLEM,
         f"The API key (of elastic) may not write: it lacks auto_configure on {', '.join(STREAMS)}",
-        "`otel-asayer setup` creates keys of least rights",
+        "`otel-asayer setup` creates keys of least privileges",
     )
 
 
@@ -84,7 +84,7 @@ def test_a_writer_that_may_do_more_is_a_warning(everything: str, cluster: str) -
 
 def test_credentials_that_nobody_knows_are_an_error_and_no_reason_to_look_away() -> None:
     with pytest.raises(ElasticsearchError, match="does not know these credentials") as raised:
-        list(check_writer(subject({AUTHENTICATE: (401, {})})))
+        list(check_writer(examined({AUTHENTICATE: (401, {})})))
     assert not isinstance(raised.value, NotAllowedError)
 
 
@@ -110,7 +110,7 @@ def test_a_viewer_is_told_all_that_is_missing() -> None:
     assert viewer("read view_index_metadata", logs="") == [
         (
             "warning",
-            f"The API key (of elastic) lacks {missing}: commands that look see less, or nothing",
+            f"The API key (of elastic) lacks {missing}: commands for people show less, or nothing",
         )
     ]
 
@@ -118,7 +118,7 @@ def test_a_viewer_is_told_all_that_is_missing() -> None:
 @pytest.mark.parametrize("privilege", ["create_doc", "delete"])
 def test_a_viewer_that_may_change_something_is_a_warning(privilege: str) -> None:
     assert viewer(f"read view_index_metadata {privilege}", "", " ".join(LOOKS.cluster)) == [
-        ("warning", f"The API key (of elastic), which is to look only, also has {privilege}")
+        ("warning", f"The API key (of elastic) should only read, but also has {privilege}")
     ]
 
 
@@ -133,9 +133,9 @@ def test_without_a_viewers_key_a_writer_of_least_rights_looks_at_nothing() -> No
 
 
 def test_without_replay_records_their_stream_needs_no_rights() -> None:
-    subject = server("create_doc auto_configure", settings=config(replay_records=False))
-    assert subject.streams == STREAMS[:2]
-    assert subject.read_names == STREAMS[:2]
+    held = server("create_doc auto_configure", settings=config(replay_records=False))
+    assert held.streams == STREAMS[:2]
+    assert held.read_names == STREAMS[:2]
 
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -144,7 +144,7 @@ KNOWN = (200, {**KEY, "api_key": {"id": "a/b", "name": "otel-asayer-writer"}})
 
 def valid_for(answer: Any, settings: Config | None = None) -> list[tuple[str, str]]:
     answers = {AUTHENTICATE: KNOWN, "GET /_security/api_key": answer}
-    return short(check_expiration(subject(answers, settings), now=NOW))
+    return short(check_expiration(examined(answers, settings), now=NOW))
 
 
 def until(end: datetime | None) -> tuple[int, Any]:
@@ -159,7 +159,7 @@ def test_a_key_that_ends_within_two_weeks_is_a_warning(days: float, said: str) -
     assert valid_for(until(end)) == [
         (
             "warning",
-            f"The exporter's API key is valid until {end:%Y-%m-%d %H:%M} UTC only, {said} from now",
+            f"The exporter's API key expires at {end:%Y-%m-%d %H:%M} UTC, in {said}",
         )
     ]
 
@@ -171,7 +171,7 @@ def test_a_key_that_lasts_is_well() -> None:
 
 
 def test_the_viewers_key_is_looked_at_too() -> None:
-    assert [detail.partition(" is")[0] for _, detail in valid_for(until(NOW), VIEWER)] == [
+    assert [detail.partition(" expires")[0] for _, detail in valid_for(until(NOW), VIEWER)] == [
         "The exporter's API key",
         "The viewer's API key",
     ]
@@ -198,7 +198,7 @@ def test_an_end_beyond_all_time_is_none_that_comes_soon() -> None:
 
 
 def test_a_user_has_no_end() -> None:
-    user = subject({AUTHENTICATE: (200, {"username": "elastic", "authentication_type": "realm"})})
+    user = examined({AUTHENTICATE: (200, {"username": "elastic", "authentication_type": "realm"})})
     assert short(check_expiration(user, now=NOW)) == [("ok", "no key is known to expire")]
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_asayer.cli.doctor.findings import Status
-from otel_asayer.cli.doctor.readers import READERS, Reader
-from otel_asayer.cli.doctor.records import (
+from otel_asayer.cli.doctor.examination import Status
+from otel_asayer.cli.doctor.replay import (
+    READERS,
+    Reader,
     Record,
     check_alias,
     check_mapping,
@@ -20,12 +21,12 @@ from otel_asayer.cli.doctor.records import (
 )
 from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.errors import ElasticsearchError
-from unit.cli.doctor.support import Script, config, short, statuses, subject
+from unit.cli.doctor.support import Script, config, examined, short, statuses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_asayer.cli.doctor.subject import Subject
+    from otel_asayer.cli.doctor.server import ExaminedServer
 
 TODAY = datetime(2026, 11, 24, tzinfo=timezone.utc)
 RECORD = Record.new(config(), TODAY)
@@ -99,7 +100,7 @@ def bulk(status: int, error: dict[str, str] | None = None) -> tuple[int, Any]:
 
 
 def write(answer: tuple[int, Any]) -> list[tuple[str, str]]:
-    return short(check_write(subject({BULK: answer}), RECORD))
+    return short(check_write(examined({BULK: answer}), RECORD))
 
 
 @pytest.mark.parametrize(
@@ -113,24 +114,24 @@ def test_a_record_that_is_taken_is_well(answer: tuple[int, Any]) -> None:
 def test_a_record_goes_through_the_exporters_pipeline() -> None:
     script = Script({BULK: bulk(201)})
     assert statuses(
-        check_write(subject({}, config(pipeline="p"))._replace(client=script), RECORD)
+        check_write(examined({}, config(pipeline="p"))._replace(client=script), RECORD)
     ) == [Status.OK]
     assert script.bodies[BULK] == RECORD.operation
 
 
 def test_a_record_that_is_refused_says_why_and_what_to_do() -> None:
-    (verdict,) = check_write(
-        subject(
+    (result,) = check_write(
+        examined(
             {BULK: bulk(404, {"type": "index_not_found_exception", "reason": "no such index"})}
         ),
         RECORD,
     )
-    assert verdict.status == Status.PROBLEM
+    assert result.status == Status.PROBLEM
     assert (
-        verdict.detail == "Elasticsearch does not take a replay record in asayer-logs-default-*: "
+        result.detail == "Elasticsearch does not accept a replay record in asayer-logs-default-*: "
         "index_not_found_exception, no such index"
     )
-    assert verdict.remedy.partition(":")[0] == "The index template of that data stream is missing"
+    assert result.remedy.partition(":")[0] == "The index template of that data stream is missing"
 
 
 def test_a_request_that_is_refused_is_a_problem() -> None:
@@ -156,7 +157,7 @@ def alias(*indices: str, search: tuple[int, Any] = NOTHING) -> list[tuple[str, s
     }
     return short(
         check_alias(
-            subject(
+            examined(
                 {
                     RESOLVE: (200, resolved),
                     SEARCH: search,
@@ -197,8 +198,8 @@ def test_a_data_stream_of_an_earlier_version_is_a_problem_with_the_command_that_
         RESOLVE: (200, {"aliases": []}),
         EVERYWHERE: (200, {"data_streams": [{"name": "asayer-logs-default"}]}),
     }
-    (verdict,) = check_alias(subject(answers))
-    assert (verdict.detail, verdict.remedy) == (
+    (result,) = check_alias(examined(answers))
+    assert (result.detail, result.remedy) == (
         (
             "The data stream asayer-logs-default of an earlier version of otel-asayer cannot share "
             "templates and alias with the plain indices that "
@@ -218,7 +219,7 @@ def test_an_alias_that_does_not_lead_to_our_indices_shows_nothing() -> None:
 
 
 def test_an_alias_that_does_not_exist_is_a_problem() -> None:
-    assert short(check_alias(subject({INDICES: (200, {"indices": [{"name": INDEX}]})}))) == [
+    assert short(check_alias(examined({INDICES: (200, {"indices": [{"name": INDEX}]})}))) == [
         (
             "problem",
             (
@@ -231,7 +232,7 @@ def test_an_alias_that_does_not_exist_is_a_problem() -> None:
 
 @pytest.mark.parametrize("answer", [(404, {}), (200, {"indices": [], "data_streams": []})])
 def test_an_alias_comes_with_the_first_index(answer: tuple[int, Any]) -> None:
-    assert short(check_alias(subject({INDICES: answer}))) == [
+    assert short(check_alias(examined({INDICES: answer}))) == [
         ("skipped", "no index asayer-logs-default-*, which brings it, exists yet")
     ]
 
@@ -253,7 +254,7 @@ def index_with(
 
 
 def mapping(**changed: Any) -> list[Status]:
-    return statuses(check_mapping(subject({MAPPING: (200, {INDEX: index_with(**changed)})})))
+    return statuses(check_mapping(examined({MAPPING: (200, {INDEX: index_with(**changed)})})))
 
 
 def mapping_of_two(older: Mapping[str, str], newer: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -266,7 +267,7 @@ def mapping_of_two(older: Mapping[str, str], newer: Mapping[str, str]) -> list[t
         )
         for name, message in made.items()
     }
-    return short(check_mapping(subject({MAPPING: (200, indices)})))
+    return short(check_mapping(examined({MAPPING: (200, indices)})))
 
 
 def test_our_mapping_is_well() -> None:
@@ -308,7 +309,7 @@ def test_rows_out_of_order_are_a_warning(changed: dict[str, Any]) -> None:
 
 
 def test_records_without_an_index_are_a_problem() -> None:
-    assert statuses(check_mapping(subject({MAPPING: (200, {})}))) == [Status.PROBLEM]
+    assert statuses(check_mapping(examined({MAPPING: (200, {})}))) == [Status.PROBLEM]
 
 
 def test_records_whose_newest_index_is_right_are_well() -> None:
@@ -316,9 +317,7 @@ def test_records_whose_newest_index_is_right_are_well() -> None:
         (
             "ok",
             (
-                "message is text; rows come in the order of time; what was written on some days "
-                "before "
-                "is not found"
+                "message is text; rows come in order of time; readers do not find records of some earlier days"
             ),
         )
     ]
@@ -359,7 +358,7 @@ def test_the_request_of_openreplay_before_is_its_own() -> None:
 
 
 def read(reader: Reader, answer: tuple[int, Any]) -> list[tuple[str, str]]:
-    return short(check_reader(subject({SEARCH: answer, OWN: answer}), RECORD, reader))
+    return short(check_reader(examined({SEARCH: answer, OWN: answer}), RECORD, reader))
 
 
 each_reader = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
@@ -372,7 +371,9 @@ def test_a_reader_that_finds_the_record_is_well(reader: Reader) -> None:
 
 @each_reader
 def test_a_reader_that_finds_nothing_is_a_problem(reader: Reader) -> None:
-    assert read(reader, NOTHING) == [("problem", "The record that was just written is not found")]
+    assert read(reader, NOTHING) == [
+        ("problem", "It does not find the record that was just written")
+    ]
 
 
 @each_reader
@@ -386,33 +387,33 @@ def test_a_reader_that_cannot_show_the_record_is_a_problem(
 ) -> None:
     ((status, detail),) = read(reader, found({**SOURCE, **change}))
     assert status == "problem"
-    assert detail.partition(":")[0] == "The record is found, and cannot be shown"
+    assert detail.partition(":")[0] == "It finds the record, but cannot show it"
 
 
 def test_a_scroll_is_closed() -> None:
     status, content = found()
     script = {OWN: (status, {**content, "_scroll_id": "abc"})}
-    asked = subject(script)
+    asked = examined(script)
     list(check_reader(asked, RECORD, READERS[1]))
     assert asked.client.bodies["DELETE /_search/scroll"] == b'{"scroll_id":"abc"}'  # type: ignore[attr-defined]
 
 
 def removal(
     total: int = 7, own: tuple[int, Any] | None = None, delete: int = 200
-) -> tuple[str, Subject]:
+) -> tuple[str, ExaminedServer]:
     answers = {
         OWN: found() if own is None else own,
         SEARCH: found(total=total),
         BULK: (200, {"items": [{"delete": {"status": delete}}]}),
     }
-    asked = subject(answers)
+    asked = examined(answers)
     ((_, detail),) = short(check_removal(asked, RECORD))
     return detail, asked
 
 
 def test_a_record_is_taken_away_from_its_index() -> None:
     detail, asked = removal()
-    assert detail == "taken away again"
+    assert detail == "the record is deleted again"
     asked_to_delete = (
         json.dumps(
             {"delete": {"_index": INDEX, "_id": RECORD.document_id}}, separators=(",", ":")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from otel_asayer.cli.doctor.findings import Status
+from otel_asayer.cli.doctor.examination import Status
 from otel_asayer.cli.doctor.server import (
     check_certificates,
     check_clock,
@@ -25,7 +25,7 @@ from otel_asayer.cli.doctor.server import (
 from otel_asayer.config import Config
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.testing import ElasticsearchDouble, Fault, status
-from unit.cli.doctor.support import config, short, statuses, subject
+from unit.cli.doctor.support import config, examined, short, statuses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,9 +68,9 @@ def test_an_endpoint_that_cannot_do_its_work_is_a_problem() -> None:
 
 
 def test_when_no_endpoint_answers_that_is_a_problem() -> None:
-    (verdict,) = check_endpoints(config(), seconds=30)
-    assert verdict.status == Status.PROBLEM
-    assert "Connection refused. Nothing listens there" in verdict.detail
+    (result,) = check_endpoints(config(), seconds=30)
+    assert result.status == Status.PROBLEM
+    assert "Connection refused. Nothing listens there" in result.detail
 
 
 def test_an_endpoint_that_is_down_beside_another_is_a_warning() -> None:
@@ -83,16 +83,16 @@ def test_an_endpoint_that_is_down_beside_another_is_a_warning() -> None:
 def test_a_server_that_hangs_is_given_up() -> None:
     with ElasticsearchDouble() as double:
         double.reply_with(Fault.HANG)
-        (verdict,) = check_endpoints(config(endpoint=double.url), seconds=0.2)
-        assert verdict.status == Status.PROBLEM
-        assert "no answer within" in verdict.detail
+        (result,) = check_endpoints(config(endpoint=double.url), seconds=0.2)
+        assert result.status == Status.PROBLEM
+        assert "no answer within" in result.detail
 
 
 def test_what_is_no_elasticsearch_is_a_problem() -> None:
     with ElasticsearchDouble() as double:
         double.reply_with(status(200, {})._replace(headers={}))
-        (verdict,) = check_endpoints(config(endpoint=double.url), seconds=30)
-        assert "this is not Elasticsearch" in verdict.detail
+        (result,) = check_endpoints(config(endpoint=double.url), seconds=30)
+        assert "this is not Elasticsearch" in result.detail
 
 
 def expired(authority: trustme.CA) -> trustme.LeafCert:
@@ -124,11 +124,11 @@ def test_a_certificate_that_is_not_good_is_explained(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     make(authority).configure_cert(context)
     with ElasticsearchDouble(tls=context) as double:
-        (verdict,) = check_endpoints(
+        (result,) = check_endpoints(
             config(endpoint=double.url, certificate=str(tmp_path / "ca.crt")), seconds=30
         )
-    assert verdict.status == Status.PROBLEM
-    assert advice in verdict.detail
+    assert result.status == Status.PROBLEM
+    assert advice in result.detail
 
 
 def test_a_file_that_holds_no_certificate_is_a_problem(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_file_that_holds_no_certificate_is_a_problem(tmp_path: Path) -> None:
 def version(number: str) -> list[tuple[str, str]]:
     return short(
         check_version(
-            subject({"GET /": (200, {"version": {"number": number}, "cluster_name": "shop"})})
+            examined({"GET /": (200, {"version": {"number": number}, "cluster_name": "shop"})})
         )
     )
 
@@ -153,7 +153,7 @@ def test_a_version_of_today_is_well() -> None:
 
 def test_serverless_has_no_version() -> None:
     answer = {"version": {"number": "8.11.0", "build_flavor": "serverless"}, "cluster_name": "shop"}
-    assert short(check_version(subject({"GET /": (200, answer)}))) == [
+    assert short(check_version(examined({"GET /": (200, answer)}))) == [
         ("ok", "Elasticsearch Serverless, cluster shop")
     ]
 
@@ -163,8 +163,7 @@ def test_a_version_that_does_not_take_our_templates_is_a_warning() -> None:
         (
             "warning",
             (
-                "Elasticsearch 8.14.0 does not take our templates for spans and log records, which "
-                "need 8.15"
+                "Elasticsearch 8.14.0 does not accept our templates for spans and log records, which need 8.15"
             ),
         )
     ]
@@ -176,7 +175,7 @@ def test_a_version_that_is_too_old_is_an_error() -> None:
 
 
 def test_a_version_that_may_not_be_seen_is_skipped() -> None:
-    assert statuses(check_version(subject({"GET /": FORBIDDEN}))) == [Status.SKIPPED]
+    assert statuses(check_version(examined({"GET /": FORBIDDEN}))) == [Status.SKIPPED]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +184,7 @@ def test_a_version_that_may_not_be_seen_is_skipped() -> None:
         (config(), ("ok", "not used, on loopback")),
         (
             config(endpoint="http://es.example"),
-            ("warning", "Credentials and telemetry go unprotected to http://es.example:80"),
+            ("warning", "Credentials and telemetry go unencrypted to http://es.example:80"),
         ),
         (SECURED, ("ok", "the certificate is checked against the system's authorities")),
         (
@@ -229,7 +228,7 @@ def test_the_authoritys_certificate_ends_some_day(
 def certificates(*expiries: str, private: bool = True) -> list[tuple[str, str]]:
     listed = [{"expiry": expiry, "has_private_key": private} for expiry in expiries]
     return short(
-        check_certificates(subject({"GET /_ssl/certificates": (200, listed)}, SECURED), now=NOW)
+        check_certificates(examined({"GET /_ssl/certificates": (200, listed)}, SECURED), now=NOW)
     )
 
 
@@ -243,7 +242,7 @@ def test_a_certificate_that_ends_soon_is_a_warning() -> None:
     assert certificates("2026-12-01T00:00:00.000Z") == [
         (
             "warning",
-            "A certificate of the server expires on 2026-12-01; then nothing is sent any more",
+            "A certificate of the server expires on 2026-12-01; nothing can be sent after that",
         )
     ]
 
@@ -255,7 +254,7 @@ def test_authorities_that_the_server_trusts_do_not_count() -> None:
 
 
 def test_without_tls_there_are_no_certificates() -> None:
-    assert short(check_certificates(subject({}), now=NOW)) == [("skipped", "TLS is not used")]
+    assert short(check_certificates(examined({}), now=NOW)) == [("skipped", "TLS is not used")]
 
 
 def clock(*offsets_ms: float) -> list[tuple[str, str]]:
@@ -263,7 +262,7 @@ def clock(*offsets_ms: float) -> list[tuple[str, str]]:
         str(number): {"timestamp": time.time() * 1000 + offset}
         for number, offset in enumerate(offsets_ms)
     }
-    return short(check_clock(subject({"GET /_nodes/stats/process": (200, {"nodes": nodes})})))
+    return short(check_clock(examined({"GET /_nodes/stats/process": (200, {"nodes": nodes})})))
 
 
 def test_clocks_that_agree_are_well() -> None:
@@ -279,7 +278,7 @@ def test_the_clock_that_is_off_most_counts(offset: float, direction: str) -> Non
 
 def test_who_may_not_see_the_clock_is_told_which_privilege_is_missing() -> None:
     with pytest.raises(NotAllowedError, match="'monitor' is missing"):
-        list(check_clock(subject({"GET /_nodes/stats/process": FORBIDDEN})))
+        list(check_clock(examined({"GET /_nodes/stats/process": FORBIDDEN})))
 
 
 STORES = "GET /_data_stream/traces-*.otel-*,logs-*.otel-*"
@@ -287,7 +286,7 @@ STORES = "GET /_data_stream/traces-*.otel-*,logs-*.otel-*"
 
 def stores(*told: dict[str, Any], code: int = 200) -> list[tuple[str, str]]:
     streams = [{"name": f"logs-{number}.otel-x", **one} for number, one in enumerate(told)]
-    return short(check_failure_stores(subject({STORES: (code, {"data_streams": streams})})))
+    return short(check_failure_stores(examined({STORES: (code, {"data_streams": streams})})))
 
 
 def test_failure_stores_that_are_on_are_named_and_are_no_problem() -> None:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from otel_asayer.cli.doctor.findings import Status, Verdict
+from otel_asayer.cli.doctor.examination import CheckResult, Status
 from otel_asayer.cli.doctor.settings import (
+    Environment,
     check_exporters,
     check_replay_link,
     check_variables,
     is_loopback,
 )
-from otel_asayer.cli.doctor.surroundings import Surroundings
 from otel_asayer.config import Config
-from unit.cli.doctor.support import GOOD, around, short, statuses
+from unit.cli.doctor.support import GOOD, environment, short, statuses
 
 LINK = "https://replay.example/7/session/{session_id}?jumpto={time_ms}"
 
 
-def variables(**given: str) -> list[Verdict]:
-    return list(check_variables(Config.from_environment(given), around(**given)))
+def variables(**given: str) -> list[CheckResult]:
+    return list(check_variables(Config.from_environment(given), environment(**given)))
 
 
 def test_good_variables_are_counted() -> None:
@@ -39,7 +39,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 def test_a_problem_says_what_was_expected_and_what_follows() -> None:
     assert variables(OTEL_ASAYER_REPLAY_LEVEL="loud") == [
-        Verdict(
+        CheckResult(
             Status.PROBLEM,
             "OTEL_ASAYER_REPLAY_LEVEL: expected one of debug, info, warning, error; its default is "
             "used",
@@ -50,9 +50,9 @@ def test_a_problem_says_what_was_expected_and_what_follows() -> None:
 
 def test_a_misspelt_variable_is_named_with_the_right_one() -> None:
     assert variables(OTEL_ASAYER_REPLAY_ULR=LINK) == [
-        Verdict(
+        CheckResult(
             Status.WARNING,
-            "OTEL_ASAYER_REPLAY_ULR is no variable of otel-asayer: it has no effect",
+            "OTEL_ASAYER_REPLAY_ULR is not a variable of otel-asayer: it has no effect",
             "Did you mean OTEL_ASAYER_REPLAY_URL?",
         )
     ]
@@ -79,11 +79,11 @@ def test_what_is_switched_off_is_a_warning(name: str, value: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _with_distro(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Surroundings, "has_distro", True)
+    monkeypatch.setattr(Environment, "has_distro", True)
 
 
 def exporters(**changed: str) -> list[tuple[str, str]]:
-    return short(check_exporters(around(**{**GOOD, **changed})))
+    return short(check_exporters(environment(**{**GOOD, **changed})))
 
 
 def test_three_exporters_that_exist_are_well() -> None:
@@ -103,19 +103,19 @@ def test_an_unset_exporter_is_otlp_over_grpc_which_is_not_installed() -> None:
 
 
 def test_the_remedy_for_metrics_is_none() -> None:
-    (verdict,) = check_exporters(around(**{**GOOD, "OTEL_METRICS_EXPORTER": ""}))
-    assert verdict.remedy == "Set OTEL_METRICS_EXPORTER=none"
+    (result,) = check_exporters(environment(**{**GOOD, "OTEL_METRICS_EXPORTER": ""}))
+    assert result.remedy == "Set OTEL_METRICS_EXPORTER=none"
 
 
 def test_an_exporter_that_is_not_installed_is_named() -> None:
-    (verdict,) = check_exporters(
-        around(**{**GOOD, "OTEL_TRACES_EXPORTER": "elasticsearch, zipkin"})
+    (result,) = check_exporters(
+        environment(**{**GOOD, "OTEL_TRACES_EXPORTER": "elasticsearch, zipkin"})
     )
     assert (
-        verdict.detail.partition(":")[0]
+        result.detail.partition(":")[0]
         == "OTEL_TRACES_EXPORTER names zipkin, which is not installed"
     )
-    assert verdict.remedy == "Set OTEL_TRACES_EXPORTER=elasticsearch"
+    assert result.remedy == "Set OTEL_TRACES_EXPORTER=elasticsearch"
 
 
 @pytest.mark.parametrize(
@@ -128,31 +128,30 @@ def test_otlp_is_what_its_protocol_says(variable: str) -> None:
 
 
 def test_a_signal_that_goes_elsewhere_is_a_warning() -> None:
-    (verdict,) = check_exporters(around(**{**GOOD, "OTEL_LOGS_EXPORTER": "console"}))
+    (result,) = check_exporters(environment(**{**GOOD, "OTEL_LOGS_EXPORTER": "console"}))
     assert (
-        verdict.detail
+        result.detail
         == "OTEL_LOGS_EXPORTER does not name elasticsearch: log records are not sent there"
     )
-    assert verdict.remedy == "Set OTEL_LOGS_EXPORTER=console,elasticsearch"
+    assert result.remedy == "Set OTEL_LOGS_EXPORTER=console,elasticsearch"
 
 
 def test_a_configuration_file_names_exporters_itself() -> None:
     assert statuses(
-        check_exporters(around("opentelemetry-configuration", OTEL_CONFIG_FILE=__file__))
+        check_exporters(environment("opentelemetry-configuration", OTEL_CONFIG_FILE=__file__))
     ) == [Status.SKIPPED]
 
 
 def test_a_configuration_file_that_does_not_exist_is_a_problem() -> None:
     assert short(
         check_exporters(
-            around("opentelemetry-configuration", OTEL_CONFIG_FILE="/nowhere/otel.yaml")
+            environment("opentelemetry-configuration", OTEL_CONFIG_FILE="/nowhere/otel.yaml")
         )
     ) == [
         (
             "problem",
             (
-                "OTEL_CONFIG_FILE names /nowhere/otel.yaml, which is no file that can be read: "
-                "nothing "
+                "OTEL_CONFIG_FILE names /nowhere/otel.yaml, which is not a readable file: nothing "
                 "at all is recorded"
             ),
         )
@@ -160,11 +159,11 @@ def test_a_configuration_file_that_does_not_exist_is_a_problem() -> None:
 
 
 def test_a_configuration_file_that_nothing_reads_is_a_problem() -> None:
-    assert short(check_exporters(around(OTEL_CONFIG_FILE=__file__))) == [
+    assert short(check_exporters(environment(OTEL_CONFIG_FILE=__file__))) == [
         (
             "problem",
             (
-                "OTEL_CONFIG_FILE takes the package opentelemetry-configuration: without it "
+                "OTEL_CONFIG_FILE needs the package opentelemetry-configuration: without it "
                 "nothing at "
                 "all is recorded"
             ),
@@ -175,8 +174,8 @@ def test_a_configuration_file_that_nothing_reads_is_a_problem() -> None:
 def test_without_a_distro_and_variables_code_names_exporters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Surroundings, "has_distro", False)
-    assert statuses(check_exporters(around())) == [Status.SKIPPED]
+    monkeypatch.setattr(Environment, "has_distro", False)
+    assert statuses(check_exporters(environment())) == [Status.SKIPPED]
 
 
 @pytest.mark.parametrize(
@@ -195,9 +194,9 @@ def test_a_replay_link_leads_to_a_moment_and_is_protected(link: str | None, stat
 
 
 def test_a_good_link_is_shown_filled() -> None:
-    (verdict,) = check_replay_link(Config.from_environment({}, replay_url=LINK))
+    (result,) = check_replay_link(Config.from_environment({}, replay_url=LINK))
     assert (
-        verdict.detail
+        result.detail
         == "like https://replay.example/7/session/2618307011354435587?jumpto=1706063259324"
     )
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from otel_asayer.cli.doctor.server import check_endpoints
-from otel_asayer.cli.doctor.subject import Subject
+from otel_asayer.cli.doctor.server import ExaminedServer, check_endpoints
 from otel_asayer.elasticsearch import client
 from unit.cli.doctor.support import config, short
 
@@ -26,8 +25,8 @@ def test_what_requests_need_is_imported_before_the_time_of_one_runs(
         return []
 
     monkeypatch.setattr(client, "_build_nodes", build)
-    with closing(Subject.of(config())) as subject:
-        assert built == [subject.config]
+    with closing(ExaminedServer.from_config(config())) as server:
+        assert built == [server.config]
 
 
 def test_settings_that_make_no_client_are_for_the_checks_to_say(
@@ -37,7 +36,7 @@ def test_settings_that_make_no_client_are_for_the_checks_to_say(
         raise ValueError("no such file")
 
     monkeypatch.setattr(client, "_build_nodes", refuse)
-    with closing(Subject.of(config())) as subject:
-        (verdict,) = short(check_endpoints(subject.config, seconds=30))
-    assert verdict[0] == "problem"
-    assert "the settings make no client for Elasticsearch: no such file" in verdict[1]
+    with closing(ExaminedServer.from_config(config())) as server:
+        (result,) = short(check_endpoints(server.config, seconds=30))
+    assert result[0] == "problem"
+    assert "the settings make no client for Elasticsearch: no such file" in result[1]

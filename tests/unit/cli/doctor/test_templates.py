@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from otel_asayer.cli.doctor.findings import Status
-from otel_asayer.cli.doctor.templates import check_templates, drift, judge
+from otel_asayer.cli.doctor.examination import Status
+from otel_asayer.cli.doctor.installation import check_templates, drift, template_result
 from otel_asayer.setup.templates import LOGS, REPLAY, TRACES, IndexTemplate
-from unit.cli.doctor.support import config, short, statuses, subject
+from unit.cli.doctor.support import config, examined, short, statuses
 
 OURS = (TRACES, LOGS, REPLAY)
 OTEL = {"index_patterns": ["traces-*.otel-*"], "priority": 120, "_meta": {"managed": True}}
@@ -57,23 +57,23 @@ def only(**bodies: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_our_templates_are_well() -> None:
-    assert short(check_templates(subject({"GET /_index_template": (200, listing())}))) == [
+    assert short(check_templates(examined({"GET /_index_template": (200, listing())}))) == [
         ("ok", "ours are as in this version")
     ]
 
 
 def test_without_templates_each_stream_is_a_problem() -> None:
-    found = list(check_templates(subject({"GET /_index_template": (200, {})})))
+    found = list(check_templates(examined({"GET /_index_template": (200, {})})))
     assert statuses(found) == [Status.PROBLEM] * 3
     assert (
         found[2].detail
-        == "No index template makes asayer-logs-default-*: what is sent there waits in the spool"
+        == "No index template makes asayer-logs-default-*: documents for it wait in the spool"
     )
 
 
 def test_what_is_well_stands_beside_what_is_not() -> None:
     there = only(**{TRACES.name: as_listed(TRACES), LOGS.name: as_listed(LOGS)})
-    assert statuses(check_templates(subject({"GET /_index_template": (200, there)}))) == [
+    assert statuses(check_templates(examined({"GET /_index_template": (200, there)}))) == [
         Status.PROBLEM,
         Status.OK,
     ]
@@ -109,32 +109,36 @@ def changed(version: str) -> dict[str, Any]:
 
 
 def test_a_template_of_an_older_version_can_be_brought_up_to_date() -> None:
-    verdict = judge(REPLAY, only(**{REPLAY.name: changed("0.0.1")}), CONFIG)
-    assert verdict.status == Status.WARNING
-    assert verdict.remedy == "`otel-asayer setup` brings it up to date"
-    assert verdict.detail.startswith(
-        "otel-asayer-replay, of version 0.0.1, is not as this version has it: "
+    result = template_result(REPLAY, only(**{REPLAY.name: changed("0.0.1")}), CONFIG)
+    assert result.status == Status.WARNING
+    assert result.remedy == "`otel-asayer setup` brings it up to date"
+    assert result.detail.startswith(
+        "otel-asayer-replay, of version 0.0.1, differs from this version's: "
         "template.mappings.properties.@timestamp.type,"
     )
 
 
 def test_a_template_that_somebody_changed_is_to_be_compared() -> None:
-    verdict = judge(REPLAY, only(**{REPLAY.name: changed(REPLAY.body["_meta"]["version"])}), CONFIG)
-    assert verdict.remedy.startswith("Compare it: GET /_index_template/otel-asayer-replay")
+    result = template_result(
+        REPLAY, only(**{REPLAY.name: changed(REPLAY.body["_meta"]["version"])}), CONFIG
+    )
+    assert result.remedy.startswith("Compare it: GET /_index_template/otel-asayer-replay")
 
 
 def test_elasticsearchs_own_otel_templates_are_well() -> None:
     assert (
-        judge(TRACES, listing(**{"traces-otel@template": OTEL}), CONFIG).detail
+        template_result(TRACES, listing(**{"traces-otel@template": OTEL}), CONFIG).detail
         == "traces-otel@template is Elasticsearch's own"
     )
 
 
 def test_a_strangers_template_for_spans_is_a_warning() -> None:
-    verdict = judge(TRACES, only(theirs={"index_patterns": ["traces-*"], "priority": 5}), CONFIG)
-    assert verdict.status == Status.WARNING
+    result = template_result(
+        TRACES, only(theirs={"index_patterns": ["traces-*"], "priority": 5}), CONFIG
+    )
+    assert result.status == Status.WARNING
     assert (
-        verdict.detail.partition(":")[0]
+        result.detail.partition(":")[0]
         == "The index template theirs takes the data stream traces-generic.otel-default"
     )
 
@@ -151,14 +155,14 @@ def test_a_strangers_template_for_replay_records_needs_the_alias(
     more: dict[str, Any], status: Status
 ) -> None:
     theirs = {"index_patterns": ["asayer-*"], "priority": 1000, **more}
-    assert judge(REPLAY, listing(theirs=theirs), CONFIG).status is status
+    assert template_result(REPLAY, listing(theirs=theirs), CONFIG).status is status
 
 
 def test_a_template_of_an_earlier_version_that_makes_data_streams_is_a_problem() -> None:
     former = {**as_listed(REPLAY), "data_stream": {"hidden": False}}
-    verdict = judge(REPLAY, only(**{REPLAY.name: former}), CONFIG)
-    assert verdict.status is Status.PROBLEM
-    assert verdict.detail.endswith("makes data streams, whose rows come out of order")
+    result = template_result(REPLAY, only(**{REPLAY.name: former}), CONFIG)
+    assert result.status is Status.PROBLEM
+    assert result.detail.endswith("makes data streams: their rows come out of order")
 
 
 def test_a_template_of_somebody_elses_that_makes_data_streams_of_replay_records_is_a_problem() -> (
@@ -170,6 +174,6 @@ def test_a_template_of_somebody_elses_that_makes_data_streams_of_replay_records_
         "data_stream": {},
         "template": {"aliases": {"logs": {}}},
     }
-    assert judge(REPLAY, only(theirs=theirs), CONFIG).detail.startswith(
+    assert template_result(REPLAY, only(theirs=theirs), CONFIG).detail.startswith(
         "The index template theirs makes data streams of asayer-logs-default-*"
     )

@@ -1,4 +1,4 @@
-"""The check on the spool, or, where no Elasticsearch is configured, on the local store that it is then."""
+"""Checks on the spool and its disk. Without Elasticsearch, the spool is the local store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.cli.doctor.findings import ok, problem, skipped, warning
+from otel_asayer.cli.doctor.examination import ok, problem, skipped, warning
 from otel_asayer.cli.output import counted
 from otel_asayer.spool import configured_spool, spool_root
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from otel_asayer.cli.doctor.findings import Verdict
+    from otel_asayer.cli.doctor.examination import CheckResult
     from otel_asayer.config import Config
     from otel_asayer.spool import SpoolStatus
 
 __all__ = ["check_disk", "check_spool"]
 
 _LONG_SECONDS: Final = 600
-"""After so long, what waits does not wait for a short outage."""
+"""An outage that lasts longer is not a short one."""
 _NEARLY_FULL: Final = 0.8
 _MB: Final = 1e6
 
 
-def check_spool(config: Config) -> Iterator[Verdict]:
-    """What waits, for how long, and what will never be delivered."""
+def check_spool(config: Config) -> Iterator[CheckResult]:
+    """Check what waits, for how long, and what will never be delivered."""
     spool = configured_spool(config)
     if spool is None:
         yield _without_spool(config)
@@ -45,10 +45,10 @@ def check_spool(config: Config) -> Iterator[Verdict]:
     ]
 
 
-def _without_spool(config: Config) -> Verdict:
+def _without_spool(config: Config) -> CheckResult:
     if config.has_destination:
         return skipped(
-            "OTEL_EXPORTER_ELASTICSEARCH_SPOOL is off: an outage of more than some seconds loses "
+            "OTEL_EXPORTER_ELASTICSEARCH_SPOOL is off: an outage of more than a few seconds loses "
             "telemetry"
         )
     return problem(
@@ -58,39 +58,42 @@ def _without_spool(config: Config) -> Verdict:
     )
 
 
-def _lost(status: SpoolStatus, config: Config) -> Iterator[Verdict]:
+def _lost(status: SpoolStatus, config: Config) -> Iterator[CheckResult]:
     folder = spool_root(config)
     if status.rejected_documents:
         refused = counted(status.rejected_documents, "document")
         yield problem(
             f"Elasticsearch refused {refused} for good",
-            f"The reasons lie in rejected/ below {folder}",
+            f"See the reasons in rejected/ in {folder}",
         )
     if status.damaged_files:
         yield problem(
             f"{counted(status.damaged_files, 'file')} cannot be read any more",
-            f"What is damaged lies in damaged/ below {folder}",
+            f"See damaged/ in {folder}",
         )
 
 
-def _waiting(status: SpoolStatus, config: Config) -> Iterator[Verdict]:
+def _waiting(status: SpoolStatus, config: Config) -> Iterator[CheckResult]:
     if config.has_destination and (status.oldest_seconds or 0) > _LONG_SECONDS:
         waiting, minutes = counted(status.documents, "document"), (status.oldest_seconds or 0) / 60
         yield warning(
             f"{waiting} waiting, the oldest for {minutes:.0f} min",
-            "otel-asayer spool drain sends them, and says what hinders",
+            "otel-asayer spool drain sends them, and says what is in the way",
         )
     if status.bytes > _NEARLY_FULL * config.spool_max_bytes:
-        remedy = "Raise OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES, or send what waits: otel-asayer spool drain"
+        remedy = (
+            "Raise OTEL_EXPORTER_ELASTICSEARCH_SPOOL_MAX_BYTES, or send its documents: otel-asayer "
+            "spool drain"
+        )
         yield warning(
             f"It is nearly full ({status.bytes / _MB:.0f} of {config.spool_max_bytes / _MB:.0f} "
-            f"MB); then the oldest are evicted",
+            f"MB); when it is full, the oldest documents are evicted",
             remedy,
         )
 
 
-def check_disk(config: Config) -> Iterator[Verdict]:
-    """Whether the spool can be written, and grow to its full size."""
+def check_disk(config: Config) -> Iterator[CheckResult]:
+    """Check that the spool can be written to, and can grow to its full size."""
     if config.spool == "off":
         yield skipped("OTEL_EXPORTER_ELASTICSEARCH_SPOOL is off")
         return
@@ -106,12 +109,12 @@ def check_disk(config: Config) -> Iterator[Verdict]:
         yield warning(
             f"{free / _MB:.0f} MB are free, and the spool may take "
             f"{config.spool_max_bytes / _MB:.0f}",
-            "Free some, or lower its maximum",
+            "Free disk space, or lower the spool's maximum size",
         )
     else:
         yield ok(f"{free / _MB:.0f} MB are free")
 
 
 def _nearest(path: Path) -> Path:
-    """The nearest folder above, or this one, that exists."""
+    """This folder, or the nearest one above that exists."""
     return next(folder for folder in (path, *path.parents) if folder.exists())
