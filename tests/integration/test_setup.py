@@ -267,7 +267,7 @@ class TestRuns:
 
     def test_a_second_run_says_so(self, bare: Server) -> None:
         setup(bare)
-        assert setup(bare).stdout.endswith("All was set up before; nothing was changed.\n")
+        assert setup(bare).stdout.endswith("Everything was set up already; nothing was changed.\n")
 
     def test_what_is_printed_names_each_secret_once(self, bare: Server) -> None:
         output = setup(bare).stdout
@@ -545,19 +545,13 @@ class TestWhoMayNot:
 
     def test_nobody(self, bare: Server) -> None:
         ran = setup(bare, HEADERS="x-from=shop")
-        sentence = (
-            "Error: This Elasticsearch asks who you are: give --username (its "
-            "password is asked for) or --bearer-token.\n"
-        )
+        sentence = "Error: This Elasticsearch needs credentials: give --username (you are asked for its password) or --bearer-token.\n"
         assert ran.exit_code == 1
         assert ran.stderr == sentence
 
     def test_an_api_key_cannot_make_keys(self, bare: Server) -> None:
         ran = setup(bare, API_KEY=bare.create_api_key("all", {}))
-        sentence = (
-            "Error: These credentials are an API key, and Elasticsearch lets no "
-            "API key create keys with rights of their own"
-        )
+        sentence = "Error: These credentials are an API key, and keys that an API key creates have no privileges in Elasticsearch"
         assert ran.exit_code == 1
         assert ran.stderr.partition(": what")[0] == sentence
 

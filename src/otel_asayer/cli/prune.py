@@ -31,7 +31,7 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
         return None
     if not (found := _AGE.fullmatch(value)):
         raise click.BadParameter(
-            f"{value!r} is no time in days or hours: 30d, 12h.", context, parameter
+            f"{value!r} is not a time in days or hours, such as 30d or 12h.", context, parameter
         )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
@@ -41,32 +41,30 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
     "--older-than",
     callback=_age,
     metavar="TIME",
-    help="Delete the days that ended at least so long ago, 30d.",
+    help="Delete the days that ended at least this long ago, 30d.",
 )
-@click.option("--all", "everything", is_flag=True, help="Delete all of them, those of today too.")
-@click.option("--namespace", help="Delete those of this namespace only. Default: all namespaces.")
-@click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
-@click.option("--dry-run", is_flag=True, help="Only show.")
+@click.option("--all", "everything", is_flag=True, help="Delete all days, today included.")
+@click.option("--namespace", help="Delete only those of this namespace. Default: all namespaces.")
+@click.option("--yes", is_flag=True, help="Do not ask. Needed with --json.")
+@click.option("--dry-run", is_flag=True, help="Show the days, and delete nothing.")
 @output.AS_JSON
 @connection(personal=True)
 def prune(
     config: Config, older_than: timedelta | None, namespace: str | None, **flags: bool
 ) -> None:
-    """Delete old replay records, whole days at once, where no policy of Elasticsearch does
-    (`otel-asayer setup --retention`).
+    """Delete old replay records, whole days at once.
 
-    It shows the days and asks. For a cron job: `otel-asayer prune --older-than 30d --yes`. Data
+    You need this only where Elasticsearch cannot do it itself (`otel-asayer setup --retention`). It
+    shows the days and asks. For a cron job: `otel-asayer prune --older-than 30d --yes`. Data
     streams of spans and log records stay. It needs a key or user with the index privileges read,
     view_index_metadata and delete_index on asayer-logs-*.
     """
     require_destination(config)
     if (older_than is None) is not flags["everything"]:
-        raise click.UsageError("Say which days: --older-than 30d, or --all.")
+        raise click.UsageError("Give the days: --older-than 30d, or --all.")
     as_json, agreed = flags["as_json"], flags["yes"]
     if as_json and not (agreed or flags["dry_run"]):
-        raise click.UsageError(
-            "With --json nobody is asked: say --yes to delete, or --dry-run to look."
-        )
+        raise click.UsageError("--json cannot ask: give --yes to delete, or --dry-run to look.")
     with closing(Api.from_config(config)) as api:
         days = days_before(
             api, None if older_than is None else datetime.now(timezone.utc) - older_than, namespace

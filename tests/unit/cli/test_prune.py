@@ -91,7 +91,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def start(*words: str, asked: Answering | None = None, typed: str | None = None) -> Result:
         answering = asked or server(OLD, YOUNG, TODAY)
-        monkeypatch.setattr(Api, "of", lambda _config: Api(answering))
+        monkeypatch.setattr(Api, "from_config", lambda _config: Api(answering))
         environment = {
             "COLUMNS": "120",
             "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "http://localhost:9200",
@@ -142,10 +142,10 @@ def test_where_nothing_is_old_nobody_is_asked(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "Say which days"),
-        (("--older-than", "30d", "--all"), "Say which days"),
-        (("--older-than", "30"), "is no time in days or hours"),
-        (("--older-than", "30d", "--json"), "With --json nobody is asked"),
+        ((), "Give the days"),
+        (("--older-than", "30d", "--all"), "Give the days"),
+        (("--older-than", "30"), "is not a time in days or hours"),
+        (("--older-than", "30d", "--json"), "--json cannot ask"),
     ],
 )
 def test_wrong_usage_is_said(run: Run, words: tuple[str, ...], message: str) -> None:

@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.cli.setup import paste, setup
-from otel_asayer.cli.setup.addresses import Address, address_of, url_of
-from otel_asayer.cli.setup.requests import curl_notes, curl_text
+from otel_asayer.cli.setup.paste import Address, address_of, url_of
+from otel_asayer.cli.setup.report import curl_notes, curl_text
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.setup.keys import ROLES
@@ -72,7 +72,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
         answer: str | None = None,
     ) -> Result:
         server = Server({**WRITES, **(answers or {})})
-        monkeypatch.setattr(Api, "of", lambda _config: Api(server))
+        monkeypatch.setattr(Api, "from_config", lambda _config: Api(server))
         environment = {"COLUMNS": "120", **ENDPOINT, **JANE, **(env or {})}
         return CliRunner().invoke(otel_asayer, ["setup", *words], env=environment, input=answer)
 
@@ -83,21 +83,24 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("words", "complaint"),
         [
-            (("--retention", "30"), "'30' is no time as Elasticsearch writes it: 30d, 12h."),
-            (("--expiration", "0d"), "'0d' is no time"),
+            (
+                ("--retention", "30"),
+                "'30' is not a time as Elasticsearch writes it, such as 30d or 12h.",
+            ),
+            (("--expiration", "0d"), "'0d' is not a time"),
             (
                 ("--keys", "writer,admin"),
-                "expected some of writer, reader, viewer, divided by commas.",
+                "expected some of writer, reader, viewer, separated by commas.",
             ),
             (("--keys", ""), "expected some of"),
             (("--namespace", "A B"), "expected a part of a data stream's name"),
             (
                 ("--no-keys", "--new-keys"),
-                "--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key.",
+                "--no-keys cannot be combined with --new-keys, --invalidate-old-keys or --forget-key.",
             ),
             (
                 ("--no-keys", "--forget-key"),
-                "--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key.",
+                "--no-keys cannot be combined with --new-keys, --invalidate-old-keys or --forget-key.",
             ),
         ],
     )
@@ -154,7 +157,7 @@ class TestResult:
     def test_a_run_that_left_nothing_open_says_so(self, run: Run) -> None:
         result = run("--no-keys")
         assert result.exit_code == 0
-        assert result.stdout.splitlines()[-1] == "All is set up."
+        assert result.stdout.splitlines()[-1] == "Everything is set up."
 
     def test_only_the_keys_asked_for_are_created(self, run: Run) -> None:
         assert sorted(json.loads(run("--keys", "viewer,reader", "--json").stdout)["keys"]) == [
@@ -270,7 +273,7 @@ class TestWhoAsks:
     def test_an_api_key_is_told_why_it_cannot(self, run: Run) -> None:
         answers = {AUTHENTICATE: (200, {"username": "jane", "authentication_type": "api_key"})}
         assert (
-            "Elasticsearch lets no API key create keys with rights of their own"
+            "keys that an API key creates have no privileges in Elasticsearch"
             in run(answers=answers).stderr
         )
 
@@ -286,8 +289,7 @@ class TestWhoAsks:
         assert result.exit_code == 1
         assert (
             result.stderr
-            == "Error: This Elasticsearch asks who you are: give --username (its password is asked "
-            "for) or --bearer-token.\n"
+            == "Error: This Elasticsearch needs credentials: give --username (you are asked for its password) or --bearer-token.\n"
         )
 
     def test_refused_credentials_are_said_to_be_so(self, run: Run) -> None:
@@ -339,7 +341,7 @@ class TestUninstall:
         answers = {"GET /_security/api_key": self.KEYS, "DELETE /_security/api_key": ACKNOWLEDGED}
         result = run("--uninstall", answers=answers, answer=answer)
         assert result.exit_code == status
-        assert "Do this? [y/N]" in result.stderr
+        assert "Continue? [y/N]" in result.stderr
         assert ("invalidated" in result.stdout) == (not status)
 
     def test_its_json_has_each_step(self, run: Run) -> None:
@@ -442,7 +444,7 @@ class TestPaste:
     @pytest.mark.parametrize(
         ("settings", "word", "is_said"),
         [
-            ({}, "OpenReplay trusts public certificate authorities alone.", True),
+            ({}, "OpenReplay trusts public certificate authorities only.", True),
             ({"endpoint": "http://es.example.com:9200"}, "certificate", False),
             (
                 {"certificate_fingerprint": "a" * 64},
@@ -451,12 +453,12 @@ class TestPaste:
             ),
             (
                 {"endpoint": "http://elasticsearch:9200"},
-                "elasticsearch is a name of this network",
+                "elasticsearch is a name in this network",
                 True,
             ),
-            ({}, "is a name of this network", False),
+            ({}, "is a name in this network", False),
             ({}, '"invalid credentials"', True),
-            ({}, "1.21.0 ends its whole service", True),
+            ({}, "1.21.0 stops its whole service", True),
             ({}, "OpenReplay 1.5 is the oldest", True),
         ],
     )
@@ -470,7 +472,7 @@ class TestPaste:
         authority.touch()
         assert (
             paste.file_note(self.config(certificate=authority))
-            == f"A container needs {authority} too, mounted under the same name."
+            == f"A container needs {authority}, too, mounted at the same path."
         )
 
     def test_a_cloud_id_is_taken_apart(self) -> None:
@@ -505,22 +507,27 @@ class TestCurl:
             ({}, []),
             (
                 {"username": "jane", "password": "s"},
-                ["Each reads ELASTIC_PASSWORD from the shell: set it first."],
+                ["Each command reads $ELASTIC_PASSWORD from the shell: set it first."],
             ),
-            ({"bearer_token": "t"}, ["Each reads ELASTIC_TOKEN from the shell: set it first."]),
+            (
+                {"bearer_token": "t"},
+                ["Each command reads $ELASTIC_TOKEN from the shell: set it first."],
+            ),
             (
                 {"api_key": "dGhlLWlkOnRoZS1rZXk="},
-                ["Each reads ELASTIC_API_KEY from the shell: set it first."],
+                ["Each command reads $ELASTIC_API_KEY from the shell: set it first."],
             ),
             (
                 {"certificate_fingerprint": "ab" * 32},
-                ["curl knows no fingerprints of certificates: add --cacert, with the CA's file."],
+                [
+                    "curl cannot check fingerprints of certificates: add --cacert with the CA's file."
+                ],
             ),
             (
                 {"headers": "x-from=shop"},
                 [
                     (
-                        "OTEL_EXPORTER_ELASTICSEARCH_HEADERS may hold secrets, and is not shown: "
+                        "OTEL_EXPORTER_ELASTICSEARCH_HEADERS may contain secrets, and is not shown: "
                         "add "
                         "its headers, each with -H."
                     )
@@ -537,6 +544,6 @@ class TestCurl:
 
     def test_a_dry_run_says_what_curl_needs_besides(self, run: Run) -> None:
         assert (
-            "- Each reads ELASTIC_PASSWORD from the shell: set it first.\n"
+            "- Each command reads $ELASTIC_PASSWORD from the shell: set it first.\n"
             in run("--dry-run", "--no-keys").output
         )

@@ -1,4 +1,4 @@
-"""`otel-asayer setup`: what Elasticsearch needs once, and what to paste where."""
+"""`otel-asayer setup`: set up Elasticsearch once, and print what to paste where."""
 
 from otel_asayer.cli.setup.command import setup
 

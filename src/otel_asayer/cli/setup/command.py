@@ -1,7 +1,4 @@
-"""The command, its options, and the order of things:
-
-who asks, what they may, the plan, and then the plan shown or carried out.
-"""
+"""The command and its options: check the user's privileges, plan, and show or carry out the plan."""
 
 from __future__ import annotations
 
@@ -41,12 +38,14 @@ if TYPE_CHECKING:
 __all__ = ["setup"]
 
 _TIME: Final = re.compile(r"[1-9][0-9]{0,5}[dhms]")
-_ANONYMOUS: Final = "This Elasticsearch asks who you are: give --username (its password is asked for) or --bearer-token."
+_ANONYMOUS: Final = (
+    "This Elasticsearch needs credentials: give --username (you are asked for its password) or "
+    "--bearer-token."
+)
 _KEYLESS: Final = (
-    "These credentials are an API key, and Elasticsearch lets no API key create keys with rights "
-    "of their own: what is derived from one has none. "
-    "Give --username (its password is asked for) or --bearer-token, or set up the rest alone with "
-    "--no-keys."
+    "These credentials are an API key, and keys that an API key creates have no privileges in "
+    "Elasticsearch. Give --username (you are asked for its password) or --bearer-token, or set up "
+    "everything but the keys with --no-keys."
 )
 _NO_SECURITY: Final = Step(
     "API keys",
@@ -57,7 +56,9 @@ _NO_SECURITY: Final = Step(
 
 def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None and not _TIME.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is no time as Elasticsearch writes it: 30d, 12h.")
+        raise click.BadParameter(
+            f"{value!r} is not a time as Elasticsearch writes it, such as 30d or 12h."
+        )
     return value
 
 
@@ -74,7 +75,7 @@ def _roles(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     names = [name.strip() for name in value.split(",") if name.strip()]
     known = [role.name for role in ROLES]
     if not names or not set(names) <= set(known):
-        raise click.BadParameter(f"expected some of {', '.join(known)}, divided by commas.")
+        raise click.BadParameter(f"expected some of {', '.join(known)}, separated by commas.")
     return tuple(role for role in ROLES if role.name in names)
 
 
@@ -88,18 +89,17 @@ _OPTIONS: Final = (
         "--retention",
         callback=_time,
         metavar="TIME",
-        help="How long our data streams and replay records are kept, 30d. Without it nothing about "
-        "that changes.",
+        help="How long to keep our data streams and replay records, 30d. Default: no change.",
     ),
     click.option(
         "--no-alias",
         is_flag=True,
-        help="Leave the alias `logs` out. OpenReplay from 1.21 on finds nothing then.",
+        help="Do not create the alias `logs`. OpenReplay from 1.21 on finds nothing without it.",
     ),
     click.option(
         "--restore-templates",
         is_flag=True,
-        help="Undo what somebody changed in our index templates.",
+        help="Undo changes to our index templates.",
     ),
     click.option(
         "--keys",
@@ -112,7 +112,7 @@ _OPTIONS: Final = (
     click.option(
         "--forget-key",
         is_flag=True,
-        help="Create, besides, the API key that `otel-asayer forget` needs: it may read and delete.",
+        help="Also create the API key that `otel-asayer forget` needs: it may read and delete.",
     ),
     click.option("--no-keys", is_flag=True, help="Create no API keys."),
     click.option(
@@ -124,7 +124,7 @@ _OPTIONS: Final = (
     click.option(
         "--new-keys",
         is_flag=True,
-        help="Create API keys even where there are valid ones, which go on being valid.",
+        help="Create new API keys even if there are valid ones. Those stay valid.",
     ),
     click.option(
         "--invalidate-old-keys",
@@ -134,13 +134,13 @@ _OPTIONS: Final = (
     click.option(
         "--dry-run",
         is_flag=True,
-        help="Change nothing, and print the requests, for Kibana's console and for curl.",
+        help="Change nothing. Print the requests for Kibana's console and for curl.",
     ),
     click.option(
         "--uninstall",
         is_flag=True,
         help="Remove our index templates, pipeline and policy, and invalidate our API keys. Data "
-        "stay.",
+        "stays.",
     ),
     click.option("--yes", is_flag=True, help="With --uninstall: do not ask."),
 )
@@ -159,29 +159,29 @@ def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def setup(
     config: Config, *, namespace: str | None, no_keys: bool, uninstall: bool, **options: Any
 ) -> None:
-    """Set up Elasticsearch, once: index templates, an ingest pipeline, the alias `logs`, a first
-    record, and API keys of least rights.
+    """Set up Elasticsearch: templates, pipeline, alias `logs`, a first record, and API keys.
 
-    It prints what to paste into the application's environment and into Asayer's or OpenReplay's
-    form. Done again, it changes only what is missing, older, or asked for. It needs a user (or
-    bearer token) that may manage index templates and API keys.
+    It prints what to paste into your application's environment and into Asayer's or OpenReplay's
+    form. The keys have least privileges. Safe to run again: it adds what is missing and upgrades
+    what is outdated. It needs a user (or bearer token) that may manage index templates and API
+    keys.
     """
     require_destination(config)
     config = replace(config, namespace=namespace) if namespace else config
     if no_keys and (options["new_keys"] or options["invalidate_old_keys"] or options["forget_key"]):
         raise click.UsageError(
-            "--no-keys goes with neither --new-keys nor --invalidate-old-keys nor --forget-key."
+            "--no-keys cannot be combined with --new-keys, --invalidate-old-keys or --forget-key."
         )
     roles = (*options["roles"], *([FORGETTER] if options["forget_key"] else []))
     with closing(Api.from_config(config)) as api:
-        server, asker = _introduced(api, config)
-        run = _Run(api, config, server, asker, () if no_keys else roles, options)
+        server, user = _identify(api, config)
+        run = _Run(api, config, server, user, () if no_keys else roles, options)
         has_problems = run.uninstall() if uninstall else run.install()
     click.get_current_context().exit(int(has_problems))
 
 
-def _introduced(api: Api, config: Config) -> tuple[Identity | None, AuthenticatedUser]:
-    """Return who answers and who asks."""
+def _identify(api: Api, config: Config) -> tuple[Identity | None, AuthenticatedUser]:
+    """Return which Elasticsearch answers, and who asks."""
     try:
         return api.identify(), authenticate(api)
     except NotAllowedError:
@@ -192,28 +192,28 @@ def _introduced(api: Api, config: Config) -> tuple[Identity | None, Authenticate
 
 @dataclass(frozen=True)
 class _Run:
-    """One run of the command, once it is known who answers and who asks."""
+    """One run of the command, with a known server and user."""
 
     api: Api
     config: Config
     server: Identity | None
-    asker: AuthenticatedUser
+    user: AuthenticatedUser
     roles: Sequence[Role]
     options: Mapping[str, Any]
 
     def install(self) -> bool:
-        """Set up, or show how; return whether something is in the way."""
-        if self.asker.secured:
-            if self.asker.is_api_key and self.roles:
+        """Set up, or show the plan; return whether there is a problem."""
+        if self.user.secured:
+            if self.user.is_api_key and self.roles:
                 raise NotAllowedError(_KEYLESS)
-            require_privileges(self.api, self.asker, self.config.namespace, self.roles)
-        wishes = SetupOptions(
+            require_privileges(self.api, self.user, self.config.namespace, self.roles)
+        options = SetupOptions(
             self.options["retention"],
             alias=not self.options["no_alias"],
             restore=self.options["restore_templates"],
         )
         steps = (
-            *plan_installation(self.api, self.config, wishes, time.time_ns()),
+            *plan_installation(self.api, self.config, options, time.time_ns()),
             *self._key_steps(),
         )
         if self.options["dry_run"]:
@@ -223,18 +223,18 @@ class _Run:
             outcomes,
             self.config,
             self.server,
-            secured=self.asker.secured,
+            secured=self.user.secured,
             as_json=self.options["as_json"],
         )
 
     def uninstall(self) -> bool:
-        """Take away what setup brought, or show how; return whether something is in the way."""
-        steps = plan_removal(self.api, keys=bool(self.roles) and self.asker.secured)
+        """Remove what setup brought, or show the plan; return whether there is a problem."""
+        steps = plan_removal(self.api, keys=bool(self.roles) and self.user.secured)
         if self.options["dry_run"]:
             return show_plan(steps, self.config, self.server, as_json=self.options["as_json"])
         if any(step.requests for step in steps) and not self.options["yes"]:
             show_question(steps, self.server)
-            click.confirm("Do this?", abort=True, err=True)
+            click.confirm("Continue?", abort=True, err=True)
         return show_removal(
             [carry_out(self.api, step) for step in steps],
             self.server,
@@ -244,7 +244,7 @@ class _Run:
     def _key_steps(self) -> Sequence[Step]:
         if not self.roles:
             return ()
-        if not self.asker.secured:
+        if not self.user.secured:
             return (_NO_SECURITY,)
         options = self.options
         return plan_keys(

@@ -1,17 +1,19 @@
-"""What to paste where: the application's environment, and the forms of Asayer and OpenReplay. Pure:
+"""What to paste where: the application's variables, and the forms of Asayer and OpenReplay.
 
-texts out, each secret in one of them only.
+Pure. Each secret is in one of the texts only.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from shlex import quote
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
-from otel_asayer.cli.setup.addresses import address_of, url_of
 from otel_asayer.config import SETTINGS, Config
+from otel_asayer.config.targets import Targets
 from otel_asayer.environment_variables import (
     OTEL_ASAYER_VIEWER_API_KEY,
     OTEL_EXPORTER_ELASTICSEARCH_API_KEY,
@@ -20,7 +22,10 @@ from otel_asayer.environment_variables import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
 __all__ = [
+    "Address",
+    "address_of",
     "compose",
     "environment",
     "file_note",
@@ -28,9 +33,11 @@ __all__ = [
     "form_notes",
     "kubernetes",
     "shell",
+    "url_of",
     "viewer",
 ]
 
+_INTERNAL: Final = Targets.parse("internal")
 _TLS: Final = (
     "certificate",
     "certificate_fingerprint",
@@ -45,15 +52,48 @@ _ALWAYS: Final = {
     "OTEL_LOGS_EXPORTER": "elasticsearch",
     "OTEL_METRICS_EXPORTER": "none",
 }
-_PUBLIC: Final = "OpenReplay trusts public certificate authorities alone."
-_PRIVATE: Final = f"{_PUBLIC} This Elasticsearch seems to have its certificate of another one: put a proxy with a trusted certificate in front of it."
+_PUBLIC: Final = "OpenReplay trusts public certificate authorities only."
+_PRIVATE: Final = (
+    f"{_PUBLIC} The certificate of this Elasticsearch seems to come from another one: put a proxy "
+    "with a trusted certificate in front of it."
+)
 _EXPANDED: Final = re.compile(r"[$`\\]")
 
 
-def environment(config: Config) -> dict[str, str]:
-    """Return the application's variables, but for its key:
+class Address(NamedTuple):
+    """Host and port of Elasticsearch, which forms ask for."""
 
-    those of the connection that differ from their defaults, and what OpenTelemetry needs.
+    host: str
+    port: int
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether other networks probably cannot reach it under this name."""
+        return _INTERNAL.allow(self.host)
+
+
+def url_of(config: Config) -> str:
+    """Return the URL of Elasticsearch; the first, where there are several."""
+    return config.endpoint[0] if config.endpoint else _cloud_url(config.cloud_id or "")
+
+
+def address_of(config: Config) -> Address:
+    """Return the host and port of Elasticsearch."""
+    parts = urlsplit(url_of(config))
+    return Address(parts.hostname or "", parts.port or 443)
+
+
+def _cloud_url(cloud_id: str) -> str:
+    """Return the URL in a Cloud ID: `name:`, and `host[:port]$elasticsearch$kibana` in base64."""
+    host, _, rest = b64decode(cloud_id.rpartition(":")[2]).decode("ascii").partition("$")
+    name, _, port = host.partition(":")
+    return f"https://{rest.partition('$')[0]}.{name}:{port or 443}"
+
+
+def environment(config: Config) -> dict[str, str]:
+    """Return the application's variables, without its key.
+
+    They are those of the connection that differ from their defaults, and those OpenTelemetry needs.
     """
     defaults = Config()
     differing = {
@@ -68,7 +108,7 @@ def environment(config: Config) -> dict[str, str]:
 
 
 def shell(variables: Mapping[str, str], key: str | None) -> str:
-    """Return lines for a shell, the only ones that hold the key."""
+    """Return lines for a shell, the only ones that contain the key."""
     keyed = {OTEL_EXPORTER_ELASTICSEARCH_API_KEY: key} if key else {}
     return "\n".join(
         f"export {name}={quote(value)}" for name, value in {**variables, **keyed}.items()
@@ -76,7 +116,7 @@ def shell(variables: Mapping[str, str], key: str | None) -> str:
 
 
 def compose(variables: Mapping[str, str], *, keyed: bool) -> str:
-    """Return a part of a Compose file; each variable comes from the shell that starts it, or from `.env`."""
+    """Return a part of a Compose file. The variables come from the shell that starts it, or `.env`."""
     names = [*variables, *([OTEL_EXPORTER_ELASTICSEARCH_API_KEY] if keyed else [])]
     return "\n".join(
         ["services:", "  your-service:", "    environment:", *(f"      - {name}" for name in names)]
@@ -84,7 +124,10 @@ def compose(variables: Mapping[str, str], *, keyed: bool) -> str:
 
 
 def kubernetes(variables: Mapping[str, str], *, keyed: bool) -> str:
-    """Return the command that makes a secret, in the shell that has the key, and the lines that give it to a container."""
+    """Return the command that creates a secret, and the lines that give it to a container.
+
+    Run the command in the shell that has the key.
+    """
     lines = [f"  {name}: {_unexpanded(json.dumps(value))}" for name, value in variables.items()]
     key = (
         [f'  {OTEL_EXPORTER_ELASTICSEARCH_API_KEY}: "${OTEL_EXPORTER_ELASTICSEARCH_API_KEY}"']
@@ -115,12 +158,12 @@ def kubernetes(variables: Mapping[str, str], *, keyed: bool) -> str:
 
 
 def viewer(key: str) -> str:
-    """Return the line for those who look."""
+    """Return the line for people who use the viewer's key."""
     return f"export {OTEL_ASAYER_VIEWER_API_KEY}={quote(key)}"
 
 
 def form(config: Config, key: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Return the fields of the forms, of both together."""
+    """Return the fields of both forms."""
     address = address_of(config)
     secret = [("API key ID", key["id"]), ("API key", key["api_key"])] if key else []
     return [
@@ -132,36 +175,31 @@ def form(config: Config, key: Mapping[str, Any] | None) -> list[tuple[str, str]]
 
 
 def file_note(config: Config) -> str:
-    """Return what a container needs besides, a sentence, or nothing."""
+    """Return a sentence about the files that a container needs; nothing where there are none."""
     files = [
         file for file in (config.certificate, config.client_certificate, config.client_key) if file
     ]
     return (
-        f"A container needs {' and '.join(files)} too, mounted under the same name."
-        if files
-        else ""
+        f"A container needs {' and '.join(files)}, too, mounted at the same path." if files else ""
     )
 
 
 def form_notes(config: Config) -> list[str]:
-    """Return what a person has to know before filling in the form, in sentences."""
+    """Return sentences about what you have to know before you fill in the form."""
     notes = [
         (
-            'OpenReplay from 1.21 on answers the first save with "invalid credentials", always, '
-            "and "
-            "saves: save once more, and it is accepted."
+            'OpenReplay from 1.21 on always answers the first save with "invalid credentials", but '
+            "saves: save a second time."
         ),
         (
-            "OpenReplay 1.21.0 ends its whole service while nothing is called logs: fill in the "
-            "form "
-            "only once this command reports no problem."
+            "OpenReplay 1.21.0 stops its whole service if nothing is called logs: fill in the form "
+            "only when this command reports no problem."
         ),
         (
-            "Where the form asks for indexes: asayer-logs-*. OpenReplay from 1.21 on does not ask, "
-            "and "
-            "reads logs."
+            "Where the form asks for indexes, enter asayer-logs-*. OpenReplay from 1.21 on does "
+            "not ask, and reads logs."
         ),
-        "OpenReplay 1.5 is the oldest of its versions that can be served.",
+        "OpenReplay 1.5 is the oldest version that works.",
     ]
     if url_of(config).startswith("https:"):
         notes.append(
@@ -171,14 +209,14 @@ def form_notes(config: Config) -> list[str]:
         )
     if address_of(config).is_internal:
         notes.append(
-            f"{address_of(config).host} is a name of this network: give one that Asayer or "
-            f"OpenReplay reaches."
+            f"{address_of(config).host} is a name in this network: enter one that Asayer or "
+            f"OpenReplay can reach."
         )
     return notes
 
 
 def _unexpanded(text: str) -> str:
-    """Text that the shell leaves as it is in a here-document."""
+    """Text that a shell leaves as it is in a here-document."""
     return _EXPANDED.sub(r"\\\g<0>", text)
 
 

@@ -1,10 +1,13 @@
-"""What setup says:
+"""What setup prints: steps and their state, what to do about problems, and what to paste where.
 
-how each thing stands, what is in the way and the way out, and what to paste where.
+Requests are printed as you can send them: for Kibana's console and for curl, without any secret.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from shlex import quote
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +16,7 @@ from rich.text import Text
 
 from otel_asayer.cli.output import as_text, console, counted, plain_table, print_json
 from otel_asayer.cli.setup import paste
-from otel_asayer.cli.setup.requests import as_object, console_text, curl_notes, curl_text
+from otel_asayer.cli.setup.paste import url_of
 from otel_asayer.sanitize import sanitize_line, sanitize_text
 from otel_asayer.setup.installation import StepResult
 from otel_asayer.setup.keys import FORGETTER, ROLES
@@ -23,23 +26,112 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.api import Identity
-    from otel_asayer.setup.planner import Step
+    from otel_asayer.setup.planner import Request, Step
 
-__all__ = ["show_plan", "show_question", "show_removal", "show_result"]
+__all__ = [
+    "as_object",
+    "console_text",
+    "curl_notes",
+    "curl_text",
+    "show_plan",
+    "show_question",
+    "show_removal",
+    "show_result",
+]
 
-_STAYS: Final = (
-    "Data stay: the indices asayer-logs-*, and the data streams of traces and logs. To delete the "
-    "replay records, once no application writes any "
-    "more: otel-asayer prune --all. Applications that still run with the keys are refused from now "
-    "on, and keep what they cannot deliver in "
-    "their spool."
+_JSON: Final = "-H 'content-type: application/json'"
+_NDJSON: Final = "-H 'content-type: application/x-ndjson'"
+_VARIABLE: Final = re.compile(r"\$(ELASTIC_[A-Z_]+)")
+
+
+def console_text(request: Request) -> str:
+    """Return the request for the console of Kibana's developer tools."""
+    body = _text(request.body, indent=2).rstrip("\n")
+    return f"{request.method} {request.target}" + (f"\n{body}" if body else "")
+
+
+def curl_text(request: Request, config: Config) -> str:
+    """Return the request for a shell, with variables for passwords and tokens."""
+    words = [
+        "curl",
+        *_identity(config),
+        *_tls(config),
+        "-X",
+        request.method,
+        quote(url_of(config) + request.target),
+    ]
+    if body := _text(request.body):
+        words += [
+            _NDJSON if isinstance(request.body, bytes) else _JSON,
+            "--data-binary",
+            quote(body),
+        ]
+    return " ".join(words)
+
+
+def curl_notes(config: Config) -> list[str]:
+    """Return sentences about what else curl needs."""
+    variables = _VARIABLE.findall(" ".join(_identity(config)))
+    notes = (
+        [f"Each command reads ${variables[-1]} from the shell: set it first."] if variables else []
+    )
+    if config.certificate_fingerprint:
+        notes.append(
+            "curl cannot check fingerprints of certificates: add --cacert with the CA's file."
+        )
+    if config.headers:
+        notes.append(
+            "OTEL_EXPORTER_ELASTICSEARCH_HEADERS may contain secrets, and is not shown: add its "
+            "headers, each with -H."
+        )
+    return notes
+
+
+def as_object(request: Request) -> dict[str, Any]:
+    """Return the request for a program."""
+    body = request.body.decode() if isinstance(request.body, bytes) else request.body
+    return {"method": request.method, "path": request.target, "body": body}
+
+
+def _text(body: Any, indent: int | None = None) -> str:
+    if isinstance(body, bytes):
+        return body.decode()
+    return json.dumps(body, indent=indent, ensure_ascii=False) if body is not None else ""
+
+
+def _identity(config: Config) -> list[str]:
+    if config.username:
+        return ["-u", quote(f"{config.username}:") + '"$ELASTIC_PASSWORD"']
+    if config.bearer_token:
+        return ["-H", '"authorization: Bearer $ELASTIC_TOKEN"']
+    return (
+        ["-H", '"authorization: ApiKey $ELASTIC_API_KEY"']
+        if config.api_key or config.api_key_file
+        else []
+    )
+
+
+def _tls(config: Config) -> list[str]:
+    files = {
+        "--cacert": config.certificate,
+        "--cert": config.client_certificate,
+        "--key": config.client_key,
+    }
+    given = [word for option, file in files.items() if file for word in (option, quote(file))]
+    return given if config.verify_certs else [*given, "--insecure"]
+
+
+_DATA_STAY: Final = (
+    "Data stays: the indices asayer-logs-*, and the data streams of traces and logs. To delete the "
+    "replay records once no application writes any more: otel-asayer prune --all. Elasticsearch now "
+    "refuses applications that still use the keys; they keep their documents in the spool."
 )
 
 
 def show_plan(
     steps: Sequence[Step], config: Config, server: Identity | None, *, as_json: bool
 ) -> bool:
-    """Print what would be done, and the requests; return whether something is in the way."""
+    """Print the plan and its requests; return whether there is a problem."""
     outcomes = [StepResult(step) for step in steps]
     if as_json:
         print_json(
@@ -51,7 +143,7 @@ def show_plan(
         )
         return _has_problems(outcomes)
     _show_table(outcomes, server, planned=True)
-    _show_ways_out(outcomes)
+    _show_problems(outcomes)
     requests = [request for step in steps for request in step.requests]
     if requests:
         _section("For Kibana's console", "\n\n".join(map(console_text, requests)))
@@ -62,7 +154,7 @@ def show_plan(
 
 
 def show_question(steps: Sequence[Step], server: Identity | None) -> None:
-    """Print what will be done once a person has agreed."""
+    """Print the plan that a person is asked to confirm."""
     outcomes = [StepResult(step) for step in steps]
     _show_table(outcomes, server, planned=True, stderr=True)
 
@@ -75,7 +167,7 @@ def show_result(
     secured: bool,
     as_json: bool,
 ) -> bool:
-    """Print what was done, and what to paste where; return whether something is in the way."""
+    """Print what was done, and what to paste where; return whether there is a problem."""
     keys = _created_keys(outcomes)
     if as_json:
         steps = [_entry(outcome) for outcome in outcomes]
@@ -90,23 +182,23 @@ def show_result(
         )
         return _has_problems(outcomes)
     _show_table(outcomes, server)
-    _show_ways_out(outcomes)
+    _show_problems(outcomes)
     _show_pastes(config, keys, secured=secured)
     _show_end(outcomes)
     return _has_problems(outcomes)
 
 
 def show_removal(outcomes: Sequence[StepResult], server: Identity | None, *, as_json: bool) -> bool:
-    """Print what was taken away, and what stays; return whether something is in the way."""
+    """Print what was removed, and what stays; return whether there is a problem."""
     if as_json:
         print_json({**_head(server), "steps": [_entry(outcome) for outcome in outcomes]})
         return _has_problems(outcomes)
     if outcomes:
         _show_table(outcomes, server)
-        _show_ways_out(outcomes)
+        _show_problems(outcomes)
     else:
         click.echo("Nothing of otel-asayer is installed.")
-    console().print(Text(_STAYS))
+    console().print(Text(_DATA_STAY))
     return _has_problems(outcomes)
 
 
@@ -140,8 +232,8 @@ def _style(outcome: StepResult) -> str:
     return "green" if outcome.step.requests else "dim"
 
 
-def _show_ways_out(outcomes: Sequence[StepResult]) -> None:
-    """Print what each problem is, and the requests that its owner may send; also those of steps that are none."""
+def _show_problems(outcomes: Sequence[StepResult]) -> None:
+    """Print each problem, and the requests that only you may send, also those of other steps."""
     for outcome in outcomes:
         if outcome.problem:
             click.secho(sanitize_line(f"{outcome.step.subject}: {outcome.word}"), bold=True)
@@ -160,7 +252,7 @@ def _show_ways_out(outcomes: Sequence[StepResult]) -> None:
 def _show_pastes(config: Config, keys: Mapping[str, Mapping[str, Any]], *, secured: bool) -> None:
     if keys:
         console().print(
-            Text("Keys are shown this once, and stored nowhere.", style="bold"), end="\n\n"
+            Text("The keys are shown only now, and stored nowhere.", style="bold"), end="\n\n"
         )
     variables = paste.environment(config)
     if "writer" in keys or not secured:
@@ -184,12 +276,12 @@ def _show_pastes(config: Config, keys: Mapping[str, Mapping[str, Any]], *, secur
         _show_notes(paste.form_notes(config))
     if "viewer" in keys:
         _section(
-            "Whoever looks with otel-asayer timeline, errors, serve or doctor",
+            "People who use otel-asayer timeline, errors, serve or doctor",
             paste.viewer(keys["viewer"]["encoded"]),
         )
     if "forget" in keys:
         _section(
-            "Whoever deletes with otel-asayer forget, in a shell of its own",
+            "People who use otel-asayer forget, in a separate shell",
             paste.shell({}, keys["forget"]["encoded"]),
         )
 
@@ -214,17 +306,21 @@ def _show_end(outcomes: Sequence[StepResult]) -> None:
         click.echo(f"{counted(problems, 'problem')} left.")
     else:
         changed = any(outcome.step.requests for outcome in outcomes)
-        click.echo("All is set up." if changed else "All was set up before; nothing was changed.")
+        click.echo(
+            "Everything is set up."
+            if changed
+            else "Everything was set up already; nothing was changed."
+        )
 
 
 def _section(title: str, text: str) -> None:
-    """Print text to copy: never wrapped."""
+    """Print text to copy, which is never wrapped."""
     click.secho(title, bold=True)
     click.echo(f"{sanitize_text(text)}\n")
 
 
 def _created_keys(outcomes: Sequence[StepResult]) -> dict[str, dict[str, Any]]:
-    """The answers that brought a key, by the name of its role."""
+    """The answers that contain a new key, by the name of its role."""
     by_name = {
         content["name"]: content
         for outcome in outcomes
