@@ -15,7 +15,8 @@ from pathlib import Path
 from rich.console import Console
 
 from applications import report
-from applications.catalogue import APPLICATIONS
+from applications.catalogue import APPLICATIONS, QUICK
+from applications.environments import environments_of
 from applications.trial import Result, conduct
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.client import Client
@@ -43,20 +44,17 @@ def main() -> int:
         )
 
     results: list[Result] = []
-    chosen = [
-        application
-        for application in APPLICATIONS
-        if not arguments.names or application.name in arguments.names
-    ]
-    with default_server() as server:
+    names = [*arguments.names, *(QUICK if arguments.quick else ())]
+    chosen = [one for one in APPLICATIONS if not names or one.name in names]
+    with environments_of(chosen) as environments, default_server() as server:
         say("Elasticsearch is ready")
         key = _prepared(server)
         for application in chosen:
             try:
+                environment = environments[application.environment].result()
+                place = folder / application.name.replace(" ", "-")
                 results.append(
-                    conduct(
-                        application, server, key, folder / application.name.replace(" ", "-"), say
-                    )
+                    conduct(application, environment, server, writer_key=key, folder=place, say=say)
                 )
             except Exception as error:  # the others are looked at all the same
                 console.print(
@@ -107,6 +105,7 @@ def _arguments() -> argparse.Namespace:
         metavar="NAME",
         help=f"which applications; default: all of {', '.join(names)}",
     )
+    parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
     parser.add_argument("--keep", action="store_true", help="keep what the processes printed")
     arguments = parser.parse_args()
     if strange := set(arguments.names) - set(names):

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from applications.accounts import Account, Document, Lines, balance, compare_consoles
-from applications.environments import environment_of
 from applications.running import Run
 from applications.traffic import send
 from chaos.trial import drain
@@ -55,13 +54,23 @@ class Result:
 
 def conduct(
     application: Application,
+    environment: Path,
     server: Endpoint,
+    *,
     writer_key: str,
     folder: Path,
     say: Callable[[str], None],
 ) -> Result:
-    """Run an application both ways, and return what became of its requests."""
-    environment = environment_of(application)
+    """Run an application both ways, and return what became of its requests.
+
+    Args:
+        application: What runs.
+        environment: The folder of its packages.
+        server: Where its telemetry goes.
+        writer_key: What it writes there with.
+        folder: Where both runs leave what they print.
+        say: Hears how far it is.
+    """
     began, requests = time.monotonic(), application.requests()
     store = Store(server, f"applications{secrets.token_hex(8)}", writer_key)
     spool = folder / "spool"
