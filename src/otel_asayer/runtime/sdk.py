@@ -26,6 +26,7 @@ import os
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
+from importlib import import_module
 from inspect import unwrap
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
@@ -495,14 +496,17 @@ _NEEDS: Final = (
 )
 
 
-def missing() -> list[str]:
+def missing(*, load: bool = False) -> list[str]:
     """Return a sentence for each private name that the imported OpenTelemetry no longer has.
 
     Each sentence names what is gone and what works less well without it; none is returned for a
-    module that nobody has imported.
+    module that nobody has imported. `load` imports them first, those that can be imported.
     """
     sentences = []
     for need in _NEEDS:
+        if load:
+            with suppress(Exception):
+                import_module(need.module)
         module = sys.modules.get(need.module)
         owner = getattr(module, need.owner, None) if need.owner else module
         if module is not None and (gone := sorted(set(need.names) - _names_of(owner))):

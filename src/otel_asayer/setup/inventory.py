@@ -202,7 +202,7 @@ def legacy_streams_sentence(streams: Sequence[str]) -> str:
 
 
 def replay_indices(resolved: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the indices of replay records, from the answer to GET `REPLAY_INDICES`."""
+    """Return the indices of replay records, from the answer to GET `REPLAY_INDICES`."""
     names = (index["name"] for index in resolved.get("indices", ()) if "data_stream" not in index)
     return tuple(sorted(name for name in names if day_of_index(name)))
 

@@ -120,8 +120,8 @@ VIEWER: Final = Role(
 )
 """For people who use `timeline`, `errors`, `serve` and `doctor`.
 
-`doctor` also searches the alias, as OpenReplay does. Of the cluster, this role sees the version, the
-health and, for `doctor`, clock, certificates and index templates.
+`doctor` also searches the alias, as OpenReplay does. Of the cluster, this role sees the version,
+the health and, for `doctor`, clock, certificates and index templates.
 """
 FORGETTER: Final = Role(
     "forget",

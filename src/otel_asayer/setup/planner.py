@@ -182,7 +182,8 @@ class Planner:
         if there and there.makes_streams:
             return not_possible(
                 f"The index template {there.name} makes data streams, as an earlier version of it "
-                f"did. `otel-asayer setup`, with a user that may, changes that. {NO_REPLAY_RECORDS}."
+                f"did. `otel-asayer setup`, with a user that may, changes that. "
+                f"{NO_REPLAY_RECORDS}."
             )
         return (None if there else self.conflict()) or self.template(REPLAY)
 

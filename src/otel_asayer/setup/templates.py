@@ -344,7 +344,8 @@ LOGS: Final = _otel_template(
     "otel-asayer-logs",
     "logs-{dataset}.otel-{namespace}",
     "logs-*.otel-*",
-    "OpenTelemetry log records and span events, on servers without a template of their own for them",
+    "OpenTelemetry log records and span events, on servers without a template of their own for "
+    "them",
     observed_timestamp=_DATE_NANOS,
     severity_number=_BYTE,
     severity_text=_KEYWORD,

@@ -96,11 +96,17 @@ class TestUsage:
             (("--namespace", "A B"), "expected a part of a data stream's name"),
             (
                 ("--no-keys", "--new-keys"),
-                "--no-keys cannot be combined with --new-keys, --invalidate-old-keys or --forget-key.",
+                (
+                    "--no-keys cannot be combined with --new-keys, --invalidate-old-keys or "
+                    "--forget-key."
+                ),
             ),
             (
                 ("--no-keys", "--forget-key"),
-                "--no-keys cannot be combined with --new-keys, --invalidate-old-keys or --forget-key.",
+                (
+                    "--no-keys cannot be combined with --new-keys, --invalidate-old-keys or "
+                    "--forget-key."
+                ),
             ),
         ],
     )
@@ -289,7 +295,8 @@ class TestWhoAsks:
         assert result.exit_code == 1
         assert (
             result.stderr
-            == "Error: This Elasticsearch needs credentials: give --username (you are asked for its password) or --bearer-token.\n"
+            == "Error: This Elasticsearch needs credentials: give --username (you are asked for "
+            "its password) or --bearer-token.\n"
         )
 
     def test_refused_credentials_are_said_to_be_so(self, run: Run) -> None:
@@ -520,14 +527,18 @@ class TestCurl:
             (
                 {"certificate_fingerprint": "ab" * 32},
                 [
-                    "curl cannot check fingerprints of certificates: add --cacert with the CA's file."
+                    (
+                        "curl cannot check fingerprints of certificates: add --cacert with the CA's "
+                        "file."
+                    )
                 ],
             ),
             (
                 {"headers": "x-from=shop"},
                 [
                     (
-                        "OTEL_EXPORTER_ELASTICSEARCH_HEADERS may contain secrets, and is not shown: "
+                        "OTEL_EXPORTER_ELASTICSEARCH_HEADERS may contain secrets, and is not "
+                        "shown: "
                         "add "
                         "its headers, each with -H."
                     )

@@ -40,7 +40,7 @@ AGAIN = (
 
 
 class Script:
-    """Answers by a table, and otherwise as an empty server that admits everything; keeps what it was asked."""
+    """Answers by a table, else as an empty server that allows everything; keeps the requests."""
 
     def __init__(self, answers: Mapping[str, tuple[int, Any]] | None = None) -> None:
         taken: dict[str, tuple[int, Any]] = dict.fromkeys(
@@ -237,7 +237,7 @@ def test_an_alias_elsewhere_is_a_problem_that_names_its_bearers() -> None:
     )
 
 
-def test_a_data_stream_of_an_earlier_version_under_the_alias_is_a_problem_with_the_command_that_removes_it() -> (
+def test_a_data_stream_of_an_earlier_version_is_a_problem_with_the_command_that_removes_it() -> (
     None
 ):
     answer = {
@@ -395,7 +395,10 @@ def test_an_answer_that_setup_cannot_go_on_from_is_a_problem(content: object, re
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_server_that_cannot_serve_us_now_is_worth_another_try(status: int) -> None:
-    sentence = f"Setup of Elasticsearch stopped: GET {TEMPLATES} was answered with {status}, starting. {SOON}"
+    sentence = (
+        f"Setup of Elasticsearch stopped: GET {TEMPLATES} was answered with {status}, starting. "
+        f"{SOON}"
+    )
     assert setup({LIST: (status, {"error": "starting"})}) == (
         SetupReport(problems=(sentence,), unfinished=True),
         [LIST],
@@ -403,7 +406,10 @@ def test_a_server_that_cannot_serve_us_now_is_worth_another_try(status: int) -> 
 
 
 def test_a_busy_server_is_not_said_to_refuse_a_template() -> None:
-    sentence = f"Setup of Elasticsearch stopped: PUT /_index_template/otel-asayer-logs?create=true was answered with 503, no master. {SOON}"
+    sentence = (
+        "Setup of Elasticsearch stopped: PUT /_index_template/otel-asayer-logs?create=true was "
+        f"answered with 503, no master. {SOON}"
+    )
     assert setup({PUT_LOGS: (503, {"error": {"reason": "no master"}})})[0] == SetupReport(
         (TRACES.name, REPLAY.name), (sentence,), unfinished=True
     )

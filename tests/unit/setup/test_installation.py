@@ -79,7 +79,10 @@ def template(
 def ours(
     version: str = __version__, lifecycle: dict[str, str] | None = None, **inner: Any
 ) -> tuple[int, Any]:
-    """The answer of a server that has our three templates; `inner` goes into that of replay records, a lifecycle into the others."""
+    """The answer of a server that has our three templates.
+
+    `inner` goes into that of replay records, `lifecycle` into the others.
+    """
     kept = {"lifecycle": lifecycle} if lifecycle else {}
     names: tuple[tuple[IndexTemplate, dict[str, Any]], ...] = (
         (TRACES, kept),

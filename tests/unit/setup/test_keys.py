@@ -97,7 +97,10 @@ class TestPlan:
         assert step.requests[0].body["expiration"] == "90d"
 
     def test_a_valid_key_is_not_doubled(self) -> None:
-        note = "Its id is a, valid until 2027-02-22. Elasticsearch shows a secret only once: --new-keys creates another key."
+        note = (
+            "Its id is a, valid until 2027-02-22. Elasticsearch shows a secret only once: "
+            "--new-keys creates another key."
+        )
         assert plan(entry("a", expiration=1_803_328_805_751)) == (
             Step("API key otel-asayer-writer", "present", note),
         )

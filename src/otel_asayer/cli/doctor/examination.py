@@ -1,8 +1,8 @@
 """What a check is, and how checks run.
 
-Checks that do not depend on each other run at the same time, each on a thread and with a deadline of
-its own: none can hang, and none can raise. The threads are daemons, so a check that never returns
-does not keep the command from ending.
+Checks that do not depend on each other run at the same time, each on its own thread and with its
+own deadline: none can hang, and none can raise. The threads are daemons, so a check that never
+returns does not keep the command from ending.
 """
 
 from __future__ import annotations

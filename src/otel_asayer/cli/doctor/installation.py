@@ -100,7 +100,8 @@ def check_viewer(server: ExaminedServer) -> Iterator[CheckResult]:
         yield _viewer_result(held, server)
     elif held.missing(server.read_names, ("read",)):
         yield skipped(
-            "OTEL_ASAYER_VIEWER_API_KEY is not set, and the exporter's key may not read: the doctor "
+            "OTEL_ASAYER_VIEWER_API_KEY is not set, and the exporter's key may not read: the "
+            "doctor "
             "did not look at stored documents",
             _SETUP,
         )
@@ -246,7 +247,8 @@ def _own_template(template: IndexTemplate, body: Mapping[str, Any], version: str
         return ok("ours are as in this version")
     more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
     remedy = (
-        f"Compare it: GET /_index_template/{template.name}. `otel-asayer setup --restore-templates` "
+        f"Compare it: GET /_index_template/{template.name}. `otel-asayer setup "
+        f"--restore-templates` "
         "undoes the changes"
     )
     return warning(

@@ -36,6 +36,7 @@ from otel_asayer.cli.doctor.settings import (
     check_exporters,
     check_gevent,
     check_instrumentations,
+    check_internals,
     check_logging,
     check_opentelemetry,
     check_propagators,
@@ -82,6 +83,7 @@ def plan(config: Config, environment: Environment, server: ExaminedServer | None
         Check(_SETTINGS, "exporters", partial(check_exporters, environment)),
         Check(_SETTINGS, "replay link", partial(check_replay_link, config)),
         Check(_PACKAGES, "distribution", partial(check_distros, environment), needs=(_START,)),
+        Check(_PACKAGES, "internals", check_internals, needs=(_START,)),
         Check(_PACKAGES, "logging", partial(check_logging, environment), needs=(_START,)),
         Check(
             _PACKAGES,

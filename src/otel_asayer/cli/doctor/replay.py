@@ -1,8 +1,8 @@
 """Checks with a replay record of our own: write it, find it as each reader does, delete it.
 
 The record's session is one that no tracker creates: an id below 2**24 would have begun in the first
-millisecond of the trackers' clock. Its time is that moment, too, so that a reader that polls for new
-errors never meets it. It goes to the index of today, as the next real record does.
+millisecond of the trackers' clock. Its time is that moment, too, so that a reader that polls for
+new errors never meets it. It goes to the index of today, as the next real record does.
 
 Readers exist in three generations:
 
@@ -10,8 +10,8 @@ Readers exist in three generations:
   extracts the id from `message` with a pattern.
 - OpenReplay 1.5 to 1.20 does the same with `openReplaySessionToken=`, in order of `utc_time`, which
   has to be a string in RFC 3339.
-- OpenReplay from 1.21 on searches `logs`, and no other name, for the phrase of one session. It shows
-  `message`, `@timestamp` and `level`; one hit without a `level` breaks its panel.
+- OpenReplay from 1.21 on searches `logs`, and no other name, for the phrase of one session. It
+  shows `message`, `@timestamp` and `level`; one hit without a `level` breaks its panel.
 """
 
 from __future__ import annotations
@@ -293,7 +293,7 @@ def _total(answer: Mapping[str, Any]) -> int:
 
 
 def check_mapping(server: ExaminedServer) -> Iterator[CheckResult]:
-    """Check in the newest index that readers can search `message`, and get rows in order of time."""
+    """Check that the newest index lets readers search `message`, and get rows in order of time."""
     properties = ",".join(
         f"*.mappings.properties.{name}" for name in ("message", "utc_time", "@timestamp")
     )

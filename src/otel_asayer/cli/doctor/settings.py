@@ -31,6 +31,7 @@ __all__ = [
     "check_exporters",
     "check_gevent",
     "check_instrumentations",
+    "check_internals",
     "check_logging",
     "check_opentelemetry",
     "check_propagators",
@@ -165,7 +166,8 @@ def _configuration_file(environment: Environment) -> CheckResult:
         environment.configuration_file, os.R_OK
     ):
         return problem(
-            f"OTEL_CONFIG_FILE names {environment.configuration_file}, which is not a readable file: "
+            f"OTEL_CONFIG_FILE names {environment.configuration_file}, which is not a readable "
+            f"file: "
             f"nothing at all is recorded",
             "Correct OTEL_CONFIG_FILE, or unset it",
         )
@@ -202,7 +204,7 @@ def _exporters_of(signal: str, environment: Environment) -> Iterator[CheckResult
 
 
 def _component(name: str, signal: str, environment: Environment) -> str:
-    """The name under which the SDK looks for an exporter; for `otlp`, it depends on the protocol."""
+    """The name by which the SDK looks for an exporter; for `otlp`, it depends on the protocol."""
     if name != _OTLP:
         return name
     protocol = (
@@ -249,6 +251,7 @@ def is_loopback(url: str) -> bool:
 
 _INSTRUMENTATION: Final = "opentelemetry-instrumentation"
 _GEVENT_VARIABLE: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
+_UPDATE: Final = "Update otel-asayer; if that does not help, report this as a bug of otel-asayer"
 _LATE: Final = frozenset({"locust"})
 """Packages that patch with gevent when they are imported."""
 
@@ -270,6 +273,14 @@ def check_opentelemetry(environment: Environment) -> Iterator[CheckResult]:
         )
         return
     yield ok(f"version {version('opentelemetry-sdk')}")
+
+
+def check_internals() -> Iterator[CheckResult]:
+    """Check that OpenTelemetry still has the private names that otel-asayer uses."""
+    from otel_asayer.runtime import sdk
+
+    found = [warning(sentence.rstrip("."), _UPDATE) for sentence in sdk.missing(load=True)]
+    yield from found or [ok("this OpenTelemetry has all internals that otel-asayer uses")]
 
 
 def check_propagators(config: Config, environment: Environment) -> Iterator[CheckResult]:
@@ -340,7 +351,8 @@ def check_instrumentations(environment: Environment) -> Iterator[CheckResult]:
     ]
     if bare:
         yield warning(
-            f"Installed and not instrumented: {', '.join(bare)}. Their requests have no session and "
+            f"Installed and not instrumented: {', '.join(bare)}. Their requests have no session "
+            f"and "
             f"no spans",
             f"opentelemetry-bootstrap -a install, or pip install "
             f"{' '.join(f'{_INSTRUMENTATION}-{INSTRUMENTED[name][0]}' for name in bare)}",

@@ -1,4 +1,4 @@
-"""The command and its options: check the user's privileges, plan, and show or carry out the plan."""
+"""The command: check the user's privileges, plan, and show or carry out the plan."""
 
 from __future__ import annotations
 

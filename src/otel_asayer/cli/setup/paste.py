@@ -116,7 +116,7 @@ def shell(variables: Mapping[str, str], key: str | None) -> str:
 
 
 def compose(variables: Mapping[str, str], *, keyed: bool) -> str:
-    """Return a part of a Compose file. The variables come from the shell that starts it, or `.env`."""
+    """Return a part of a Compose file. Its variables come from the shell, or from `.env`."""
     names = [*variables, *([OTEL_EXPORTER_ELASTICSEARCH_API_KEY] if keyed else [])]
     return "\n".join(
         ["services:", "  your-service:", "    environment:", *(f"      - {name}" for name in names)]

@@ -123,7 +123,8 @@ def _tls(config: Config) -> list[str]:
 
 _DATA_STAY: Final = (
     "Data stays: the indices asayer-logs-*, and the data streams of traces and logs. To delete the "
-    "replay records once no application writes any more: otel-asayer prune --all. Elasticsearch now "
+    "replay records once no application writes any more: otel-asayer prune --all. Elasticsearch "
+    "now "
     "refuses applications that still use the keys; they keep their documents in the spool."
 )
 

@@ -1,4 +1,4 @@
-"""What the tests of the doctor share: a server by script, and surroundings by hand."""
+"""What the tests of the doctor share: a server by script, and an environment by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GOOD = {
 
 
 class Script:
-    """Answers by a table of method and path, `POST /logs/_search`; what is not in it is not found."""
+    """Answers by a table of method and path, `POST /logs/_search`; anything else is not found."""
 
     def __init__(self, answers: Mapping[str, tuple[int, Any]]) -> None:
         self.answers = dict(answers)
@@ -69,7 +69,7 @@ def examined(
 
 
 def environment(*packages: str, **variables: str) -> Environment:
-    """Environment with these packages and variables, an exporter to Elasticsearch, and one to the console."""
+    """These packages and variables, an exporter to Elasticsearch, and one to the console."""
     exporters = frozenset({"elasticsearch", "console", "otlp_proto_http"})
     return Environment(variables, frozenset(packages), dict.fromkeys(SIGNALS, exporters))
 

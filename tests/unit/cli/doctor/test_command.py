@@ -49,7 +49,8 @@ def test_without_an_endpoint_the_local_store_is_looked_at(tmp_path: Path) -> Non
         "name": "endpoint",
         "status": "skipped",
         "detail": f"none is configured: documents stay in {tmp_path} until you send them",
-        "remedy": "Set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT; `otel-asayer spool drain` then sends them",
+        "remedy": "Set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT; `otel-asayer spool drain` then sends "
+        "them",
     }
 
 

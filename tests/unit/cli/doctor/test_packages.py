@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ from otel_asayer.cli.doctor.settings import (
     check_django,
     check_gevent,
     check_instrumentations,
+    check_internals,
     check_logging,
     check_opentelemetry,
     check_propagators,
@@ -138,6 +140,25 @@ def test_with_its_instrumentation_logging_is_sent() -> None:
     ]
 
 
+def test_an_opentelemetry_with_all_internals_is_well() -> None:
+    assert statuses(check_internals()) == [Status.OK]
+
+
+def test_internals_that_are_gone_are_a_warning_that_says_what_works_less_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(
+        sys.modules, "opentelemetry.sdk._configuration", ModuleType("opentelemetry.sdk")
+    )
+    ((status, detail),) = short(check_internals())
+    assert status == "warning"
+    assert detail == (
+        "The installed OpenTelemetry has no _get_sampler, _import_sampler in "
+        "opentelemetry.sdk._configuration: configure() ignores a sampler in OTEL_TRACES_SAMPLER "
+        "that is not one of the SDK's own"
+    )
+
+
 def test_a_framework_without_instrumentation_is_named() -> None:
     (result,) = check_instrumentations(
         environment("flask", "celery", "requests", "opentelemetry-instrumentation-celery")
@@ -200,7 +221,10 @@ def test_what_only_our_extra_brought_is_not_reported() -> None:
     ours = environment("starlette", "uvicorn", "opentelemetry-instrumentation-starlette")._replace(
         only_ours=frozenset({"starlette", "uvicorn"})
     )
-    detail = "no web framework or worker that needs one is installed (starlette, uvicorn came with otel-asayer[cli])"
+    detail = (
+        "no web framework or worker that needs one is installed (starlette, uvicorn came with "
+        "otel-asayer[cli])"
+    )
     assert short(check_instrumentations(ours)) == [("ok", detail)]
 
 

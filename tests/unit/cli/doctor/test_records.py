@@ -1,4 +1,4 @@
-"""What the doctor says about a document of its own, and what each of the three readers would show."""
+"""What the doctor says about a record of its own, and what each reader would show."""
 
 from __future__ import annotations
 
@@ -317,7 +317,8 @@ def test_records_whose_newest_index_is_right_are_well() -> None:
         (
             "ok",
             (
-                "message is text; rows come in order of time; readers do not find records of some earlier days"
+                "message is text; rows come in order of time; readers do not find records of some "
+                "earlier days"
             ),
         )
     ]
@@ -432,5 +433,8 @@ def test_a_record_is_taken_away_from_its_index() -> None:
     ],
 )
 def test_a_record_that_stays_is_named(answers: dict[str, Any], reason: str) -> None:
-    stays = f"one line of test data stays in asayer-logs-default-*, in session {RECORD.session_id}, which no replay has"
+    stays = (
+        "one line of test data stays in asayer-logs-default-*, in session "
+        f"{RECORD.session_id}, which no replay has"
+    )
     assert removal(**answers)[0] == f"{stays}: {reason}"

@@ -163,7 +163,8 @@ def test_a_version_that_does_not_take_our_templates_is_a_warning() -> None:
         (
             "warning",
             (
-                "Elasticsearch 8.14.0 does not accept our templates for spans and log records, which need 8.15"
+                "Elasticsearch 8.14.0 does not accept our templates for spans and log records, "
+                "which need 8.15"
             ),
         )
     ]
