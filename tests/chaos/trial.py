@@ -165,7 +165,11 @@ def drain(url: str, spool: Path, say: Say, *, api_key: str = "") -> int:
         "--directory",
         str(spool),
     ]
-    environment = {**clean_environment(), "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": api_key}
+    environment = {
+        **clean_environment(),
+        "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": api_key,
+        "OTEL_EXPORTER_ELASTICSEARCH_TIMEOUT": "60",  # the import takes long on a busy machine
+    }
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=DRAIN_SECONDS, check=False
     )
