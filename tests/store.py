@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
-from otel_asayer.delivery.drain import Drainer
 
 from patience import HANG_SECONDS
 
@@ -164,7 +163,7 @@ def drain(config: Config) -> None:
     """
     delivery = Delivery.from_config(config)
     if delivery.spool:
-        Drainer(delivery, delivery.spool).drain()
+        delivery.drainer_of(delivery.spool).drain()
     delivery.close()
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.config.options import Options
     from otel_asayer.delivery.metrics import ExportObservation
-    from otel_asayer.documents import Encoded, Operation
+    from otel_asayer.documents import Encoded
 
 __all__ = ["ElasticsearchLogRecordExporter", "ElasticsearchSpanExporter", "encoder_of"]
 
@@ -267,29 +267,28 @@ class _Path:
         encode: Callable[[Sequence[_Record]], Encoded],
         records: Sequence[_Record],
         current: delivery.Delivery,
-        lost: ExportObservation,
+        observation: ExportObservation,
         call: _Call,
     ) -> bool:
         if current.disabled_reason:
             current.announce()
         if self._closed:
-            return self._lose(current, lost, len(records), "exporter shut down")
+            return self._lose(current, observation, len(records), "exporter shut down")
         operations, failures = encode(records)
         self._count_diverted(current)
         encoded = (
-            self._lose(current, lost, len(failures), "not encoded", failures[-1])
+            self._lose(current, observation, len(failures), "not encoded", failures[-1])
             if failures
             else True
         )
-        return (
-            current.deliver(
-                operations,
-                partial(self._note, lost),
-                interrupted=call.interrupted,
-                on_answer=lost.answered,
+        delivered = current.deliver(operations, interrupted=call.interrupted)
+        observation.status = delivered.status
+        for operations_lost, cause in delivered.lost:
+            observation[cause] += sum(
+                metadata_of(operation).stream_type == self._signal.stream_type
+                for operation in operations_lost
             )
-            and encoded
-        )
+        return delivered.complete and encoded
 
     def _count_diverted(self, current: delivery.Delivery) -> None:
         if diverted := self.encoder.take_diverted():
@@ -310,12 +309,6 @@ class _Path:
             lost[cause] += number
             current.lose(number, cause, reason)
         return not number
-
-    def _note(self, lost: Counter[str], operations: Sequence[Operation], cause: str) -> None:
-        lost[cause] += sum(
-            metadata_of(operation).stream_type == self._signal.stream_type
-            for operation in operations
-        )
 
     def _stop_before_provider(self) -> None:
         """Register the exit handler once more, where the provider was built after the exporter: the

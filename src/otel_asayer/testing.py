@@ -32,7 +32,7 @@ import orjson
 from otel_asayer.elasticsearch.client import Response, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from ssl import SSLContext
     from types import TracebackType
 
@@ -153,9 +153,8 @@ class ElasticsearchDouble:
         self,
         method: str,
         target: str,
-        body: bytes | None = None,
+        body: bytes | Sequence[bytes] | None = None,
         *,
-        headers: Mapping[str, str] | None = None,
         timeout: float,
     ) -> Response:
         """Answer as a `Client` would, without network; of time, nothing passes.
@@ -163,7 +162,8 @@ class ElasticsearchDouble:
         Raises:
             UnreachableError: the script has a fault here.
         """
-        reply = self.answer(Exchange(method, target, dict(headers or {}), body or b""))
+        content = body if isinstance(body, bytes) else b"".join(body or ())
+        reply = self.answer(Exchange(method, target, {}, content))
         if isinstance(reply, Fault):
             raise UnreachableError(
                 f"no answer within {timeout:.3g} s"

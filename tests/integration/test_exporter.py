@@ -19,7 +19,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery, shared
-from otel_asayer.delivery.drain import Drainer
 from otel_asayer.delivery.outcomes import Count, Outcome
 from otel_asayer.documents import Operation
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
@@ -160,7 +159,7 @@ class TestDelivery:
         }
         exporting(**keeping).export(batch)
         delivery = Delivery(Config.from_environment({}, **settings))
-        Drainer(delivery, Spool(store.spool, LOCAL, max_bytes=2**30)).drain()
+        delivery.drainer_of(Spool(store.spool, LOCAL, max_bytes=2**30)).drain()
         delivery.close()
         assert delivery.counters.total(Outcome.DUPLICATE) == 4
         assert delivery.counters.total(Outcome.INDEXED) == 0
@@ -279,7 +278,7 @@ class TestRefusals:
         )
         assert not delivery.deliver(
             [operation(stream, name) for name in ("a", "b" * 513, "c", "d")]
-        )
+        ).complete
         delivery.close()
         assert len(store.spans()) == 3
         assert delivery.counters.snapshot() == {INDEXED: 3, Count(Outcome.REJECTED, "http 400"): 1}
@@ -297,7 +296,7 @@ class TestRefusals:
             },
         )
         delivery = Delivery(Config.from_environment(**{**settings, "api_key": key}))
-        assert not delivery.deliver([operation(stream, "a") for stream in streams])
+        assert not delivery.deliver([operation(stream, "a") for stream in streams]).complete
         delivery.close()
         assert len(store.spans()) == 1
         assert delivery.counters.snapshot() == {
@@ -324,7 +323,7 @@ class TestRefusals:
         delivery = Delivery(Config.from_environment(**settings))
         assert not delivery.deliver(
             [operation(stream, "a"), operation(f"traces-generic.otel-{store.namespace}", "b")]
-        )
+        ).complete
         delivery.close()
         assert delivery.counters.snapshot() == {
             INDEXED: 1,
@@ -371,7 +370,7 @@ class TestLimits:
     ) -> None:
         assert delivery.deliver(
             [operation(stream, str(number), {"text": "x" * 10_000}) for number in range(300)]
-        )
+        ).complete
         assert self.found(small_limits, stream) == 300
 
     def test_what_is_rejected_for_load_is_delivered_later(
@@ -382,7 +381,8 @@ class TestLimits:
             for batch in range(6)
         ]
         with ThreadPoolExecutor(6) as threads:
-            assert list(threads.map(delivery.deliver, batches)) == [True] * 6
+            delivered = list(threads.map(delivery.deliver, batches))
+        assert [one.complete for one in delivered] == [True] * 6
         assert self.found(small_limits, stream) == 120
         assert delivery.counters.total(Outcome.RETRIED) > 0
 

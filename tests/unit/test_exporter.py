@@ -336,9 +336,9 @@ class TestShutdown:
         operation = Operation(
             b'{"create":{"_index":"traces-generic.otel-default","_id":"a"}}\n{}\n'
         )
-        assert delivery.deliver([operation]) is True
+        assert delivery.deliver([operation]).complete is True
         with pytest.raises(UnreachableError):
-            delivery.send([operation], 60)
+            delivery.context.post([operation], 60)
         assert double.exchanges == []
 
     def test_a_signals_handler_may_shut_down_the_exporter_that_it_interrupts(
@@ -348,14 +348,14 @@ class TestShutdown:
         delivery: Delivery,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        send = delivery.send
+        post = delivery.context.post
 
         def interrupted(*arguments: Any) -> Any:
             span_exporter.shutdown()
-            return send(*arguments)
+            return post(*arguments)
 
         monkeypatch.setattr(exporter_module, "_LONGEST_WAIT", 3600)
-        monkeypatch.setattr(delivery, "send", interrupted)
+        monkeypatch.setattr(delivery.context, "post", interrupted)
         span_exporter.export(spans("GET /cart"))
         assert double.exchanges == []
 

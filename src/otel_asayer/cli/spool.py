@@ -19,7 +19,6 @@ from otel_asayer.cli import output
 from otel_asayer.cli.connection import SPOOL_DIRECTORY, connection, require_destination
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
-from otel_asayer.delivery.drain import Drainer
 from otel_asayer.delivery.outcomes import Outcome
 from otel_asayer.documents import action_of, source_of
 from otel_asayer.elasticsearch.api import Api
@@ -85,7 +84,7 @@ def drain(config: Config, *, as_json: bool) -> None:
         api.identify()
     delivery = Delivery.from_config(config)
     drainers = [
-        Drainer(delivery, place)
+        delivery.drainer_of(place)
         for place in (delivery.spool, Spool.from_config(config, LOCAL))
         if place is not None
     ]

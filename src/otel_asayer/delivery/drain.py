@@ -1,20 +1,20 @@
-"""What drains the spool: a thread behind, which sends what waits on the disk, oldest first, as long
-as Elasticsearch takes it.
+"""Drains the spool: a background thread sends what waits on the disk, oldest first, as long as
+Elasticsearch takes it.
 
-It looks at the folder once when the process first exports, then every half minute, so that what
-another process left behind, killed or ended, is delivered too; and soon after an export of its own
-process had to put something there. A failed try is followed by a pause of full jitter, up to a
-minute, or what Elasticsearch asks for, up to an hour. The pauses begin anew after a pass that
-delivered something: where one request in ten fails, a large spool is never emptied in one pass, and
-is drained all the same.
+The thread looks at the folder when the process first exports and then every half minute, so that
+what a process left behind that was killed or ended is delivered too. It also looks soon after an
+export of its own process had to put something there. A failed try is followed by a pause of full
+jitter, up to a minute, or what Elasticsearch asks for, up to an hour. The pauses start small again
+after a pass that delivered something: where one request in ten fails, a large spool is never
+emptied in one pass, and is drained all the same.
 
 A body whose documents wait for somebody to mend a key or a template goes to the end of the line, so
 that it does not hold up the others. A pass ends where it meets what it put there, by whatever
-clock; one of the thread also after a hundred such bodies in a row, for else a large spool would be
-sent whole, every minute, to an Elasticsearch that takes none of it.
+clock. A pass of the thread also ends after a hundred such bodies in a row: otherwise it would send
+a large spool whole, every minute, to an Elasticsearch that takes none of it.
 
-When the process ends, what it has put there itself is sent once more, in the thread that ends it: a
-container may leave no other one, and no disk.
+When the process ends, the thread that ends it sends once more what this process put on the disk: a
+container may leave no other process, and no disk.
 """
 
 from __future__ import annotations
@@ -22,23 +22,26 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from otel_asayer.delivery.backoff import RetryBudget, backoff_delays, drain_delays
 from otel_asayer.delivery.outcomes import Outcome
-from otel_asayer.delivery.sender import Export, Road, Undelivered
+from otel_asayer.delivery.sender import send
+from otel_asayer.delivery.spooling import release
 from otel_asayer.documents import moved_to_its_day
-from otel_asayer.elasticsearch.bulk import BulkItemResult, Disposition
+from otel_asayer.elasticsearch.bulk import Disposition
 from otel_asayer.elasticsearch.request_pool import start_thread
 from otel_asayer.spool import SpoolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from otel_asayer.config import Config
+    from otel_asayer.delivery.sender import ExportContext
+    from otel_asayer.delivery.spooling import Spooler
+    from otel_asayer.elasticsearch.bulk import BulkItemResult
     from otel_asayer.spool import Lease, Spool, SpoolStatus
 
-__all__ = ["Drainer", "Origin", "give_back_unchanged"]
+__all__ = ["Drainer"]
 
 _logger = logging.getLogger(__name__)
 
@@ -46,32 +49,25 @@ _LOOK_EVERY: Final = 30.0
 """Seconds between two looks at a spool that was empty."""
 _RECOVER_EVERY: Final = 300.0
 """Seconds between two looks for leases whose holder is gone."""
-_SIGN_OF_LIFE: Final = 1.25
-"""Seconds in which a server that is to take something at the end has to answer."""
+_LIVENESS_SECONDS: Final = 1.25
+"""Seconds in which a server has to answer before it is sent anything at the end."""
 _MOST_IN_VAIN: Final = 100
-"""Bodies in a row that a pass of the thread puts to the end of the line, as nothing of them is taken."""
-
-
-class Origin(Road, Protocol):
-    """The delivery whose spool is drained."""
-
-    config: Config
-
-    def settle(self, left: Sequence[Undelivered], lease: Lease) -> bool:
-        """Take over what an export of the body left; return whether the body holds what still waits, and no more."""
-
-    def count_evicted(self) -> None:
-        """Count what had to make room on the disk."""
-
-    def linger(self, seconds: float) -> None:
-        """Wait, also while the process ends."""
+"""Bodies in a row that a pass of the thread puts to the end of the line, as nothing of them is
+taken."""
 
 
 class Drainer:
-    """Sends what waits in `spool` by the way of `delivery`, on a daemon thread that starts when the process first exports."""
+    """Sends what waits in `spool`, on a daemon thread or for a caller.
 
-    def __init__(self, delivery: Origin, spool: Spool) -> None:
-        self._delivery = delivery
+    Args:
+        context: What the exports of the process share.
+        spooler: Takes over what was refused.
+        spool: What is drained.
+    """
+
+    def __init__(self, context: ExportContext, spooler: Spooler, spool: Spool) -> None:
+        self._context = context
+        self._spooler = spooler
         self._spool = spool
         self._noticed = threading.Event()
         self._ended = threading.Event()
@@ -93,25 +89,24 @@ class Drainer:
             try:
                 start_thread(self._run, "otel-asayer-drain")
             # The process has too many, and the next export tries again; or it ends, and another
-            # process drains
+            # process drains.
             except RuntimeError:
                 self._started = False
                 _logger.debug("No thread can be started to drain the spool.")
 
     def notice(self) -> None:
-        """Let the thread know that something waits now:
-
-        it looks after a short pause, or after the one in which a failure has left it.
+        """Tell the thread that something waits: it looks after a short pause, or after the pause
+        that follows a failure.
         """
         self._noticed.set()
 
     def wake(self) -> None:
-        """Let the thread learn that the process ends."""
+        """Tell the thread that the process ends."""
         self._ended.set()
         self._noticed.set()
 
     def rest(self) -> None:
-        """Let the thread that starts next wait as ever."""
+        """Let the thread that starts next wait as usual."""
         self._ended.clear()
 
     def status(self) -> SpoolStatus:
@@ -125,12 +120,14 @@ class Drainer:
     def drain(
         self, on_progress: Callable[[int], None] = lambda _: None, *, most_in_vain: float = math.inf
     ) -> bool:
-        """Send what waits until nothing does, or Elasticsearch takes no more; return whether the
-        spool was emptied.
+        """Send what waits until nothing does, or Elasticsearch takes no more.
 
         Args:
-            on_progress: called with the number of documents delivered of each body.
-            most_in_vain: bodies in a row of which nothing is taken, after which it ends.
+            on_progress: Called with the number of documents delivered of each body.
+            most_in_vain: Bodies in a row of which nothing is taken, after which it ends.
+
+        Returns:
+            Whether the spool was emptied.
 
         Raises:
             SpoolError: the spool cannot be used.
@@ -138,29 +135,26 @@ class Drainer:
         self._recover()
         self._put_back, self._in_vain = set(), 0
         while (
-            not self._delivery.has_stopped()
+            not self._context.stopping.is_set()
             and self._in_vain < most_in_vain
             and (lease := self._spool.lease())
         ):
-            if not self._send(lease, on_progress, self._allow):
+            if not self._send(lease, self._allow, on_progress):
                 return False
         return self._spool.empty
 
-    def finish(self, seconds: float, answers: Callable[[float], bool], *, answered: bool) -> None:
-        """Send what this process put on the disk itself, within some seconds and while
-        Elasticsearch answers.
+    def finish(self, seconds: float, *, answered: bool) -> None:
+        """Send what this process put on the disk itself, while Elasticsearch answers.
 
         Args:
-            seconds: for everything.
-            answers: whether Elasticsearch answers within some seconds; asked after each try that
-                failed.
-            answered: whether it just did; else it is asked before the first try, too.
+            seconds: For everything.
+            answered: Whether Elasticsearch just answered; else it is asked before the first try.
         """
-        until = self._delivery.clock() + seconds
+        until = self._context.clock() + seconds
         try:
             if self._passing.acquire(timeout=seconds):
                 try:
-                    self._finish(until, answers, asking=not answered)
+                    self._finish(until, asking=not answered)
                 finally:
                     self._passing.release()
         except SpoolError as error:
@@ -172,25 +166,25 @@ class Drainer:
                 exc_info=True,
             )
 
-    def _finish(self, until: float, answers: Callable[[float], bool], *, asking: bool) -> None:
+    def _finish(self, until: float, *, asking: bool) -> None:
         def left() -> float:
-            return max(0.0, until - self._delivery.clock())
+            return max(0.0, until - self._context.clock())
 
-        self._put_back, waits = set(), backoff_delays(self._delivery.random)
+        self._put_back, delays = set(), backoff_delays(self._context.random)
         while left() > 0 and (lease := self._spool.lease_own()):
-            if asking and not answers(min(_SIGN_OF_LIFE, left())):
-                give_back_unchanged(lease)
+            if asking and not self._context.answers(min(_LIVENESS_SECONDS, left())):
+                release(lease)
                 return
-            asking = not self._send(lease, _ignore, lambda: RetryBudget(left(), repeat=False))
+            asking = not self._send(lease, lambda: RetryBudget(left(), repeat=False))
             if asking:
-                pause = max(next(waits), self._least_pause)
+                pause = max(next(delays), self._least_pause)
                 if (
                     self.trouble is None
                     or self.trouble.disposition is Disposition.CONFIGURATION
                     or pause >= left()
                 ):
                     return
-                self._delivery.linger(pause)
+                self._context.wait(threading.Event(), pause)
 
     def _run(self) -> None:
         try:
@@ -199,22 +193,18 @@ class Drainer:
             self._started = False
 
     def _drain_until_the_end(self) -> None:
-        waits = drain_delays(self._delivery.random)
-        while not self._delivery.has_stopped():
+        delays = drain_delays(self._context.random)
+        while not self._context.stopping.is_set():
             self._noticed.clear()
-            before = self._drained
+            before = self._context.counters.total(Outcome.DRAINED)
             emptied = self._pass()
             if emptied:
                 self._least_pause = 0.0
-                self._delivery.breaker.nothing_waits()
-            if emptied or self._drained > before:
-                waits = drain_delays(self._delivery.random)
+                self._context.breaker.nothing_waits()
+            if emptied or self._context.counters.total(Outcome.DRAINED) > before:
+                delays = drain_delays(self._context.random)
             if not emptied or self._noticed.wait(_LOOK_EVERY):
-                self._ended.wait(max(next(waits), self._least_pause))
-
-    @property
-    def _drained(self) -> int:
-        return self._delivery.counters.total(Outcome.DRAINED)
+                self._ended.wait(max(next(delays), self._least_pause))
 
     def _pass(self) -> bool:
         try:
@@ -230,83 +220,62 @@ class Drainer:
         return False
 
     def _recover(self) -> None:
-        if self._delivery.clock() >= self._recover_at:
-            self._recover_at = self._delivery.clock() + _RECOVER_EVERY
+        if self._context.clock() >= self._recover_at:
+            self._recover_at = self._context.clock() + _RECOVER_EVERY
             self._spool.recover()
 
+    def _allow(self) -> RetryBudget:
+        """The whole timeout for one try: this thread pauses by itself after a failure."""
+        stopping = self._context.stopping.is_set()
+        return RetryBudget(0.0 if stopping else self._context.config.timeout, repeat=False)
+
     def _send(
-        self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], RetryBudget]
+        self,
+        lease: Lease,
+        allow: Callable[[], RetryBudget],
+        on_progress: Callable[[int], None] = lambda _: None,
     ) -> bool:
         """Send one body; return whether another may follow."""
         try:
-            return self._deliver(lease, on_progress, allow)
+            return self._deliver(lease, allow, on_progress)
         except SpoolError:
-            give_back_unchanged(lease)
+            release(lease)
             raise
 
     def _deliver(
-        self, lease: Lease, on_progress: Callable[[int], None], allow: Callable[[], RetryBudget]
+        self, lease: Lease, allow: Callable[[], RetryBudget], on_progress: Callable[[int], None]
     ) -> bool:
         operations = list(map(moved_to_its_day, lease.operations()))
         if operations and hash(operations[0]) in self._put_back:
             lease.release()
             return False
         if lease.damage:
-            self._delivery.counters.add(
+            self._context.counters.add(
                 Outcome.DROPPED, lease.damage.documents, "damaged", lease.damage.reason
             )
-        export = Export(self._delivery, allow)
-        left = export.run(operations)
-        self._least_pause = export.least_pause
-        self.trouble = left[-1].result if left else None
-        delivered = len(operations) - sum(len(one.operations) for one in left)
+        undelivered, _, self._least_pause = send(self._context, operations, allow)
+        self.trouble = undelivered[-1].result if undelivered else None
+        delivered = len(operations) - sum(len(one.operations) for one in undelivered)
         if delivered:
             self._in_vain = 0
-        stuck = any(
-            one.result.disposition is not Disposition.CONFIGURATION and not one.for_good
-            for one in left
-        )
+        waiting = [one for one in undelivered if not one.for_good]
+        stuck = any(one.result.disposition is not Disposition.CONFIGURATION for one in waiting)
         if stuck and not delivered:
             lease.release()
             return False
-        if not stuck and (
-            waiting := [
-                operation for one in left if not one.for_good for operation in one.operations
-            ]
-        ):
-            self._put_back.add(hash(waiting[0]))
-            if waiting == operations and not lease.damage:
+        if waiting and not stuck:
+            to_the_end = [operation for one in waiting for operation in one.operations]
+            self._put_back.add(hash(to_the_end[0]))
+            if to_the_end == operations and not lease.damage:
                 lease.to_the_end()
                 self._in_vain += 1
                 return True
             try:
-                self._spool.write(waiting)
+                self._spool.write(to_the_end)
             finally:
-                self._delivery.count_evicted()
-            left = [one for one in left if one.for_good]
-        if self._delivery.settle(left, lease):
-            self._count(delivered, on_progress)
-        return not stuck
-
-    def _count(self, delivered: int, on_progress: Callable[[int], None]) -> None:
-        if delivered:
-            self._delivery.counters.add(Outcome.DRAINED, delivered)
+                self._spooler.count_evicted()
+            undelivered = [one for one in undelivered if one.for_good]
+        if self._spooler.end_lease(undelivered, lease) and delivered:
+            self._context.counters.add(Outcome.DRAINED, delivered)
             on_progress(delivered)
-
-    def _allow(self) -> RetryBudget:
-        """The whole timeout for one try; what follows a failure is a pause of this thread's own."""
-        return RetryBudget(
-            0.0 if self._delivery.has_stopped() else self._delivery.config.timeout, repeat=False
-        )
-
-
-def _ignore(_: int) -> None:
-    """Nobody looks at the progress."""
-
-
-def give_back_unchanged(lease: Lease) -> None:
-    """Give a body back as it is, so that it need not wait until its lease is stale; where even that cannot be, it does."""
-    try:
-        lease.release()
-    except SpoolError as error:
-        _logger.debug("A body of the spool could not be given back: %s", error)
+        return not stuck

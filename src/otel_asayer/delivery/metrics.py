@@ -182,10 +182,6 @@ class ExportObservation(Counter[str]):
     status: int | None = None
     """The status of its last answer; None without any."""
 
-    def answered(self, status: int) -> None:
-        """Note the status of an answer."""
-        self.status = status
-
 
 class ExporterMetrics:
     """The metrics of one exporter.

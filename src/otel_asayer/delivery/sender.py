@@ -1,17 +1,18 @@
-"""One export: rounds, in each of which everything that still needs it is sent once, and pauses
-between them.
+"""One export: rounds in which everything that still needs it is sent once, and pauses between them.
 
-Only items that need it are sent again, so an answer with 3 failures out of 1,000 costs 3 documents;
-a request whose answer was lost is sent whole, and what had arrived comes back as a duplicate. What
-comes back as one at its very first sending cannot be there: another document bears its `_id`
-(`documents.operations`), and it gets a new one. A document that contradicts a mapping is sent again
-with the contradiction put aside. All tries of one export share one deadline.
+Only items that need it are sent again, so an answer with 3 failures out of 1,000 costs 3 documents.
+A request whose answer was lost is sent whole, and what had arrived comes back as a duplicate. A
+duplicate at its very first sending cannot be there already: another document has its `_id`, so it
+gets a new one. A document that contradicts a mapping is sent again with the contradiction put
+aside. All tries of one export share one deadline.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -21,33 +22,121 @@ from otel_asayer.documents import is_salvaged, salvage, with_new_id
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.elasticsearch.bulk import BulkItemResult, Disposition
 from otel_asayer.elasticsearch.client import UnreachableError
+from otel_asayer.setup.first_contact import FirstContact
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Sequence
 
+    from otel_asayer.config import Config
     from otel_asayer.documents import Operation
     from otel_asayer.elasticsearch.client import Response
 
-__all__ = ["Export", "Road", "Undelivered"]
+__all__ = ["BulkTransport", "ExportContext", "Sent", "Undelivered", "send"]
 
 _MOST_SPLITS: Final = 40
-"""Requests that one export may halve because a document spoils them:
-
-enough for some spoilt ones among thousands, and an end when all are.
-"""
+"""Requests that one export may halve because a document spoils them: enough for some spoilt ones
+among thousands, and an end when all are."""
 
 _LEAST_BYTES: Final = 64 * 1024
-"""Bytes below which later requests are not made smaller, whatever Elasticsearch answered:
+"""Bytes below which later requests are not made smaller, whatever Elasticsearch answered: below
+that, their number would be the load."""
 
-from there on their number would be the load.
-"""
+_SERVER_ERROR: Final = 500
+"""Statuses from here on mean that a proxy does not reach Elasticsearch, or that it has no master."""
 
 _TO_BE_RETRIED: Final = (Disposition.TRANSIENT, Disposition.OVERLOADED)
 
 
+class BulkTransport(Protocol):
+    """What delivery needs of the client."""
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | Sequence[bytes] | None = None,
+        *,
+        timeout: float,
+    ) -> Response:
+        """Send one request that ends within `timeout` seconds; raise `UnreachableError` when no
+        endpoint answers.
+        """
+
+    def connect(self) -> None:
+        """Do what can be done without network."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+
+    def abort(self, within: float) -> None:
+        """Let no request under way outlast `within` seconds."""
+
+    def close(self) -> None:
+        """Close idle connections."""
+
+
+@dataclass(eq=False)
+class ExportContext:
+    """What all exports of a process to one Elasticsearch share."""
+
+    config: Config
+    client: BulkTransport
+    breaker: CircuitBreaker
+    clock: Callable[[], float]
+    """Returns seconds that only grow."""
+    random: Callable[[], float]
+    """Returns numbers from 0 to 1."""
+    wait: Callable[[threading.Event, float], object]
+    """Waits for some seconds, or less once the event is set."""
+    now: Callable[[], float]
+    """Returns seconds since 1970."""
+    new_id: Callable[[], str]
+    """Returns a random `_id`."""
+    counters: Counters = field(default_factory=Counters)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set while the process ends."""
+    closed: bool = False
+    """Whether no request may leave any more."""
+
+    def __post_init__(self) -> None:
+        self.request_bytes = self.config.max_request_bytes
+        """Bytes of a request beyond which Elasticsearch is known to refuse it."""
+        self.first_contact = FirstContact(self.config)
+        self._target = bulk.target(self.config.pipeline)
+
+    def post(self, operations: Sequence[Operation], timeout: float) -> Response:
+        """Send one bulk request.
+
+        Raises:
+            UnreachableError: Elasticsearch does not answer, or `closed`.
+        """
+        if self.closed:
+            raise UnreachableError("the exporter is shut down")
+        return self.client.request("POST", self._target, operations, timeout=timeout)
+
+    def answers(self, seconds: float) -> bool:
+        """Return whether Elasticsearch answers within some seconds."""
+        try:
+            return self.client.request("HEAD", "/", timeout=seconds).status < _SERVER_ERROR
+        except UnreachableError:
+            return False
+
+    def check_liveness(self) -> None:
+        """Ask, once when the process ends, whether Elasticsearch answers: a second is enough for
+        that, and too short for a first document.
+        """
+        if seconds := self.breaker.begin_liveness_check():
+            self.breaker.end_liveness_check(self.answers(seconds))
+
+    def budget(self) -> RetryBudget:
+        """Return what an export that begins now may use."""
+        self.check_liveness()
+        return self.breaker.allow()
+
+
 class Undelivered(NamedTuple):
-    """Operations that an export did not deliver, and what was found about them."""
+    """Operations that an export did not deliver, and why."""
 
     result: BulkItemResult
     operations: Sequence[Operation]
@@ -58,310 +147,290 @@ class Undelivered(NamedTuple):
         return self.result.disposition is Disposition.REFUSED
 
 
-class Road(Protocol):
-    """What an export needs:
+class Sent(NamedTuple):
+    """What became of an export."""
 
-    the way to Elasticsearch, the clock, and what the exports of a process share.
-    """
-
-    counters: Counters
-    breaker: CircuitBreaker
-    request_bytes: int
-    """Bytes of a request beyond which Elasticsearch is known to refuse it."""
-    clock: Callable[[], float]
-    random: Callable[[], float]
-
-    def connect(self) -> None:
-        """Do what can be done without network."""
-
-    def set_up(self, timeout: float) -> bool:
-        """Make first contact, unless that is done; return whether it was made just now, or raise `UnreachableError`."""
-
-    def send(self, operations: Sequence[Operation], timeout: float) -> Response:
-        """Send one bulk request, or raise `UnreachableError`."""
-
-    def pause(self, seconds: float, interrupted: threading.Event | None = None) -> None:
-        """Wait, but no longer than until the process ends, or what is given here interrupts it."""
-
-    def has_stopped(self) -> bool:
-        """Return whether the process ends."""
-
-    def new_id(self) -> str:
-        """Return a random `_id`."""
-
-    def now(self) -> float:
-        """Return seconds since 1970."""
+    undelivered: Sequence[Undelivered]
+    status: int | None
+    """Of the last answer; None without any."""
+    least_pause: float
+    """Seconds that Elasticsearch asked to wait before the next try."""
 
 
-class _Later(Exception):  # noqa: N818 (a turn of the road, which `Export` alone takes)
-    """Nothing more can be sent in this round."""
-
-    def __init__(self, finding: BulkItemResult, least_pause: float = 0.0) -> None:
-        super().__init__(finding)
-        self.result = finding
-        self.least_pause = least_pause
-
-
-class Export:
-    """Brings operations to Elasticsearch, as far as `allow` lets it.
+def send(
+    context: ExportContext,
+    operations: Sequence[Operation],
+    allow: Callable[[], RetryBudget],
+    *,
+    first: bool = False,
+    interrupted: threading.Event | None = None,
+) -> Sent:
+    """Bring operations to Elasticsearch, as far as `allow` permits.
 
     Args:
-        road: the way there.
-        allow: what the export may use; asked once more when the process ends.
-        first: whether nobody has sent these operations before.
-        interrupted: ends all waiting when it is set.
-        on_answer: hears the status of each answer.
+        context: What all exports of the process share.
+        operations: At least one.
+        allow: Returns what the export may use; asked once more when the process ends.
+        first: Whether nobody has sent these operations before.
+        interrupted: Ends all waiting when it is set.
     """
+    export = _Export(context, allow, first=first, interrupted=interrupted)
+    return Sent(export.run(operations), export.status, export.least_pause)
 
+
+class _Step(NamedTuple):
+    """What follows from one request of a round."""
+
+    retry: Sequence[Operation] = ()
+    """To be sent again after a pause."""
+    halves: Sequence[Sequence[Operation]] = ()
+    """Requests to be sent next."""
+    more: Sequence[Sequence[Operation]] = ()
+    """Requests to be sent at the end of this round."""
+    ends_round: bool = False
+    refused: BulkItemResult | None = None
+    """Why nothing of this round will be taken."""
+
+
+class _Export:
     def __init__(
         self,
-        road: Road,
+        context: ExportContext,
         allow: Callable[[], RetryBudget],
         *,
-        first: bool = False,
-        interrupted: threading.Event | None = None,
-        on_answer: Callable[[int], object] = lambda _: None,
+        first: bool,
+        interrupted: threading.Event | None,
     ) -> None:
-        self._road = road
+        self._context = context
         self._allow = allow
         self._first = first
         self._interrupted = interrupted
-        self._on_answer = on_answer
         self._perhaps_there: set[Operation] = set()
         """Operations that Elasticsearch may have carried out without our knowing."""
-        self._left: list[Undelivered] = []
+        self._undelivered: list[Undelivered] = []
         self._splits = 0
         self._trouble = BulkItemResult(
             Disposition.TRANSIENT, "deadline", "no try fitted into the time"
         )
-        self._most_bytes = road.request_bytes
+        self._most_bytes = context.request_bytes
         self.least_pause = 0.0
-        """Seconds that Elasticsearch asked to wait before the next try."""
+        self.status: int | None = None
 
     def run(self, operations: Sequence[Operation]) -> Sequence[Undelivered]:
-        """Deliver; return what was not delivered."""
         with suppress(UnreachableError):  # the request that follows raises it again
-            # The import of the client takes half a second, and tells nothing about the server: no
-            # deadline of ours counts it.
-            self._road.connect()
+            # Importing the client takes half a second, and says nothing about the server: it does
+            # not count towards any deadline.
+            self._context.client.connect()
         self._begin()
-        for number, pause in enumerate(backoff_delays(self._road.random)):
+        for number, pause in enumerate(backoff_delays(self._context.random)):
             if self._remaining() > 0:
                 if number:
-                    self._road.counters.add(Outcome.RETRIED, len(operations), self._trouble.cause)
+                    self._count(Outcome.RETRIED, len(operations), self._trouble.cause)
                 operations = self._round(operations)
             if not operations:
-                return self._left
+                return self._undelivered
             if not self._wait(max(pause, self.least_pause)):
                 break
-        if (
-            self._road.has_stopped() or not self._is_over()
-        ):  # what an exporter's shutdown cut short says nothing about the server
-            self._road.breaker.failed()
-        return [*self._left, Undelivered(self._trouble, operations)]
+        # An export that an exporter's shutdown cut short says nothing about the server.
+        if self._context.stopping.is_set() or not self._is_over():
+            self._context.breaker.failed()
+        return [*self._undelivered, Undelivered(self._trouble, operations)]
 
     def _begin(self) -> None:
         seconds, self._repeat = self._allow()
-        self._deadline = self._road.clock() + seconds
+        self._deadline = self._context.clock() + seconds
 
     def _remaining(self) -> float:
-        return self._deadline - self._road.clock()
+        return self._deadline - self._context.clock()
+
+    def _count(self, outcome: Outcome, number: int, cause: str = "", reason: str = "") -> None:
+        self._context.counters.add(outcome, number, cause, reason)
 
     def _wait(self, seconds: float) -> bool:
         """Wait for the next round; return whether there is one."""
         if not self._repeat or self._is_over() or seconds >= self._remaining():
             return False
-        self._road.pause(seconds, self._interrupted)
-        if self._road.has_stopped():
+        self._context.wait(self._interrupted or self._context.stopping, seconds)
+        if self._context.stopping.is_set():
             self._begin()
-        return self._road.has_stopped() or not self._is_over()
+            return True
+        return not self._is_over()
 
     def _is_over(self) -> bool:
         """Whether all waiting is over: the process ends, or the exporter is shut down."""
-        return self._road.has_stopped() or (
+        return self._context.stopping.is_set() or (
             self._interrupted is not None and self._interrupted.is_set()
         )
 
     def _round(self, operations: Sequence[Operation]) -> Sequence[Operation]:
         """Send every operation once; return those that have to be sent again."""
-        again: list[Operation] = []
-        parts = deque(bulk.bodies(operations, min(self._most_bytes, self._road.request_bytes)))
         self.least_pause = 0.0
-        try:
-            self._set_up()
-            while parts:
-                again += self._send(parts)
-        except _Later as later:
-            self._trouble, self.least_pause = later.result, later.least_pause
-        return [*again, *chain.from_iterable(parts)]
+        if not self._make_first_contact():
+            return operations
+        again: list[Operation] = []
+        limit = min(self._most_bytes, self._context.request_bytes)
+        requests = deque(bulk.bodies(operations, limit))
+        while requests:
+            request = requests.popleft()
+            step = self._send(request)
+            again += step.retry
+            requests.extendleft(reversed(step.halves))
+            requests.extend(step.more)
+            if step.refused:
+                rest = [*request, *chain.from_iterable(requests)]
+                self._undelivered.append(Undelivered(step.refused, rest))
+                return again
+            if step.ends_round:
+                break
+        return [*again, *chain.from_iterable(requests)]
 
-    def _set_up(self) -> None:
+    def _make_first_contact(self) -> bool:
+        timeout = max(0.0, self._remaining())
         try:
-            if self._road.set_up(max(0.0, self._remaining())):
+            if self._context.first_contact.make(self._context.client, timeout):
                 self._answered()
         except UnreachableError as failure:
-            raise _Later(
-                BulkItemResult(Disposition.TRANSIENT, "unreachable", failure.reason)
-            ) from None
+            self._trouble = _unreachable(failure)
+            return False
+        return True
 
     def _answered(self) -> None:
-        self._road.breaker.succeeded()
-        if self._road.has_stopped():
+        self._context.breaker.succeeded()
+        if self._context.stopping.is_set():
             self._begin()
 
-    def _send(self, parts: deque[Sequence[Operation]]) -> Sequence[Operation]:
-        """Send the first of `parts` and take it away, or put others in its place; return what of it has to be sent again."""
-        operations = parts[0]
-        response = self._request(operations)
-        self._on_answer(response.status)
-        finding = bulk.judge_request(response.status, response.body)
+    def _send(self, operations: Sequence[Operation]) -> _Step:
+        """Send one request; return what follows from its answer."""
+        timeout = self._remaining()
+        if timeout <= 0:
+            return _Step(operations, ends_round=True)
+        try:
+            response = self._context.post(operations, timeout)
+        except UnreachableError as failure:
+            return _Step(self._retry(_unreachable(failure), operations), ends_round=True)
+        self.status = response.status
+        result = bulk.judge_request(response.status, response.body)
         if response.repeated:
             self._perhaps_there.update(operations)
-        if finding.disposition in _TO_BE_RETRIED:
-            self._dispose(finding, operations, parts)
-            raise _Later(finding, retry_after(response.headers, self._road.now))
-        parts.popleft()
-        again = (
-            self._settle(operations, response.body, parts)
-            if finding.disposition is Disposition.INDEXED
-            else ()
-        )
-        if not again:
-            self._answered()
-        if finding.disposition is Disposition.SPLIT:
-            parts.extendleft(self._halves(operations, finding, parts))
-        elif finding.disposition is Disposition.CONFIGURATION:
-            self._dispose(finding, [*operations, *chain.from_iterable(parts)], parts)
-            parts.clear()
-        return again
+        if result.disposition in _TO_BE_RETRIED:
+            self.least_pause = retry_after(response.headers, self._context.now)
+            return _Step(self._retry(result, operations), ends_round=True)
+        if result.disposition is Disposition.INDEXED:
+            return self._take_items(operations, response.body)
+        self._answered()
+        if result.disposition is Disposition.CONFIGURATION:
+            return _Step(refused=result)
+        return _Step(halves=self._halves(operations, result))
 
-    def _request(self, operations: Sequence[Operation]) -> Response:
-        left = self._remaining()
-        if left <= 0:
-            raise _Later(self._trouble)
-        try:
-            return self._road.send(operations, left)
-        except UnreachableError as failure:
+    def _retry(
+        self, result: BulkItemResult, operations: Sequence[Operation]
+    ) -> Sequence[Operation]:
+        """Return operations that have to be sent again, after remembering why."""
+        self._trouble = result
+        if result.disposition is Disposition.OVERLOADED:  # so nothing of it was done
+            self._most_bytes = max(
+                _LEAST_BYTES, min(self._most_bytes, sum(map(len, operations)) // 2)
+            )
+        else:
             self._perhaps_there.update(operations)
-            raise _Later(
-                BulkItemResult(Disposition.TRANSIENT, "unreachable", failure.reason)
-            ) from None
+        return operations
 
     def _halves(
-        self,
-        operations: Sequence[Operation],
-        finding: BulkItemResult,
-        parts: deque[Sequence[Operation]],
+        self, operations: Sequence[Operation], result: BulkItemResult
     ) -> Sequence[Sequence[Operation]]:
-        """The halves, the second first, of a request that was too large or held a spoilt document; nothing where halving is at its end."""
-        too_large = finding.cause == "http 413"
+        """Return the halves of a request that was too large or held a spoilt document; none where
+        halving is at its end.
+        """
+        too_large = result.disposition is Disposition.TOO_LARGE
         self._splits += not too_large
         if len(operations) == 1 or self._splits > _MOST_SPLITS:
-            self._dispose(finding._replace(disposition=Disposition.REFUSED), operations, parts)
+            self._refuse(result, operations)
             return ()
         if too_large:
-            # Small ones are halved when they come to it: what remembers them makes of one wrong
-            # answer a request for each document, for ever.
-            self._road.request_bytes = min(
-                self._road.request_bytes, max(_LEAST_BYTES, sum(map(len, operations)) // 2)
-            )
+            # Small ones are halved when they come to it: with a smaller limit, one wrong answer
+            # would make a request of each document, for ever.
+            half = max(_LEAST_BYTES, sum(map(len, operations)) // 2)
+            self._context.request_bytes = min(self._context.request_bytes, half)
         middle = len(operations) // 2
-        return operations[middle:], operations[:middle]
+        return operations[:middle], operations[middle:]
 
-    def _settle(
-        self, operations: Sequence[Operation], body: bytes, parts: deque[Sequence[Operation]]
-    ) -> list[Operation]:
-        """Count what became of each operation of an answered request; return those that have to be sent again."""
+    def _refuse(self, result: BulkItemResult, operations: Sequence[Operation]) -> None:
+        refused = result._replace(disposition=Disposition.REFUSED)
+        self._undelivered.append(Undelivered(refused, operations))
+
+    def _take_items(self, operations: Sequence[Operation], body: bytes) -> _Step:
+        """Count what became of each operation of an answered request."""
         try:
             answer = bulk.parse_answer(body, len(operations))
         except bulk.MalformedAnswerError as problem:
-            self._perhaps_there.update(operations)
-            parts.appendleft(operations)
-            raise _Later(
-                BulkItemResult(Disposition.TRANSIENT, "malformed answer", str(problem))
-            ) from None
-        self._road.counters.add(Outcome.INDEXED, answer.indexed)
+            result = BulkItemResult(Disposition.TRANSIENT, "malformed answer", str(problem))
+            return _Step(self._retry(result, operations), ends_round=True)
+        self._count(Outcome.INDEXED, answer.indexed)
         groups: dict[BulkItemResult, list[Operation]] = {}
-        for position, finding in answer.others:
-            groups.setdefault(finding, []).append(operations[position])
-        return [
-            operation
-            for finding, group in groups.items()
-            for operation in self._dispose(finding, group, parts)
-        ]
-
-    def _dispose(
-        self,
-        finding: BulkItemResult,
-        operations: Sequence[Operation],
-        parts: deque[Sequence[Operation]],
-    ) -> Sequence[Operation]:
-        """Do with operations what was found about them; return those that have to be sent again, after a pause."""
-        if finding.disposition in _TO_BE_RETRIED:
-            self._trouble = finding
-            if finding.disposition is Disposition.OVERLOADED:  # and so nothing of it was done
-                self._most_bytes = max(
-                    _LEAST_BYTES, min(self._most_bytes, sum(map(len, operations)) // 2)
-                )
+        for position, result in answer.others:
+            groups.setdefault(result, []).append(operations[position])
+        retry: list[Operation] = []
+        more: list[Sequence[Operation]] = []
+        for result, group in groups.items():
+            if result.disposition in _TO_BE_RETRIED:
+                retry += self._retry(result, group)
+            elif result.disposition is Disposition.DUPLICATE:
+                more.append(self._renamed(group))
+            elif result.disposition is Disposition.UNMAPPED:
+                more.append(self._salvaged(result, group))
             else:
-                self._perhaps_there.update(operations)
-            return operations
-        if finding.disposition is Disposition.DUPLICATE:
-            self._part(operations, parts)
-        elif finding.disposition is Disposition.UNMAPPED:
-            self._salvage(finding, operations, parts)
-        else:
-            self._left.append(Undelivered(finding, operations))
-        return ()
+                self._undelivered.append(Undelivered(result, group))
+        if not retry:
+            self._answered()
+        return _Step(retry, more=[request for request in more if request])
 
-    def _part(self, operations: Sequence[Operation], parts: deque[Sequence[Operation]]) -> None:
-        """Count documents that are there already; give those that cannot be there another `_id`, and send them once more, in this round."""
+    def _renamed(self, operations: Sequence[Operation]) -> Sequence[Operation]:
+        """Count documents that are there already; return those that cannot be there, with another
+        `_id`.
+        """
         renamed = [
             other
             for operation in operations
             if self._first
             and operation not in self._perhaps_there
-            and (other := with_new_id(operation, self._road.new_id())) is not None
+            and (other := with_new_id(operation, self._context.new_id())) is not None
         ]
-        self._road.counters.add(Outcome.DUPLICATE, len(operations) - len(renamed))
+        self._count(Outcome.DUPLICATE, len(operations) - len(renamed))
         if renamed:
-            self._road.counters.add(Outcome.COLLIDED, len(renamed))
-            self._perhaps_there.update(
-                renamed
-            )  # whatever answers 409 to a random `_id` as well will do so for ever
-            parts.append(renamed)
+            self._count(Outcome.COLLIDED, len(renamed))
+            # A server that answers 409 to a random `_id` as well will do so for ever.
+            self._perhaps_there.update(renamed)
+        return renamed
 
-    def _salvage(
-        self,
-        finding: BulkItemResult,
-        operations: Sequence[Operation],
-        parts: deque[Sequence[Operation]],
-    ) -> None:
-        """Send documents that contradict a mapping once more, in this round, with the contradiction put aside; refuse what cannot be mended."""
-        mended = [(operation, _mended(operation, finding)) for operation in operations]
+    def _salvaged(
+        self, result: BulkItemResult, operations: Sequence[Operation]
+    ) -> Sequence[Operation]:
+        """Return documents that contradict a mapping with the contradiction put aside; refuse those
+        that cannot be mended.
+        """
+        mended = [(operation, _mended(operation, result)) for operation in operations]
         if refused := [operation for operation, other in mended if other is None]:
-            self._left.append(
-                Undelivered(finding._replace(disposition=Disposition.REFUSED), refused)
-            )
-        if saved := [other for _, other in mended if other is not None]:
-            first = sum(
-                not is_salvaged(operation) for operation, other in mended if other is not None
-            )
-            self._road.counters.add(Outcome.SALVAGED, first, finding.cause, finding.reason)
-            self._perhaps_there.update(
-                other
-                for operation, other in mended
-                if other is not None and operation in self._perhaps_there
-            )
-            parts.append(saved)
+            self._refuse(result, refused)
+        pairs = [(operation, other) for operation, other in mended if other is not None]
+        if pairs:
+            new = sum(not is_salvaged(operation) for operation, _ in pairs)
+            self._count(Outcome.SALVAGED, new, result.cause, result.reason)
+        self._perhaps_there.update(
+            other for operation, other in pairs if operation in self._perhaps_there
+        )
+        return [other for _, other in pairs]
 
 
-def _mended(operation: Operation, finding: BulkItemResult) -> Operation | None:
+def _unreachable(failure: UnreachableError) -> BulkItemResult:
+    return BulkItemResult(Disposition.TRANSIENT, "unreachable", failure.reason)
+
+
+def _mended(operation: Operation, result: BulkItemResult) -> Operation | None:
     """Return the operation with what contradicts the mapping put aside, or None.
 
-    What a failure store has got may contradict nothing: an ingest pipeline may have failed. So it
-    is sent once more: each try leaves a copy there.
+    What a failure store holds may contradict nothing, because an ingest pipeline may have failed.
+    So it is sent only once more: each try leaves a copy there.
     """
-    if finding.cause == bulk.FAILURE_STORE and is_salvaged(operation):
+    if result.cause == bulk.FAILURE_STORE and is_salvaged(operation):
         return None
-    return salvage(operation, finding.reason)
+    return salvage(operation, result.reason)

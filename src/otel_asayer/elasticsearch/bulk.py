@@ -91,10 +91,9 @@ class Disposition(Enum):
     REFUSED = "refused"
     """This document will never be indexed as it is."""
     SPLIT = "split"
-    """The request as a whole was too large, or one document made it fail:
-
-    smaller ones will tell.
-    """
+    """One document made the whole request fail: smaller requests will tell which."""
+    TOO_LARGE = "too large"
+    """The request as a whole was too large: smaller ones may succeed."""
 
 
 class _Rule(NamedTuple):
@@ -173,7 +172,7 @@ ITEMS: Final = (
 """What the answer to one item means."""
 
 REQUESTS: Final = (
-    _Rule((413,), Disposition.SPLIT),
+    _Rule((413,), Disposition.TOO_LARGE),
     _Rule(
         (400,),
         Disposition.CONFIGURATION,

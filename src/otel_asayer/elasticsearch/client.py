@@ -34,7 +34,7 @@ from otel_asayer.sanitize import sanitize_line
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from elastic_transport import BaseNode
 
@@ -88,7 +88,6 @@ class Requester(Protocol):
         target: str,
         body: bytes | None = None,
         *,
-        headers: Mapping[str, str] | None = None,
         timeout: float,
     ) -> Response:
         """Send one request that ends within `timeout` seconds; raise `UnreachableError` when no endpoint answers."""
@@ -132,9 +131,8 @@ class Client:
         self,
         method: str,
         target: str,
-        body: bytes | None = None,
+        body: bytes | Sequence[bytes] | None = None,
         *,
-        headers: Mapping[str, str] | None = None,
         timeout: float,
     ) -> Response:
         """Send one request and return the answer, of whatever status.
@@ -142,16 +140,14 @@ class Client:
         Args:
             method: GET, POST, …
             target: Path and query.
-            body: JSON or NDJSON. It is compressed on the way, unless `headers` name a
-                `content-encoding`.
-            headers: More headers, in lower case.
+            body: JSON or NDJSON, in one piece or several; compressed on the way if so configured.
             timeout: Seconds for everything: connecting, other endpoints, a second try with a new
                 key.
 
         Raises:
             UnreachableError: no endpoint answered in time, or what answers is not Elasticsearch.
         """
-        exchange = partial(self._exchange, _Request(method, target, body, headers or {}), timeout)
+        exchange = partial(self._exchange, method, target, body, timeout)
         try:
             return self._calls.run(exchange, timeout + _GRACE)
         except CallAbortedError as given_up:
@@ -182,14 +178,16 @@ class Client:
         for node in nodes:
             node.close()
 
-    def _exchange(self, request: _Request, timeout: float) -> Response:
+    def _exchange(
+        self, method: str, target: str, body: bytes | Sequence[bytes] | None, timeout: float
+    ) -> Response:
         deadline = time.monotonic() + timeout
-        compressed = _compress(request) if self._config.compression == "gzip" else request
+        request = _Request(method, target, *_encoded(body, self._config.compression))
         used = self._credentials.headers()
-        response = self._send(compressed, used, deadline, timeout)
+        response = self._send(request, used, deadline, timeout)
         # Compared with what this request has used: another one may have read the new key meanwhile.
         if response.status == _UNAUTHORIZED and (fresh := self._credentials.read_again()) != used:
-            return self._send(compressed, fresh, deadline, timeout)
+            return self._send(request, fresh, deadline, timeout)
         return response
 
     def _send(
@@ -487,9 +485,13 @@ def _base_headers() -> Mapping[str, str]:
     return {**_BASE_HEADERS, "connection": "close"} if patched_late() else _BASE_HEADERS
 
 
-def _compress(request: _Request) -> _Request:
-    if request.body is None or "content-encoding" in request.headers:
-        return request
-    return request._replace(
-        body=gzip_of([request.body]), headers={**request.headers, "content-encoding": "gzip"}
-    )
+def _encoded(
+    body: bytes | Sequence[bytes] | None, compression: str
+) -> tuple[bytes | None, Mapping[str, str]]:
+    """Return a body in one piece, compressed if so configured, and the headers that say so."""
+    if body is None:
+        return None, {}
+    pieces = [body] if isinstance(body, bytes) else body
+    if compression == "none":
+        return b"".join(pieces), {}
+    return gzip_of(pieces), {"content-encoding": "gzip"}

@@ -80,7 +80,7 @@ class World(Relay):
         raise AssertionError(f"nothing may wait, and something waits {seconds} s")
 
     def deliver(self, *operations: bytes) -> bool:
-        return self.delivery.deliver([*map(Operation, operations)])
+        return self.delivery.deliver([*map(Operation, operations)]).complete
 
     def drain(self) -> bool:
         assert self.delivery.drainer
@@ -170,7 +170,9 @@ class TestOnFailure:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pauses: list[float] = []
-        monkeypatch.setattr(world.delivery, "_wait", lambda _, seconds: pauses.append(seconds))
+        monkeypatch.setattr(
+            world.delivery.context, "wait", lambda _, seconds: pauses.append(seconds)
+        )
         with monkeypatch.context() as full:
             full.setattr(Spool, "write", refuse)
             world.double.reply_with(Fault.RESET)
@@ -736,7 +738,7 @@ class TestNowhere:
             }
         )
         closed = Delivery(config, configured_spool(config), client=ElasticsearchDouble())
-        assert closed.deliver([A]) is True
+        assert closed.deliver([A]).complete is True
         assert World(tmp_path).waiting == [A]
 
 
@@ -835,7 +837,9 @@ class TestTheEnd:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pauses: list[float] = []
-        monkeypatch.setattr(world.delivery, "_wait", lambda _, seconds: pauses.append(seconds))
+        monkeypatch.setattr(
+            world.delivery.context, "wait", lambda _, seconds: pauses.append(seconds)
+        )
         world.spool.write([A])
         world.delivery.stop()
         world.double.reply_with(UNAVAILABLE, items(REJECTED))
@@ -850,7 +854,7 @@ class TestTheEnd:
         def wait(_: threading.Event, seconds: float) -> None:
             world.now += seconds
 
-        monkeypatch.setattr(world.delivery, "_wait", wait)
+        monkeypatch.setattr(world.delivery.context, "wait", wait)
         world.spool.write([A])
         world.delivery.stop()
         world.double.reply_with(*[UNAVAILABLE] * 99)

@@ -19,7 +19,7 @@ from opentelemetry.semconv._incubating.metrics import otel_metrics
 
 from otel_asayer.config import Config
 from otel_asayer.delivery import metrics
-from otel_asayer.delivery.delivery import Delivery, shared
+from otel_asayer.delivery.delivery import Delivered, Delivery, shared
 from otel_asayer.delivery.metrics import INSTRUMENTS, ExporterMetrics, meter_of, observe
 from otel_asayer.delivery.outcomes import Counters, Outcome
 from otel_asayer.documents import Operation
@@ -190,9 +190,9 @@ class TestExported:
     ) -> None:
         seen: list[dict[str, int]] = []
 
-        def look(*_: object, **__: object) -> bool:
+        def look(*_: object, **__: object) -> Delivered:
             seen.append(reader.sums("otel.sdk.exporter.span.inflight"))
-            return True
+            return Delivered()
 
         shared(Config.from_environment(**settings)).deliver = look  # type: ignore[method-assign]
         exporter.export(spans(3))
@@ -273,15 +273,10 @@ class TestExported:
     def test_a_defect_fails_every_span_of_the_batch_once(
         self, exporter: ElasticsearchSpanExporter, reader: Reader, settings: dict[str, Any]
     ) -> None:
-        def fail(
-            operations: Sequence[bytes],
-            on_loss: Callable[[Sequence[bytes], str], None],
-            **_: object,
-        ) -> bool:
-            on_loss(operations, "half of it")
+        def fail(*_: object, **__: object) -> Delivered:
             raise RuntimeError
 
-        shared(Config.from_environment(**settings)).deliver = fail  # type: ignore[method-assign, assignment]
+        shared(Config.from_environment(**settings)).deliver = fail  # type: ignore[method-assign]
         exporter.export(spans(2))
         assert reader.sums("otel.sdk.exporter.span.exported") == {"defect": 2}
 

@@ -56,14 +56,13 @@ class Answering:
         target: str,
         body: bytes | None = None,
         *,
-        headers: Mapping[str, str] | None = None,
         timeout: float,
     ) -> Response:
         line = f"{method} {target.partition('?')[0]}"
         self.asked.append(f"{method} {target}")
         self.bodies[line] = body
         if line not in self.answers:
-            raise UnreachableError(f"nobody answers to {line}, {headers}, {timeout}")
+            raise UnreachableError(f"nobody answers to {line}, {timeout}")
         status, content = self.answers[line]
         return Response(status, {}, json.dumps(content).encode())
 

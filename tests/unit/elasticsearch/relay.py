@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from otel_asayer.testing import ElasticsearchDouble
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from otel_asayer.elasticsearch.client import Response
 
@@ -31,9 +31,8 @@ class Relay:
         self,
         method: str,
         target: str,
-        body: bytes | None = None,
+        body: bytes | Sequence[bytes] | None = None,
         *,
-        headers: Mapping[str, str] | None = None,
         timeout: float,
     ) -> Response:
         if method == "HEAD":
@@ -41,7 +40,7 @@ class Relay:
         else:
             self.timeouts.append(round(timeout, 3))
             self.now += self.takes
-        return self.double.request(method, target, body, headers=headers, timeout=timeout)
+        return self.double.request(method, target, body, timeout=timeout)
 
     def connect(self) -> None:
         self.double.connect()

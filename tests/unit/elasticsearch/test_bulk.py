@@ -300,7 +300,7 @@ class TestRequests:
             (404, Disposition.CONFIGURATION),
             (405, Disposition.CONFIGURATION),
             (408, Disposition.TRANSIENT),
-            (413, Disposition.SPLIT),
+            (413, Disposition.TOO_LARGE),
             (429, Disposition.OVERLOADED),
             (500, Disposition.TRANSIENT),
             (502, Disposition.TRANSIENT),

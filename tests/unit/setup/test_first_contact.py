@@ -63,10 +63,8 @@ class Script:
         target: str,
         body: bytes | None = None,
         *,
-        headers: Mapping[str, str] | None = None,
         timeout: float,
     ) -> Response:
-        assert headers is None
         line = f"{method} {target.partition('?')[0]}"
         self.asked.append(line)
         self.timeouts.append(timeout)
@@ -285,11 +283,9 @@ def test_settings_that_a_server_refuses_are_left_out_and_said() -> None:
         """Takes no template with a merge policy or a sort, and names one of them at a time."""
 
         def request(
-            self, method: str, target: str, body: bytes | None = None, **rest: Any
+            self, method: str, target: str, body: bytes | None = None, *, timeout: float
         ) -> Response:
-            answer = super().request(
-                method, target, body, headers=rest.get("headers"), timeout=rest["timeout"]
-            )
+            answer = super().request(method, target, body, timeout=timeout)
             settings = (
                 json.loads(body or b"{}").get("template", {}).get("settings", {})
                 if "-replay?" in target or "_simulate" in target

@@ -18,6 +18,8 @@ from otel_asayer.timeline import Selection, Stored
 from otel_asayer.timeline.search import Search
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from otel_asayer.elasticsearch.client import Response
 
 SESSION = Selection(session_id="7")
@@ -129,10 +131,14 @@ class Full(ElasticsearchDouble):
     most = 0
 
     def request(
-        self, method: str, target: str, body: bytes | None = None, **options: Any
+        self, method: str, target: str, body: bytes | Sequence[bytes] | None = None, **options: Any
     ) -> Response:
-        if target.startswith("/_search") and orjson.loads(body or b"")["size"] > self.most:
-            self.exchanges.append(Exchange(method, target, {}, body or b""))
+        if (
+            target.startswith("/_search")
+            and isinstance(body, bytes)
+            and orjson.loads(body)["size"] > self.most
+        ):
+            self.exchanges.append(Exchange(method, target, {}, body))
             raise UnreachableError("its answer does not end", too_long=True)
         return super().request(method, target, body, **options)
 

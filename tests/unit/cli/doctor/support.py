@@ -38,10 +38,8 @@ class Script:
         target: str,
         body: bytes | None = None,
         *,
-        headers: Mapping[str, str] | None = None,
         timeout: float,
     ) -> Response:
-        assert headers is None
         assert timeout > 0
         line = f"{method} {target.partition('?')[0]}"
         self.bodies[line] = body
