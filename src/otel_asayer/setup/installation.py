@@ -391,13 +391,17 @@ def streams_on(api: Api, pattern: str) -> dict[str, tuple[str, ...]]:
 
 
 class StepResult(NamedTuple):
-    """A step that was carried out, as far as it went."""
+    """A step that was carried out, as far as it went.
+
+    Attributes:
+        step: The step.
+        contents: The answers, one for each request.
+        failure: Why it stopped, in sentences.
+    """
 
     step: Step
     contents: tuple[dict[str, Any], ...] = ()
-    """The answers, one for each request."""
     failure: str = ""
-    """Why it stopped, in sentences."""
 
     @property
     def word(self) -> str:

@@ -56,22 +56,29 @@ _DECISIVE: Final = ("type", "similarity", "path", "subobjects", "index")
 
 
 class InstalledTemplate(NamedTuple):
-    """An index template that the server has."""
+    """An index template that the server has.
+
+    Attributes:
+        name: Its name.
+        patterns: Patterns of the names that get it.
+        priority: The highest of several that match wins.
+        is_ours: Whether its `_meta` says that otel-asayer made it.
+        version: Version of the software that made it, where `_meta` has it.
+        retention: How long its data streams keep documents, `30d`; empty for ever.
+        has_alias: Whether its indices get the readers' alias.
+        makes_streams: Whether it makes data streams, not plain indices.
+        policy: The policy of index lifecycle management that its indices follow.
+    """
 
     name: str
     patterns: tuple[str, ...]
     priority: int
     is_ours: bool = False
-    """Whether its `_meta` says that otel-asayer made it."""
     version: str = ""
-    """Version of the software that made it, where `_meta` has it."""
     retention: str = ""
     has_alias: bool = False
-    """Whether its indices get the readers' alias."""
     makes_streams: bool = False
-    """Whether it makes data streams, not plain indices."""
     policy: str = ""
-    """The policy of index lifecycle management that its indices follow."""
 
     def matches(self, stream: str) -> bool:
         """Whether one of its patterns matches a data stream of this name."""
@@ -208,12 +215,15 @@ def replay_indices(resolved: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 class AliasConflict(NamedTuple):
-    """Something of somebody else's has the readers' alias, or its very name."""
+    """Something of somebody else's has the readers' alias, or its very name.
+
+    Attributes:
+        kind: What has the name: `index`, `data stream`, or `alias`.
+        streams: The data streams that an alias points to. It may point to plain indices.
+    """
 
     kind: str
-    """What has the name: `index`, `data stream`, or `alias`."""
     streams: tuple[str, ...] = ()
-    """The data streams that an alias points to. It may point to plain indices: we share those."""
 
     def __str__(self) -> str:
         """Say so, and what to do, as the first half of a sentence."""

@@ -63,12 +63,18 @@ _NEEDED_FOR_KEYS: Final = (
 
 
 class Role(NamedTuple):
-    """What a key may do."""
+    """What a key may do.
+
+    Attributes:
+        name: Its name.
+        indices: Patterns of data streams, indices and aliases.
+        privileges: Its privileges on those.
+        cluster: Its privileges on the cluster.
+    """
 
     name: str
     indices: tuple[str, ...]
     privileges: tuple[str, ...]
-    """On those indices."""
     cluster: tuple[str, ...] = ()
 
     @property
@@ -138,16 +144,23 @@ ROLES: Final = (WRITER, READER, VIEWER)
 
 
 class Key(NamedTuple):
-    """A valid key of ours."""
+    """A valid key of ours.
+
+    Attributes:
+        id: Its id.
+        role: Name of its role.
+        created_ms: When it was created, in milliseconds since 1970.
+        expires: The date when it expires; empty for never.
+        descriptors: Its role descriptors.
+        own: Whether this user may list, and so invalidate, only their own keys.
+    """
 
     id: str
     role: str
     created_ms: int
     expires: str
-    """A date, or nothing."""
     descriptors: Mapping[str, Any]
     own: bool
-    """Whether it is one of the user's own keys, the only ones that this user may invalidate."""
 
 
 class KeyOptions(NamedTuple):
@@ -167,14 +180,19 @@ class KeyOptions(NamedTuple):
 
 
 class AuthenticatedUser(NamedTuple):
-    """Who sends our requests, as Elasticsearch knows them; without security it knows nobody."""
+    """Who sends our requests, as Elasticsearch knows them.
+
+    Attributes:
+        name: The user's name, or that of the user who created the key; empty without security.
+        is_api_key: Whether it is an API key.
+        secured: Whether security is on.
+        key_id: Id of the API key.
+    """
 
     name: str
     is_api_key: bool
     secured: bool
-    """Whether security is on."""
     key_id: str = ""
-    """Id of the API key, if it is one."""
 
 
 class RequiredPrivileges(NamedTuple):

@@ -80,28 +80,37 @@ class Server(Protocol):
 
 
 class Request(NamedTuple):
-    """A request that changes something."""
+    """A request that changes something.
+
+    Attributes:
+        method: GET, POST, …
+        target: Path and query.
+        body: JSON; bytes are the body of a bulk request with one document.
+    """
 
     method: str
     target: str
     body: Any = None
-    """JSON; bytes are the body of a bulk request with one document."""
 
 
 class Step(NamedTuple):
-    """One thing that setup looked at."""
+    """One thing that setup looked at.
+
+    Attributes:
+        subject: What, `index template otel-asayer-replay`.
+        word: What the requests do to it (`installed`); without requests, its state (`present`).
+        note: A sentence about it.
+        requests: The requests that change it.
+        advised: Requests that only its owner may send: setup does not.
+        problem: Whether a person has to do something first.
+    """
 
     subject: str
-    """What, `index template otel-asayer-replay`."""
     word: str
-    """What the requests do to it (`installed`); without requests, its state (`present`)."""
     note: str = ""
-    """A sentence about it."""
     requests: tuple[Request, ...] = ()
     advised: tuple[Request, ...] = ()
-    """Requests that only its owner may send: setup does not."""
     problem: bool = False
-    """Whether a person has to do something first."""
 
 
 class Planner:

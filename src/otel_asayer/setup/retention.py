@@ -207,13 +207,17 @@ def _lifecycle(streams: Sequence[str], retention: str) -> Request:
 
 
 class Day(NamedTuple):
-    """A day of replay records: one index."""
+    """A day of replay records: one index.
+
+    Attributes:
+        day: The day in UTC, `2026-11-24`.
+        records: How many there are.
+        name: Name of the index.
+    """
 
     day: str
-    """In UTC, `2026-11-24`."""
     records: int
     name: str
-    """Of the index."""
 
 
 def days_before(api: Api, until: datetime | None, namespace: str | None = None) -> list[Day]:
