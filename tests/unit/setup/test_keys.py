@@ -167,16 +167,16 @@ class TestOwnKeys:
             keys_on(Answering({LIST: (403, {"error": {"reason": "no"}})}).api)
 
 
-class TestAsker:
-    def asker(self, status: int, content: object) -> AuthenticatedUser:
+class TestAuthenticatedUser:
+    def user(self, status: int, content: object) -> AuthenticatedUser:
         return authenticate(Answering({AUTHENTICATE: (status, content)}).api)
 
     def test_a_user_is_known_by_name(self) -> None:
-        assert self.asker(200, {"username": "jane", "authentication_type": "realm"}) == JANE
+        assert self.user(200, {"username": "jane", "authentication_type": "realm"}) == JANE
 
     def test_refused_credentials_are_refused_whatever_their_name_says(self) -> None:
         with pytest.raises(NotAllowedError, match="Elasticsearch refuses the credentials"):
-            self.asker(
+            self.user(
                 401,
                 {
                     "error": {
@@ -187,7 +187,7 @@ class TestAsker:
             )
 
     def test_an_api_key_is_known_as_one(self) -> None:
-        assert self.asker(200, {"username": "jane", "authentication_type": "api_key"}).is_api_key
+        assert self.user(200, {"username": "jane", "authentication_type": "api_key"}).is_api_key
 
     @pytest.mark.parametrize(
         "answer",
@@ -212,15 +212,15 @@ class TestAsker:
         ],
     )
     def test_a_server_without_security_knows_nobody(self, answer: tuple[int, Any]) -> None:
-        assert self.asker(*answer) == AuthenticatedUser("", is_api_key=False, secured=False)
+        assert self.user(*answer) == AuthenticatedUser("", is_api_key=False, secured=False)
 
     def test_refused_credentials_are_an_error(self) -> None:
         with pytest.raises(NotAllowedError, match="It does not know these credentials"):
-            self.asker(401, {"error": {"reason": "unable to authenticate"}})
+            self.user(401, {"error": {"reason": "unable to authenticate"}})
 
     def test_a_server_in_trouble_is_not_taken_for_one_without_security(self) -> None:
         with pytest.raises(ElasticsearchError, match="no master"):
-            self.asker(503, {"error": {"reason": "no master"}})
+            self.user(503, {"error": {"reason": "no master"}})
 
 
 class TestPrivileges:
