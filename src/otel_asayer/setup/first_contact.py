@@ -131,8 +131,7 @@ def ensure(
     """
     if config.setup == "off":
         return SetupReport()
-    installation = _Installation(_Server(client, clock() + timeout, clock), config)
-    return installation.run()
+    return _Installer(_DeadlineServer(client, clock() + timeout, clock), config).run()
 
 
 class _Stopped(Exception):  # noqa: N818 (no error: most often the key may not, and need not)
@@ -144,7 +143,7 @@ class _Stopped(Exception):  # noqa: N818 (no error: most often the key may not, 
         self.temporary = temporary
 
 
-class _Server:
+class _DeadlineServer:
     """The server, until a deadline; each method raises `_Stopped`."""
 
     def __init__(self, client: Requester, deadline: float, clock: Callable[[], float]) -> None:
@@ -199,10 +198,10 @@ def _parse(body: bytes) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-class _Installation:
+class _Installer:
     """One run: each part is carried out as soon as it is planned, and stops alone."""
 
-    def __init__(self, server: _Server, config: Config) -> None:
+    def __init__(self, server: _DeadlineServer, config: Config) -> None:
         self._server = server
         self._plan = Planner(server, config)
         self._with_replay = config.replay_records

@@ -103,10 +103,10 @@ def plan_installation(
     Raises:
         ElasticsearchError: The server cannot be looked at; the message says why.
     """
-    return tuple(_Installation(api, config, options).steps(now_ns))
+    return tuple(_SetupPlanner(api, config, options).steps(now_ns))
 
 
-class _Installation(Planner):
+class _SetupPlanner(Planner):
     """First contact's plan, and what only a person may change."""
 
     def __init__(self, api: Api, config: Config, options: SetupOptions) -> None:

@@ -59,9 +59,9 @@ if TYPE_CHECKING:
 __all__ = [
     "FORM",
     "READERS",
-    "Reader",
     "ReaderSearch",
     "Record",
+    "ReplayReader",
     "check_alias",
     "check_mapping",
     "check_reader",
@@ -85,7 +85,7 @@ class ReaderSearch(NamedTuple):
     body: Mapping[str, Any]
 
 
-class Reader(NamedTuple):
+class ReplayReader(NamedTuple):
     """A generation of readers.
 
     Attributes:
@@ -147,15 +147,15 @@ class Reader(NamedTuple):
 
 
 READERS: Final = (
-    Reader("OpenReplay 1.21 on", "openReplaySession.id=", None, None, ("@timestamp",)),
-    Reader(
+    ReplayReader("OpenReplay 1.21 on", "openReplaySession.id=", None, None, ("@timestamp",)),
+    ReplayReader(
         "OpenReplay 1.5 - 1.20",
         "openReplaySessionToken=",
         re.compile(r"(?i)openReplaySessionToken=([0-9a-zA-Z\.]+)"),
         "utc_time",
         ("utc_time",),
     ),
-    Reader(
+    ReplayReader(
         "Asayer",
         "asayer_session_id=",
         re.compile(r"(?i)asayer_session_id=([0-9]+)"),
@@ -365,7 +365,9 @@ def _shows_in_order(index: Mapping[str, Any]) -> bool:
     )
 
 
-def check_reader(server: ExaminedServer, record: Record, reader: Reader) -> Iterator[CheckResult]:
+def check_reader(
+    server: ExaminedServer, record: Record, reader: ReplayReader
+) -> Iterator[CheckResult]:
     """Check that one generation finds the record, and can show it."""
     request = reader.request(record.session_id, record.at_ms, server.replay_indices)
     answer = server.reader.expect(

@@ -11,8 +11,8 @@ import pytest
 from otel_asayer.cli.doctor.examination import Status
 from otel_asayer.cli.doctor.replay import (
     READERS,
-    Reader,
     Record,
+    ReplayReader,
     check_alias,
     check_mapping,
     check_reader,
@@ -358,7 +358,7 @@ def test_the_request_of_openreplay_before_is_its_own() -> None:
     )
 
 
-def read(reader: Reader, answer: tuple[int, Any]) -> list[tuple[str, str]]:
+def read(reader: ReplayReader, answer: tuple[int, Any]) -> list[tuple[str, str]]:
     return short(check_reader(examined({SEARCH: answer, OWN: answer}), RECORD, reader))
 
 
@@ -366,12 +366,12 @@ each_reader = pytest.mark.parametrize("reader", READERS, ids=lambda reader: read
 
 
 @each_reader
-def test_a_reader_that_finds_the_record_is_well(reader: Reader) -> None:
+def test_a_reader_that_finds_the_record_is_well(reader: ReplayReader) -> None:
     assert read(reader, found()) == [("ok", "finds the record")]
 
 
 @each_reader
-def test_a_reader_that_finds_nothing_is_a_problem(reader: Reader) -> None:
+def test_a_reader_that_finds_nothing_is_a_problem(reader: ReplayReader) -> None:
     assert read(reader, NOTHING) == [
         ("problem", "It does not find the record that was just written")
     ]
@@ -384,7 +384,7 @@ def test_a_reader_that_finds_nothing_is_a_problem(reader: Reader) -> None:
     ids=str,
 )
 def test_a_reader_that_cannot_show_the_record_is_a_problem(
-    reader: Reader, change: dict[str, Any]
+    reader: ReplayReader, change: dict[str, Any]
 ) -> None:
     ((status, detail),) = read(reader, found({**SOURCE, **change}))
     assert status == "problem"
