@@ -23,8 +23,9 @@ from otel_asayer.delivery import delivery
 from otel_asayer.delivery.metrics import ExporterMetrics, meter_of, observe
 from otel_asayer.delivery.outcomes import Outcome
 from otel_asayer.documents import DataStreams, DocumentSettings, Encoder, metadata_of
+from otel_asayer.once import warn_once
 from otel_asayer.runtime import sdk
-from otel_asayer.runtime.last_resort import make_audible, unsaid
+from otel_asayer.runtime.log_handlers import install_last_resort_handler
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -178,7 +179,7 @@ class _Path:
             _stop, config
         )  # no method: the exit handlers must not keep an exporter alive that nobody uses
         self.encoder = encoder_of(config)
-        make_audible()
+        install_last_resort_handler()
         if (
             not config.closed
         ):  # what closes it is listed by the start-up message, which comes after this
@@ -293,8 +294,7 @@ class _Path:
     def _count_diverted(self, current: delivery.Delivery) -> None:
         if diverted := self.encoder.take_diverted():
             current.counters.add(Outcome.DIVERTED, diverted, "too many data streams")
-            for sentence in unsaid([_DIVERTED.format(self._config.max_data_streams)]):
-                _logger.warning(sentence)
+            warn_once(_logger, _DIVERTED.format(self._config.max_data_streams))
 
     def _lose(
         self,

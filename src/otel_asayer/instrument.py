@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry._logs import get_logger_provider, set_logger_provider
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.instrumentation import propagators
-from opentelemetry.propagate import get_global_textmap, set_global_textmap
+from opentelemetry.propagate import set_global_textmap
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
@@ -28,17 +28,18 @@ from otel_asayer.config import SETTINGS, Config, environment_config, sdk_disable
 from otel_asayer.delivery.delivery import of_this_process
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.id_generator import SystemRandomIdGenerator
+from otel_asayer.once import new_sentences
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
-from otel_asayer.propagation import composites
-from otel_asayer.propagation.redirects import guard_redirects
+from otel_asayer.propagation.redirects import guard_redirects, propagators_at_work
 from otel_asayer.propagator import AsayerPropagator
-from otel_asayer.runtime import diagnostics, sdk
-from otel_asayer.runtime.celery_logging import keep_task_logs
-from otel_asayer.runtime.console import keep_console
-from otel_asayer.runtime.django_logging import keep_request_logs
+from otel_asayer.runtime import diagnostics, private_names, sdk
 from otel_asayer.runtime.exit_flush import export_at_ends
-from otel_asayer.runtime.last_resort import make_audible, unsaid
-from otel_asayer.runtime.log_handover import mend_handing_over
+from otel_asayer.runtime.log_handlers import (
+    install_last_resort_handler,
+    keep_celery_handlers,
+    keep_console,
+)
+from otel_asayer.runtime.log_handover import improve_log_handover, keep_django_context
 from otel_asayer.runtime.servers import watch_servers
 from otel_asayer.runtime.stdio import stamp_stdio
 from otel_asayer.runtime.uncaught_exceptions import watch_exceptions
@@ -64,7 +65,7 @@ def pre_instrument() -> None:
     that would switch all instrumentation off.
     """
     try:
-        make_audible()
+        install_last_resort_handler()
         config = environment_config()
         if (
             config.keep_console
@@ -107,7 +108,7 @@ def configure(
         ConfigurationError: a provider is not the SDK's, an option does not exist, or its value
             cannot be used. What is wrong with variables is logged instead.
     """
-    make_audible()
+    install_last_resort_handler()
     config = Config.from_environment(**options)
     if config.keep_console:
         keep_console()
@@ -140,7 +141,7 @@ def _set_up(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
 
 
 def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
-    mend_handing_over()
+    improve_log_handover()
     if not config.enabled:
         return
     if _is_sdk(tracer_provider, "add_span_processor"):
@@ -148,7 +149,7 @@ def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any
     if _is_sdk(logger_provider, "add_log_record_processor"):
         sdk.add_log_record_processor_first(logger_provider, SessionLogRecordProcessor())
     watch_exceptions(logger_provider)
-    keep_request_logs()
+    keep_django_context()
     guard_redirects()
     if config.stamp_stdio:
         stamp_stdio()
@@ -186,7 +187,7 @@ def _global_logger_provider() -> object:
 
 def _set_propagator(options: Mapping[str, Any]) -> None:
     """Put `asayer` among the global propagators in place of `baggage`; one that is there already stays, unless there are options for it."""
-    present = composites.propagators(get_global_textmap())
+    present = propagators_at_work()
     ours = next(
         (propagator for propagator in present if isinstance(propagator, AsayerPropagator)), None
     )
@@ -225,7 +226,7 @@ def _bring_to_our_exporters(tracer_provider: Any, logger_provider: Any) -> None:
         export_at_ends(provider, of_this_process)
         sdk.attach_drop_listeners(provider, _listener_of)
     if _feeds_ours(logger_provider):
-        keep_task_logs()
+        keep_celery_handlers()
 
 
 def _feeds_ours(provider: object) -> bool:
@@ -242,7 +243,7 @@ def _listener_of(exporter: object) -> sdk.Listener | None:
 
 def _findings(config: Config, tracer_provider: object, logger_provider: object) -> Iterator[object]:
     yield from config.problems
-    yield from sdk.missing()
+    yield from private_names.missing()
     if not (
         _is_sdk(tracer_provider, "add_span_processor")
         or _is_sdk(logger_provider, "add_log_record_processor")
@@ -270,7 +271,7 @@ def _tell_of_application(name: str, interface: str, instrumentation: str) -> Non
 
 def _report(found: Iterable[object]) -> None:
     """Log what has not been said yet in this process, as one warning."""
-    if new := unsaid(map(str, found)):
+    if new := new_sentences(map(str, found)):
         _logger.warning(
             "otel-asayer needs your attention:%s", "".join(f"\n- {sentence}" for sentence in new)
         )

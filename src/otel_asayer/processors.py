@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk.trace import SpanProcessor
 
+from otel_asayer.once import warn_once
 from otel_asayer.propagation.context import (
     get_session_id,
     remember_span,
@@ -47,7 +48,6 @@ __all__ = ["SessionLogRecordProcessor", "SessionSpanProcessor"]
 
 _logger = logging.getLogger(__name__)
 _EXCEPTIONS_INSTRUMENTATION: Final = "opentelemetry.instrumentation.exceptions"
-_failures: Final[set[type[BaseException]]] = set()
 
 
 class SessionSpanProcessor(SpanProcessor):
@@ -80,7 +80,7 @@ class SessionSpanProcessor(SpanProcessor):
                 leaving, span.get_span_context(), session_of_span(span) if in_session else None
             )
         except Exception as error:
-            _say_once(error)
+            _warn(error)
 
 
 class SessionLogRecordProcessor(LogRecordProcessor):
@@ -135,7 +135,7 @@ def _stamp(
         if session_id is not None:
             write(target, session_id)
     except Exception as error:
-        _say_once(error)
+        _warn(error)
 
 
 def _session_of(emitted: ReadWriteLogRecord) -> SessionId | None:
@@ -172,17 +172,13 @@ def _set_span(record: LogRecord, error: BaseException) -> None:
                 span.trace_flags,
             )
     except Exception as failure:
-        _say_once(failure)
+        _warn(failure)
 
 
-def _say_once(error: Exception) -> None:
-    """Log a failure, once for each type:
-
-    it may come with every span, and from inside of logging itself.
-    """
-    if type(error) not in _failures:
-        _failures.add(type(error))
-        _logger.warning(
-            "The session id could not be written on a span or log record; this is said once.",
-            exc_info=error,
-        )
+def _warn(error: Exception) -> None:
+    """Log a failure: it may come with every span, and from inside of logging itself."""
+    warn_once(
+        _logger,
+        "The session id could not be written on a span or log record; this is logged once.",
+        error,
+    )

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, MutableMapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage
@@ -42,6 +42,7 @@ from opentelemetry.trace import SpanKind, get_current_span
 from otel_asayer.attributes import BAGGAGE_SESSION_ID
 from otel_asayer.config import Config, attribute_length_limit, environment_config
 from otel_asayer.config.targets import host_of
+from otel_asayer.once import warn_once
 from otel_asayer.propagation.baggage_header import (
     MAX_BYTES,
     is_too_large,
@@ -75,8 +76,15 @@ _BAGGAGE: Final = "baggage"
 _COOKIE: Final = "cookie"
 _SEC_FETCH_MODE: Final = "sec-fetch-mode"
 _SESSION_ENTRY: Final = f"{BAGGAGE_SESSION_ID}="
-_TOO_LARGE: Final = f"A request's baggage was ignored, for it has more than the {MAX_BYTES} bytes that W3C Baggage admits; this is said once."
-_REFUSED: Final = "Entries of a request's baggage were ignored, for W3C Baggage does not admit them; this is said once."
+# Callers choose what they send, and how often: the warnings quote nothing, and are logged once.
+_TOO_LARGE: Final = (
+    f"A request's baggage was ignored, because W3C Baggage allows {MAX_BYTES} bytes and it has "
+    "more; this is logged once."
+)
+_REFUSED: Final = (
+    "Entries of a request's baggage were ignored, because W3C Baggage does not allow them; this is "
+    "logged once."
+)
 
 _CALLS: Final = (SpanKind.CLIENT, SpanKind.PRODUCER)
 _URLS: Final = (
@@ -283,11 +291,11 @@ class AsayerPropagator(TextMapPropagator):
         """
         header = next(iter(headers), "")
         if is_too_large(header):
-            _warn(_TOO_LARGE)
+            warn_once(_logger, _TOO_LARGE)
             return context, ()
         incoming = read_baggage(header)
         if incoming.refused:
-            _warn(_REFUSED)
+            warn_once(_logger, _REFUSED)
         for name, value in incoming.entries:
             context = baggage.set_baggage(name, value, context)
         return context, incoming.sessions
@@ -344,15 +352,6 @@ class AsayerPropagator(TextMapPropagator):
 def _report(action: str, error: Exception) -> None:
     """Log a failure without the error's text, which may repeat what the carrier holds."""
     _logger.debug("Could not %s a carrier: %s", action, type(error).__name__)
-
-
-@cache
-def _warn(sentence: str) -> None:
-    """Log what is wrong with what strangers send, without a word of theirs, and once:
-
-    they choose how often they send it.
-    """
-    _logger.warning(sentence)
 
 
 @lru_cache(maxsize=64)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_asayer import propagator
-from otel_asayer.runtime import last_resort
-from otel_asayer.runtime.console import release_console
+from otel_asayer import once
+from otel_asayer.runtime.log_handlers import release_console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 def _as_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process says each finding once, and keeps the console from the first set-up on; each test
     is a process of its own in that."""
-    monkeypatch.setattr(last_resort, "_said", set())
-    propagator._warn.cache_clear()
+    monkeypatch.setattr(once, "_said", set())
     yield
     release_console()

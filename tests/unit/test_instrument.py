@@ -42,8 +42,8 @@ from otel_asayer.config import environment_config
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.instrument import pre_instrument
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
-from otel_asayer.propagation import composites
 from otel_asayer.propagation.context import session
+from otel_asayer.propagation.redirects import propagators_at_work
 from otel_asayer.runtime import diagnostics, sdk as sdk_names
 from otel_asayer.runtime.stdio import StampedStream, unstamp_stdio
 from otel_asayer.runtime.uncaught_exceptions import unwatch_exceptions
@@ -135,9 +135,7 @@ def log_processors(provider: Any) -> list[type]:
 
 
 def propagators() -> list[type]:
-    return [
-        type(propagator) for propagator in composites.propagators(propagate.get_global_textmap())
-    ]
+    return [type(propagator) for propagator in propagators_at_work()]
 
 
 def use(*kinds: type) -> None:
@@ -223,7 +221,7 @@ def test_a_private_name_that_is_gone_is_said_with_what_works_less_well(
     monkeypatch.delattr(_configuration, "_get_sampler")
     pre_instrument()
     said = (
-        "The installed OpenTelemetry has no _get_sampler in opentelemetry.sdk._configuration: "
+        "The installed OpenTelemetry has no opentelemetry.sdk._configuration._get_sampler: "
         "configure() ignores a sampler in OTEL_TRACES_SAMPLER that is not one of the SDK's own."
     )
     assert warnings() == [f"{HEAD}\n- {said}"]
@@ -569,9 +567,9 @@ def test_a_single_propagator_is_kept_beside_ours(sdk: SDK) -> None:
 
 
 def test_our_propagator_stays_where_there_are_no_options_for_it(sdk: SDK) -> None:
-    before = composites.propagators(propagate.get_global_textmap())[1]
+    before = propagators_at_work()[1]
     configure(timeout=1)
-    assert composites.propagators(propagate.get_global_textmap())[1] is before
+    assert propagators_at_work()[1] is before
 
 
 def test_options_of_the_session_side_reach_the_propagator(sdk: SDK) -> None:

@@ -17,7 +17,7 @@ HEAVY = (
 RARE = tuple(
     f"otel_asayer.{name}"
     for name in (
-        "propagation.composites",
+        "propagation.patching",
         "propagation.grpc_calls",
         "sanitize",
         "runtime.sdk",

@@ -283,8 +283,8 @@ class TestIncomingBaggage:
             (
                 "WARNING",
                 (
-                    "A request's baggage was ignored, for it has more than the 8192 bytes that W3C "
-                    "Baggage admits; this is said once."
+                    "A request's baggage was ignored, because W3C Baggage allows 8192 bytes and it "
+                    "has more; this is logged once."
                 ),
             )
         ]
@@ -302,8 +302,8 @@ class TestIncomingBaggage:
             extracted({"baggage": entry})
         assert [record.message for record in caplog.records] == [
             (
-                "Entries of a request's baggage were ignored, for W3C Baggage does not admit them; "
-                "this is said once."
+                "Entries of a request's baggage were ignored, because W3C Baggage does not allow "
+                "them; this is logged once."
             )
         ]
 

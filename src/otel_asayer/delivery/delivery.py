@@ -33,7 +33,7 @@ from otel_asayer.delivery.spooling import Lost, Spooler
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.environment_variables import OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT
-from otel_asayer.runtime.last_resort import unsaid
+from otel_asayer.once import new_sentences
 from otel_asayer.spool import configured_spool
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Delivery:
             for problem in self.config.problems
             if problem.closes is FailClosed.EXPORTER
         ] or [self.disabled_reason]
-        if self.disabled_reason and (new := unsaid(reasons)):
+        if self.disabled_reason and (new := new_sentences(reasons)):
             kept = (
                 f" It is kept in {self.spool.folder}: `otel-asayer spool drain` sends it."
                 if self.spool

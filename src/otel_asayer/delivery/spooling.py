@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_asayer.delivery.outcomes import Outcome
-from otel_asayer.runtime.last_resort import unsaid
+from otel_asayer.once import new_sentences
 from otel_asayer.spool import SpoolError
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Spooler:
         return True
 
     def _say_once(self, subject: str, sentence: str) -> None:
-        if unsaid([f"{self._destination}: {subject}"]):
+        if new_sentences([f"{self._destination}: {subject}"]):
             _logger.warning("%s", sentence)
 
 

@@ -1,18 +1,22 @@
-"""gRPC: the session id stays behind when a channel leads to a host that may not know it.
+"""Keeps the session id out of gRPC calls to a host that may not learn it.
 
-The spans of a gRPC client do not say where a call goes, so that the propagator writes the id into
-the metadata of every call. The channel knows its target. What sends the metadata is guarded, below
-all interceptors, whenever they and the channel were made.
+The spans of a gRPC client do not say where a call goes, so the propagator writes the id into the
+metadata of every call. The channel knows its target. So the guard is on the classes that send the
+metadata, below all interceptors: it does not matter when those and the channel were made.
 
-The classes have private names. Where grpcio has renamed one, `is_guarded` says so, and no call of
-gRPC gets an id.
+The classes have private names. Where grpcio has renamed one, a warning says so, and no gRPC call
+gets a session id (`is_guarded`).
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
-from functools import lru_cache, wraps
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+
+from otel_asayer.once import warn_once
+from otel_asayer.propagation.patching import patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, MutableMapping
@@ -22,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["guard_calls", "guard_calls_of_asyncio", "is_guarded", "urls_of"]
 
-_MARK: Final = "_otel_asayer_guarded"
 _CALLS: Final = {
     "_UnaryUnaryMultiCallable": ("__call__", "with_call", "future"),
     "_UnaryStreamMultiCallable": ("__call__",),
@@ -30,14 +33,17 @@ _CALLS: Final = {
     "_StreamUnaryMultiCallable": ("__call__", "with_call", "future"),
     "_StreamStreamMultiCallable": ("__call__",),
 }
-"""What sends a call, by class: each method takes a request, a timeout and metadata."""
+"""The methods that send a call: each takes a request, a timeout and metadata."""
 _CALLS_OF_ASYNCIO: Final = (
     "UnaryUnaryCall",
     "UnaryStreamCall",
     "StreamUnaryCall",
     "StreamStreamCall",
 )
-"""Each is made of a request, a deadline, metadata, credentials, `wait_for_ready` and a channel, and sent by being made."""
+"""Classes whose constructor sends a call.
+
+It takes a request, a deadline, metadata, credentials, `wait_for_ready` and a channel.
+"""
 _METADATA: Final = 2
 _CHANNEL: Final = 5
 _NAMED: Final = ("dns", "xds")
@@ -45,18 +51,24 @@ _LISTS: Final = ("ipv4", "ipv6")
 _LOCAL: Final = ("unix", "unix-abstract")
 
 _CARRIED: Final = ("x-session-id", "baggage")
-"""Keys of metadata, always in lower case, that hold a session."""
+"""Keys of metadata that hold a session, always in lower case."""
 
+_logger = logging.getLogger(__name__)
 _missing: Final[list[str]] = []
 
 
 def is_guarded() -> bool:
-    """Whether all that sends calls of gRPC could be guarded, as far as it is imported."""
+    """Whether all that sends gRPC calls is guarded, as far as it is imported."""
     return not _missing
 
 
 def guard_calls(module: ModuleType, withdraw: Withdraw) -> None:
-    """Guard the calls of `grpc._channel`; `withdraw` takes the session out of headers for a URL, or for None, an unknown destination."""
+    """Guard the calls of `grpc._channel`.
+
+    Args:
+        module: that module.
+        withdraw: takes the session out of headers, given a URL, or None for an unknown one.
+    """
     for name, methods in _CALLS.items():
         for method in methods:
             _guard(
@@ -68,7 +80,7 @@ def guard_calls(module: ModuleType, withdraw: Withdraw) -> None:
 
 
 def guard_calls_of_asyncio(module: ModuleType, withdraw: Withdraw) -> None:
-    """Guard the calls of `grpc.aio._call`."""
+    """Guard the calls of `grpc.aio._call`; for the arguments see `guard_calls`."""
     for name in _CALLS_OF_ASYNCIO:
         _guard(
             getattr(module, name, None),
@@ -82,31 +94,31 @@ def _guard(
     owner: Any, name: str, channel_of: Callable[[Any, dict[str, Any]], Any], withdraw: Withdraw
 ) -> None:
     method = name.partition(".")[2]
-    original = getattr(owner, method, None)
-    if original is None:
+    if not hasattr(owner, method):
         _missing.append(name)
-        return
-    if hasattr(original, _MARK):
+        warn_once(_logger, "No gRPC call gets a session id: this grpcio cannot be guarded.")
         return
 
-    @wraps(original)
-    def replacement(caller: Any, *positional: Any, **keywords: Any) -> Any:
-        named = {
-            name: positional[place]
-            for name, place in (("metadata", _METADATA), ("channel", _CHANNEL))
-            if place < len(positional)
-        }
-        metadata = {**named, **keywords}.get("metadata")
-        if isinstance(metadata, Collection) and any(key in _CARRIED for key, _ in metadata):
-            left = _left(metadata, _target(channel_of, caller, {**named, **keywords}), withdraw)
-            if "metadata" in named:
-                positional = (*positional[:_METADATA], left, *positional[_METADATA + 1 :])
-            else:
-                keywords["metadata"] = left
-        return original(caller, *positional, **keywords)
+    def replace(original: Callable[..., Any]) -> Callable[..., Any]:
+        def replacement(caller: Any, *positional: Any, **keywords: Any) -> Any:
+            named = {
+                name: positional[place]
+                for name, place in (("metadata", _METADATA), ("channel", _CHANNEL))
+                if place < len(positional)
+            }
+            metadata = {**named, **keywords}.get("metadata")
+            if isinstance(metadata, Collection) and any(key in _CARRIED for key, _ in metadata):
+                target = _target(channel_of, caller, {**named, **keywords})
+                left = _permitted(metadata, target, withdraw)
+                if "metadata" in named:
+                    positional = (*positional[:_METADATA], left, *positional[_METADATA + 1 :])
+                else:
+                    keywords["metadata"] = left
+            return original(caller, *positional, **keywords)
 
-    setattr(replacement, _MARK, True)
-    setattr(owner, method, replacement)
+        return replacement
+
+    patch(owner, method, replace)
 
 
 def _target(
@@ -120,8 +132,8 @@ def _target(
         return None
 
 
-def _left(metadata: Iterable[tuple[str, Any]], target: str | None, withdraw: Withdraw) -> Any:
-    """What of `metadata` may go to `target`; of the same type, for asyncio has one of its own."""
+def _permitted(metadata: Iterable[tuple[str, Any]], target: str | None, withdraw: Withdraw) -> Any:
+    """Return the part of `metadata` that may go to `target`, of the same type: asyncio has its own."""
     urls = urls_of(target)
     pairs = [pair for key, value in metadata for pair in _pairs(key, value, urls, withdraw)]
     return tuple(pairs) if isinstance(metadata, (tuple, list)) else type(metadata)(*pairs)
@@ -141,11 +153,11 @@ def _pairs(
 
 @lru_cache(maxsize=128)
 def urls_of(target: str | None) -> tuple[str | None, ...]:
-    """Return the hosts of a channel's target as URLs, or None for one that cannot be known.
+    """Return the hosts of a channel's target as URLs, or None for an unknown one.
 
     The forms are those of gRPC's name resolution: `host:port`, `dns:[//resolver/]host:port`,
     `ipv4:` and `ipv6:` with several addresses, `unix:path`, `xds:///name`. A socket is this
-    machine. What is behind another scheme, that scheme's resolver knows alone.
+    machine. The hosts behind any other scheme are unknown.
     """
     if not target:
         return (None,)

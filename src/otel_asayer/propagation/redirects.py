@@ -1,9 +1,9 @@
-"""Redirects: the session id stays behind when a call is sent on to a host that may not know it.
+"""Keeps the session id from following a redirect to a host that may not learn it.
 
 HTTP clients send the headers of a request on to where it is redirected. No propagator is asked
 about the second host, or it is asked under a span that does not say where the call goes:
 `requests`, `urllib.request` and aiohttp follow redirects inside one call, below their
-instrumentations, and httpx has no span for a host whose URLs are excluded, nor a recorded one where
+instrumentations; httpx has no span for a host whose URLs are excluded, and no recorded one where
 the trace is not sampled. Each makes the next request in one place:
 
 - `requests` takes credentials out of it in `Session.rebuild_auth`, which applications override, and
@@ -11,58 +11,63 @@ the trace is not sampled. Each makes the next request in one place:
 - `urllib.request` makes it in `HTTPRedirectHandler.redirect_request`. A handler of the
   application's own that does not call that is not guarded.
 - aiohttp announces it to the session's `TraceConfig`s, with the headers that it sends again. A
-  session gets ours with its next request.
-- httpx makes it in `BaseClient._build_redirect_request`, also what `Response.next_request` holds. A
-  private name; a test follows real redirects.
+  session gets ours with its next request, in `ClientSession._request`.
+- httpx makes it in `BaseClient._build_redirect_request`, which `Response.next_request` uses, too.
 
-urllib3 starts each hop with the headers that the application gave. gRPC knows no redirects, and no
-hosts: `grpc_calls`.
+Tests follow real redirects with each client, for two of these names are private. Where a client has
+renamed one, a warning says so.
 
-Guards are set when the first session comes into a context, or is injected, by whatever way this
-package was set up.
+urllib3 starts each hop with the headers that the application gave. gRPC has no redirects, and its
+spans name no hosts: see `grpc_calls`.
+
+The guards are set when the first session comes into a context, or is injected, however this package
+was set up.
 """
 
 from __future__ import annotations
 
 import logging
-from functools import cache, partial, wraps
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_asayer.propagation.composites import propagators
+from otel_asayer.propagation.patching import call_after, patch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, Iterable, MutableMapping
     from types import ModuleType
 
-__all__ = ["guard_redirects"]
+    from opentelemetry.propagators.textmap import TextMapPropagator
 
-_MARK: Final = "_otel_asayer_guarded"
+__all__ = ["guard_redirects", "propagators_at_work"]
+
 _logger = logging.getLogger(__name__)
 
 
 @cache
 def guard_redirects() -> None:
-    """Guard the redirects of each client from when it is imported, or from now on; a second call changes nothing. Never raises."""
+    """Guard the redirects of each client, now or when somebody imports it. Never raises.
+
+    A second call has no effect.
+    """
     try:
-        from wrapt import (
-            register_post_import_hook,
-        )  # it takes as long as all of the propagator, which every process loads
+        # Importing it takes as long as the whole propagator, which every process loads.
+        from wrapt import register_post_import_hook
 
         for name, guard in _CLIENTS.items():
             register_post_import_hook(partial(_set, guard), name)
     except Exception:
         _logger.warning(
-            "Redirects are not guarded: a session id may follow them to any host.", exc_info=True
+            "Redirects are not guarded: a session id can follow them to any host.", exc_info=True
         )
 
 
 def _set(guard: Callable[[ModuleType], None], module: ModuleType) -> None:
-    """Guard a client; without the names that it takes, which would otherwise break the import of that client, it is left alone."""
+    """Guard a client; a failure must not break the import of that client."""
     try:
         guard(module)
     except Exception:
         _logger.warning(
-            "%s cannot be guarded: a session id may follow its redirects to any host.",
+            "%s cannot be guarded: a session id can follow its redirects to any host.",
             module.__name__,
             exc_info=True,
         )
@@ -72,8 +77,8 @@ def _guard_requests(module: ModuleType) -> None:
     def then(_result: Any, _session: Any, prepared_request: Any, *_: Any, **__: Any) -> None:
         _withdraw(prepared_request.headers, prepared_request.url)
 
-    _do_after(module.SessionRedirectMixin, "rebuild_auth", then)
-    _do_after(module.SessionRedirectMixin, "rebuild_proxies", then)
+    call_after(module.SessionRedirectMixin, "rebuild_auth", then)
+    call_after(module.SessionRedirectMixin, "rebuild_proxies", then)
 
 
 def _guard_urllib(module: ModuleType) -> None:
@@ -81,11 +86,11 @@ def _guard_urllib(module: ModuleType) -> None:
         if request is not None:
             _withdraw(request.headers, request.full_url)
 
-    _do_after(module.HTTPRedirectHandler, "redirect_request", then)
+    call_after(module.HTTPRedirectHandler, "redirect_request", then)
 
 
 def _guard_httpx(module: ModuleType) -> None:
-    _do_after(
+    call_after(
         module.BaseClient,
         "_build_redirect_request",
         lambda request, *_, **__: _withdraw(request.headers, str(request.url)),
@@ -96,20 +101,17 @@ def _guard_aiohttp(module: ModuleType) -> None:
     ours = module.TraceConfig()
     ours.on_request_redirect.append(_on_request_redirect)
     ours.freeze()
-    # Every request of a session's goes through it
-    request = module.ClientSession._request  # noqa: SLF001
-    if hasattr(request, _MARK):
-        return
 
-    @wraps(request)
-    def replacement(session: Any, *arguments: Any, **keywords: Any) -> Any:
-        configs = session._trace_configs  # noqa: SLF001 (the public name is read-only)
-        if configs and ours not in configs:  # where nobody traces, nobody injects
-            session._trace_configs = [*configs, ours]  # noqa: SLF001
-        return request(session, *arguments, **keywords)
+    def replace(original: Callable[..., Any]) -> Callable[..., Any]:
+        def request(session: Any, *arguments: Any, **keywords: Any) -> Any:
+            configs = session._trace_configs  # noqa: SLF001 (the public name is read-only)
+            if configs and ours not in configs:  # where nobody traces, nobody injects
+                session._trace_configs = [*configs, ours]  # noqa: SLF001
+            return original(session, *arguments, **keywords)
 
-    setattr(replacement, _MARK, True)
-    module.ClientSession._request = replacement  # noqa: SLF001
+        return request
+
+    patch(module.ClientSession, "_request", replace)
 
 
 async def _on_request_redirect(_session: Any, _context: Any, redirect: Any) -> None:
@@ -143,25 +145,23 @@ _CLIENTS: Final[dict[str, Callable[[ModuleType], None]]] = {
 }
 
 
-def _do_after(owner: Any, name: str, then: Callable[..., object]) -> None:
-    """Let a function, once it has returned, be followed by `then`, which gets the result and the arguments; a second call changes nothing."""
-    original = getattr(owner, name)
-    if hasattr(original, _MARK):
-        return
-
-    @wraps(original)
-    def replacement(*arguments: Any, **keywords: Any) -> Any:
-        result = original(*arguments, **keywords)
-        then(result, *arguments, **keywords)
-        return result
-
-    setattr(replacement, _MARK, True)
-    setattr(owner, name, replacement)
-
-
 def _withdraw(headers: MutableMapping[str, Any], url: str | None) -> None:
-    from opentelemetry.propagate import get_global_textmap  # which may be what loads this module
-
-    for propagator in propagators(get_global_textmap()):
-        if withdraw := getattr(propagator, "withdraw", None):  # ours has it, and no other
+    for propagator in propagators_at_work():
+        if withdraw := getattr(propagator, "withdraw", None):  # only ours has it
             withdraw(headers, url)
+
+
+def propagators_at_work() -> list[TextMapPropagator]:
+    """Return the global propagator, or the members of a composite one, at any depth.
+
+    The members of a composite have a private name in OpenTelemetry's API. Without it, a composite
+    counts as one propagator.
+    """
+    from opentelemetry.propagate import get_global_textmap  # it may be what loads this module
+
+    return _members(get_global_textmap())
+
+
+def _members(textmap: TextMapPropagator) -> list[TextMapPropagator]:
+    members: Iterable[TextMapPropagator] | None = getattr(textmap, "_propagators", None)
+    return [textmap] if members is None else [one for member in members for one in _members(member)]

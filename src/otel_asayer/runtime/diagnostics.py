@@ -1,6 +1,6 @@
-"""What is wrong with how OpenTelemetry is set up around us, and what to do:
+"""What is wrong with the set-up of OpenTelemetry in this process, and what to do.
 
-said by the hook at start-up, and by `otel-asayer doctor`.
+The hook reports it at start-up, and `otel-asayer doctor` on demand.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.instrumentation import propagators
-from opentelemetry.propagate import get_global_textmap
 
-from otel_asayer.propagation import composites
+from otel_asayer.propagation.redirects import propagators_at_work
 from otel_asayer.propagator import AsayerPropagator
 
 if TYPE_CHECKING:
@@ -45,39 +44,40 @@ class Finding(NamedTuple):
 
 
 NO_CONFIGURATOR: Final = Finding(
-    "Nothing is recorded, for no package is installed that sets up OpenTelemetry's SDK",
+    "Nothing is recorded, because no installed package sets up OpenTelemetry's SDK",
     "pip install opentelemetry-distro, or 'otel-asayer[distro]'",
 )
 NO_SDK: Final = Finding(
-    "No session id is recorded, for OpenTelemetry's SDK is not set up",
+    "No session id is recorded, because OpenTelemetry's SDK is not set up",
     "see the messages before this one, or call otel_asayer.configure()",
 )
 NO_PROPAGATOR: Final = Finding(
-    "No X-Session-Id will be read or passed on, for the propagator 'asayer' is not at work",
+    "No X-Session-Id is read or passed on, because the propagator 'asayer' is not in use",
     "set OTEL_PROPAGATORS=tracecontext,asayer, or list it under 'propagator' in the file that "
     "OTEL_CONFIG_FILE names",
 )
 LEAK: Final = Finding(
-    "The session id leaves for every host, for the propagator 'baggage' is at work beside "
+    "The session id goes to every host, because the propagator 'baggage' is in use beside "
     "'asayer', which carries baggage as well",
     "set OTEL_PROPAGATORS=tracecontext,asayer, or take 'baggage' out of the file that "
     "OTEL_CONFIG_FILE names",
 )
 NO_TRACE_RESPONSE: Final = Finding(
-    "No traceresponse header is sent, for another response propagator is at work",
-    "take that one out, or unset OTEL_ASAYER_TRACE_RESPONSE",
+    "No traceresponse header is sent, because another response propagator is in use",
+    "remove that one, or unset OTEL_ASAYER_TRACE_RESPONSE",
 )
 NO_LOGGING: Final = Finding(
-    "What Python's logging logs is not sent to Elasticsearch, for nothing hands it to OpenTelemetry",
+    "Records of Python's logging are not sent to Elasticsearch, because nothing hands them to "
+    "OpenTelemetry",
     "pip install opentelemetry-instrumentation-logging",
 )
 
 
 def two_distros(modules: str) -> Finding:
-    """Several packages with the same entry point's name."""
+    """Several packages whose entry points have the same name."""
     return Finding(
-        "Several packages set up OpenTelemetry under the same name, and whichever is found first "
-        "displaces the others",
+        "Several packages set up OpenTelemetry under the same name, and only the first one found is "
+        "used",
         f"uninstall all but one of {modules}",
     )
 
@@ -90,8 +90,8 @@ def not_wrapped(what: str, interface: str) -> Finding:
         interface: `wsgi` or `asgi`.
     """
     return Finding(
-        f"Requests to {what} have no session and no spans, for OpenTelemetry does not instrument "
-        f"it by itself",
+        f"Requests to {what} have no session and no spans, because OpenTelemetry has no "
+        f"instrumentation for it",
         f"wrap the application: `from opentelemetry.instrumentation.{interface} import "
         f"OpenTelemetryMiddleware`, "
         f"then `app = OpenTelemetryMiddleware(app)` (pip install "
@@ -102,19 +102,19 @@ def not_wrapped(what: str, interface: str) -> Finding:
 def not_instrumented(framework: str, instrumentation: str) -> Finding:
     """An application of a framework whose instrumentation is missing, or switched off."""
     return Finding(
-        f"Requests have no session and no spans, for nothing instruments {framework}",
-        f"pip install opentelemetry-instrumentation-{instrumentation}, and take it out of "
+        f"Requests have no session and no spans, because nothing instruments {framework}",
+        f"pip install opentelemetry-instrumentation-{instrumentation}, and remove it from "
         f"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS if it is there",
     )
 
 
 def on_propagators(*, trace_response: bool) -> Iterator[Finding]:
-    """Look at what is at work, not at OTEL_PROPAGATORS, which a configuration file overrules.
+    """Check the propagators in use, not OTEL_PROPAGATORS, which a configuration file overrides.
 
     Args:
         trace_response: whether a `traceresponse` header is wanted.
     """
-    members = composites.propagators(get_global_textmap())
+    members = propagators_at_work()
     if not any(isinstance(member, AsayerPropagator) for member in members):
         yield NO_PROPAGATOR
     elif any(isinstance(member, W3CBaggagePropagator) for member in members):
@@ -125,7 +125,7 @@ def on_propagators(*, trace_response: bool) -> Iterator[Finding]:
 
 
 def on_packages() -> Iterator[Finding]:
-    """Look for packages that displace each other."""
+    """Check for packages that replace each other."""
     for group in ("opentelemetry_distro", "opentelemetry_configurator"):
         found = list(entry_points(group=group))
         if len({entry_point.name for entry_point in found}) < len(found):

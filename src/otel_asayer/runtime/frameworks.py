@@ -1,4 +1,4 @@
-"""Frameworks that take requests or jobs in, by the names of their packages, and what makes spans of what they take in."""
+"""Frameworks that take requests or jobs, by the names of their packages, and what instruments them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ INSTRUMENTED: Final[Mapping[str, tuple[str, ...]]] = {
     "starlette": ("starlette", "fastapi"),
     "tornado": ("tornado",),
 }
-"""The ends of the names of the packages that instrument each; the first that is installed will do."""
+"""What follows `opentelemetry-instrumentation-` in the names of the packages that instrument each.
+
+One of them is enough.
+"""
 
 WORKERS: Final = frozenset({"aio-pika", "celery", "confluent-kafka", "kafka-python", "pika"})
-"""Those of `INSTRUMENTED` that take in jobs and messages, and no requests."""
+"""The members of `INSTRUMENTED` that take jobs and messages, and no requests."""
 
 BY_HAND: Final[Mapping[str, str]] = {
     "blacksheep": "asgi",
@@ -45,7 +48,7 @@ BY_HAND: Final[Mapping[str, str]] = {
     "web-py": "wsgi",
     "wsgidav": "wsgi",
 }
-"""What no package instruments, and the middleware of contrib's that makes spans of its requests."""
+"""What no package instruments, and the middleware of contrib that does."""
 
 SERVERS: Final[Mapping[str, str]] = {
     "cheroot": "wsgi",
@@ -59,7 +62,7 @@ SERVERS: Final[Mapping[str, str]] = {
     "uwsgi": "wsgi",
     "waitress": "wsgi",
 }
-"""What serves any application of an interface, also one of no framework at all."""
+"""Servers for any application of an interface, with or without a framework."""
 
 _OURS: Final = "otel-asayer"
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
@@ -77,8 +80,8 @@ class Installed(NamedTuple):
     """The packages of an environment.
 
     Attributes:
-        packages: Names of all, normalised.
-        only_ours: Those that nobody but our extra `cli` asked for: they say nothing about the
+        packages: names of all, normalised.
+        only_ours: names of those that only our extra `cli` requires: they say nothing about the
             application.
     """
 
@@ -87,16 +90,16 @@ class Installed(NamedTuple):
 
     @classmethod
     def here(cls) -> Installed:
-        """Look at the environment of this process."""
+        """Return the packages in the environment of this process."""
         return cls.of(distributions())
 
     @classmethod
     def of(cls, found: Iterable[Distribution]) -> Installed:
-        """Sort out what is installed.
+        """Return the packages in `found`.
 
-        Installers mark what a person named with a file REQUESTED. Where they mark all that the
-        extra brings, as some always do and others for a file of pins, the mark tells nothing: an
-        application that uses Starlette without saying so in its metadata is overlooked then.
+        Installers add a file REQUESTED to the packages that a person named. Some add it to all that
+        the extra requires, others do for a file of pins, and it says nothing then: an application
+        that uses Starlette without saying so in its metadata is overlooked.
         """
         by_name = {
             normalised(name): distribution
@@ -120,7 +123,7 @@ class Installed(NamedTuple):
 
 
 def _names(distribution: Distribution | None, condition: Pattern[str]) -> Iterator[str]:
-    """Yield the names in those requirements of a package that fit."""
+    """Yield the names in the requirements of a package that match `condition`."""
     for requirement in (distribution.requires or ()) if distribution else ():
         if condition.search(requirement) and (found := _NAME.match(requirement)):
             yield normalised(found[0])

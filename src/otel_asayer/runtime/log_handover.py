@@ -1,26 +1,26 @@
-"""Mends how OpenTelemetry's handlers hand over what Python's `logging` logs.
+"""Improves how OpenTelemetry's handlers take over the records of Python's `logging`.
 
-- Django logs "Not Found: …", aiohttp's server "Error handling request" and gRPC "Exception calling
-  application" when the request's span has ended. Such a record is handed over in the context of its
-  request, which is noted on the request or on the exception.
-- What no attribute can hold (`extra={"request": request}`, as Django has it) makes the SDK log a
-  warning from inside of the handler, which the handler then refuses with another one on stderr,
-  "detected recursive logging". It becomes text before; the SDK would make text of it as well.
-- The handler's `flush` starts a thread, and Python 3.12 starts none once the interpreter ends: it
-  prints a traceback at each exit. Nothing is to be flushed by then: the provider's own exit handler
+- Django logs "Not Found: …" and "Internal Server Error: …", aiohttp's server "Error handling
+  request" and gRPC "Exception calling application" after the request's span has ended. Such a
+  record is taken over in the context of its request, which is kept on the request or on the
+  exception. Django's middleware of OpenTelemetry ends the span in `process_response`, so the
+  context is kept before that; Django logs with `extra={"request": request}`.
+- The SDK logs a warning about a value that is no attribute, such as that request. It does so from
+  inside the handler, which refuses that record with another warning on stderr, "detected recursive
+  logging". So such a value becomes text before, as the SDK itself would do it.
+- The handler's `flush` starts a thread. Python 3.12 starts none once the interpreter ends, and
+  prints a traceback at each exit. Nothing needs a flush by then: the provider's own exit handler
   has exported everything.
-- What this package says at the end of a process, of telemetry that waits or was lost, comes when
-  the provider is shut down. Handed over, it would be counted as a record that was dropped, and the
-  SDK would log that from inside of the handler.
+- This package logs about telemetry that waits or was lost while the provider is shut down. Taken
+  over, that record would be counted as dropped, and the SDK would log so from inside the handler.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
-from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
@@ -30,10 +30,12 @@ from wrapt import register_post_import_hook
 from otel_asayer.propagation.context import (
     context_of_request,
     get_session_id,
+    remember_context,
     session_of_exception,
     set_session_id,
     span_of_exception,
 )
+from otel_asayer.propagation.patching import patch
 from otel_asayer.runtime import sdk
 
 if TYPE_CHECKING:
@@ -41,38 +43,38 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-__all__ = ["mend_handing_over"]
+__all__ = ["improve_log_handover", "keep_django_context"]
 
 _HANDLER: Final = "opentelemetry.instrumentation.logging.handler"
-_MARK: Final = "_otel_asayer_mended"
+_DJANGO: Final = "opentelemetry.instrumentation.django.middleware.otel_middleware"
 _OURS: Final = "otel_asayer."
 _KNOWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
 """What every record has; the rest is `extra`, and becomes attributes."""
 _SCALARS: Final = (str, bool, int, float, bytes, type(None))
 
 
-def mend_handing_over() -> None:
-    """Mend the handler of the logging instrumentation; a second call changes nothing."""
-    register_post_import_hook(_mend, _HANDLER)
+def improve_log_handover() -> None:
+    """Patch the handler of the logging instrumentation; a second call has no effect."""
+    register_post_import_hook(_patch_handler, _HANDLER)
 
 
-def _mend(module: ModuleType) -> None:
-    handler = module.LoggingHandler
-    if hasattr(handler, _MARK):
-        return
-    setattr(handler, _MARK, True)
-    emit, flush = handler.emit, handler.flush
+def keep_django_context() -> None:
+    """Keep the context of each request in Django; a second call has no effect."""
+    register_post_import_hook(_patch_django, _DJANGO)
 
-    @wraps(emit)
-    def emit_in_its_context(self: logging.Handler, record: logging.LogRecord) -> None:
-        if record.name.startswith(_OURS) and sdk.is_shut_down(
-            getattr(self, "_logger_provider", None)
-        ):
+
+def _patch_handler(module: ModuleType) -> None:
+    patch(module.LoggingHandler, "emit", _emit_in_its_context)
+    patch(module.LoggingHandler, "flush", _flush_while_threads_start)
+
+
+def _emit_in_its_context(emit: Callable[..., None]) -> Callable[..., None]:
+    def replacement(self: logging.Handler, record: logging.LogRecord) -> None:
+        if record.name.startswith(_OURS) and sdk.is_shut_down(sdk.logger_provider_of(self)):
             return
         context = None
-        with suppress(
-            Exception
-        ):  # what others keep on their exceptions and requests must not cost the record
+        # Exceptions and requests of others may raise: the record must not be lost for that.
+        with suppress(Exception):
             context = _context_of(record)
         with suppress(Exception):
             record = _admissible(record)
@@ -85,18 +87,34 @@ def _mend(module: ModuleType) -> None:
         finally:
             otel_context.detach(token)
 
-    @wraps(flush)
-    def flush_while_threads_start(self: logging.Handler) -> None:
+    return replacement
+
+
+def _flush_while_threads_start(flush: Callable[..., None]) -> Callable[..., None]:
+    def replacement(self: logging.Handler) -> None:
         with suppress(RuntimeError):  # can't create new thread at interpreter shutdown
             flush(self)
 
-    handler.emit, handler.flush = emit_in_its_context, flush_while_threads_start
+    return replacement
+
+
+def _patch_django(module: ModuleType) -> None:
+    def replace(original: Callable[..., Any]) -> Callable[..., Any]:
+        def process_response(self: object, request: object, response: object) -> Any:
+            with suppress(AttributeError):  # a request object without a dictionary
+                remember_context(request, otel_context.get_current())
+            return original(self, request, response)
+
+        return process_response
+
+    with suppress(AttributeError):  # `private_names.missing` says so
+        patch(sdk.django_middleware(module), "process_response", replace)
 
 
 def _context_of(record: logging.LogRecord) -> Context | None:
-    """Return the context that `record` belongs to, where it is not the current one:
+    """Return the context that `record` belongs to, or None for the current one.
 
-    a record that is logged in a span or a session stays there.
+    A record that is logged in a span or a session stays there.
     """
     error = record.exc_info[1] if record.exc_info else None
     request = vars(record).get("request")
@@ -120,9 +138,9 @@ def _context_of(record: logging.LogRecord) -> Context | None:
 
 
 def _admissible(record: logging.LogRecord) -> logging.LogRecord:
-    """Return `record`, or a copy of it with texts in the place of what no attribute can hold:
+    """Return `record`, or a copy whose extra values are all possible as attributes.
 
-    other handlers may want that as it is.
+    Other handlers get the record as it is.
     """
     extra = {name: vars(record)[name] for name in vars(record).keys() - _KNOWN}
     if all(map(_is_admissible, extra.values())):
@@ -153,5 +171,5 @@ def _cleaned(value: Any) -> Any:
 def _text(value: object) -> str:
     try:
         return str(value)
-    except Exception:  # the application's own; the record counts more than one of its attributes
+    except Exception:  # raised by the application's own method
         return f"<{type(value).__name__}>"

@@ -26,8 +26,6 @@ import os
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
-from importlib import import_module
-from inspect import unwrap
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
@@ -52,17 +50,19 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, SpanContext, SpanKind, Status
 
 __all__ = [
+    "FIELD_NAMES",
     "add_log_record_processor_first",
     "add_span_processor_first",
     "attach_drop_listener",
     "attach_drop_listeners",
     "discard_inherited_processors",
+    "django_middleware",
     "enum_value",
     "environment_sampler",
     "exceptions_are_instrumented",
     "exporters",
     "fields_of",
-    "missing",
+    "logger_provider_of",
     "replace_id_generator",
     "restore_session",
     "stamp_event",
@@ -293,6 +293,16 @@ def environment_sampler() -> Sampler | None:
     return sampler
 
 
+def logger_provider_of(handler: object) -> object:
+    """Return the provider of OpenTelemetry's handler of Python's logging, or None."""
+    return getattr(handler, "_logger_provider", None)
+
+
+def django_middleware(module: object) -> object:
+    """Return the class of Django's middleware in contrib's module, or None."""
+    return getattr(module, "_DjangoMiddleware", None)
+
+
 def thread_context(thread: Thread | None) -> Context | None:
     """Return the context in which `thread` was started, where the threading instrumentation has noted it."""
     return getattr(thread, "_otel_context", None)
@@ -341,7 +351,7 @@ class Fields(NamedTuple):
     scope: InstrumentationScope | None
 
 
-_FIELD_NAMES: Final = (
+FIELD_NAMES: Final = (
     "_name",
     "_context",
     "_kind",
@@ -355,7 +365,7 @@ _FIELD_NAMES: Final = (
     "_resource",
     "_instrumentation_scope",
 )
-_PRIVATE_FIELDS: Final = itemgetter(*_FIELD_NAMES)
+_PRIVATE_FIELDS: Final = itemgetter(*FIELD_NAMES)
 
 
 def fields_of(span: ReadableSpan) -> Fields:
@@ -382,148 +392,3 @@ def fields_of(span: ReadableSpan) -> Fields:
             span.resource,
             span.instrumentation_scope,
         )
-
-
-class _Need(NamedTuple):
-    """Private names that this package uses, and what works less well when one of them is gone."""
-
-    module: str
-    owner: str
-    """A class of the module, or nothing for the module itself."""
-    names: tuple[str, ...]
-    consequence: str
-
-
-_DROPS_ARE_NOT_COUNTED: Final = "spans and log records that a full queue drops are not counted"
-_PROCESSORS_ARE_HIDDEN: Final = "otel-asayer does not see which exporters are in use, and does not flush them when a worker ends"
-_NEEDS: Final = (
-    _Need(
-        "opentelemetry.attributes",
-        "BoundedAttributes",
-        ("_dict", "_lock"),
-        "a span or log record with more attributes than its limit can lose its session id",
-    ),
-    _Need(
-        "opentelemetry.sdk.trace",
-        "ReadableSpan",
-        _FIELD_NAMES,
-        "encoding a span takes a fifth longer, and a span at its limits can lose its session id",
-    ),
-    _Need(
-        "opentelemetry.sdk._logs",
-        "LoggerProvider",
-        ("_multi_log_record_processor",),
-        "log records can be exported before they get their session id",
-    ),
-    _Need(
-        "opentelemetry.sdk._logs._internal",
-        "SynchronousMultiLogRecordProcessor",
-        ("_log_record_processors", "_lock"),
-        "log records can be exported before they get their session id",
-    ),
-    _Need(
-        "opentelemetry.sdk.trace",
-        "TracerProvider",
-        ("_active_span_processor",),
-        _PROCESSORS_ARE_HIDDEN,
-    ),
-    _Need(
-        "opentelemetry.sdk.trace",
-        "SynchronousMultiSpanProcessor",
-        ("_span_processors",),
-        _PROCESSORS_ARE_HIDDEN,
-    ),
-    _Need(
-        "opentelemetry.sdk.trace.export",
-        "BatchSpanProcessor",
-        ("_batch_processor",),
-        _PROCESSORS_ARE_HIDDEN,
-    ),
-    _Need(
-        "opentelemetry.sdk._logs.export",
-        "BatchLogRecordProcessor",
-        ("_batch_processor",),
-        _PROCESSORS_ARE_HIDDEN,
-    ),
-    _Need(
-        "opentelemetry.sdk._shared_internal",
-        "BatchProcessor",
-        ("_exporter", "_export", "_metrics"),
-        _DROPS_ARE_NOT_COUNTED,
-    ),
-    _Need(
-        "opentelemetry.sdk._shared_internal",
-        "BatchProcessor",
-        ("_pid", "_shutdown"),
-        "a uWSGI worker can wait 30 seconds before it ends",
-    ),
-    _Need(
-        "opentelemetry.sdk._configuration",
-        "",
-        ("_get_sampler", "_import_sampler"),
-        "configure() ignores a sampler in OTEL_TRACES_SAMPLER that is not one of the SDK's own",
-    ),
-    _Need(
-        "opentelemetry.propagators.composite",
-        "CompositePropagator",
-        ("_propagators",),
-        "redirects are not guarded: a session id can follow them to any host",
-    ),
-    _Need(
-        "opentelemetry.instrumentation.threading",
-        "ThreadingInstrumentor",
-        ("_otel_context",),
-        "an uncaught exception in a thread has no session",
-    ),
-    _Need(
-        "opentelemetry.instrumentation.instrumentor",
-        "BaseInstrumentor",
-        ("_instance",),
-        "uncaught exceptions can be recorded twice",
-    ),
-    _Need(
-        "opentelemetry.instrumentation.logging.handler",
-        "LoggingHandler",
-        ("_logger_provider",),
-        "the SDK warns about otel-asayer's own last log messages when a process ends",
-    ),
-    _Need(
-        "opentelemetry.instrumentation.django.middleware.otel_middleware",
-        "_DjangoMiddleware",
-        ("process_response",),
-        'Django\'s log records "Not Found" and "Internal Server Error" have no session',
-    ),
-)
-
-
-def missing(*, load: bool = False) -> list[str]:
-    """Return a sentence for each private name that the imported OpenTelemetry no longer has.
-
-    Each sentence names what is gone and what works less well without it; none is returned for a
-    module that nobody has imported. `load` imports them first, those that can be imported.
-    """
-    sentences = []
-    for need in _NEEDS:
-        if load:
-            with suppress(Exception):
-                import_module(need.module)
-        module = sys.modules.get(need.module)
-        owner = getattr(module, need.owner, None) if need.owner else module
-        if module is not None and (gone := sorted(set(need.names) - _names_of(owner))):
-            sentences.append(
-                f"The installed OpenTelemetry has no {', '.join(gone)} in "
-                f"{need.owner or need.module}: {need.consequence}."
-            )
-    return sentences
-
-
-def _names_of(owner: object) -> set[str]:
-    """Return the names that a class or module has, and those that the methods of the class use.
-
-    What a constructor sets shows in its code only, and making a batch processor starts a thread.
-    """
-    names = set(dir(owner))
-    for base in getattr(owner, "__mro__", ()):
-        for member in vars(base).values():
-            names.update(getattr(getattr(unwrap(member), "__code__", None), "co_names", ()))
-    return names

@@ -1,9 +1,8 @@
-"""Applications that a server has loaded and that nothing instruments: a person hears of them at the
-start, and not by an empty timeline.
+"""Reports applications that a server loads and nothing instruments, so that nobody waits for spans.
 
-Which framework is in use shows only when the application is loaded, long after the hook has run. So
-the hook leaves word with the servers that are met most: gunicorn, uvicorn, waitress, and Bottle's
-own. Where there is a doubt, nothing is said.
+Which framework is in use shows only when a server loads the application, long after the hook has
+run. So the hook patches the most common servers: gunicorn, uvicorn, waitress, and Bottle's own. In
+doubt, nothing is reported.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
-from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from wrapt import register_post_import_hook
 
+from otel_asayer.propagation.patching import call_after, patch
 from otel_asayer.runtime import sdk
 from otel_asayer.runtime.frameworks import BY_HAND, Installed
 
@@ -39,23 +38,27 @@ _FRAMEWORKS: Final = {
     "starlette": "starlette",
     "tornado": "tornado",
 }
-"""Modules of frameworks, and the modules of what instruments them."""
+"""The module of each framework, and the one that instruments it."""
 _BY_HAND: Final = {name.replace("-", "_").removesuffix("_py") for name in BY_HAND}
 _OURS: Final = "starlette"
-"""What our extra `cli` brings."""
+"""The extra `cli` depends on it."""
 _MIDDLEWARE: Final = "OpenTelemetryMiddleware"
 
 
 class _State:
-    """What is known of this process."""
+    """The state of this process."""
 
     tell: Tell | None = None
     wrapped = False
-    """Whether an application was put into one of contrib's middlewares."""
+    """Whether one of contrib's middlewares wraps an application."""
 
 
 def watch_servers(tell: Tell) -> None:
-    """Call `tell` with an application's name, its interface, and the package that should instrument it, if there is one; once for each server."""
+    """Call `tell` with each application that a server loads and nothing instruments.
+
+    Its arguments are the application's name, its interface (`wsgi` or `asgi`), and the package that
+    would instrument it, or an empty text.
+    """
     watched, _State.tell = _State.tell is not None, tell
     if watched:
         return
@@ -66,23 +69,26 @@ def watch_servers(tell: Tell) -> None:
 
 
 def _note_middleware(module: ModuleType) -> None:
-    middleware = getattr(module, _MIDDLEWARE, None)
-    if middleware is not None:
-        middleware.__init__ = _after(middleware.__init__, _wrapped)
+    if hasattr(module, _MIDDLEWARE):
+        call_after(getattr(module, _MIDDLEWARE), "__init__", _note_wrapped)
 
 
-def _wrapped(*_: Any, **__: Any) -> None:
+def _note_wrapped(*_: Any, **__: Any) -> None:
     _State.wrapped = True
 
 
 def _watch_gunicorn(module: ModuleType) -> None:
-    module.Worker.load_wsgi = _after(
-        module.Worker.load_wsgi, lambda worker: _look_at(worker.wsgi, "wsgi")
-    )
+    def then(_result: object, worker: Any) -> None:
+        _try(lambda: _look_at(worker.wsgi, "wsgi"))
+
+    call_after(module.Worker, "load_wsgi", then)
 
 
 def _watch_uvicorn(module: ModuleType) -> None:
-    module.Config.load = _after(module.Config.load, _look_at_uvicorn)
+    def then(_result: object, config: Any) -> None:
+        _try(lambda: _look_at_uvicorn(config))
+
+    call_after(module.Config, "load", then)
 
 
 def _look_at_uvicorn(config: Any) -> None:
@@ -93,20 +99,21 @@ def _look_at_uvicorn(config: Any) -> None:
 
 
 def _watch_waitress(module: ModuleType) -> None:
-    module.create_server = _after(  # type: ignore[attr-defined]
-        module.create_server, lambda application, *_, **__: _look_at(application, "wsgi")
-    )
+    def then(_result: object, application: object, *_: Any, **__: Any) -> None:
+        _try(lambda: _look_at(application, "wsgi"))
+
+    call_after(module, "create_server", then)
 
 
 def _watch_bottle(module: ModuleType) -> None:
-    original = module.run
+    def replace(original: Callable[..., object]) -> Callable[..., object]:
+        def run(*arguments: Any, **keywords: Any) -> object:
+            _try(lambda: _look_at(module.default_app(), "wsgi"))
+            return original(*arguments, **keywords)
 
-    @wraps(original)
-    def run(*arguments: Any, **keywords: Any) -> object:
-        _try(lambda: _look_at(module.default_app(), "wsgi"))
-        return original(*arguments, **keywords)
+        return run
 
-    module.run = run  # type: ignore[attr-defined] # it is there
+    patch(module, "run", replace)
 
 
 _SERVERS: Final = {
@@ -117,16 +124,6 @@ _SERVERS: Final = {
 }
 
 
-def _after(original: Callable[..., object], look: Callable[..., object]) -> Callable[..., object]:
-    @wraps(original)
-    def call(*arguments: Any, **keywords: Any) -> object:
-        result = original(*arguments, **keywords)
-        _try(lambda: look(*arguments, **keywords))
-        return result
-
-    return call
-
-
 def _try(look: Callable[[], object]) -> None:
     try:
         look()
@@ -135,7 +132,7 @@ def _try(look: Callable[[], object]) -> None:
 
 
 def _look_at(application: object, interface: str) -> None:
-    """Tell of an application that nothing makes spans of."""
+    """Report an application for whose requests nothing creates spans."""
     if _State.wrapped or _State.tell is None:
         return
     roots = {base.__module__.partition(".")[0] for base in type(application).__mro__}
@@ -143,7 +140,7 @@ def _look_at(application: object, interface: str) -> None:
     frameworks = [name for name in _FRAMEWORKS if name in sys.modules]
     at_work = {name for name in frameworks if sdk.is_instrumented(_FRAMEWORKS[name])}
     if at_work == {_OURS} and _OURS not in roots and _OURS in Installed.here().only_ours:
-        # Its instrumentation has imported it, and is there because our extra has brought it.
+        # Only its instrumentation has imported it, and only our extra has installed it.
         frameworks.remove(_OURS)
         at_work.clear()
     if at_work and not by_hand:
@@ -155,7 +152,7 @@ def _look_at(application: object, interface: str) -> None:
 
 
 def _is_asgi(application: object) -> bool:
-    """Whether gunicorn has loaded it for a worker of uvicorn's."""
+    """Whether an application is for one of uvicorn's workers under gunicorn."""
     return inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(
         getattr(application, "__call__", None)  # noqa: B004
     )

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_asayer import instrument
 from otel_asayer.exporter import ElasticsearchLogRecordExporter
-from otel_asayer.runtime.celery_logging import keep_task_logs
+from otel_asayer.runtime.log_handlers import keep_celery_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,8 +74,8 @@ def bodies(records: InMemoryLogRecordExporter) -> list[object]:
 def test_loggers_of_tasks_and_others_are_heard_once(
     records: InMemoryLogRecordExporter, *, hijack: bool
 ) -> None:
-    keep_task_logs()
-    keep_task_logs()
+    keep_celery_handlers()
+    keep_celery_handlers()
     set_up(worker_hijack_root_logger=hijack)
     TASKS.info("of a task")
     PLAIN.info("of another")
@@ -89,7 +89,7 @@ def test_the_console_shows_what_it_shows_without_us(
     logging.root.handlers = [
         handler for handler in logging.root.handlers if isinstance(handler, LoggingHandler)
     ]  # without pytest's
-    keep_task_logs()
+    keep_celery_handlers()
     set_up(worker_hijack_root_logger=hijack)
     for name in (None, "celery.task"):
         handlers = [type(handler) for handler in logging.getLogger(name).handlers]
@@ -104,7 +104,7 @@ def test_a_handler_of_the_application_goes_as_celery_wants(
 ) -> None:
     own = logging.NullHandler()
     logging.root.addHandler(own)
-    keep_task_logs()
+    keep_celery_handlers()
     set_up()
     assert own not in logging.root.handlers
 
@@ -113,7 +113,7 @@ def test_loggers_of_tasks_that_hand_on_are_heard_once(records: InMemoryLogRecord
     def hand_on(logger: logging.Logger, **_: object) -> None:
         logger.propagate = True
 
-    keep_task_logs()
+    keep_celery_handlers()
     signals.after_setup_task_logger.connect(hand_on)
     set_up()
     signals.after_setup_task_logger.disconnect(hand_on)
@@ -122,7 +122,7 @@ def test_loggers_of_tasks_that_hand_on_are_heard_once(records: InMemoryLogRecord
 
 
 def test_setting_up_once_more_adds_nothing_twice(records: InMemoryLogRecordExporter) -> None:
-    keep_task_logs()
+    keep_celery_handlers()
     set_up()
     celery.app.log.Logging._setup = False
     set_up()
@@ -134,7 +134,7 @@ def test_the_handler_stays_where_setting_up_fails(records: InMemoryLogRecordExpo
     def fail(**_: object) -> None:
         raise RuntimeError
 
-    keep_task_logs()
+    keep_celery_handlers()
     signals.setup_logging.connect(fail)
     with suppress(RuntimeError):
         set_up()
@@ -144,7 +144,7 @@ def test_the_handler_stays_where_setting_up_fails(records: InMemoryLogRecordExpo
 
 
 def test_without_a_handler_of_opentelemetry_celery_does_as_ever() -> None:
-    keep_task_logs()
+    keep_celery_handlers()
     set_up()
     assert [type(handler) for handler in logging.root.handlers] == [BY_CELERY]
 

@@ -12,8 +12,7 @@ from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
-from otel_asayer.runtime.console import keep_console, release_console
-from otel_asayer.runtime.log_handlers import handlers_of
+from otel_asayer.runtime.log_handlers import handlers_of, keep_console, release_console
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

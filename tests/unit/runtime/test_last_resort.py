@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from otel_asayer.runtime.last_resort import make_audible
+from otel_asayer.runtime.log_handlers import install_last_resort_handler
 
 PROGRAM = """
 import logging, os
 {setup}
-from otel_asayer.runtime.last_resort import make_audible
-make_audible()
-make_audible()
+from otel_asayer.runtime.log_handlers import install_last_resort_handler
+install_last_resort_handler()
+install_last_resort_handler()
 logging.getLogger("otel_asayer.somewhere").warning("something is wrong")
 os._exit(0)  # before logging shuts down: on Python 3.12 the flush of OpenTelemetry's handler fails there, loudly
 """
@@ -65,8 +65,8 @@ def test_an_application_without_a_last_resort_stays_silent() -> None:
 def test_it_is_installed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     logger = logging.getLogger("otel_asayer")
     monkeypatch.setattr(logger, "handlers", [])
-    make_audible()
+    install_last_resort_handler()
     installed = list(logger.handlers)
-    make_audible()
+    install_last_resort_handler()
     assert len(installed) == 1
     assert logger.handlers == installed

@@ -27,7 +27,7 @@ from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcess
 from otel_asayer.propagation.context import remember_context, session, set_session_id
 from otel_asayer.propagation.session_id import SessionId
 from otel_asayer.runtime import sdk
-from otel_asayer.runtime.log_handover import mend_handing_over
+from otel_asayer.runtime.log_handover import improve_log_handover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ class Records:
 
 @pytest.fixture
 def records() -> Iterator[Records]:
-    mend_handing_over()
+    improve_log_handover()
     found = Records()
     LOG.addHandler(found.handler)
     yield found
@@ -188,7 +188,7 @@ def test_other_handlers_get_what_was_given(records: Records) -> None:
 
 def test_it_is_mended_once(records: Records) -> None:
     before = LoggingHandler.emit
-    mend_handing_over()
+    improve_log_handover()
     assert LoggingHandler.emit is before
 
 
@@ -224,7 +224,7 @@ logging.getLogger("shop").warning("careful")
 def test_what_we_say_when_the_provider_is_shut_down_is_not_handed_over(
     name: str, handed_over: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mend_handing_over()
+    improve_log_handover()
     provider = LoggerProvider(shutdown_on_exit=False)
     processor = BatchLogRecordProcessor(InMemoryLogRecordExporter())  # type: ignore[no-untyped-call]
     provider.add_log_record_processor(processor)

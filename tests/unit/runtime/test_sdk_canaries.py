@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import sys
 import threading
 from contextvars import Context as Variables
@@ -42,14 +43,15 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from otel_asayer import SystemRandomIdGenerator
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
-from otel_asayer.propagation import composites
-from otel_asayer.runtime import sdk
+from otel_asayer.propagation.redirects import propagators_at_work
+from otel_asayer.runtime import private_names, sdk
 from otel_asayer.sampler import SessionSampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from opentelemetry.context import Context
+    from opentelemetry.propagators.textmap import TextMapPropagator
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
 SESSION = "2618307011354435587"
@@ -297,17 +299,20 @@ def test_a_provider_without_an_id_generator_is_left_alone() -> None:
 # Propagators
 
 
-def test_members_of_composite_propagators_are_seen() -> None:
+def at_work(monkeypatch: pytest.MonkeyPatch, propagator: TextMapPropagator) -> list[object]:
+    monkeypatch.setattr("opentelemetry.propagate._HTTP_TEXT_FORMAT", propagator)
+    return [*propagators_at_work()]
+
+
+def test_members_of_composite_propagators_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = TraceContextTextMapPropagator(), W3CBaggagePropagator()
-    assert composites.propagators(CompositePropagator([first, CompositePropagator([second])])) == [
-        first,
-        second,
-    ]
+    nested = CompositePropagator([first, CompositePropagator([second])])
+    assert at_work(monkeypatch, nested) == [first, second]
 
 
-def test_a_propagator_of_another_kind_is_its_only_member() -> None:
+def test_a_propagator_of_another_kind_is_its_only_member(monkeypatch: pytest.MonkeyPatch) -> None:
     propagator = TraceContextTextMapPropagator()
-    assert composites.propagators(propagator) == [propagator]
+    assert at_work(monkeypatch, propagator) == [propagator]
 
 
 # Samplers
@@ -455,30 +460,40 @@ class Public:
 # What is gone
 
 
-@pytest.mark.parametrize("need", sdk._NEEDS, ids=lambda need: f"{need.owner}.{need.names[0]}")
-def test_each_private_name_exists(need: Any) -> None:
-    import_module(need.module)
-    assert sdk.missing() == []
+NEEDS = [
+    pytest.param(consequence, *need, id=f"{need[1]}.{need[2][0]}")
+    for consequence, needs in private_names._NEEDS.items()
+    for need in needs
+]
 
 
-@pytest.mark.parametrize("need", sdk._NEEDS, ids=lambda need: f"{need.owner}.{need.names[0]}")
-def test_a_private_name_that_is_gone_is_told_with_what_works_less_well(
-    need: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("consequence", "module", "owner", "names"), NEEDS)
+def test_each_private_name_exists(
+    consequence: str, module: str, owner: str, names: tuple[str, ...]
 ) -> None:
-    monkeypatch.setitem(sys.modules, need.module, ModuleType(need.module))
-    names = ", ".join(sorted(need.names))
-    assert (
-        f"The installed OpenTelemetry has no {names} in {need.owner or need.module}: "
-        f"{need.consequence}."
-    ) in sdk.missing()
+    import_module(module)
+    assert private_names.missing() == []
+
+
+@pytest.mark.parametrize(("consequence", "module", "owner", "names"), NEEDS)
+def test_a_private_name_that_is_gone_is_told_with_what_works_less_well(
+    monkeypatch: pytest.MonkeyPatch,
+    consequence: str,
+    module: str,
+    owner: str,
+    names: tuple[str, ...],
+) -> None:
+    monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    (sentence,) = [one for one in private_names.missing() if one.endswith(f": {consequence}.")]
+    assert all(f"{owner or module}.{name}" in sentence for name in names)
 
 
 def test_nothing_is_told_of_a_module_that_nobody_has_imported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for need in sdk._NEEDS:
-        monkeypatch.delitem(sys.modules, need.module, raising=False)
-    assert sdk.missing() == []
+    for module, _, _ in itertools.chain(*private_names._NEEDS.values()):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    assert private_names.missing() == []
 
 
 # What queues drop

@@ -277,9 +277,11 @@ def check_opentelemetry(environment: Environment) -> Iterator[CheckResult]:
 
 def check_internals() -> Iterator[CheckResult]:
     """Check that OpenTelemetry still has the private names that otel-asayer uses."""
-    from otel_asayer.runtime import sdk
+    from otel_asayer.runtime import private_names
 
-    found = [warning(sentence.rstrip("."), _UPDATE) for sentence in sdk.missing(load=True)]
+    found = [
+        warning(sentence.rstrip("."), _UPDATE) for sentence in private_names.missing(load=True)
+    ]
     yield from found or [ok("this OpenTelemetry has all internals that otel-asayer uses")]
 
 

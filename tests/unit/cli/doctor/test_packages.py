@@ -52,7 +52,7 @@ def test_our_propagator_alone_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_baggage_beside_ours_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
     (result,) = propagators(monkeypatch, W3CBaggagePropagator(), AsayerPropagator())
     assert result.status == Status.PROBLEM
-    assert result.detail.partition(",")[0] == "The session id leaves for every host"
+    assert result.detail.partition(",")[0] == "The session id goes to every host"
     assert result.remedy.startswith("Set OTEL_PROPAGATORS=tracecontext,asayer")
 
 
