@@ -221,7 +221,7 @@ def test_a_private_name_that_is_gone_is_said_with_what_works_less_well(
     monkeypatch.delattr(_configuration, "_get_sampler")
     pre_instrument()
     said = (
-        "The installed OpenTelemetry has no opentelemetry.sdk._configuration._get_sampler: "
+        "The installed OpenTelemetry has no _get_sampler in opentelemetry.sdk._configuration: "
         "configure() ignores a sampler in OTEL_TRACES_SAMPLER that is not one of the SDK's own."
     )
     assert warnings() == [f"{HEAD}\n- {said}"]

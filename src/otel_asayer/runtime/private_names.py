@@ -87,16 +87,14 @@ def missing(*, load: bool = False) -> list[str]:
     """
     sentences = []
     for consequence, needs in _NEEDS.items():
-        gone = [name for need in needs for name in _gone(*need, load=load)]
+        gone = " and no ".join(filter(None, (_gone(*need, load=load) for need in needs)))
         if gone:
-            sentences.append(
-                f"The installed OpenTelemetry has no {', '.join(gone)}: {consequence}."
-            )
+            sentences.append(f"The installed OpenTelemetry has no {gone}: {consequence}.")
     return sentences
 
 
-def _gone(module: str, owner: str, names: Iterable[str], *, load: bool) -> list[str]:
-    """Return those of `names` that the class `owner` of an imported module does not have.
+def _gone(module: str, owner: str, names: Iterable[str], *, load: bool) -> str:
+    """Name those of `names` that the class `owner` of an imported module does not have.
 
     What a constructor sets shows only in its code: creating a batch processor starts a thread.
     """
@@ -105,10 +103,11 @@ def _gone(module: str, owner: str, names: Iterable[str], *, load: bool) -> list[
             import_module(module)
     imported = sys.modules.get(module)
     if imported is None:
-        return []
+        return ""
     holder = getattr(imported, owner, None) if owner else imported
     known = set(dir(holder))
     for base in getattr(holder, "__mro__", ()):
         for member in vars(base).values():
             known.update(getattr(getattr(unwrap(member), "__code__", None), "co_names", ()))
-    return [f"{owner or module}.{name}" for name in names if name not in known]
+    gone = ", ".join(name for name in names if name not in known)
+    return gone and f"{gone} in {owner or module}"
