@@ -18,11 +18,14 @@ from weakref import WeakSet
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+import otel_asayer.delivery
+from otel_asayer import elasticsearch, setup, spool
 from otel_asayer.config import Config
 from otel_asayer.delivery import delivery
 from otel_asayer.delivery.metrics import ExporterMetrics, meter_of, observe
 from otel_asayer.delivery.outcomes import Outcome
 from otel_asayer.documents import DataStreams, DocumentSettings, Encoder, metadata_of
+from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.once import warn_once
 from otel_asayer.runtime import sdk
 from otel_asayer.runtime.log_handlers import install_last_resort_handler
@@ -48,7 +51,7 @@ _logger = logging.getLogger(__name__)
 
 _OWN_SCOPES: Final = (
     __name__,
-    *(f"{__package__}.{room}" for room in ("elasticsearch", "delivery", "setup", "spool")),
+    *(f"{package.__name__}." for package in (otel_asayer.delivery, elasticsearch, setup, spool)),
 )
 """How the scopes of log records about delivery begin: handlers name a scope after its logger."""
 
@@ -212,7 +215,7 @@ class _Path:
                 _logger.debug("Export failed", exc_info=True)
                 lost.clear()
                 reason = f"the export failed with {type(error).__name__}; with DEBUG for {__name__} the log tells where"
-                return self._lose(current, lost, len(records), "defect", reason)
+                return self._lose(current, lost, len(records), Cause.of("defect"), reason)
             finally:
                 self._under_way.discard(call)
                 call.done.set()
@@ -226,7 +229,7 @@ class _Path:
                 else ""
             )
             delivery.shared(self._config).counters.add(
-                Outcome.DROPPED, count, error_type.replace("_", " "), reason
+                Outcome.DROPPED, count, Cause(error_type.replace("_", " "), error_type), reason
             )
         except Exception:
             _logger.debug("What the queue dropped could not be counted.", exc_info=True)
@@ -274,11 +277,11 @@ class _Path:
         if current.disabled_reason:
             current.announce()
         if self._closed:
-            return self._lose(current, observation, len(records), "exporter shut down")
+            return self._lose(current, observation, len(records), Cause.of("exporter shut down"))
         operations, failures = encode(records)
         self._count_diverted(current)
         encoded = (
-            self._lose(current, observation, len(failures), "not encoded", failures[-1])
+            self._lose(current, observation, len(failures), Cause.of("not encoded"), failures[-1])
             if failures
             else True
         )
@@ -293,15 +296,15 @@ class _Path:
 
     def _count_diverted(self, current: delivery.Delivery) -> None:
         if diverted := self.encoder.take_diverted():
-            current.counters.add(Outcome.DIVERTED, diverted, "too many data streams")
+            current.counters.add(Outcome.DIVERTED, diverted, Cause.of("too many data streams"))
             warn_once(_logger, _DIVERTED.format(self._config.max_data_streams))
 
     def _lose(
         self,
         current: delivery.Delivery,
-        lost: Counter[str],
+        lost: Counter[Cause],
         number: int,
-        cause: str,
+        cause: Cause,
         reason: str = "",
     ) -> bool:
         """Count spans or log records that never became operations; return whether there are none."""

@@ -9,6 +9,7 @@ of it, and what they hold when they end is exported (`endings`).
 from __future__ import annotations
 
 import logging
+import sys
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -234,7 +235,11 @@ def _feeds_ours(provider: object) -> bool:
 
 
 def _is_ours(exporter: object) -> bool:
-    return type(exporter).__module__ == "otel_asayer.exporter"
+    """Whether it is an exporter of ours, or of a subclass: none is while nobody has loaded them."""
+    module = sys.modules.get("otel_asayer.exporter")
+    return module is not None and isinstance(
+        exporter, (module.ElasticsearchSpanExporter, module.ElasticsearchLogRecordExporter)
+    )
 
 
 def _listener_of(exporter: object) -> sdk.Listener | None:

@@ -33,7 +33,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from chaos.ledger import Ledger
 from chaos.plan import Life, Trial
-from otel_asayer.delivery.outcomes import Counters, Outcome
+from otel_asayer.delivery.outcomes import NO_CAUSE, Counters, Outcome
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.spool import Lease, Spool, Written, directory
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_asayer.documents import Operation
+    from otel_asayer.elasticsearch.bulk import Cause
 
 CHAOS_ID = "chaos.id"
 """The attribute with the number of a document, which is unique in a trial."""
@@ -144,11 +145,11 @@ def record_counts(ledger: Ledger) -> None:
     add, write_ahead = Counters.add, Spool.write_ahead
 
     def noted_add(
-        self: Counters, outcome: Outcome, number: int, cause: str = "", reason: str = ""
+        self: Counters, outcome: Outcome, number: int, cause: Cause = NO_CAUSE, reason: str = ""
     ) -> None:
         add(self, outcome, number, cause, reason)
         if outcome in (Outcome.DROPPED, Outcome.EVICTED, Outcome.REJECTED):
-            ledger.counted(outcome.value, cause, number)
+            ledger.counted(outcome.value, cause.text, number)
 
     def noted_write_ahead(self: Spool, operations: Sequence[Operation]) -> tuple[Written, Lease]:
         result = write_ahead(self, operations)

@@ -21,6 +21,7 @@ from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery, shared
 from otel_asayer.delivery.outcomes import Count, Outcome
 from otel_asayer.documents import Operation
+from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.spool import LOCAL, Spool
 
@@ -186,7 +187,7 @@ class TestKeys:
     ) -> None:
         wrong = {**settings, "api_key": "d3Jvbmc6a2V5"}
         assert exporting(**wrong).export(spans({})) is SpanExportResult.FAILURE
-        assert counts(wrong) == {Count(Outcome.DROPPED, "http 401"): 2}
+        assert counts(wrong) == {Count(Outcome.DROPPED, Cause.http(401)): 2}
         assert [
             message.partition(", ")[2] for message in caplog.messages if "API_KEY" in message
         ] == (
@@ -265,7 +266,7 @@ class TestRefusals:
         assert unmapped == ['{"clash":"oops"}']
         assert counts(settings) == {
             INDEXED: 8,
-            Count(Outcome.SALVAGED, "document_parsing_exception"): 1,
+            Count(Outcome.SALVAGED, Cause.of("document_parsing_exception")): 1,
         }
         assert [text for text in caplog.messages if "oops" in text] == []
 
@@ -281,7 +282,10 @@ class TestRefusals:
         ).complete
         delivery.close()
         assert len(store.spans()) == 3
-        assert delivery.counters.snapshot() == {INDEXED: 3, Count(Outcome.REJECTED, "http 400"): 1}
+        assert delivery.counters.snapshot() == {
+            INDEXED: 3,
+            Count(Outcome.REJECTED, Cause.http(400)): 1,
+        }
 
     def test_a_stream_without_a_template_is_not_created_by_accident(
         self, store: Store, settings: dict[str, Any]
@@ -301,7 +305,7 @@ class TestRefusals:
         assert len(store.spans()) == 1
         assert delivery.counters.snapshot() == {
             INDEXED: 1,
-            Count(Outcome.DROPPED, "index_not_found_exception"): 1,
+            Count(Outcome.DROPPED, Cause.of("index_not_found_exception")): 1,
         }
 
     def test_another_index_under_the_streams_alias_is_no_fault_of_the_document(
@@ -327,7 +331,7 @@ class TestRefusals:
         delivery.close()
         assert delivery.counters.snapshot() == {
             INDEXED: 1,
-            Count(Outcome.DROPPED, "illegal_state_exception"): 1,
+            Count(Outcome.DROPPED, Cause.of("illegal_state_exception")): 1,
         }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
+import pkgutil
 import re
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadableLogRecord
 from opentelemetry.sdk._logs.export import (
     BatchLogRecordProcessor,
     InMemoryLogRecordExporter,
@@ -23,6 +25,7 @@ from opentelemetry.sdk._logs.export import (
     LogRecordExportResult,
     SimpleLogRecordProcessor,
 )
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
@@ -31,12 +34,15 @@ from opentelemetry.sdk.trace.export import (
     SpanExportResult,
 )
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+import otel_asayer
 from otel_asayer import exporter as exporter_module, instrument
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery, shared
 from otel_asayer.delivery.outcomes import Count, Outcome
 from otel_asayer.documents import Operation
+from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
@@ -412,7 +418,7 @@ class TestSettings:
             )
         ]
         assert shared(Config.from_environment(namespace=namespace)).counters.snapshot() == {
-            Count(Outcome.DROPPED, "no destination"): 2
+            Count(Outcome.DROPPED, Cause.of("no destination")): 2
         }
 
     def test_building_an_exporter_imports_no_client(self) -> None:
@@ -442,7 +448,7 @@ class TestNothingRaises:
         assert len(double.documents) == 1
         assert delivery.counters.snapshot() == {
             Count(Outcome.INDEXED): 1,
-            Count(Outcome.DROPPED, "not encoded"): 1,
+            Count(Outcome.DROPPED, Cause.of("not encoded")): 1,
         }
 
     def test_a_defect_is_counted_and_named_without_its_message(
@@ -487,7 +493,7 @@ class TestQueues:
         provider.shutdown()
         assert delivery.counters.snapshot() == {
             Count(Outcome.INDEXED): 3,
-            Count(Outcome.DROPPED, "queue full"): 3,
+            Count(Outcome.DROPPED, Cause.of("queue full")): 3,
         }
 
     def test_after_start_up_spans_are_counted_before_the_first_export_too(
@@ -508,7 +514,31 @@ class TestQueues:
         provider.shutdown()
         assert delivery.counters.snapshot() == {
             Count(Outcome.INDEXED): 2,
-            Count(Outcome.DROPPED, "queue full"): 3,
+            Count(Outcome.DROPPED, Cause.of("queue full")): 3,
+        }
+
+    def test_after_start_up_spans_of_a_subclass_are_counted_too(
+        self, settings: dict[str, Any], delivery: Delivery
+    ) -> None:
+        class Renaming(ElasticsearchSpanExporter):
+            pass
+
+        provider = TracerProvider(shutdown_on_exit=False)
+        processor = BatchSpanProcessor(
+            Renaming(**settings),
+            max_queue_size=2,
+            max_export_batch_size=2,
+            schedule_delay_millis=3_600_000,
+        )
+        provider.add_span_processor(processor)
+        instrument._bring_to_our_exporters(provider, LoggerProvider(shutdown_on_exit=False))
+        with processor._batch_processor._export_lock:
+            for _ in range(5):
+                provider.get_tracer("shop").start_span("GET /cart").end()
+        provider.shutdown()
+        assert delivery.counters.snapshot() == {
+            Count(Outcome.INDEXED): 2,
+            Count(Outcome.DROPPED, Cause.of("queue full")): 3,
         }
 
     def test_log_records_are_counted_and_a_line_says_what_to_do(
@@ -531,7 +561,7 @@ class TestQueues:
         provider.shutdown()
         assert delivery.counters.snapshot() == {
             Count(Outcome.INDEXED): 3,
-            Count(Outcome.DROPPED, "queue full"): 3,
+            Count(Outcome.DROPPED, Cause.of("queue full")): 3,
         }
         assert caplog.messages[-1] == (
             "Telemetry was lost on its way to Elasticsearch, in documents: "
@@ -776,10 +806,33 @@ def test_too_many_data_streams_are_counted_and_said_once(
         tracer.start_span("s", attributes={"data_stream.namespace": f"n{number}"}).end()
     counted = shared(exporter._path._config).counters.snapshot()
     provider.shutdown()
-    assert counted[Count(Outcome.DIVERTED, "too many data streams")] == 4
+    assert counted[Count(Outcome.DIVERTED, Cause.of("too many data streams"))] == 4
     assert (
         caplog.text.count(
             "ask for more than 2 data streams: what goes beyond is written to the configured ones"
         )
         == 1
     )
+
+
+ABOUT_DELIVERY = {"delivery", "elasticsearch", "exporter", "setup", "spool"}
+"""Rooms whose log records about a failing delivery would cause further ones."""
+
+
+def own_loggers() -> list[str]:
+    """The names of all loggers that the package's modules have."""
+    names = [module.name for module in pkgutil.walk_packages(otel_asayer.__path__, "otel_asayer.")]
+    modules = [importlib.import_module(name) for name in names]
+    return [module._logger.name for module in modules if hasattr(module, "_logger")]
+
+
+def test_the_modules_that_log_are_found() -> None:
+    assert {"otel_asayer.exporter", "otel_asayer.delivery.drain", "otel_asayer.propagator"} < set(
+        own_loggers()
+    )
+
+
+@pytest.mark.parametrize("name", own_loggers())
+def test_a_logger_of_ours_is_exported_unless_it_is_about_delivery(name: str) -> None:
+    record = ReadableLogRecord(LogRecord(), Resource({}), InstrumentationScope(name))
+    assert exporter_module._is_own(record) is bool(ABOUT_DELIVERY & {*name.split(".")})

@@ -2,10 +2,15 @@
 `OTEL_PROPAGATORS`: it may load little with it."""
 
 import os
+import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import otel_asayer
+from otel_asayer.testing import ElasticsearchDouble
 
 HEAVY = (
     "opentelemetry.sdk",
@@ -113,6 +118,39 @@ def test_a_call_to_a_target_needs_the_api_only() -> None:
         )
         == []
     )
+
+
+EXPORT = """
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from otel_asayer.exporter import ElasticsearchSpanExporter
+provider = TracerProvider()
+exporter = ElasticsearchSpanExporter(endpoint={url!r}, spool_directory={spool!r})
+provider.add_span_processor(BatchSpanProcessor(exporter))
+provider.get_tracer("shop").start_span("GET /cart").end()
+provider.shutdown()
+"""
+
+
+def test_an_exporting_process_loads_what_exports_and_what_first_contact_needs(
+    tmp_path: Path,
+) -> None:
+    rooms = ("timeline", "cli", "web", "setup", "delivery")
+    names = [
+        module.name
+        for module in pkgutil.walk_packages(otel_asayer.__path__, "otel_asayer.")
+        if module.name.split(".")[1] in rooms
+    ]
+    with ElasticsearchDouble() as double:
+        modules = loaded(EXPORT.format(url=double.url, spool=str(tmp_path)), tuple(names))
+        assert [document["name"] for document in double.documents] == ["GET /cart"]
+    assert [name for name in modules if not name.startswith("otel_asayer.delivery")] == [
+        "otel_asayer.setup",
+        "otel_asayer.setup.first_contact",
+        "otel_asayer.setup.inventory",
+        "otel_asayer.setup.planner",
+        "otel_asayer.setup.templates",
+    ]
 
 
 def test_a_bad_environment_does_not_keep_opentelemetry_from_starting() -> None:

@@ -31,6 +31,7 @@ from otel_asayer.delivery.outcomes import Digest, Outcome
 from otel_asayer.delivery.sender import ExportContext, send
 from otel_asayer.delivery.spooling import Lost, Spooler
 from otel_asayer.elasticsearch import bulk
+from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.environment_variables import OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT
 from otel_asayer.once import new_sentences
@@ -172,7 +173,7 @@ class Delivery:
             [lost for part in parts for lost in part.lost], answered[-1] if answered else None
         )
 
-    def lose(self, number: int, cause: str, reason: str = "") -> None:
+    def lose(self, number: int, cause: Cause, reason: str = "") -> None:
         """Count documents that never became operations."""
         self.counters.add(Outcome.DROPPED, number, cause, reason)
         if not self.disabled_reason:
@@ -235,7 +236,9 @@ class Delivery:
 
     def _deliver(self, operations: Sequence[Operation], interrupted: threading.Event) -> Delivered:
         if self.disabled_reason:
-            return Delivered(self._spooler.keep(operations, "no destination", self.disabled_reason))
+            return Delivered(
+                self._spooler.keep(operations, Cause.of("no destination"), self.disabled_reason)
+            )
         if self.drainer and not self.has_stopped():
             self.drainer.start()
         always = self.config.spool == "always"

@@ -29,7 +29,7 @@ from otel_asayer.delivery.outcomes import Outcome
 from otel_asayer.delivery.sender import send
 from otel_asayer.delivery.spooling import release
 from otel_asayer.documents import moved_to_its_day
-from otel_asayer.elasticsearch.bulk import Disposition
+from otel_asayer.elasticsearch.bulk import Cause, Disposition
 from otel_asayer.elasticsearch.request_pool import start_thread
 from otel_asayer.spool import SpoolError
 
@@ -251,7 +251,7 @@ class Drainer:
             return False
         if lease.damage:
             self._context.counters.add(
-                Outcome.DROPPED, lease.damage.documents, "damaged", lease.damage.reason
+                Outcome.DROPPED, lease.damage.documents, Cause.of("damaged"), lease.damage.reason
             )
         undelivered, _, self._least_pause = send(self._context, operations, allow)
         self.trouble = undelivered[-1].result if undelivered else None

@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 from opentelemetry.metrics import Meter, NoOpMeter, Observation, get_meter
 
 from otel_asayer.config import sdk_disabled
+from otel_asayer.delivery.outcomes import NO_CAUSE
+from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.errors import AsayerError
 from otel_asayer.version import __version__
 
@@ -176,7 +178,7 @@ def meter_of(provider: MeterProvider | None) -> Meter:
         return NoOpMeter(_SCOPE)
 
 
-class ExportObservation(Counter[str]):
+class ExportObservation(Counter[Cause]):
     """One export: how many of its spans or log records it lost, by cause."""
 
     status: int | None = None
@@ -240,7 +242,7 @@ class ExporterMetrics:
         self,
         write: Callable[..., None],
         value: float,
-        cause: str = "",
+        cause: Cause = NO_CAUSE,
         *,
         more: Mapping[str, int] | None = None,
     ) -> None:
@@ -332,9 +334,5 @@ def _server(config: Config) -> dict[str, str | int]:
     return {_SERVER_ADDRESS: first.hostname or "", _SERVER_PORT: first.port or 0} if first else {}
 
 
-def _error(cause: str) -> dict[str, str]:
-    """The cause as `error.type`:
-
-    in one word, as other components write it (`queue_full`, `503`).
-    """
-    return {_ERROR_TYPE: cause.removeprefix("http ").replace(" ", "_")} if cause else {}
+def _error(cause: Cause) -> dict[str, str]:
+    return {_ERROR_TYPE: cause.error_type} if cause.error_type else {}

@@ -10,11 +10,13 @@ from collections import Counter
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from otel_asayer.elasticsearch.bulk import Cause
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
 
-__all__ = ["Count", "Counters", "Digest", "Outcome"]
+__all__ = ["NO_CAUSE", "Count", "Counters", "Digest", "Outcome"]
 
 _INTERVAL: Final = 60.0
 """Seconds between two lines."""
@@ -23,8 +25,10 @@ _MOST_COUNTS: Final = 200
 
 There are some thirty; more would be an endpoint that makes up types of errors.
 """
-_OTHER: Final = "_OTHER"
+_OTHER: Final = Cause.of("_OTHER")
 """The cause of all that came later: the semantic conventions' word for it."""
+
+NO_CAUSE: Final = Cause()
 
 
 class Outcome(Enum):
@@ -85,7 +89,7 @@ class Count(NamedTuple):
     """
 
     outcome: Outcome
-    cause: str = ""
+    cause: Cause = NO_CAUSE
 
 
 class Counters:
@@ -96,7 +100,7 @@ class Counters:
         self._counts: Counter[Count] = Counter()
         self._reasons: dict[Count, str] = {}
 
-    def add(self, outcome: Outcome, number: int, cause: str = "", reason: str = "") -> None:
+    def add(self, outcome: Outcome, number: int, cause: Cause = NO_CAUSE, reason: str = "") -> None:
         """Add `number` documents; of the reasons given for one cause, the last is kept."""
         count = Count(outcome, cause)
         with self._lock:
@@ -119,7 +123,7 @@ class Counters:
         """Return the last reason given for `count`, or its cause where none was."""
         with self._lock:
             reason = self._reasons.get(count)
-        return f"{count.cause}: {reason}" if reason else count.cause
+        return f"{count.cause}: {reason}" if reason else count.cause.text
 
 
 class Digest:

@@ -17,10 +17,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from otel_asayer.delivery.backoff import CircuitBreaker, RetryBudget, backoff_delays, retry_after
-from otel_asayer.delivery.outcomes import Counters, Outcome
+from otel_asayer.delivery.outcomes import NO_CAUSE, Counters, Outcome
 from otel_asayer.documents import is_salvaged, salvage, with_new_id
 from otel_asayer.elasticsearch import bulk
-from otel_asayer.elasticsearch.bulk import BulkItemResult, Disposition
+from otel_asayer.elasticsearch.bulk import BulkItemResult, Cause, Disposition
 from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.setup.first_contact import FirstContact
 
@@ -210,7 +210,7 @@ class _Export:
         self._undelivered: list[Undelivered] = []
         self._splits = 0
         self._trouble = BulkItemResult(
-            Disposition.TRANSIENT, "deadline", "no try fitted into the time"
+            Disposition.TRANSIENT, Cause.of("deadline"), "no try fitted into the time"
         )
         self._most_bytes = context.request_bytes
         self.least_pause = 0.0
@@ -243,7 +243,9 @@ class _Export:
     def _remaining(self) -> float:
         return self._deadline - self._context.clock()
 
-    def _count(self, outcome: Outcome, number: int, cause: str = "", reason: str = "") -> None:
+    def _count(
+        self, outcome: Outcome, number: int, cause: Cause = NO_CAUSE, reason: str = ""
+    ) -> None:
         self._context.counters.add(outcome, number, cause, reason)
 
     def _wait(self, seconds: float) -> bool:
@@ -363,7 +365,9 @@ class _Export:
         try:
             answer = bulk.parse_answer(body, len(operations))
         except bulk.MalformedAnswerError as problem:
-            result = BulkItemResult(Disposition.TRANSIENT, "malformed answer", str(problem))
+            result = BulkItemResult(
+                Disposition.TRANSIENT, Cause.of("malformed answer"), str(problem)
+            )
             return _Step(self._retry(result, operations), ends_round=True)
         self._count(Outcome.INDEXED, answer.indexed)
         groups: dict[BulkItemResult, list[Operation]] = {}
@@ -422,7 +426,7 @@ class _Export:
 
 
 def _unreachable(failure: UnreachableError) -> BulkItemResult:
-    return BulkItemResult(Disposition.TRANSIENT, "unreachable", failure.reason)
+    return BulkItemResult(Disposition.TRANSIENT, Cause.of("unreachable"), failure.reason)
 
 
 def _mended(operation: Operation, result: BulkItemResult) -> Operation | None:

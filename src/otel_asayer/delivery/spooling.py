@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_asayer.delivery.outcomes import Outcome
+from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.once import new_sentences
 from otel_asayer.spool import SpoolError
 
@@ -29,7 +30,7 @@ class Lost(NamedTuple):
     """Operations that are neither in Elasticsearch nor waiting on the disk."""
 
     operations: Sequence[Operation]
-    cause: str
+    cause: Cause
 
 
 class Spooler:
@@ -85,12 +86,12 @@ class Spooler:
         self._refuse(undelivered)
         return self._leave_in(lease, [one for one in undelivered if not one.for_good])
 
-    def keep(self, operations: Sequence[Operation], cause: str, reason: str) -> list[Lost]:
+    def keep(self, operations: Sequence[Operation], cause: Cause, reason: str) -> list[Lost]:
         """Put operations that could not be delivered on the disk; return what is lost."""
         try:
             written = self._spool.write(operations, join=True) if self._spool else None
         except SpoolError as error:
-            written, cause, reason = None, "spool", str(error)
+            written, cause, reason = None, Cause.of("spool"), str(error)
         self.count_evicted()
         self._breaker.spool_takes(written is not None)
         if written is None:
@@ -102,7 +103,7 @@ class Spooler:
     def count_evicted(self) -> None:
         """Count what had to make room on the disk, even for what could not be written then."""
         if self._spool and (evicted := self._spool.newly_evicted()):
-            self._counters.add(Outcome.EVICTED, evicted, "spool is full")
+            self._counters.add(Outcome.EVICTED, evicted, Cause.of("spool is full"))
 
     def _refuse(self, undelivered: Sequence[Undelivered]) -> list[Lost]:
         """Advise on what a person can mend; count, and put aside, what was refused for good."""
@@ -119,7 +120,7 @@ class Spooler:
                 self._counters.add(
                     Outcome.DROPPED,
                     len(operations),
-                    "rejected and not kept",
+                    Cause.of("rejected and not kept"),
                     f"{result}; {problem}",
                 )
             else:

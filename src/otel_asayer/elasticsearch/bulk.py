@@ -37,6 +37,7 @@ __all__ = [
     "REQUESTS",
     "Answer",
     "BulkItemResult",
+    "Cause",
     "Disposition",
     "MalformedAnswerError",
     "bodies",
@@ -51,8 +52,6 @@ _ANSWER_FIELDS: Final = (
 _ALL_WELL: Final = b'{"errors":false,"items":['
 _FAILURE_STORE: Final = b'"failure_store"'
 _STATUS: Final = b'"status":'
-FAILURE_STORE: Final = "failure_store"
-"""The cause of what Elasticsearch put into a failure store: it says no other."""
 _MAX_REASON: Final = 300
 _QUOTED: Final = re.compile(
     r" in document with id '|\.? Preview of field's value:|at \[Source:|\.? The prefix of the "
@@ -60,6 +59,32 @@ _QUOTED: Final = re.compile(
 )
 _POSITION: Final = re.compile(r"(?:\[\d+:\d+\] )+")
 _MAX_KIND: Final = 100
+
+
+class Cause(NamedTuple):
+    """Why something happened to documents, in a word or two from a bounded set, to count by."""
+
+    text: str = ""
+    """For messages: `http 413`, `queue full`, a type of Elasticsearch's errors."""
+    error_type: str = ""
+    """For metrics, in one word, as other components write it: `413`, `queue_full`."""
+
+    @classmethod
+    def of(cls, text: str) -> Cause:
+        """Return the cause with this text, which is its error type as well."""
+        return cls(text, text.replace(" ", "_"))
+
+    @classmethod
+    def http(cls, status: int) -> Cause:
+        """Return the cause that is the status of a whole request."""
+        return cls(f"http {status}", str(status))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+FAILURE_STORE: Final = Cause.of("failure_store")
+"""The cause of what Elasticsearch put into a failure store: it says no other."""
 
 
 class Disposition(Enum):
@@ -195,17 +220,16 @@ REQUESTS: Final = (
 class BulkItemResult(NamedTuple):
     """What became of an operation, or of a whole request.
 
-    `cause` is a word or two from a bounded set, to count by; `reason` is to be read; `advice` says
-    what to do, where configuration is wrong.
+    `reason` is to be read; `advice` says what to do, where configuration is wrong.
     """
 
     disposition: Disposition
-    cause: str = ""
+    cause: Cause = Cause()
     reason: str = ""
     advice: str = ""
 
     def __str__(self) -> str:
-        return f"{self.cause}, {self.reason}" if self.reason else self.cause
+        return f"{self.cause}, {self.reason}" if self.reason else self.cause.text
 
     @property
     def with_advice(self) -> str:
@@ -290,7 +314,10 @@ def judge_request(status: int, body: bytes) -> BulkItemResult:
     # What is not Elasticsearch's JSON was written by something in between, and may quote the
     # request with its credentials: it is not repeated.
     return BulkItemResult(
-        rule.disposition, f"http {status}", f"{kind}: {_clean(reason)}" if kind else "", rule.advice
+        rule.disposition,
+        Cause.http(status),
+        f"{kind}: {_clean(reason)}" if kind else "",
+        rule.advice,
     )
 
 
@@ -309,7 +336,7 @@ def _judge_item(item: dict[str, Any]) -> BulkItemResult:
     return (
         _INDEXED
         if rule.disposition is Disposition.INDEXED
-        else BulkItemResult(rule.disposition, kind, _clean(reason), rule.advice)
+        else BulkItemResult(rule.disposition, Cause.of(kind), _clean(reason), rule.advice)
     )
 
 

@@ -16,6 +16,7 @@ from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery, shared
 from otel_asayer.delivery.outcomes import Count, Outcome
 from otel_asayer.documents import DocumentSettings, Encoder, Operation
+from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.elasticsearch.client import Client, Response, UnreachableError
 from otel_asayer.setup import first_contact
 from otel_asayer.setup.first_contact import SetupReport
@@ -268,7 +269,7 @@ class TestRetries:
         world.double.reply_with(Fault.LOST_ANSWER)
         assert world.deliver(A, B) is True
         assert world.double.documents == [{"name": "a"}, {"name": "b"}]
-        assert world.counts == {Count(Outcome.RETRIED, "unreachable"): 2, DUPLICATE: 2}
+        assert world.counts == {Count(Outcome.RETRIED, Cause.of("unreachable")): 2, DUPLICATE: 2}
 
     def test_only_items_that_need_it_are_sent_again(self, world: World) -> None:
         world.double.reply_with(items(201, REJECTED, 201, REJECTED), items(REJECTED, 201))
@@ -280,7 +281,7 @@ class TestRetries:
         world.deliver(A, B, C, D)
         assert world.counts == {
             INDEXED: 4,
-            Count(Outcome.RETRIED, "es_rejected_execution_exception"): 3,
+            Count(Outcome.RETRIED, Cause.of("es_rejected_execution_exception")): 3,
         }
 
     def test_pauses_grow(self, world: World) -> None:
@@ -297,7 +298,7 @@ class TestRetries:
         world.double.reply_with(status(429, retry_after=11))
         assert world.deliver(A) is False
         assert world.pauses == []
-        assert world.counts == {Count(Outcome.DROPPED, "http 429"): 1}
+        assert world.counts == {Count(Outcome.DROPPED, Cause.http(429)): 1}
 
     def test_all_tries_share_one_deadline(self) -> None:
         world = World(timeout=5)
@@ -318,7 +319,7 @@ class TestRetries:
         world = World(max_request_bytes=1024, timeout=3)
         world.takes = 3.0
         assert world.deliver(operation("a", 900), operation("b", 900)) is False
-        assert world.counts == {INDEXED: 1, Count(Outcome.DROPPED, "deadline"): 1}
+        assert world.counts == {INDEXED: 1, Count(Outcome.DROPPED, Cause.of("deadline")): 1}
 
     @pytest.mark.parametrize("overload", [status(429), items(*[REJECTED] * 4)])
     def test_an_overloaded_server_gets_smaller_requests(
@@ -348,7 +349,7 @@ class TestRetries:
         world.double.reply_with(*[Fault.RESET] * 99)
         world.deliver(A, B)
         assert (
-            world.delivery.counters.reason(Count(Outcome.DROPPED, "unreachable"))
+            world.delivery.counters.reason(Count(Outcome.DROPPED, Cause.of("unreachable")))
             == "unreachable: Connection reset by peer"
         )
 
@@ -405,7 +406,7 @@ class TestRefusals:
         assert world.sent == [["a", "b"]]
         assert world.counts == {
             INDEXED: 1,
-            Count(Outcome.REJECTED, "document_parsing_exception"): 1,
+            Count(Outcome.REJECTED, Cause.of("document_parsing_exception")): 1,
         }
 
     def test_a_document_in_the_failure_store_is_sent_once_more_with_all_attributes_but_the_session_put_aside(
@@ -423,7 +424,7 @@ class TestRefusals:
         assert world.double.documents == [
             {"attributes": {"session.id": "7", "otel_asayer.unmapped": '{"a":1}'}}
         ]
-        assert world.counts == {INDEXED: 1, Count(Outcome.SALVAGED, "failure_store"): 1}
+        assert world.counts == {INDEXED: 1, Count(Outcome.SALVAGED, Cause.of("failure_store")): 1}
 
     def test_a_document_that_lands_there_again_is_refused(self, world: World) -> None:
         world.double.reply_with(IN_FAILURE_STORE, IN_FAILURE_STORE)
@@ -437,8 +438,8 @@ class TestRefusals:
         )
         assert world.sent == [["a"], ["a"]]
         assert world.counts == {
-            Count(Outcome.SALVAGED, "failure_store"): 1,
-            Count(Outcome.REJECTED, "failure_store"): 1,
+            Count(Outcome.SALVAGED, Cause.of("failure_store")): 1,
+            Count(Outcome.REJECTED, Cause.of("failure_store")): 1,
         }
 
 
@@ -482,19 +483,19 @@ class TestSplitting:
     def test_a_single_document_that_is_too_large_is_refused(self, world: World) -> None:
         world.double.reply_with(self.TOO_LARGE)
         assert world.deliver(A) is False
-        assert world.counts == {Count(Outcome.REJECTED, "http 413"): 1}
+        assert world.counts == {Count(Outcome.REJECTED, Cause.http(413)): 1}
 
     def test_one_document_that_spoils_a_request_is_found(self, world: World) -> None:
         world.double.reply_with(self.SPOILT, items(201, 201), self.SPOILT, self.SPOILT)
         assert world.deliver(A, B, C, D) is False
         assert world.sent == [["a", "b", "c", "d"], ["a", "b"], ["c", "d"], ["c"], ["d"]]
-        assert world.counts == {INDEXED: 3, Count(Outcome.REJECTED, "http 400"): 1}
+        assert world.counts == {INDEXED: 3, Count(Outcome.REJECTED, Cause.http(400)): 1}
 
     def test_when_every_document_spoils_its_request_there_is_an_end(self, world: World) -> None:
         world.double.reply_with(*[self.SPOILT] * 500)
         operations = [operation(str(number)) for number in range(200)]
         assert world.deliver(*operations) is False
-        assert world.counts == {Count(Outcome.REJECTED, "http 400"): 200}
+        assert world.counts == {Count(Outcome.REJECTED, Cause.http(400)): 200}
         assert len(world.double.exchanges) < 100
 
 
@@ -516,7 +517,7 @@ class TestConfiguration:
         world.double.reply_with(items(201, problem))
         assert world.deliver(A, B) is False
         assert world.sent == [["a", "b"]]
-        assert world.counts == {INDEXED: 1, Count(Outcome.DROPPED, problem[1]): 1}
+        assert world.counts == {INDEXED: 1, Count(Outcome.DROPPED, Cause.of(problem[1])): 1}
 
     def test_a_failure_store_of_data_streams_concerns_no_replay_record(self, world: World) -> None:
         record = LogRecord(
@@ -584,7 +585,7 @@ class TestConfiguration:
         assert world.deliver(operation("a", 900), operation("b", 900)) is False
         assert world.sent == [["a"]]
         assert world.pauses == []
-        assert world.counts == {Count(Outcome.DROPPED, "http 401"): 2}
+        assert world.counts == {Count(Outcome.DROPPED, Cause.http(401)): 2}
 
     def test_a_redirect_is_a_wrong_address(
         self, world: World, caplog: pytest.LogCaptureFixture
@@ -632,8 +633,8 @@ class TestMessages:
     def test_what_never_became_an_operation_is_told_as_well(
         self, world: World, caplog: pytest.LogCaptureFixture
     ) -> None:
-        world.delivery.lose(2, "not encoded", "a span was not written")
-        assert world.counts == {Count(Outcome.DROPPED, "not encoded"): 2}
+        world.delivery.lose(2, Cause.of("not encoded"), "a span was not written")
+        assert world.counts == {Count(Outcome.DROPPED, Cause.of("not encoded")): 2}
         assert caplog.messages == [
             (
                 "Telemetry was lost on its way to Elasticsearch, in documents: 2 dropped (not "
@@ -655,7 +656,7 @@ class TestNowhere:
         delivery = Delivery(Config.from_environment({}))
         delivery.announce()
         delivery.announce()
-        delivery.lose(5, "no destination")
+        delivery.lose(5, Cause.of("no destination"))
         delivery.close()
         assert caplog.messages == [
             (
@@ -801,7 +802,7 @@ class TestSetup:
         thread.join()
         assert delivered is False
         assert (
-            world.delivery.counters.reason(Count(Outcome.DROPPED, "unreachable"))
+            world.delivery.counters.reason(Count(Outcome.DROPPED, Cause.of("unreachable")))
             == "unreachable: another thread's first contact is still under way"
         )
 
@@ -864,8 +865,8 @@ class TestTheEnd:
         assert [world.deliver(body) for body in (A, B, C)] == [False, False, False]
         assert world.sent == [["a"]]
         assert world.counts == {
-            Count(Outcome.DROPPED, "unreachable"): 1,
-            Count(Outcome.DROPPED, "deadline"): 2,
+            Count(Outcome.DROPPED, Cause.of("unreachable")): 1,
+            Count(Outcome.DROPPED, Cause.of("deadline")): 2,
         }
 
     def test_what_is_given_up_during_a_request_is_not_tried_again(self, world: World) -> None:
@@ -876,7 +877,7 @@ class TestTheEnd:
 
         world.request = request  # type: ignore[method-assign]
         assert world.deliver(A) is False
-        assert world.counts == {Count(Outcome.DROPPED, "unreachable"): 1}
+        assert world.counts == {Count(Outcome.DROPPED, Cause.of("unreachable")): 1}
 
     def test_a_first_export_at_the_end_imports_before_its_second_begins(self, world: World) -> None:
         def connect() -> None:

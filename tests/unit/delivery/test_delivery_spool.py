@@ -17,6 +17,7 @@ from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
 from otel_asayer.delivery.outcomes import Count, Outcome
 from otel_asayer.documents import Operation, is_salvaged
+from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.spool import Destination, Spool, SpoolError, configured_spool
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
 from unit.elasticsearch.relay import Relay
@@ -164,7 +165,7 @@ class TestOnFailure:
         monkeypatch.setattr(Spool, "write", refuse)
         world.double.reply_with(Fault.RESET)
         assert world.deliver(A) is False
-        assert world.delivery.counters.snapshot()[Count(Outcome.DROPPED, "spool")] == 1
+        assert world.delivery.counters.snapshot()[Count(Outcome.DROPPED, Cause.of("spool"))] == 1
 
     def test_while_the_disk_takes_nothing_an_export_goes_on_trying(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -511,7 +512,7 @@ class TestDraining:
         world.spool.write([B])
         assert world.drain() is True
         assert world.ids == ["b"]
-        assert world.delivery.counters.snapshot()[Count(Outcome.DROPPED, "damaged")] == 1
+        assert world.delivery.counters.snapshot()[Count(Outcome.DROPPED, Cause.of("damaged"))] == 1
 
     def test_nothing_is_drained_when_the_process_ends(self, world: World) -> None:
         world.spool.write([A])

@@ -176,4 +176,4 @@ def test_a_line_that_does_not_end_is_cut() -> None:
 def test_a_type_of_errors_that_does_not_end_is_cut() -> None:
     answer = {"items": [{"create": {"status": 400, "error": {"type": "x" * 1000, "reason": "y"}}}]}
     ((_, finding),) = parse_answer(orjson.dumps(answer), 1).others
-    assert finding.cause == "x" * 100
+    assert finding.cause.text == "x" * 100

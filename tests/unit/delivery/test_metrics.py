@@ -23,6 +23,7 @@ from otel_asayer.delivery.delivery import Delivered, Delivery, shared
 from otel_asayer.delivery.metrics import INSTRUMENTS, ExporterMetrics, meter_of, observe
 from otel_asayer.delivery.outcomes import Counters, Outcome
 from otel_asayer.documents import Operation
+from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.spool import SpoolError
 from otel_asayer.testing import ElasticsearchDouble, items, status
@@ -440,8 +441,8 @@ class TestProviders:
 
         metrics = ExporterMetrics(Failing(), object, "span", Config.from_environment({}))  # type: ignore[arg-type]
         with metrics.operation(2) as lost:
-            lost["defect"] += 1
-        assert lost == {"defect": 1}
+            lost[Cause.of("defect")] += 1
+        assert lost == {Cause.of("defect"): 1}
 
 
 class _Broken:

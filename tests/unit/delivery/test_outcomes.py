@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from otel_asayer.delivery.outcomes import Count, Counters, Digest, Outcome
+from otel_asayer.elasticsearch.bulk import Cause
 
 
 class Clock:
@@ -31,13 +32,13 @@ def digest(counters: Counters, clock: Clock) -> Digest:
 
 def test_documents_are_counted_by_fate_and_cause(counters: Counters) -> None:
     counters.add(Outcome.INDEXED, 3)
-    counters.add(Outcome.DROPPED, 1, "unreachable")
+    counters.add(Outcome.DROPPED, 1, Cause.of("unreachable"))
     counters.add(Outcome.INDEXED, 4)
-    counters.add(Outcome.DROPPED, 2, "http 503")
+    counters.add(Outcome.DROPPED, 2, Cause.http(503))
     assert counters.snapshot() == {
         Count(Outcome.INDEXED): 7,
-        Count(Outcome.DROPPED, "unreachable"): 1,
-        Count(Outcome.DROPPED, "http 503"): 2,
+        Count(Outcome.DROPPED, Cause.of("unreachable")): 1,
+        Count(Outcome.DROPPED, Cause.http(503)): 2,
     }
 
 
@@ -48,34 +49,37 @@ def test_a_snapshot_does_not_change(counters: Counters) -> None:
 
 
 def test_a_total_is_over_all_causes(counters: Counters) -> None:
-    counters.add(Outcome.DROPPED, 1, "unreachable")
-    counters.add(Outcome.DROPPED, 2, "http 503")
-    counters.add(Outcome.REJECTED, 4, "document_parsing_exception")
+    counters.add(Outcome.DROPPED, 1, Cause.of("unreachable"))
+    counters.add(Outcome.DROPPED, 2, Cause.http(503))
+    counters.add(Outcome.REJECTED, 4, Cause.of("document_parsing_exception"))
     assert counters.total(Outcome.DROPPED) == 3
 
 
 def test_the_last_reason_of_a_cause_is_kept(counters: Counters) -> None:
-    counters.add(Outcome.DROPPED, 1, "unreachable", "a: Connection refused")
-    counters.add(Outcome.DROPPED, 1, "unreachable", "b: Connection refused")
-    counters.add(Outcome.DROPPED, 1, "unreachable")
+    counters.add(Outcome.DROPPED, 1, Cause.of("unreachable"), "a: Connection refused")
+    counters.add(Outcome.DROPPED, 1, Cause.of("unreachable"), "b: Connection refused")
+    counters.add(Outcome.DROPPED, 1, Cause.of("unreachable"))
     assert (
-        counters.reason(Count(Outcome.DROPPED, "unreachable"))
+        counters.reason(Count(Outcome.DROPPED, Cause.of("unreachable")))
         == "unreachable: b: Connection refused"
     )
 
 
 def test_a_cause_without_a_reason_speaks_for_itself(counters: Counters) -> None:
-    assert counters.reason(Count(Outcome.DROPPED, "exporter shut down")) == "exporter shut down"
+    assert (
+        counters.reason(Count(Outcome.DROPPED, Cause.of("exporter shut down")))
+        == "exporter shut down"
+    )
 
 
 def test_causes_that_an_endpoint_makes_up_are_counted_as_one(counters: Counters) -> None:
     for number in range(1000):
-        counters.add(Outcome.REJECTED, 1, f"type {number}", "a reason")
-    counters.add(Outcome.REJECTED, 1, "type 0")
+        counters.add(Outcome.REJECTED, 1, Cause.of(f"type {number}"), "a reason")
+    counters.add(Outcome.REJECTED, 1, Cause.of("type 0"))
     counts = counters.snapshot()
     assert len(counts) == 201
-    assert counts[Count(Outcome.REJECTED, "type 0")] == 2
-    assert counts[Count(Outcome.REJECTED, "_OTHER")] == 800
+    assert counts[Count(Outcome.REJECTED, Cause.of("type 0"))] == 2
+    assert counts[Count(Outcome.REJECTED, Cause.of("_OTHER"))] == 800
 
 
 def test_the_first_loss_is_told_at_once(
@@ -84,10 +88,10 @@ def test_the_first_loss_is_told_at_once(
     counters.add(
         Outcome.REJECTED,
         2,
-        "document_parsing_exception",
+        Cause.of("document_parsing_exception"),
         "failed to parse field [n] of type [long]",
     )
-    counters.add(Outcome.DROPPED, 5, "http 503")
+    counters.add(Outcome.DROPPED, 5, Cause.http(503))
     digest.write_when_due()
     [message] = caplog.messages
     assert message == (
@@ -111,7 +115,7 @@ def test_after_a_minute_the_next_line_tells_what_is_new(
 ) -> None:
     for moment in (0.0, 30.0, 59.0, 60.0):
         clock.now = moment
-        counters.add(Outcome.DROPPED, 1, "http 503")
+        counters.add(Outcome.DROPPED, 1, Cause.http(503))
         digest.write_when_due()
     assert [message.partition(": ")[2] for message in caplog.messages] == [
         "1 dropped (http 503).",
@@ -122,7 +126,7 @@ def test_after_a_minute_the_next_line_tells_what_is_new(
 def test_what_was_told_is_not_told_again(
     counters: Counters, digest: Digest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    counters.add(Outcome.DROPPED, 1, "http 503")
+    counters.add(Outcome.DROPPED, 1, Cause.http(503))
     digest.write()
     digest.write()
     assert len(caplog.messages) == 1
@@ -134,12 +138,12 @@ def test_a_handler_of_the_line_may_lose_something_itself(
     class Exporting(logging.Handler):
         # That there is one counts
         def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002
-            counters.add(Outcome.DROPPED, 1, "http 503")
+            counters.add(Outcome.DROPPED, 1, Cause.http(503))
             digest.write_when_due()
 
     handler = Exporting()
     logging.getLogger("otel_asayer.test").addHandler(handler)
-    counters.add(Outcome.DROPPED, 1, "http 503")
+    counters.add(Outcome.DROPPED, 1, Cause.http(503))
     digest.write()
     logging.getLogger("otel_asayer.test").removeHandler(handler)
     assert len(caplog.messages) == 1

@@ -16,6 +16,7 @@ from otel_asayer.elasticsearch.bulk import (
     REQUESTS,
     Answer,
     BulkItemResult,
+    Cause,
     Disposition,
     MalformedAnswerError,
     bodies,
@@ -139,7 +140,7 @@ class TestItems:
         )
         assert finding == BulkItemResult(
             Disposition.CONFIGURATION,
-            "illegal_argument_exception",
+            Cause.of("illegal_argument_exception"),
             "pipeline with id [nope] does not exist",
             "Create the pipeline, or correct OTEL_EXPORTER_ELASTICSEARCH_PIPELINE",
         )
@@ -163,7 +164,7 @@ class TestItems:
     def test_the_failure_store_looks_like_success_and_is_none(self) -> None:
         assert finding_of(201, failure_store="used") == BulkItemResult(
             Disposition.UNMAPPED,
-            "failure_store",
+            Cause.of("failure_store"),
             "the document is in the data stream's failure store",
         )
 
@@ -171,12 +172,12 @@ class TestItems:
         assert (
             finding_of(
                 400, "document_parsing_exception", "failed", failure_store="not_enabled"
-            ).cause
+            ).cause.text
             == "document_parsing_exception"
         )
 
     def test_an_item_without_an_error_type_is_counted_by_its_status(self) -> None:
-        assert finding_of(422) == BulkItemResult(Disposition.REFUSED, "status 422")
+        assert finding_of(422) == BulkItemResult(Disposition.REFUSED, Cause.of("status 422"))
 
 
 class TestAnswers:
@@ -222,7 +223,7 @@ class TestAnswers:
 
     def test_a_type_of_error_that_is_no_text_is_counted_as_one(self) -> None:
         body = b'{"errors":true,"items":[{"create":{"status":400,"error":{"type":["a"],"reason":"no"}}}]}'
-        assert parse_answer(body, 1).others[0][1].cause == "['a']"
+        assert parse_answer(body, 1).others[0][1].cause.text == "['a']"
 
     @pytest.mark.parametrize("number", [1, 3])
     def test_an_answer_with_another_number_of_items_is_none(self, number: int) -> None:
@@ -320,7 +321,7 @@ class TestRequests:
             400, "action_request_validation_exception", reason
         ) == BulkItemResult(
             Disposition.SPLIT,
-            "http 400",
+            Cause.http(400),
             "action_request_validation_exception: Validation Failed: 1: id",
         )
 
@@ -338,7 +339,7 @@ class TestRequests:
         reason = "request [/_bulk] contains unrecognized parameter: [require_data_stream]"
         assert request_finding(400, "illegal_argument_exception", reason) == BulkItemResult(
             Disposition.CONFIGURATION,
-            "http 400",
+            Cause.http(400),
             f"illegal_argument_exception: {reason}",
             "Elasticsearch 8.12 or newer is needed",
         )

@@ -149,9 +149,16 @@ def test_without_a_handler_of_opentelemetry_celery_does_as_ever() -> None:
     assert [type(handler) for handler in logging.root.handlers] == [BY_CELERY]
 
 
-def test_they_are_kept_where_log_records_go_to_our_exporter() -> None:
+class Renaming(ElasticsearchLogRecordExporter):
+    """An application's own class."""
+
+
+@pytest.mark.parametrize("exporter", [ElasticsearchLogRecordExporter, Renaming])
+def test_they_are_kept_where_log_records_go_to_our_exporter(
+    exporter: type[ElasticsearchLogRecordExporter],
+) -> None:
     provider = LoggerProvider(shutdown_on_exit=False)
-    provider.add_log_record_processor(SimpleLogRecordProcessor(ElasticsearchLogRecordExporter()))
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter()))
     instrument._bring_to_our_exporters(TracerProvider(shutdown_on_exit=False), provider)
     assert celery.app.log.Logging.setup_logging_subsystem is not UNTOUCHED
     provider.shutdown()

@@ -97,6 +97,18 @@ def test_only_providers_that_feed_an_exporter_of_ours_are_asked() -> None:
     ours.shutdown()
 
 
+class Renaming(ElasticsearchSpanExporter):
+    """An application's own class."""
+
+
+def test_a_provider_that_feeds_a_subclass_of_our_exporter_is_asked() -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(Renaming()))
+    instrument._bring_to_our_exporters(provider, TracerProvider(shutdown_on_exit=False))
+    assert list(exit_flush._providers) == [provider]
+    provider.shutdown()
+
+
 def test_every_child_of_multiprocessing_registers_a_finalizer_that_runs_last() -> None:
     provider = Provider()
     export_at_ends(provider)
