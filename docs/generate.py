@@ -32,12 +32,12 @@ _HEAD: Final = """# Variables
 Generated from `otel_asayer.environment_variables` and `otel_asayer.config` by `make docs`.
 
 Every setting is also a keyword argument of the public classes and of `configure()`, and a key in
-declarative configuration. The second column gives its name there. Arguments override variables, and
-variables override defaults. An empty variable counts as unset.
+declarative configuration, under the name that is given as its argument. Arguments override
+variables, and variables override defaults. An empty variable counts as unset.
 
 A bad value never stops the application. Usually the variable counts as unset. Some settings matter
-for security, and fail closed: a bad value turns the feature off, as the last column says. One message
-at start-up lists all bad values.
+for security, and fail closed: a bad value turns the feature off, as noted with those. One message at
+start-up lists all bad values.
 """
 
 
@@ -56,6 +56,8 @@ The metrics under `otel.sdk.` follow the
 [semantic conventions](https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/). With
 `OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED=true`, the SDK also reports metrics about its own batch
 processors, under `otel.sdk.processor.`. They are counted separately.
+
+## Instruments
 """
 
 _OUTCOMES_HEAD: Final = """
@@ -85,43 +87,51 @@ A document can have several outcomes on its way. Its last one is `indexed`, `dup
 
 def metrics() -> str:
     """Return the page on metrics, in the order of the modules that define them."""
-    rows = ["", "| metric | instrument | unit | attributes | meaning |", "|---|---|---|---|---|"]
+    entries = []
     for name, kind, unit, attributes, text in INSTRUMENTS.values():
         listed = ", ".join(f"`{attribute}`" for attribute in attributes)
-        rows.append(
-            f"| `{name}` | {kind.replace('_', ' ')} | `{unit}` | {listed} | {_cell(text)} |"
-        )
+        facts = [
+            f"Instrument: {kind.replace('_', ' ')}",
+            f"Unit: `{unit}`",
+            *([f"Attributes: {listed}"] if listed else []),
+        ]
+        entries.append(_entry(name, text, facts))
     meanings = (
         f"| `{Outcome[name].value}` | {_cell(text)} |\n"
         for name, text in _documented(_class(outcomes, Outcome)).items()
     )
-    return _METRICS_HEAD + "\n".join(rows) + "\n" + _OUTCOMES_HEAD + "".join(meanings)
+    return _METRICS_HEAD + "".join(entries) + _OUTCOMES_HEAD + "".join(meanings)
 
 
 def variables() -> str:
     """Return the page on variables, in the order of the module that documents them."""
     sections = (("Session", "OTEL_ASAYER_"), ("Exporter", "OTEL_EXPORTER_ELASTICSEARCH_"))
-    return _HEAD + "".join(f"\n## {title}\n\n{_table(prefix)}" for title, prefix in sections)
+    return _HEAD + "".join(f"\n## {title}\n{_settings(prefix)}" for title, prefix in sections)
 
 
-def _table(prefix: str) -> str:
+def _settings(prefix: str) -> str:
     names = {setting.variable: name for name, setting in SETTINGS.items()}
-    defaults = {field.name: field.default for field in fields(Config)}
-    rows = ["| variable | argument | default | meaning | a bad value |", "|---|---|---|---|---|"]
-    for variable, text in documented_constants().items():
-        if variable.startswith(prefix):
-            name = names[variable]
-            closes = SETTINGS[name].closes
-            consequence = (
-                "counts as unset"
-                if closes is FailClosed.NOTHING
-                else f"fails closed: {closes.value}"
-            )
-            rows.append(
-                f"| `{variable}` | `{name}` | {_shown(defaults[name])} | {_cell(text)} | "
-                f"{consequence} |"
-            )
-    return "\n".join(rows) + "\n"
+    return "".join(
+        _entry(variable, text, _facts(names[variable]))
+        for variable, text in documented_constants().items()
+        if variable.startswith(prefix)
+    )
+
+
+def _facts(name: str) -> list[str]:
+    default = next(field.default for field in fields(Config) if field.name == name)
+    closes = SETTINGS[name].closes
+    return [
+        f"Argument: `{name}`",
+        *([f"Default: {_shown(default)}"] if _shown(default) else []),
+        *([] if closes is FailClosed.NOTHING else [f"A bad value fails closed: {closes.value}"]),
+    ]
+
+
+def _entry(name: str, text: str, facts: list[str]) -> str:
+    """A heading, so that one can link to it, and what fits on a narrow screen too."""
+    listed = "".join(f"- {fact}\n" for fact in facts)
+    return f"\n### `{name}`\n\n{' '.join(text.split())}\n\n{listed}"
 
 
 def documented_constants() -> dict[str, str]:
