@@ -1,11 +1,9 @@
-"""The propagator `asayer`: session id and W3C baggage, from incoming requests into the context, and
-from the context to those who may know.
+"""The propagator `asayer`: session id and W3C baggage, in from requests and out to allowed hosts.
 
-It replaces the propagator `baggage` and needs the OpenTelemetry API only, for
-`opentelemetry.propagate` loads it in every process.
+It replaces the propagator `baggage`. It needs the OpenTelemetry API only: `opentelemetry.propagate`
+loads it in every process.
 
-Incoming, the first of these that holds a session id counts; one that holds something else is passed
-over:
+Incoming, the first of these that holds a session id counts; anything else is skipped:
 
 1. the configured headers, in their order. A token is reduced to its id, and no opaque id is read
    from a header for tokens;
@@ -15,22 +13,20 @@ over:
 
 A carrier without a session leaves the context's own.
 
-Outgoing, the session id goes to hosts that are targets, as `x-session-id` and in baggage; from
-everybody else's baggage it is taken out. Only a span of kind CLIENT or PRODUCER tells where a call
+Outgoing, the session id goes to hosts that are targets, as `x-session-id` and in baggage; for any
+other host it is removed from baggage. Only a span of kind CLIENT or PRODUCER tells where a call
 goes. The address on a SERVER or CONSUMER span is this process's own or its caller's, and
 `rpc.system` there says how it was called; an INTERNAL span's attributes are the application's own.
 Under those, as under a span that is not recorded, the destination is unknown. Messaging and RPC
 need no known one, but only CLIENT and PRODUCER spans say so.
 
-With `OTEL_ASAYER_ENABLED=false` all of baggage but `session.id` is still carried, and nothing else
-is done.
+With `OTEL_ASAYER_ENABLED=false` it only carries baggage, without `session.id`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, MutableMapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage
@@ -49,6 +45,7 @@ from otel_asayer.propagation.baggage_header import (
     read_baggage,
     without_session,
 )
+from otel_asayer.propagation.carriers import HeaderReader, report_failure, spelling_of
 from otel_asayer.propagation.context import (
     keep_inside,
     remove_session_id,
@@ -70,7 +67,7 @@ if TYPE_CHECKING:
 __all__ = ["SESSION_HEADER", "AsayerPropagator"]
 
 SESSION_HEADER: Final = "x-session-id"
-"""Name under which the session id is passed on; in lower case, for carriers of queues and RPC distinguish case."""
+"""Header that passes the session id on; in lower case, as carriers of queues and RPC require."""
 
 _BAGGAGE: Final = "baggage"
 _COOKIE: Final = "cookie"
@@ -87,15 +84,10 @@ _REFUSED: Final = (
 )
 
 _CALLS: Final = (SpanKind.CLIENT, SpanKind.PRODUCER)
-_URLS: Final = (
-    "http.url",
-    "url.full",
-)  # the first is what instrumentations write unless told otherwise; where both are, they are equal
+# Instrumentations write the first unless told otherwise; where both are, they are equal.
+_URLS: Final = ("http.url", "url.full")
 _HOSTS: Final = ("server.address", "net.peer.name", "http.host", "net.peer.ip")
 _WITHOUT_ADDRESS: Final = ("messaging.system", "rpc.system", "rpc.system.name")
-_ASGI_GETTER: Final = "opentelemetry.instrumentation.asgi.ASGIGetter"
-_WSGI_GETTER: Final = "opentelemetry.instrumentation.wsgi.WSGIGetter"
-_AIOHTTP_GETTER: Final = "opentelemetry.instrumentation.aiohttp_server.AiohttpGetter"
 _DOUBTFUL: Final = ""
 """A host that only the target `*` covers."""
 
@@ -126,14 +118,13 @@ class AsayerPropagator(TextMapPropagator):
             else ()
         )
         self._cookie = config.session_cookie if self._enabled else ""
-        wanted = (
-            _BAGGAGE,
-            *(name for name, _ in self._headers),
-            *((_COOKIE, _SEC_FETCH_MODE) if self._cookie else ()),
+        self._reader = HeaderReader(
+            (
+                _BAGGAGE,
+                *(name for name, _ in self._headers),
+                *((_COOKIE, _SEC_FETCH_MODE) if self._cookie else ()),
+            )
         )
-        self._wanted = {name: name for name in wanted}
-        self._wanted_bytes = {name.encode(): name for name in wanted}
-        self._wanted_keys = {f"HTTP_{name.upper().replace('-', '_')}": name for name in wanted}
 
     @property
     def fields(self) -> set[str]:
@@ -146,16 +137,15 @@ class AsayerPropagator(TextMapPropagator):
         context: Context | None = None,
         getter: Getter[CarrierT] = default_getter,
     ) -> Context:
-        """Return `context` (default:
+        """Return `context` (default: the current one) with the session and baggage of `carrier`.
 
-        the current one) with the session and the baggage of `carrier`; unchanged if `carrier`
-        cannot be read.
+        If `carrier` cannot be read, the context is unchanged.
         """
         context = get_current() if context is None else context
         try:
-            return self._extract(self._find(carrier, getter), context)
+            return self._extract(self._reader.read(carrier, getter), context)
         except Exception as error:
-            _report("extract from", error)
+            report_failure("extract from", error)
             return context
 
     def inject(
@@ -164,78 +154,29 @@ class AsayerPropagator(TextMapPropagator):
         context: Context | None = None,
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
-        """Write the baggage of `context` (default:
+        """Write the baggage of `context` (default: the current one) to `carrier`.
 
-        the current one) to `carrier`, and its session if the destination may know it.
+        The session goes with it if the destination may learn it.
         """
         try:
             self._inject(carrier, get_current() if context is None else context, setter)
         except Exception as error:
-            _report("inject into", error)
+            report_failure("inject into", error)
 
     def withdraw(self, headers: MutableMapping[str, Any], url: str | None) -> None:
-        """Take the session out of `headers` that are about to go to `url`, unless its host may know
-        it; None: nobody knows where. Never raises.
+        """Remove the session from `headers` that go to `url` (None: unknown), unless allowed there.
 
-        For clients that follow a redirect below their instrumentation: what was injected for the
-        first host is sent to the next.
+        For clients that follow a redirect below their instrumentation: they send to the next host
+        what was injected for the first. Never raises.
         """
         try:
             if not (
                 self._to_unknown if url is None else self._targets.allow(host_of(url) or _DOUBTFUL)
             ):
-                key = _spelling(headers, SESSION_HEADER)
+                key = spelling_of(headers, SESSION_HEADER)
                 _withdraw(headers, None if key is None else self._valid(headers[key]))
         except Exception as error:
-            _report("withdraw from", error)
-
-    def _find(self, carrier: Any, getter: Getter[Any]) -> Mapping[str, Sequence[str]]:
-        """The wanted headers that `carrier` has, each with its values, in one pass.
-
-        What WSGI and ASGI hand over is laid down by their specifications, and their getters are
-        slow: WSGI's rewrites the whole environment to list names, ASGI's walks all headers at each
-        `get` (and raises at some bytes). That of aiohttp's server lists no headers, but what the
-        application keeps on the request. Those three are read directly. Any other getter lists the
-        names, as the carrier spells them; those of queues list nothing, or raise, and are asked for
-        each name.
-        """
-        kind = _class_name(type(getter))
-        if kind == _WSGI_GETTER:
-            return {
-                name: (carrier[key],) for key, name in self._wanted_keys.items() if key in carrier
-            }
-        if kind == _ASGI_GETTER:
-            return self._in_scope(carrier)
-        if kind == _AIOHTTP_GETTER:
-            return {
-                name: carrier.headers.getall(name)
-                for name in self._wanted
-                if name in carrier.headers
-            }
-        return {
-            name: _texts(getter.get(carrier, spelling))
-            for name, spelling in self._spellings(carrier, getter).items()
-        }
-
-    def _in_scope(
-        self, scope: Mapping[str, Iterable[tuple[bytes, bytes]]]
-    ) -> Mapping[str, Sequence[str]]:
-        found: dict[str, list[str]] = {}
-        for name, value in scope.get("headers") or ():
-            if (wanted := self._wanted_bytes.get(name.lower())) is not None:
-                found.setdefault(wanted, []).append(value.decode("latin-1"))
-        return found
-
-    def _spellings(self, carrier: Any, getter: Getter[Any]) -> Mapping[str, str]:
-        """The wanted names that `carrier` holds, each with its spelling there; all of them where they cannot be listed."""
-        try:
-            names = list(getter.keys(carrier))
-            if not names:
-                return self._wanted
-            return {lower: name for name in names if (lower := str.lower(name)) in self._wanted}
-        except Exception as error:
-            _report("list the names of", error)
-            return self._wanted
+            report_failure("withdraw from", error)
 
     def _extract(self, found: Mapping[str, Sequence[str]], context: Context) -> Context:
         if not found:
@@ -274,20 +215,17 @@ class AsayerPropagator(TextMapPropagator):
         return next(filter(None, map(self._valid, values)), None)
 
     def _valid(self, value: object) -> SessionId | None:
-        """The session id that `value` is:
-
-        anybody may have put anything into baggage, but a `SessionId` has been parsed.
-        """
-        if type(value) is SessionId:
+        """Return the session id that `value` holds; baggage may hold anything."""
+        if type(value) is SessionId:  # parsed already
             return value
         return parse_session_id(value, opaque=self._opaque) if isinstance(value, str) else None
 
     def _merge_baggage(
         self, headers: Sequence[str], context: Context
     ) -> tuple[Context, Sequence[str]]:
-        """Return `context` with all of the baggage but the session, and what stood for the session.
+        """Return `context` with the other entries of the baggage, and the values of `session.id`.
 
-        As in the W3C propagator, one header counts.
+        Only the first header counts, as in the W3C propagator.
         """
         header = next(iter(headers), "")
         if is_too_large(header):
@@ -301,9 +239,9 @@ class AsayerPropagator(TextMapPropagator):
         return context, incoming.sessions
 
     def _settled(self, context: Context) -> Context:
-        """`context` with a session id or none:
+        """Return `context` with a valid session id or none.
 
-        a propagator `baggage` before this one, or the application, may have put anything there.
+        A propagator `baggage` before this one, or the application, may have set anything.
         """
         value = baggage.get_baggage(BAGGAGE_SESSION_ID, context)
         if value is None or type(value) is SessionId or not self._enabled:
@@ -341,44 +279,18 @@ class AsayerPropagator(TextMapPropagator):
             return
         keep_inside()
         _set_header(carrier, setter, session_id)
-        if len(entries) == (
-            BAGGAGE_SESSION_ID in entries
-        ):  # no others: as the W3C propagator writes it, in a tenth of the time
+        # Without other entries: what the W3C propagator writes, in a tenth of the time.
+        if len(entries) == (BAGGAGE_SESSION_ID in entries):
             setter.set(carrier, _BAGGAGE, _SESSION_ENTRY + session_id)
         else:
             self._w3c.inject(carrier, set_session_id(session_id, context), setter)
 
 
-def _report(action: str, error: Exception) -> None:
-    """Log a failure without the error's text, which may repeat what the carrier holds."""
-    _logger.debug("Could not %s a carrier: %s", action, type(error).__name__)
-
-
-@lru_cache(maxsize=64)
-def _class_name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _texts(values: Any) -> Sequence[str]:
-    """What a getter returned, as texts:
-
-    a list of one, as a rule; but Kafka's values are bytes, and some getters return a bare string.
-    """
-    if values is None:
-        return ()
-    if type(values) is list and len(values) == 1 and type(values[0]) is str:
-        return values
-    if isinstance(values, (str, bytes)):
-        values = (values,)
-    return [
-        value.decode("latin-1") if isinstance(value, bytes) else value
-        for value in values
-        if isinstance(value, (str, bytes))
-    ]
-
-
 def _destination(span: Span, length_limit: int) -> str | None:
-    """The host that the call of `span` goes to; `_DOUBTFUL` where parsers could disagree about it, None where the span does not say."""
+    """Return the host that the call of `span` goes to.
+
+    It is `_DOUBTFUL` where parsers could disagree about it, and None where the span does not say.
+    """
     if getattr(span, "kind", None) not in _CALLS:
         return None
     attributes = getattr(span, "attributes", None)
@@ -399,8 +311,8 @@ def _host_of_url(url: object, length_limit: int) -> str:
     host = host_of(url)
     if host is None or len(url) < length_limit:
         return host or _DOUBTFUL
-    # The SDK may have cut it. What follows the host proves that whole: where it touches the end,
-    # one more character makes it another.
+    # The SDK may have cut the URL. If something follows the host, the host is whole; if not, one
+    # more character would make it another host.
     return host if host_of(f"{url}0") == host else _DOUBTFUL
 
 
@@ -411,7 +323,10 @@ def _host_of_address(address: object, length_limit: int, *, may_have_port: bool)
 
 
 def _needs_no_address(span: Span) -> bool:
-    """Whether a recording span says that its call is messaging or RPC, whose instrumentations state no address."""
+    """Whether a recording span says that its call is messaging or RPC.
+
+    Those instrumentations state no address.
+    """
     kind = getattr(span, "kind", None)
     if kind not in _CALLS or not span.is_recording():
         return False
@@ -425,49 +340,36 @@ def _needs_no_address(span: Span) -> bool:
 
 
 def _is_grpc_guarded() -> bool:
-    from otel_asayer.propagation.grpc_calls import is_guarded  # other processes do without
+    from otel_asayer.propagation.grpc_calls import is_guarded  # only with gRPC
 
     return is_guarded()
 
 
-def _spelling(carrier: Mapping[Any, Any], name: str) -> str | None:
-    """The key under which `carrier` already holds a header of this name, which is in lower case."""
-    length = len(name)
-    for key in carrier:
-        if (
-            isinstance(key, str) and len(key) == length and key.lower() == name
-        ):  # aiohttp's keys are of a class below `str`
-            return key
-    return None
-
-
 def _set_header(carrier: CarrierT, setter: Setter[CarrierT], session_id: SessionId) -> None:
-    """Set our header, unless the application has one of that name that holds no session id:
+    """Set the header, unless the application has set it to something that is no session id.
 
-    that is its own, such as a login to the host.
+    Such a header is the application's own, for example a login to the host.
     """
-    key = (
-        _spelling(carrier, SESSION_HEADER) if isinstance(carrier, (dict, Mapping)) else None
-    )  # dict apart, for it is known at once
-    if key is None or _is_session(carrier[key], opaque=session_id.is_opaque):  # type: ignore[index]
+    # `isinstance` is quicker for `dict` than for `Mapping`.
+    key = spelling_of(carrier, SESSION_HEADER) if isinstance(carrier, (dict, Mapping)) else None
+    value: Any = "" if key is None else carrier[key]  # type: ignore[index]
+    if key is None or (
+        isinstance(value, str) and parse_session_id(value, opaque=session_id.is_opaque)
+    ):
         setter.set(carrier, key or SESSION_HEADER, str(session_id))
 
 
-def _is_session(value: object, *, opaque: bool) -> bool:
-    return isinstance(value, str) and parse_session_id(value, opaque=opaque) is not None
-
-
 def _withdraw(carrier: CarrierT, session_id: SessionId | None) -> None:
-    """Take the session id out of `carrier`:
+    """Remove the session id from `carrier`.
 
-    a redirect is sent with the headers of the request before it, which may have gone to a target.
+    A redirect has the headers of the request before it, which may have gone to a target.
     """
     if not isinstance(carrier, MutableMapping):
         return
-    key = _spelling(carrier, SESSION_HEADER)
+    key = spelling_of(carrier, SESSION_HEADER)
     if key is not None and carrier[key] == session_id:
         del carrier[key]
-    key = _spelling(carrier, _BAGGAGE)
+    key = spelling_of(carrier, _BAGGAGE)
     header = None if key is None else carrier[key]
     if isinstance(header, str) and BAGGAGE_SESSION_ID in header:
         others = without_session(header)

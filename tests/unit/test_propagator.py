@@ -20,9 +20,9 @@ from opentelemetry.sdk.trace import TracerProvider, sampling
 from opentelemetry.trace import SpanKind
 from requests.structures import CaseInsensitiveDict
 
-from otel_asayer import propagator as module
 from otel_asayer.config import environment_config
 from otel_asayer.errors import ConfigurationError
+from otel_asayer.propagation import carriers
 from otel_asayer.propagation.context import get_session_id, set_session_id
 from otel_asayer.propagation.session_id import SessionId
 from otel_asayer.propagator import AsayerPropagator
@@ -490,11 +490,12 @@ class TestCarriers:
     def test_an_asgi_scope_without_headers_has_no_session(self, headers: Any) -> None:
         assert extracted({"type": "lifespan", "headers": headers}, getter=asgi_getter) == {}
 
-    @pytest.mark.parametrize("getter", [WSGIGetter, ASGIGetter])
+    @pytest.mark.parametrize("getter", [WSGIGetter, ASGIGetter, AiohttpGetter])
     def test_the_getters_that_are_read_past_are_called_so_still(self, getter: Any) -> None:
         assert f"{getter.__module__}.{getter.__qualname__}" in (
-            module._ASGI_GETTER,
-            module._WSGI_GETTER,
+            carriers._ASGI_GETTER,
+            carriers._WSGI_GETTER,
+            carriers._AIOHTTP_GETTER,
         )
 
     @pytest.mark.parametrize("getter", [WSGIGetter, ASGIGetter])

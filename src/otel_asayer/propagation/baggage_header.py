@@ -1,9 +1,8 @@
-"""The header `baggage` of an incoming request, read as the W3C propagator reads it, but in a time
-that grows with its length only.
+"""Reads the header `baggage` of an incoming request, in a time that is linear in its length.
 
-Whoever sends a request chooses this header. The W3C propagator beneath ours logs what it refuses
-word for word, a line for each entry, and takes 0.1 s for a header of spaces. Here nothing of it is
-ever logged, and no pattern looks at a character twice.
+The result is that of the W3C propagator. But callers choose this header, and that propagator logs
+each entry that it refuses word for word, and takes 0.1 s for a header of spaces. Here nothing is
+logged, and no pattern looks at a character twice.
 
 The rules are those of W3C Baggage, section 3.3: at most 8,192 bytes, 180 entries, and 4,096 bytes
 for each entry.
@@ -28,34 +27,34 @@ _KEY: Final = re.compile(r"[!#-'*+\-.0-9A-Z^-z|~]+")
 _VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*")
 """W3C Baggage, section 3.3.1: visible ASCII but double quote, comma, semicolon and backslash."""
 _OURS: Final = ("data_stream.", "elasticsearch.", "asayer.")
-"""How names begin that choose where documents go and what they link to. No caller does:
+"""Prefixes of names that choose where documents go and what they link to.
 
-where baggage becomes attributes, it could.
+Callers may not set them: some applications copy baggage to attributes.
 """
 _GROWTH: Final = 3
-"""Bytes that a character may take when it is passed on, percent-encoded."""
+"""Bytes of a character when it is passed on, percent-encoded, at most."""
 
 
 class Incoming(NamedTuple):
-    """What a header says."""
+    """The content of a header."""
 
     sessions: list[str]
-    """The values of the entry `session.id`, decoded; strangers' text as yet."""
+    """The values of the entry `session.id`, decoded, but not checked."""
     entries: list[tuple[str, str]]
-    """Names and values of the others, decoded, without those that are ours to set."""
+    """Names and values of the others, decoded, without those that callers may not set."""
     refused: int
-    """How many entries W3C Baggage does not admit."""
+    """The number of entries that W3C Baggage does not allow."""
 
 
 def is_too_large(header: str) -> bool:
-    """Whether `header` has more bytes than W3C Baggage admits."""
+    """Whether `header` has more bytes than W3C Baggage allows."""
     return len(header) > MAX_BYTES or not (
         header.isascii() or len(header.encode("utf-8", "surrogatepass")) <= MAX_BYTES
     )
 
 
 def read_baggage(header: str) -> Incoming:
-    """Return what `header` says, which must not be too large."""
+    """Return the content of `header`, which must not be too large."""
     sessions: list[str] = []
     entries: list[tuple[str, str]] = []
     listed = refused = 0
@@ -78,8 +77,8 @@ def read_baggage(header: str) -> Incoming:
         name, text = unquote_plus(key).strip(), unquote_plus(value.strip(_SPACE)).strip()
         if name.lower().startswith(_OURS):
             continue
-        # What cannot be passed on is refused here, for the W3C propagator would log its name at
-        # each call
+        # The W3C propagator would log the name of an entry that is too large to be passed on, at
+        # each call.
         if room:
             size = len(f"{quote_plus(name)}={quote_plus(text)}")
             if size > min(room, _MAX_ENTRY_BYTES):
@@ -91,14 +90,14 @@ def read_baggage(header: str) -> Incoming:
 
 
 def without_session(header: str) -> str:
-    """Return `header` without its entries `session.id`, and otherwise as it is."""
+    """Return `header` without its entries `session.id`, otherwise unchanged."""
     return ",".join(
         entry for entry in header.split(",") if not _is_session_key(entry.partition("=")[0].strip())
     )
 
 
 def _is_session_key(key: str) -> bool:
-    """Whether this key, in any of its spellings, is that of the session."""
+    """Whether this key, in any of its spellings, is `session.id`."""
     return key == BAGGAGE_SESSION_ID or (
         ("%" in key or "+" in key) and unquote_plus(key).strip() == BAGGAGE_SESSION_ID
     )
@@ -110,7 +109,7 @@ def _session_value(value: str) -> str:
 
 
 def _is_value(value: str) -> bool:
-    """Whether a value with its properties, and spaces around each of them, is a valid one."""
+    """Whether a value and its properties, with spaces around each of them, are valid."""
     first, *properties = value.split(";")
     return _VALUE.fullmatch(first.strip(_SPACE)) is not None and all(map(_is_property, properties))
 

@@ -1,13 +1,13 @@
 """The session id in OpenTelemetry's Context: it travels as the baggage entry `session.id`.
 
-Some instrumentations start a request's span in the context they extracted, and make current the
-span alone (aiohttp's server). So where the baggage has no session, that of the current span counts,
-if the span is one of this process: a remote parent says nothing about sessions. The span knows it
-by the note that `SessionSpanProcessor` left on it, or by an attribute `session.id` that the
+Some instrumentations start a request's span in the context that they extracted, but make only the
+span current (aiohttp's server). So where the baggage has no session, that of the current span
+counts, if the span is one of this process: a remote parent says nothing about sessions. The span
+knows its session from `SessionSpanProcessor`, or from an attribute `session.id` that the
 application set.
 
-Needs the OpenTelemetry API only. What stands in baggage or on a span may have been put there by
-anybody: it is parsed again unless it is a `SessionId`, which only the parser makes.
+Needs the OpenTelemetry API only. Anything may have set what is in baggage or on a span: it is
+parsed again unless it is a `SessionId`, which only the parser makes.
 """
 
 from __future__ import annotations
@@ -51,11 +51,9 @@ _CONTEXT_ATTRIBUTE = "__otel_asayer_context__"
 
 
 def get_session_id(context: Context | None = None) -> SessionId | None:
-    """Return the session id of `context` (default: the current one), or None where there is no
-    session.
+    """Return the session id of `context` (default: the current one), or None if it has none.
 
-    That of the baggage counts before that of the span, which counts only if this process started
-    it.
+    The baggage goes first, then the span, if this process started it.
     """
     value = baggage.get_baggage(BAGGAGE_SESSION_ID, context)
     if type(value) is SessionId:
@@ -64,18 +62,16 @@ def get_session_id(context: Context | None = None) -> SessionId | None:
         session_id := parse_session_id(value, opaque=environment_config().opaque_session_ids)
     ):
         return session_id
-    span = get_current_span(context)
-    return (
-        None if span is INVALID_SPAN else session_of_span(span)
-    )  # none is current where a request begins
+    span = get_current_span(context)  # where a request begins, there is none
+    return None if span is INVALID_SPAN else session_of_span(span)
 
 
 def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | None:
     """Return the session that a span of this process is in, or None.
 
     Args:
-        span: any span; a remote one, and one that is not recorded, has no session.
-        opaque: admit ids of other systems in the span's attribute (default: what the environment
+        span: any span; remote spans and those that are not recorded have no session.
+        opaque: accept ids of other systems in the span's attribute (default: as the environment
             says).
     """
     noted = getattr(span, NOTED_SESSION_ID, None)
@@ -83,8 +79,7 @@ def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | No
         return noted
     attributes = getattr(span, "attributes", None)
     value = None if attributes is None else attributes.get(SESSION_ID)
-    # OpenTelemetry may have cut it where it is as long as the limit, and then reads like another
-    # session's.
+    # A value as long as OpenTelemetry's limit may have been cut, and read like another session's.
     if (
         not isinstance(value, str)
         or len(value) >= attribute_length_limit()
@@ -98,9 +93,9 @@ def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | No
 
 @cache
 def keep_inside() -> None:
-    """Guard the clients that would take a session along to other hosts, from the first one on:
+    """Guard the clients that would take a session to other hosts, from the first session on.
 
-    before that, nothing has to be loaded for it.
+    Before that, a process loads nothing for it.
     """
     from otel_asayer.propagation.redirects import guard_redirects
 
@@ -120,18 +115,16 @@ def remove_session_id(context: Context | None = None) -> Context:
 
 @contextmanager
 def session(session_id: str | int) -> Iterator[SessionId]:
-    """Run a block inside a session: for jobs, scripts, WebSockets, and whatever else brings the id
-    by its own way.
+    """Run a block inside a session: for jobs, scripts, WebSockets, and other ways to get the id.
 
-    Spans and log records of the block carry the id, calls to other services pass it on, and an
-    exception that leaves the block is remembered as this session's, so that it is recorded with its
-    session even where nothing catches it.
+    Spans and log records of the block carry the id, and calls to other services pass it on. An
+    exception that leaves the block is recorded with its session, even if nothing catches it.
 
     Args:
-        session_id: the id as text or number, or an OpenReplay token, of which only the id is kept.
+        session_id: the id as text or number, or an OpenReplay token, which is reduced to the id.
 
     Raises:
-        InvalidSessionIdError: `session_id` is none.
+        InvalidSessionIdError: `session_id` is not a session id.
     """
     valid = require_session_id(session_id)
     token = otel_context.attach(set_session_id(valid))
@@ -145,17 +138,16 @@ def session(session_id: str | int) -> Iterator[SessionId]:
 
 
 def remember_exception(error: BaseException, session_id: SessionId) -> None:
-    """Note on `error` in which session it arose, unless that is known: hooks for uncaught
-    exceptions run when the context is gone.
+    """Store on `error` the session that it was raised in, unless one is stored already.
 
-    The note is an attribute of the exception object, so it lives exactly as long as the exception
-    does.
+    Hooks for uncaught exceptions run when the context is gone. An attribute of the exception lives
+    exactly as long as the exception.
     """
     error.__dict__.setdefault(_EXCEPTION_ATTRIBUTE, session_id)
 
 
 def session_of_exception(error: BaseException) -> SessionId | None:
-    """Return the session that `remember_exception` noted on `error`, else that of the span that `remember_span` did."""
+    """Return the session that `remember_exception`, or else `remember_span`, stored on `error`."""
     noted = error.__dict__.get(_EXCEPTION_ATTRIBUTE)
     if type(noted) is SessionId:
         return noted
@@ -166,12 +158,12 @@ def session_of_exception(error: BaseException) -> SessionId | None:
 def remember_span(
     error: BaseException, span: SpanContext, session_id: SessionId | None = None
 ) -> None:
-    """Note on `error` the span that it left, and that span's session: of one trace the first is the
-    one it arose in.
+    """Store on `error` the span that it left, and that span's session.
 
-    An exception that is raised again in another trace belongs to that one: some are made once, and
-    raised in every request. Noted as plain numbers and text, for exceptions are pickled, and read
-    where there is no OpenTelemetry.
+    The first span of a trace stays: the exception was raised there. An exception that is raised
+    again in another trace belongs to that one, as some are created once and raised in every
+    request. Stored as plain numbers and text: exceptions are pickled, and read where there is no
+    OpenTelemetry.
     """
     noted = error.__dict__.get(_SPAN_ATTRIBUTE)
     if noted is not None and noted[0] == span.trace_id:
@@ -181,7 +173,7 @@ def remember_span(
 
 
 def span_of_exception(error: BaseException) -> SpanContext | None:
-    """Return the span that `remember_span` noted on `error`."""
+    """Return the span that `remember_span` stored on `error`."""
     noted = error.__dict__.get(_SPAN_ATTRIBUTE)
     if noted is None:
         return None
@@ -190,13 +182,13 @@ def span_of_exception(error: BaseException) -> SpanContext | None:
 
 
 def remember_context(request: object, context: Context) -> None:
-    """Note on a framework's request object the context in which it is handled:
+    """Store on a framework's request object the context of the request.
 
-    some frameworks log about it when that is gone.
+    Some frameworks log about a request when its context is gone.
     """
     request.__dict__[_CONTEXT_ATTRIBUTE] = context
 
 
 def context_of_request(request: object) -> Context | None:
-    """Return the context that `remember_context` noted on `request`."""
+    """Return the context that `remember_context` stored on `request`."""
     return getattr(request, "__dict__", {}).get(_CONTEXT_ATTRIBUTE)

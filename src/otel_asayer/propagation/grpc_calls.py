@@ -133,7 +133,7 @@ def _target(
 
 
 def _permitted(metadata: Iterable[tuple[str, Any]], target: str | None, withdraw: Withdraw) -> Any:
-    """Return the part of `metadata` that may go to `target`, of the same type: asyncio has its own."""
+    """Return the part of `metadata` that may go to `target`, in a collection of the same type."""
     urls = urls_of(target)
     pairs = [pair for key, value in metadata for pair in _pairs(key, value, urls, withdraw)]
     return tuple(pairs) if isinstance(metadata, (tuple, list)) else type(metadata)(*pairs)

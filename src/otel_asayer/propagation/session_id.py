@@ -3,20 +3,20 @@ r"""Parsing of session ids: the only way to a `SessionId`.
 Rules, and where they come from:
 
 - An id is a decimal uint64 without leading zeros, in ASCII: `[1-9][0-9]{0,19}`, below 2**64. The
-  trackers' servers compose it as `(milliseconds - 1550000000000) << 24 | shard << 8 | sequence`, so
-  it tells when the session started.
+  trackers' servers make it as `(milliseconds - 1550000000000) << 24 | shard << 8 | sequence`, so it
+  tells when the session started.
 - A *token* is a bearer credential of the replay's ingest service,
   `b36(id).b36(expiry).b58(signature)` until OpenReplay 1.8 and
   `b36(id).b36(delay).b36(expiry).b58(signature)` (the delay may be negative) since 1.9. It is
   reduced to its id at once and never kept.
-- A header is an attacker's input, and other software puts secrets into headers of these names: what
-  is neither is refused.
-- Opaque ids, `[A-Za-z0-9._~-]{1,128}`, are admitted only on request, and never with three or more
-  parts divided by dots: that is the shape of a token, or of a JWT.
+- Any other value is refused: attackers choose headers, and other software puts secrets into headers
+  of these names.
+- Opaque ids, `[A-Za-z0-9._~-]{1,128}`, are accepted only if the user asks for it, and never with
+  three or more parts separated by dots: that is the form of a token, or of a JWT.
 - Proxies and double injection join values, `v, v`: the first counts.
 
-The patterns are applied with `fullmatch`: `$` would admit a trailing newline. Parsing is total: any
-text gives a `SessionId` or None.
+The patterns are applied with `fullmatch`: `$` would accept a trailing newline. Every text parses to
+a `SessionId` or to None.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ _LIMIT: Final = 1 << 64
 _MAX_DIGITS: Final = 20
 _TIMESTAMP_SHIFT: Final = 24
 _MAX_LENGTH: Final = 512
-"""Characters; the longest token is about 100.
+"""Characters of a value; the longest token has about 100.
 
-Anything longer is refused before a pattern sees it.
+No pattern is applied to a longer value.
 """
 
 _DECIMAL: Final = re.compile(r"[1-9][0-9]{0,19}")
@@ -59,32 +59,31 @@ _TOKEN: Final = (
 )
 _SIGNATURE: Final = re.compile(r"\.[1-9A-HJ-NP-Za-km-z]{16}")
 # A pattern
-_TOKEN_IN_TEXT: Final = r"(?<![0-9A-Za-z])([0-9a-z]{10,13})((?:\.-?[0-9a-z]{1,13})?\.[0-9a-z]{5,13}\.[1-9A-HJ-NP-Za-km-z]{16,96})(?![0-9A-Za-z])"  # noqa: S105
-"""A token among other text. Names in code have this form, too:
+_TOKEN_IN_TEXT: Final = (
+    r"(?<![0-9A-Za-z])([0-9a-z]{10,13})"  # noqa: S105
+    r"((?:\.-?[0-9a-z]{1,13})?\.[0-9a-z]{5,13}\.[1-9A-HJ-NP-Za-km-z]{16,96})(?![0-9A-Za-z])"
+)
+"""A token among other text.
 
-those have no digits, and hardly any token has none.
+Names in code have this form, too, but no digits, and hardly any token has none.
 """
 _DIGIT: Final = re.compile(r"[0-9]")
 _OPAQUE: Final = r"[A-Za-z0-9_~-]{1,128}|(?=.{3,128}\Z)[A-Za-z0-9_~-]*\.[A-Za-z0-9_~-]*"
 
 _compiled = cache(re.compile)
-"""Compiles what most processes never need when it is needed first:
-
-this module is loaded in every one.
-"""
+"""Compiles a pattern on first use: every process loads this module, and few need them all."""
 
 
 @final
 class SessionId(str):
-    """The id of a session. There is none that was not parsed: a `SessionId` may be stored, logged
-    and passed on as it is.
+    """The id of a session, which can be stored, logged and passed on.
 
-    A string, for its value exceeds what numbers of JavaScript and JSON carry. `SessionId(value)`
-    takes an id as text or number, a token, of which it keeps the id, and, with
-    OTEL_ASAYER_OPAQUE_SESSION_IDS, ids of other systems.
+    It is a string: its value is too large for numbers of JavaScript and JSON. `SessionId(value)`
+    takes an id as text or number, or a token, which it reduces to the id. With
+    OTEL_ASAYER_OPAQUE_SESSION_IDS it also takes ids of other systems.
 
     Raises:
-        InvalidSessionIdError: `value` holds none.
+        InvalidSessionIdError: `value` is not a session id.
     """
 
     __slots__ = ()
@@ -99,12 +98,12 @@ class SessionId(str):
 
     @property
     def is_opaque(self) -> bool:
-        """Whether this id is another system's: no replay can be found by it."""
+        """Whether this is another system's id: it leads to no replay."""
         return not _is_decimal_id(self)
 
     @property
     def started_at_ms(self) -> int | None:
-        """Start of the session in milliseconds since 1970, which the id itself tells; None for an opaque one."""
+        """Start of the session in milliseconds since 1970, from the id; None for an opaque one."""
         return None if self.is_opaque else (int(self) >> _TIMESTAMP_SHIFT) + EPOCH_MS
 
 
@@ -120,13 +119,12 @@ def parse_session_id(value: str, *, opaque: bool = False) -> SessionId | None:
     """Return the session id that `value` holds, or None.
 
     Args:
-        value: a header's, cookie's or baggage entry's value: an id, a token, or several joined by
+        value: the value of a header, cookie or baggage entry: an id, a token, or several joined by
             commas, of which the first counts.
-        opaque: admit ids of other systems too.
+        opaque: accept ids of other systems, too.
     """
-    if (
-        _DECIMAL.fullmatch(value) and len(value) < _MAX_DIGITS
-    ):  # nearly every call, and in every request: so first, and without the rest
+    # Nearly every value is such an id: check that first, without the rest.
+    if _DECIMAL.fullmatch(value) and len(value) < _MAX_DIGITS:
         return _made(value)
     if len(value) > _MAX_LENGTH:
         return None
@@ -140,11 +138,11 @@ def parse_session_id(value: str, *, opaque: bool = False) -> SessionId | None:
 
 
 def require_session_id(value: str | int, *, opaque: bool | None = None) -> SessionId:
-    """Return the session id that `value` holds, for callers whose own code chose it.
+    """Return the session id that `value` holds, where the application's own code chose it.
 
     Args:
-        value: as of `parse_session_id`, or a number. A `SessionId` has been checked already.
-        opaque: admit ids of other systems too (default: as OTEL_ASAYER_OPAQUE_SESSION_IDS says).
+        value: as for `parse_session_id`, or a number. A `SessionId` has been checked already.
+        opaque: accept ids of other systems, too (default: as OTEL_ASAYER_OPAQUE_SESSION_IDS says).
 
     Raises:
         InvalidSessionIdError: `value` holds none.
@@ -156,20 +154,19 @@ def require_session_id(value: str | int, *, opaque: bool | None = None) -> Sessi
     session_id = parse_session_id(str(value), opaque=opaque)
     if session_id is None:
         raise InvalidSessionIdError(
-            "The value given is no session id: expected a decimal number from 1 to 2**64 - 1, as "
-            "the tracker's sessionID() or getSessionID() "
-            "returns it. Ids of another form need OTEL_ASAYER_OPAQUE_SESSION_IDS=true."
+            "The value is not a session id: expected a decimal number from 1 to 2**64 - 1, as the "
+            "tracker's sessionID() or getSessionID() returns it. Ids of another form need "
+            "OTEL_ASAYER_OPAQUE_SESSION_IDS=true."
         )
     return session_id
 
 
 def id_of_session_from(started_at_ms: int, number: int = 1) -> SessionId:
-    """Return an id as a tracker's server gives it.
+    """Return an id as a tracker's server makes it.
 
     Args:
-        started_at_ms: when the session starts, in milliseconds since 1970; at the earliest one
-            after `EPOCH_MS`.
-        number: tells sessions of one millisecond apart, from 0 to 2**24 - 1.
+        started_at_ms: start of the session, in milliseconds since 1970, after `EPOCH_MS`.
+        number: distinguishes sessions of one millisecond, from 0 to 2**24 - 1.
     """
     return require_session_id((started_at_ms - EPOCH_MS) << _TIMESTAMP_SHIFT | number)
 
@@ -177,9 +174,8 @@ def id_of_session_from(started_at_ms: int, number: int = 1) -> SessionId:
 def without_tokens(text: str) -> str:
     """Return `text` with each token in it reduced to the id of its session.
 
-    Only whole tokens as trackers' servers make them are found: an id of 10 characters or more, an
-    expiry of 5 or more, a signature. It costs a search for a signature, and only where there is a
-    dot.
+    It finds whole tokens as trackers' servers make them: an id of 10 characters or more, an expiry
+    of 5 or more, a signature. A text without a dot costs nothing, others a search for a signature.
     """
     return (
         _compiled(_TOKEN_IN_TEXT).sub(_reduced, text)

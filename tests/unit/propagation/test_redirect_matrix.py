@@ -1,4 +1,4 @@
-"""No client takes the session to a foreign host, however a redirect spells it, and whatever is known about the second call."""
+"""No client takes the session to a foreign host, in any spelling of a redirect or kind of span."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Remembers the headers of its requests; with another status than 200, it sends them on to `location`."""
+    """Stores the headers of its requests; with any status but 200, redirects to `location`."""
 
     status = 200
     location = ""
@@ -236,7 +236,7 @@ INSTRUMENTORS: tuple[Any, ...] = (
 def sampler(
     request: pytest.FixtureRequest, foreign: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[OneOfTwo | None]:
-    """Instruments every client; the second call is recorded, not sampled, or excluded from tracing."""
+    """Instrument all clients; the second call is recorded, not sampled, or excluded from tracing."""
     if request.param == "excluded":
         monkeypatch.setenv("OTEL_PYTHON_EXCLUDED_URLS", f":{foreign.server_port}")
     before = propagate.get_global_textmap()
