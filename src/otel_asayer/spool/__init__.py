@@ -1,6 +1,6 @@
 """The spool: a durable folder of request bodies that several processes share.
 
-Nothing in here knows of a server or a network. POSIX only: elsewhere the package imports, and
+Nothing in here knows of a server or a network. It needs POSIX: elsewhere the package imports, and
 `Spool` raises `SpoolError` when it is used.
 """
 
@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from otel_asayer.spool.bodies import Damage
 from otel_asayer.spool.directory import SpoolError
+from otel_asayer.spool.erasing import Remains
 from otel_asayer.spool.lease import Lease
 from otel_asayer.spool.locations import (
     LOCAL,
     Destination,
     default_directory,
-    destination_folder,
     destinations,
     spool_root,
 )
-from otel_asayer.spool.recovery import Recovered
-from otel_asayer.spool.remains import Remains
-from otel_asayer.spool.space import Written
-from otel_asayer.spool.spool import Spool, configured_spool
-from otel_asayer.spool.status import SpoolStatus
+from otel_asayer.spool.space import SpoolStatus, Written
+from otel_asayer.spool.spool import Recovered, Spool, configured_spool
 
 __all__ = [
     "LOCAL",
@@ -36,7 +33,6 @@ __all__ = [
     "Written",
     "configured_spool",
     "default_directory",
-    "destination_folder",
     "destinations",
     "spool_root",
 ]

@@ -1,19 +1,17 @@
-"""The content of a file: operations, concatenated and compressed with gzip. That is a request's
-body as it stands.
+"""The content of a body: operations, concatenated and gzipped, just as a bulk request has them.
 
-An *operation* is the two lines of one document: what to do with it, and the document, each a JSON
-object that ends with a newline.
+An *operation* is the two lines of one document: the action and the document, each a JSON object and
+a newline.
 
-A file may come back damaged, by a crash of the machine, a bad disk or a hand that meant well. Then
-every operation that is whole is still
-delivered: two lines of the right shape up to the first that is not, and, as a checksum fails only
-    at the end, only if both are JSON.
+A body may be damaged, by a crash of the machine, a bad disk, or someone who edited it. Then every
+operation that is whole is still delivered: pairs of lines of the right shape up to the first that
+is not, and, because a checksum fails only at the end, only if both lines are JSON.
 
-A file may be forged, too, by whoever can write here, or handed over with a volume. It is sent with
-the application's credentials, which may be those of somebody who may do everything. So an operation
-is one that this program writes, byte for byte: it creates a document in a place of ours. Any other
-action, and any other way to write the same one, is as good as damage. And a small file that
-decompresses to a huge one is read to a bound.
+A body may also be forged, by anyone who can write here or who hands over a volume. It is sent with
+the application's credentials, which may allow everything. So an operation must be one that this
+program writes, byte for byte: it creates a document in an index or data stream of ours. Any other
+action, or another spelling of the same one, counts as damage. A small file that decompresses to a
+huge one is read up to a bound.
 """
 
 from __future__ import annotations
@@ -21,48 +19,51 @@ from __future__ import annotations
 import errno
 import gzip
 import json
+import logging
 import zlib
 from os import SEEK_END
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from otel_asayer.documents import Operation, action_of, is_our_action, source_of
 from otel_asayer.spool.directory import explained
+from otel_asayer.spool.names import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_asayer.spool.directory import Folder
+    from otel_asayer.spool.locations import SpoolFolders
 
 __all__ = [
     "Damage",
     "DamagedBodyError",
-    "foreign_lines",
-    "most_bytes",
+    "max_bytes",
     "open_body",
     "operations_of",
-    "salvage",
+    "read",
+    "readable_operations",
 ]
 
-_MOST_BYTES: Final = 128 * 1024 * 1024
-"""Bytes that a file may decompress to.
+_MAX_BYTES: Final = 128 * 1024 * 1024
+"""Bytes that a body may decompress to.
 
-No request is that long, nor is a batch, which is divided before it is written (`delivery`).
+No request is that long, and `delivery` divides a batch before it writes it.
 """
-_MOST_BYTES_OF_A_SMALL_ONE: Final = 32 * 1024 * 1024
-_MOST_RATIO: Final = 100
-"""Beyond those, a file may decompress to a hundred times its size:
+_MAX_BYTES_OF_A_SMALL_BODY: Final = 32 * 1024 * 1024
+_MAX_RATIO: Final = 100
+"""Beyond those, a body may decompress to a hundred times its size.
 
-telemetry does to ten or thirty times, what is meant to fill memory to 1,000.
+Telemetry shrinks to a tenth or a thirtieth; a file made to fill memory, to a thousandth.
 """
-
-_FOREIGN: Final = " of its lines are nothing that this program writes"
 
 _SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""The process is short of something: that says nothing about the file."""
+"""The process lacks a resource: that says nothing about the file."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Damage(NamedTuple):
-    """What could not be read of a file."""
+    """What could not be read of a body."""
 
     documents: int
     """Documents that are lost, as the file's name counts them."""
@@ -72,6 +73,9 @@ class Damage(NamedTuple):
 
 class DamagedBodyError(Exception):
     """The rest of a body cannot be read; the message says why."""
+
+    foreign_lines = 0
+    """Lines that this program does not write."""
 
 
 def open_body(folder: Folder, name: str) -> BinaryIO | None:
@@ -96,11 +100,10 @@ def operations_of(file: BinaryIO) -> Iterator[Operation]:
     """Yield the operations of a file, one by one.
 
     Raises:
-        DamagedBodyError: after the last operation that can be read, when something is there
-            besides.
+        DamagedBodyError: after the last operation that can be read, when the file holds more.
     """
     foreign = 0
-    left = most_bytes(file)
+    left = max_bytes(file)
     try:
         with gzip.GzipFile(fileobj=file, mode="rb") as lines:
             if not lines.peek(1):
@@ -108,60 +111,105 @@ def operations_of(file: BinaryIO) -> Iterator[Operation]:
             while action := lines.readline(left + 1):
                 left -= len(action)
                 if left >= 0 and not is_our_action(action):
-                    # Perhaps an action with no document behind it: the next line is looked at as
-                    # one
+                    # It may be an action without a document, so try the next line as one.
                     foreign += 1
                     continue
                 document = lines.readline(left + 1) if left >= 0 else b""
                 left -= len(document)
                 if left < 0:
                     raise DamagedBodyError("it decompresses to more than any body holds")
-                if not _is_object_line(document):
+                if not (document.startswith(b"{") and document.endswith(b"}\n")):
                     raise DamagedBodyError("it holds something else than pairs of JSON lines")
                 yield Operation(action + document)
-    except (
-        EOFError,
-        OSError,
-        zlib.error,
-    ) as error:  # cut short; no gzip, a wrong checksum or a bad disk; broken inside
+    # Cut short; not gzip, a wrong checksum or a bad disk; broken inside.
+    except (EOFError, OSError, zlib.error) as error:
         raise DamagedBodyError(str(error)) from error
     if foreign:
-        raise DamagedBodyError(f"{foreign}{_FOREIGN}")
+        damage = DamagedBodyError(f"{foreign} of its lines are nothing that this program writes")
+        damage.foreign_lines = foreign
+        raise damage
 
 
-def foreign_lines(complaint: str) -> int:
-    """Return how many lines of a file are something else than what this program writes, by the complaint about it."""
-    return int(complaint.removesuffix(_FOREIGN)) if complaint.endswith(_FOREIGN) else 0
-
-
-def most_bytes(file: BinaryIO) -> int:
-    """Return the bytes to which a file may decompress."""
+def max_bytes(file: BinaryIO) -> int:
+    """Return the number of bytes to which a file may decompress."""
     size = file.seek(0, SEEK_END)
     file.seek(0)
-    return min(_MOST_BYTES, max(_MOST_BYTES_OF_A_SMALL_ONE, size * _MOST_RATIO))
+    return min(_MAX_BYTES, max(_MAX_BYTES_OF_A_SMALL_BODY, size * _MAX_RATIO))
 
 
-def salvage(file: BinaryIO) -> tuple[list[Operation], str]:
-    """Return the operations of a file that can be read, and why others cannot, or nothing."""
+def readable_operations(file: BinaryIO) -> tuple[list[Operation], DamagedBodyError | None]:
+    """Return the operations of a file that can be read, and why others cannot be, if any."""
     operations: list[Operation] = []
     try:
         for operation in operations_of(file):
-            operations.append(operation)  # noqa: PERF402 (what came before an error is to be kept)
+            operations.append(operation)  # noqa: PERF402 (keep what came before an error)
     except DamagedBodyError as error:
-        return list(filter(_is_intact, operations)), str(error)
-    return operations, ""
+        return list(filter(_is_intact, operations)), error
+    return operations, None
 
 
 def _is_intact(operation: Operation) -> bool:
     """Whether both lines are JSON objects; too slow to ask of every operation."""
     try:
-        return all(
-            isinstance(json.loads(line), dict)
-            for line in (action_of(operation), source_of(operation))
-        )
+        lines = action_of(operation), source_of(operation)
+        return all(isinstance(json.loads(line), dict) for line in lines)
     except (ValueError, RecursionError):
         return False
 
 
-def _is_object_line(line: bytes) -> bool:
-    return line.startswith(b"{") and line.endswith(b"}\n")
+def read(
+    folders: SpoolFolders, side: str = "", *, seen: set[str] | None = None
+) -> Iterator[Operation]:
+    """Yield the operations of all bodies, oldest first, without leasing.
+
+    Leased bodies are read too. One file is open at a time, and no body is held in memory. A body
+    that is renamed meanwhile is found under its new name. A body that is delivered meanwhile is
+    left out. Damage is left out and logged.
+
+    Args:
+        folders: the spool's folders.
+        side: the folder beside the waiting bodies to read in place of them.
+        seen: names of bodies to leave out; bodies that were read are added. So a reader that polls
+            reads only what is new.
+
+    Raises:
+        SpoolError: the folder cannot be used.
+    """
+    done = missed = ""
+    while True:
+        for body, name in _bodies(folders, side, after=done):
+            if seen is not None and body in seen:
+                continue
+            try:
+                file = _open(folders, side, name)
+                if file is None and body != missed:
+                    missed = body
+                    break  # renamed or removed since it was listed: list again, from here on
+                if file:
+                    with file:
+                        yield from operations_of(file)
+            except DamagedBodyError as error:
+                _logger.warning(
+                    "A body of the spool is damaged, and what cannot be read of it is left out: "
+                    "%s: %s.",
+                    body,
+                    error,
+                )
+            done = body
+            if seen is not None:
+                seen.add(body)
+        else:
+            return
+
+
+def _bodies(folders: SpoolFolders, side: str, *, after: str) -> list[tuple[str, str]]:
+    with folders.find(side) as folder:
+        files = filter(None, map(parse, folder.scan())) if folder else ()
+        return sorted(
+            {file.body: file.name for file in files if file.is_body and file.body > after}.items()
+        )
+
+
+def _open(folders: SpoolFolders, side: str, name: str) -> BinaryIO | None:
+    with folders.find(side) as folder:
+        return open_body(folder, name) if folder else None

@@ -1,11 +1,12 @@
 """Safe file operations in a folder that belongs to this user alone.
 
-- A folder is opened once per operation, without following a link in its place, and checked while
-  open: it must be this user's, and nobody else's to write. Everything in it is then looked up
-  relative to the open folder, so that a path swapped meanwhile changes nothing.
-- A file appears under its name only when whole: temporary file, fsync, rename, fsync of the folder.
-- Names vanish at any time, for other processes work in the same folder: what vanished is an answer
-  (`False`, `None`), not an error.
+- Each operation opens the folder anew, follows no link in its place, and checks it while it is
+  open: it must belong to this user, and nobody else may write to it. Everything in it is looked up
+  relative to the open folder, so a path that is swapped meanwhile changes nothing.
+- A file appears under its name only when it is whole: temporary file, fsync, rename, fsync of the
+  folder.
+- Other processes work in the same folder, so names vanish at any time. That is an answer (`False`,
+  `None`), not an error.
 - Every other failure is a `SpoolError`: a sentence that says where, what, and what to do.
 """
 
@@ -32,12 +33,11 @@ _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
 _WRITABLE_BY_OTHERS: Final = 0o022
 
-# Absent on Windows, where this module must import; it is refused there before any of them is used.
+# Absent on Windows, where this module must import. `find_folder` refuses before they are used.
 _COMMON: Final[int] = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _OPEN_FOLDER: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON
 _CREATE_FILE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
-# Without O_NONBLOCK, opening a named pipe that somebody put there would wait for its writer for
-# ever.
+# Without O_NONBLOCK, opening a named pipe that somebody put there would wait forever for a writer.
 _READ_FILE: Final[int] = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
 
 _SUPPORTED: Final = os.open in os.supports_dir_fd
@@ -53,26 +53,25 @@ _ADVICE: Final = {
     "to",
     errno.EPERM: "this user has no right to it. Choose a spool directory that this user can write "
     "to",
-    errno.ENOTDIR: "it is a symbolic link, or no folder. Give the folder itself, for links are not "
+    errno.ENOTDIR: "it is a symbolic link, or no folder. Give the folder itself: links are not "
     "followed",
-    errno.ELOOP: "it is a symbolic link. Give the folder itself, for links are not followed",
+    errno.ELOOP: "it is a symbolic link. Give the folder itself: links are not followed",
 }
 
-# Some network file systems cannot sync a folder and say so with one of these; the rename itself has
-# been done.
+# Some network file systems answer with one of these: they cannot sync a folder. The rename is done.
 _CANNOT_SYNC_FOLDERS: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 
 
 class SpoolError(AsayerError):
-    """The spool cannot do what was asked; the message says where, why, and what to do.
+    """The spool cannot do what was asked, and leaves nothing half-written.
 
-    Nothing half-written is left.
+    The message says where, why, and what to do.
     """
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what the system answers about `path` into a `SpoolError`."""
+    """Turn an error of the system about `path` into a `SpoolError`."""
     try:
         yield
     except OSError as error:
@@ -84,9 +83,9 @@ def explained(path: Path) -> Iterator[None]:
 
 
 class Folder:
-    """An open folder of ours. Close it by leaving its `with` block.
+    """An open folder of ours; leaving its `with` block closes it.
 
-    The descriptor lives for one operation only: a forked child inherits none that matters.
+    The descriptor lives for one operation only, so a forked child inherits none that matters.
     """
 
     def __init__(self, descriptor: int, path: Path) -> None:
@@ -107,7 +106,7 @@ class Folder:
     def scan(self) -> Iterator[str]:
         """Yield the names of regular files, in no order.
 
-        What is renamed meanwhile may be missed, or seen under both names.
+        A file that is renamed meanwhile may be missed, or seen under both names.
         """
         with explained(self.path), os.scandir(self._descriptor) as entries:
             yield from (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
@@ -128,7 +127,7 @@ class Folder:
         return status and status.st_mtime_ns
 
     def write(self, name: str, temporary: str, content: bytes) -> None:
-        """Write `content` as `name`, durably: after this, a loss of power does not lose it.
+        """Write `content` as `name`, durably: a loss of power afterwards does not lose it.
 
         Raises:
             SpoolError: it could not be written; neither `name` nor `temporary` exists then.
@@ -142,8 +141,7 @@ class Folder:
                 present = name
                 self._sync()
             except BaseException:
-                # The first error is the one to tell; what cannot be removed now is swept by the
-                # next start's recovery.
+                # Report the first error. The next start's recovery removes what stays here.
                 with suppress(OSError):
                     os.unlink(present, dir_fd=self._descriptor)
                 raise
@@ -152,8 +150,8 @@ class Folder:
         """Open `name` for reading.
 
         Raises:
-            OSError: as the system says it, for a reader tells damage from shortage by the error's
-                number; ENOENT when `name` vanished, EPERM when it is no regular file of this user.
+            OSError: the system's own, as its number tells damage from a shortage; ENOENT when
+                `name` vanished, EPERM when it is no regular file of this user.
         """
         descriptor = os.open(name, _READ_FILE, dir_fd=self._descriptor)
         status = os.fstat(descriptor)
@@ -163,7 +161,10 @@ class Folder:
         raise PermissionError(errno.EPERM, "no regular file of this user", name)
 
     def rename(self, name: str, new_name: str, *, to: Folder | None = None) -> bool:
-        """Rename a file, in one step; False when it vanished, which is how one of several processes learns that another was faster."""
+        """Rename a file in one step; False when it vanished.
+
+        So one of several processes learns that another was faster.
+        """
         target = (to or self)._descriptor  # noqa: SLF001 (of this class)
         return self._unless_gone(
             lambda: os.rename(name, new_name, src_dir_fd=self._descriptor, dst_dir_fd=target)
@@ -177,8 +178,7 @@ class Folder:
         """Set a file's time of modification, nanoseconds since 1970; False when it vanished."""
 
         def touch() -> None:
-            # A file that another user copied here cannot be touched: then it looks old, and that is
-            # all.
+            # A file that another user copied here cannot be touched; it only looks old then.
             with suppress(PermissionError):
                 os.utime(name, ns=(now_ns, now_ns), dir_fd=self._descriptor, follow_symlinks=False)
 
@@ -235,8 +235,9 @@ def find_folder(path: Path) -> Folder | None:
 
 
 def make_folder(path: Path) -> Folder:
-    """Open the folder at `path`, made with its parents when missing, for this user alone whatever
-    the umask is.
+    """Open the folder at `path`; make it and its parents when they are missing.
+
+    They are for this user alone, whatever the umask is.
 
     Raises:
         SpoolError: it cannot be made, is a link, another user's, or writable by others.
@@ -270,7 +271,7 @@ def _present(folder: Folder | None, path: Path) -> Folder:
     if folder is None:
         raise SpoolError(
             f"The spool cannot use {path}: something removed it just after it was made. Choose a "
-            f"spool directory of its own."
+            "spool directory of its own."
         )
     return folder
 
@@ -278,27 +279,31 @@ def _present(folder: Folder | None, path: Path) -> Folder:
 def _complaint(status: os.stat_result) -> str:
     user = os.geteuid()
     if status.st_uid != user:
-        return f"it belongs to user {status.st_uid}, and this process is user {user}. Change its owner, or choose another spool directory"
+        return (
+            f"it belongs to user {status.st_uid}, and this process is user {user}. Change its "
+            "owner, or choose another spool directory"
+        )
     if status.st_mode & _WRITABLE_BY_OTHERS:
-        return "other users can write to it. Take that right away (chmod go-w), or choose another spool directory"
+        return (
+            "other users can write to it. Take that right away (chmod go-w), or choose another "
+            "spool directory"
+        )
     return ""
 
 
 def _make(name: Path | str, parent: int | None) -> None:
-    with suppress(
-        FileExistsError
-    ):  # another process made it meanwhile; whose it is gets checked when it is opened
+    # Another process may make it meanwhile; opening it checks the owner.
+    with suppress(FileExistsError):
         os.mkdir(name, _FOLDER_MODE, dir_fd=parent)
-        with suppress(FileNotFoundError):  # something removed it already; whoever opens it says so
+        with suppress(FileNotFoundError):  # something removed it already; opening it says so
             _restrict(name, parent)
 
 
 def _restrict(name: Path | str, parent: int | None) -> None:
-    """Give a folder that was just made its mode, where a umask has taken rights from the owner
-    himself.
+    """Give a new folder its mode, where a umask has taken rights from the owner.
 
-    By a descriptor of that very folder, for a link may stand in its place by now, and chmod would
-    follow it to a file of somebody else's choice.
+    Through a descriptor of that very folder: a link may stand in its place by now, and chmod would
+    follow it to a file that somebody else chose.
     """
     descriptor = os.open(
         name,
@@ -308,8 +313,7 @@ def _restrict(name: Path | str, parent: int | None) -> None:
     try:
         made = os.fstat(descriptor)
         if made.st_uid == os.geteuid() and stat.S_IMODE(made.st_mode) & 0o777 != _FOLDER_MODE:
-            # A descriptor that needs no right to read cannot be given to fchmod; its entry in /proc
-            # can be given to chmod.
+            # fchmod does not take an O_PATH descriptor; chmod takes its entry in /proc.
             if hasattr(os, "O_PATH"):
                 Path(f"/proc/self/fd/{descriptor}").chmod(_FOLDER_MODE)
             else:
@@ -319,8 +323,7 @@ def _restrict(name: Path | str, parent: int | None) -> None:
 
 
 def _sync_path(path: Path) -> None:
-    # The folder is made; where its parent cannot be opened or synced, only a loss of power in this
-    # very moment could take it away.
+    # The folder is made. If its parent cannot be synced, only a loss of power right now removes it.
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -330,10 +333,7 @@ def _sync_path(path: Path) -> None:
 
 
 def _fill(descriptor: int, content: bytes) -> None:
-    """Write all of `content`, durably, and close:
-
-    some file systems tell of a full disk only then.
-    """
+    """Write all of `content`, durably, and close: some file systems report errors only then."""
     try:
         os.fchmod(descriptor, _FILE_MODE)  # whatever the umask is
         rest = memoryview(content)

@@ -1,100 +1,206 @@
-"""Taking single operations out of a spool for good: what waits, and what was refused.
+"""Removing from a spool for good: single operations that wait, and files that hold a text.
 
-Bodies that are being delivered by another process are left alone, and so is `damaged/`, where
-nothing can be told apart (`remains`).
+Where documents can be told apart, they are removed one by one, but not those that another process
+is delivering. Other files are searched as `zgrep` searches, whatever they are: files that cannot
+be read, files that a dead process was writing, and anything else that lies there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import zlib
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from otel_asayer.documents import action_of
-from otel_asayer.elasticsearch.compression import gzip_of
-from otel_asayer.spool.bodies import DamagedBodyError, open_body, salvage
-from otel_asayer.spool.names import new_body, parse, reasons_name, temporary_name
+from otel_asayer.spool.bodies import DamagedBodyError, open_body, readable_operations
+from otel_asayer.spool.locations import DAMAGED, REJECTED
+from otel_asayer.spool.names import TemporaryFile, parse, parse_file, temporary_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from otel_asayer.documents import Operation
     from otel_asayer.spool.directory import Folder
     from otel_asayer.spool.lease import Lease
-    from otel_asayer.spool.names import Entry
+    from otel_asayer.spool.locations import SpoolFolders
 
-__all__ = ["erase_rejected", "erase_waiting"]
+__all__ = ["Remains", "erase_remains", "erase_waiting", "remains"]
+
+_PIECE: Final = 64 * 1024
+_MAX_BYTES: Final = 1024 * 1024 * 1024
+"""Bytes of a file that are searched, decompressed.
+
+A longer one, which no spool writes, counts as a hit.
+"""
+_GZIP: Final = b"\x1f\x8b"
+_ANY_HEADER: Final = 32 + zlib.MAX_WBITS
+
+
+class Remains(NamedTuple):
+    """A file that still holds the text."""
+
+    path: Path
+    why: str
+    """Why it is still there, as half a sentence."""
+    apart: bool
+    """Whether its documents can be told apart, and so be removed one by one.
+
+    Those that are left belong to other sessions, or are being sent.
+    """
 
 
 def erase_waiting(lease: Callable[[], Lease | None], wanted: Callable[[Operation], bool]) -> int:
-    """Remove the operations that are `wanted` from every body that can be leased; return how many
-    they were.
+    """Remove the operations that are `wanted` from every body that can be leased.
+
+    Returns:
+        How many operations were removed.
 
     Raises:
         SpoolError: the folder cannot be used, or written to.
     """
     erased = 0
-    looked_at: list[Lease] = []
+    unchanged: list[Lease] = []
     try:
-        while held := lease():
-            looked_at.append(held)
-            operations = held.operations()
+        while leased := lease():
+            unchanged.append(leased)
+            operations = leased.operations()
             kept = [operation for operation in operations if not wanted(operation)]
             if len(kept) < len(operations):
-                _leave(looked_at.pop(), kept)
+                unchanged.pop()
+                if kept:
+                    leased.replace(kept)
+                else:
+                    leased.done()
                 erased += len(operations) - len(kept)
     finally:
-        # Only now: given back at once, they would be leased again at once.
-        for held in looked_at:
-            held.release()
+        # Only now: a body given back at once would be leased again at once.
+        for leased in unchanged:
+            leased.release()
     return erased
 
 
-def _leave(held: Lease, kept: Sequence[Operation]) -> None:
-    if kept:
-        held.replace(kept)
-    else:
-        held.done()
+def erase_remains(folders: SpoolFolders, text: bytes) -> int:
+    """Remove whole files that hold `text`, where documents cannot be told apart.
 
+    These are files in `damaged/`, which are delivered as far as they can be read, files that a dead
+    process has not finished, and refused documents that cannot be read. From the reasons beside
+    refused documents, only the lines are removed. Files that a process works on stay.
 
-def erase_rejected(folder: Folder, wanted: Callable[[Operation], bool]) -> int:
-    """Remove the operations that are `wanted` from what was refused, and their reasons with them;
-    return how many they were.
+    Returns:
+        How many files were removed.
 
     Raises:
-        SpoolError: the folder cannot be written to.
+        SpoolError: the folder cannot be used.
     """
-    bodies = [entry for name in list(folder.scan()) if (entry := parse(name)) and entry.is_body]
-    return sum(_erase_from(folder, body, wanted) for body in bodies)
+    erased = 0
+    for folder, side in _all(folders):
+        for name in list(folder.scan()):
+            if _is_unreadable(folder, name, side) and _holds(folder, name, text):
+                erased += folder.remove(name)
+            elif side == REJECTED:
+                _erase_reasons(folder, name, text)
+    return erased
 
 
-def _erase_from(folder: Folder, body: Entry, wanted: Callable[[Operation], bool]) -> int:
+def remains(folders: SpoolFolders, text: bytes) -> list[Remains]:
+    """Return the files that hold `text`.
+
+    Raises:
+        SpoolError: the folder cannot be used.
+    """
+    return [
+        _remains(folder, name, side)
+        for folder, side in _all(folders)
+        for name in sorted(folder.scan())
+        if _holds(folder, name, text)
+    ]
+
+
+def _all(folders: SpoolFolders) -> Iterator[tuple[Folder, str]]:
+    for side in ("", REJECTED, DAMAGED):
+        with folders.find(side) as folder:
+            if folder:
+                yield folder, side
+
+
+def _remains(folder: Folder, name: str, side: str) -> Remains:
+    file = parse_file(name)
+    unreadable = _is_unreadable(folder, name, side)
+    if file and (owner := file.owner):
+        why = f"process {owner.pid} is at work on it"
+        if not owner.is_alive:
+            why = f"process {owner.pid}, perhaps of another host, may be at work on it"
+    elif file is None:
+        why = "it is no file of the spool"
+    elif unreadable:
+        why = "it cannot be read"
+    else:
+        why = "documents of other sessions mention it"
+    is_body = file is not None and not isinstance(file, TemporaryFile)
+    return Remains(folder.path / name, why, apart=is_body and not unreadable)
+
+
+def _is_unreadable(folder: Folder, name: str, side: str) -> bool:
+    """Whether nobody works on a file of ours, and its documents cannot be told apart."""
+    file = parse_file(name)
+    if isinstance(file, TemporaryFile):
+        return not file.owner.is_alive
+    if file is None or file.owner is not None:
+        return False
+    return side == DAMAGED or (side == REJECTED and file.is_body and _is_damaged(folder, name))
+
+
+def _is_damaged(folder: Folder, name: str) -> bool:
     try:
-        file = open_body(folder, body.name)
-    except DamagedBodyError:  # whoever cannot open it finds nothing in it either
-        return 0
+        file = open_body(folder, name)
+    except DamagedBodyError:
+        return True
     if file is None:
-        return 0
+        return False
     with file:
-        operations, _ = salvage(file)
-    kept = [operation for operation in operations if not wanted(operation)]
-    if len(kept) == len(operations):
-        return 0
-    if kept:
-        rest = new_body(body.written_ns, len(kept))
-        folder.write(
-            reasons_name(rest), temporary_name(reasons_name(rest)), _reasons_of(folder, body, kept)
-        )
-        folder.write(rest, temporary_name(rest), gzip_of(kept))
-    folder.remove(body.name)
-    folder.remove(reasons_name(body.body))
-    return len(operations) - len(kept)
+        return readable_operations(file)[1] is not None
 
 
-def _reasons_of(folder: Folder, body: Entry, kept: Sequence[Operation]) -> bytes:
-    """The lines of the body's reasons that go with these operations."""
-    beginnings = tuple(b'{"operation":%b,"reason":' % action_of(operation) for operation in kept)
+def _erase_reasons(folder: Folder, name: str, text: bytes) -> None:
+    file = parse(name)
+    if file is None or file.is_body or not _holds(folder, name, text):
+        return
+    with folder.read(name) as reasons:
+        lines = [line for line in reasons if text not in line]
+    folder.write(name, temporary_name(name), b"".join(lines))
+
+
+def _holds(folder: Folder, name: str, text: bytes) -> bool:
+    """Whether a file holds `text`, compressed or not; False for one that cannot be opened."""
     try:
-        with folder.read(reasons_name(body.body)) as file:
-            lines = file.readlines()
-    except OSError:  # no reason is there to be kept
-        return b""
-    return b"".join(line for line in lines if line.startswith(beginnings))
+        with folder.read(name) as file:
+            tail, length = b"", 0
+            for piece in _decompressed(file):
+                length += len(piece)
+                if text in tail + piece or length > _MAX_BYTES:
+                    return True
+                tail = (tail + piece)[-len(text) :]
+            return False
+    except OSError:
+        return False
+
+
+def _decompressed(file: BinaryIO) -> Iterator[bytes]:
+    """Yield what `gunzip` gives, in small pieces, up to the first error.
+
+    Of a file that is not gzip, yield its content.
+    """
+    start = file.read(2)
+    file.seek(0)
+    if start != _GZIP:
+        yield from iter(lambda: file.read(_PIECE), b"")
+        return
+    decompressor = zlib.decompressobj(_ANY_HEADER)
+    pending = b""
+    while pending := pending or file.read(_PIECE):
+        try:
+            yield decompressor.decompress(pending, _PIECE)
+        except zlib.error:
+            return
+        pending = decompressor.unconsumed_tail
+        if decompressor.eof:  # another member may follow, as where someone joined two files
+            pending, decompressor = decompressor.unused_data, zlib.decompressobj(_ANY_HEADER)

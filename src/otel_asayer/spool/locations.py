@@ -1,7 +1,7 @@
-"""Where a spool lies:
+"""Where spools lie: a root, with one folder per destination.
 
-its root, and in it one folder per destination, so that no process delivers another's bodies to the
-wrong one.
+So no process delivers another's bodies to the wrong destination. Beside the waiting bodies of a
+destination lie `rejected/` and `damaged/`.
 """
 
 from __future__ import annotations
@@ -9,26 +9,32 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_asayer.spool.directory import Folder, find_folder
+from otel_asayer.spool.directory import Folder, find_folder, make_folder
 from otel_asayer.spool.names import temporary_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from otel_asayer.config import Config
 
 __all__ = [
+    "DAMAGED",
     "LOCAL",
+    "REJECTED",
     "Destination",
+    "SpoolFolders",
     "default_directory",
-    "describe",
-    "destination_folder",
     "destinations",
     "spool_root",
 ]
+
+REJECTED: Final = "rejected"
+DAMAGED: Final = "damaged"
+_SIDE_SHARE: Final = 8
 
 _LOCAL_FOLDER: Final = "local"
 _FOLDER: Final = re.compile(rf"[0-9a-f]{{16}}|{_LOCAL_FOLDER}")
@@ -40,9 +46,12 @@ _USER_AND_PASSWORD: Final = re.compile(r"(?<=://)\S*@")
 _QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
 
 _GUIDE: Final = """\
-# Request bodies of otel-asayer that wait for delivery, oldest name first. Each .ndjson.gz file is the body of one bulk request:
-#   gunzip -c FILE | curl -H 'content-type: application/x-ndjson' --data-binary @- 'URL/_bulk?require_data_stream=true'
-# rejected/ holds what was refused for good, with the reasons beside it; damaged/ what could not be read.
+# Request bodies of otel-asayer that wait for delivery, the oldest name first.
+# Each .ndjson.gz file is the body of one bulk request. To send one by hand:
+#   gunzip -c FILE | curl -H 'content-type: application/x-ndjson' --data-binary @- \\
+#     'URL/_bulk?require_data_stream=true'
+# rejected/ holds what was refused for good, with the reasons beside it; damaged/ what
+# could not be read.
 """
 _TO_NOWHERE: Final = "# No destination is configured: what is here stays until someone sends it.\n"
 
@@ -55,38 +64,67 @@ class Destination(NamedTuple):
 
     @classmethod
     def of(cls, endpoints: Sequence[str]) -> Destination:
-        """Return the destination with these endpoints; without any, `LOCAL`.
+        """Return the destination with these endpoints, in any order; without any, `LOCAL`.
 
-        Credentials in them are left out.
+        Its folder is named by a hash of them. User names, passwords and queries are left out: a new
+        password is no new destination.
         """
-        return cls(destination_folder(endpoints), _without_secrets(endpoints))
+        found = tuple(
+            sorted({_QUERY.sub("", _USER_AND_PASSWORD.sub("", endpoint)) for endpoint in endpoints})
+        )
+        joined = ",".join(found)
+        folder = hashlib.sha256(joined.encode()).hexdigest()[:16] if joined else _LOCAL_FOLDER
+        return cls(folder, found)
 
 
 LOCAL: Final = Destination(_LOCAL_FOLDER)
 """No destination: the spool itself is the store."""
 
 
-def destination_folder(endpoints: Sequence[str]) -> str:
-    """Return the name of the folder for these endpoints, in any order: digits of a hash, or `local`
-    for none.
+class SpoolFolders(NamedTuple):
+    """The folders of one spool, and its clock.
 
-    User names, passwords and queries do not count: a new password is no new destination.
+    Each operation opens a folder anew: it may have been removed, or replaced, since the last one.
     """
-    joined = ",".join(_without_secrets(endpoints))
-    return hashlib.sha256(joined.encode()).hexdigest()[:16] if joined else _LOCAL_FOLDER
+
+    root: Path
+    destination: Destination
+    max_bytes: int
+    clock: Callable[[], int]
+    """Nanoseconds since 1970."""
+
+    @property
+    def side_bytes(self) -> int:
+        """The cap of `rejected/`, and that of `damaged/`."""
+        return self.max_bytes // _SIDE_SHARE
+
+    @contextmanager
+    def find(self, side: str = "") -> Iterator[Folder | None]:
+        """Open the destination's folder, or its folder `side`; None when there is none yet."""
+        with ExitStack() as stack:
+            folder = find_folder(self.root)
+            for name in (self.destination.folder, side):
+                if folder and name:
+                    folder = stack.enter_context(folder).find(name)
+            yield stack.enter_context(folder) if folder else None
+
+    @contextmanager
+    def make(self, side: str = "") -> Iterator[Folder]:
+        """Open the destination's folder, or its folder `side`; make it when it is missing."""
+        with make_folder(self.root) as root, root.make(self.destination.folder) as folder:
+            _describe(folder, self.destination)
+            if side:
+                with folder.make(side) as beside:
+                    yield beside
+            else:
+                yield folder
 
 
-def _without_secrets(endpoints: Sequence[str]) -> tuple[str, ...]:
-    return tuple(
-        sorted({_QUERY.sub("", _USER_AND_PASSWORD.sub("", endpoint)) for endpoint in endpoints})
-    )
-
-
-def describe(folder: Folder, destination: Destination) -> None:
-    """Tell a human who finds this folder what it is, once."""
+def _describe(folder: Folder, destination: Destination) -> None:
+    """Say once what this folder is, for a person who finds it."""
     if folder.size(_DESCRIPTION) is None:
-        told = "".join(f"{endpoint}\n" for endpoint in destination.endpoints) or _TO_NOWHERE
-        folder.write(_DESCRIPTION, temporary_name(_DESCRIPTION), (_GUIDE + told).encode())
+        lines = "".join(f"{endpoint}\n" for endpoint in destination.endpoints) or _TO_NOWHERE
+        folder.write(_DESCRIPTION, temporary_name(_DESCRIPTION), (_GUIDE + lines).encode())
 
 
 def destinations(root: Path) -> list[Destination]:
@@ -114,13 +152,13 @@ def _endpoints_in(root: Folder, name: str) -> tuple[str, ...]:
         try:
             with folder.read(_DESCRIPTION) as file:
                 lines = file.read(_MAX_DESCRIPTION_BYTES).decode(errors="replace").splitlines()
-        except OSError:  # removed, or not written yet: it is for humans, and nothing depends on it
+        except OSError:  # removed, or not written yet: it is for people, and nothing needs it
             return ()
     return tuple(line for line in lines if line and not line.startswith(_COMMENT))
 
 
 def spool_root(config: Config) -> Path:
-    """Return the folder in which the spools of all destinations lie."""
+    """Return the folder that holds the spools of all destinations."""
     return (
         Path(config.spool_directory)
         if config.spool_directory
@@ -129,11 +167,11 @@ def spool_root(config: Config) -> Path:
 
 
 def default_directory(environ: Mapping[str, str]) -> Path:
-    """Return the spool's root for a process with this environment. Nothing is made.
+    """Return the spool's root for a process with this environment; make nothing.
 
-    `$XDG_STATE_HOME/otel-asayer/spool`, else `$HOME/.local/state/otel-asayer/spool`, else
-    `otel-asayer-<uid>` in `$TMPDIR` or `/tmp`; the first where this user can write. The last one is
-    returned in any case: using it then tells what is wrong.
+    The first of these to which this user can write: `$XDG_STATE_HOME/otel-asayer/spool`,
+    `$HOME/.local/state/otel-asayer/spool`, `otel-asayer-<uid>` in `$TMPDIR`, the same in `/tmp`.
+    When there is none, it is the last one: using that says what is wrong.
     """
     *preferred, last = _candidates(environ)
     return next(filter(_is_usable, preferred), last)
@@ -144,22 +182,20 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
         environ.get(name, "") for name in ("XDG_STATE_HOME", "HOME", "TMPDIR")
     )
     mine = f"otel-asayer-{_user()}"
-    if Path(state).is_absolute():  # the XDG specification: a relative path is to be ignored
+    if Path(state).is_absolute():  # the XDG specification: ignore a relative path
         yield Path(state, "otel-asayer", "spool")
-    # Under sudo and in containers, HOME may be another user's: a folder left there would be one
-    # that its owner cannot use.
+    # Under sudo and in containers, HOME may be another user's, who could not use a folder of ours.
     if Path(home).is_absolute() and _belongs_to_us(Path(home)):
         yield Path(home, ".local", "state", "otel-asayer", "spool")
     if Path(temporary).is_absolute():
         yield Path(temporary, mine)
-    # The name is predictable on purpose; whose it is gets checked at every opening
+    # The name is predictable on purpose: opening it checks the owner.
     yield Path("/tmp", mine)  # noqa: S108
 
 
 def _user() -> int:
-    return (
-        os.geteuid() if hasattr(os, "geteuid") else 0
-    )  # on Windows the place is named, and using it says why it cannot be used
+    # On Windows, using the folder says why it cannot be used.
+    return os.geteuid() if hasattr(os, "geteuid") else 0
 
 
 def _belongs_to_us(path: Path) -> bool:
@@ -170,10 +206,7 @@ def _belongs_to_us(path: Path) -> bool:
 
 
 def _is_usable(path: Path) -> bool:
-    """Whether a spool at `path` could be written:
-
-    it is ours, or can be made in the nearest folder above that exists.
-    """
+    """Whether a spool at `path` is ours, or can be made in the nearest folder above it."""
     try:
         nearest = next(folder for folder in (path, *path.parents) if folder.exists())
         writable = nearest.is_dir() and os.access(

@@ -1,35 +1,41 @@
-"""Names of the files, the only place that knows their form.
+"""The names of a spool's files, and the process that a name says is at work on one.
 
 ::
 
-    01795536236662271530-4711-9f86d081884c7d65-512.ndjson.gz                                   a
-    body that waits ….ndjson.gz.5f70bf18-4711-89342-d2c3b4a5.lease
-    the same body, held by a process ….ndjson.gz.5f70bf18-4711-89342-d2c3b4a5.tmp
-    a file being written ….reasons.ndjson
-    beside a rejected body
+    01795536236662271530-4711-9f86d081884c7d65-512.ndjson.gz             a body that waits
+    ….ndjson.gz.5f70bf18-4711-89342-d2c3b4a5.lease                       that body, leased
+    ….ndjson.gz.5f70bf18-4711-89342-d2c3b4a5.tmp                         a file being written
+    ….reasons.ndjson                                                     beside a rejected body
 
-A body's name is the time it was first written in nanoseconds since 1970 (20 digits: sorted names
-are sorted by age), the writer's pid, random digits (unique among hosts) and the number of documents
-in it. It stays the same through leases, so that a released body is back in its place. The part
-before `.lease` and `.tmp` is the holder (`holders`), and random digits that tell one lease of a
-process from its next.
+A body's name is the time it was first written in nanoseconds since 1970 (20 digits, so that sorting
+by name sorts by age), the writer's pid, random digits (unique among hosts), and its number of
+documents. Leases do not change it: a released body returns to its place. Before `.lease` and `.tmp`
+stand the owner and random digits, which tell one lease of a process from its next.
+
+An owner is a *scope* (host and pid namespace: a pid means nothing elsewhere), a pid, and the
+process's start in clock ticks since boot: the system reuses a pid, but not at the same tick.
+Containers that share a folder have different scopes, as each of them has a pid 1; between them,
+only time tells whether an owner is gone.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from functools import lru_cache
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from otel_asayer.spool.holders import Holder, current_holder
-
 __all__ = [
-    "Entry",
-    "Temporary",
-    "held_name",
+    "LeaseOwner",
+    "SpoolFile",
+    "TemporaryFile",
+    "current_process",
+    "leased_name",
     "new_body",
     "parse",
-    "parse_temporary",
+    "parse_file",
     "reasons_name",
     "temporary_name",
 ]
@@ -37,15 +43,57 @@ __all__ = [
 _BODY_SUFFIX: Final = ".ndjson.gz"
 _REASONS_SUFFIX: Final = ".reasons.ndjson"
 
-_HOLDER: Final = r"([0-9a-f]{8})-([1-9][0-9]{0,9})-([0-9]{1,19})-[0-9a-f]{8}"
-_ENTRY: Final = re.compile(
-    rf"(([0-9]{{20}})-[0-9]{{1,10}}-[0-9a-f]{{16}}-([0-9]{{1,9}})(?:\.ndjson\.gz|(\.reasons\.ndjson)))(?:\.{_HOLDER}\.lease)?"
+_OWNER: Final = r"([0-9a-f]{8})-([1-9][0-9]{0,9})-([0-9]{1,19})-[0-9a-f]{8}"
+_FILE: Final = re.compile(
+    r"(([0-9]{20})-[0-9]{1,10}-[0-9a-f]{16}-([0-9]{1,9})(?:\.ndjson\.gz|(\.reasons\.ndjson)))"
+    rf"(?:\.{_OWNER}\.lease)?"
 )
-_TEMPORARY: Final = re.compile(rf".+\.{_HOLDER}\.tmp")
+_TEMPORARY: Final = re.compile(rf".+\.{_OWNER}\.tmp")
+
+_UNKNOWN: Final = 0
+"""The start of a process where the system does not tell it."""
+
+_DEAD_STATES: Final = frozenset({b"Z", b"X"})
+"""A container's pid 1 may never reap its children: a zombie is as dead as one that was reaped."""
 
 
-class Entry(NamedTuple):
-    """A file of the spool, as its name tells it."""
+class LeaseOwner(NamedTuple):
+    """A process, named so that another one can recognise it later."""
+
+    scope: str
+    pid: int
+    started: int
+
+    def __str__(self) -> str:
+        return f"{self.scope}-{self.pid}-{self.started}"
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process is known to have ended.
+
+        Nobody can know that of one on another host or in another container.
+        """
+        return self._is_near and not self._is_running
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is known to be running."""
+        return self._is_near and self._is_running
+
+    @property
+    def _is_near(self) -> bool:
+        return self.scope == current_process().scope
+
+    @property
+    def _is_running(self) -> bool:
+        started = _started(self.pid)
+        return started is not None and (
+            _UNKNOWN in (started, self.started) or started == self.started
+        )
+
+
+class SpoolFile(NamedTuple):
+    """A body or the reasons beside one, as the file's name describes it."""
 
     body: str
     """The name without a lease: sorts by age."""
@@ -55,7 +103,7 @@ class Entry(NamedTuple):
     documents: int
     """0 for the reasons beside a rejected body."""
 
-    holder: Holder | None = None
+    owner: LeaseOwner | None = None
     """The process that leased it, or None while it waits."""
 
     @property
@@ -69,27 +117,29 @@ class Entry(NamedTuple):
         return self.body.endswith(_BODY_SUFFIX)
 
 
-class Temporary(NamedTuple):
+class TemporaryFile(NamedTuple):
     """A file that is being written, or was when its writer died."""
 
     name: str
-    holder: Holder
+    owner: LeaseOwner
 
 
-def parse(name: str) -> Entry | None:
-    """Return what the name of a file says, or None for a file that is no body of ours."""
-    match = _ENTRY.fullmatch(name)
+def parse(name: str) -> SpoolFile | None:
+    """Return what a file's name says, or None for a file that is not a body of ours."""
+    match = _FILE.fullmatch(name)
     if match is None:
         return None
     body, written, documents, reasons, scope, pid, started = match.groups()
-    holder = Holder(scope, int(pid), int(started)) if scope else None
-    return Entry(body, name, int(written), 0 if reasons else int(documents), holder)
+    owner = LeaseOwner(scope, int(pid), int(started)) if scope else None
+    return SpoolFile(body, name, int(written), 0 if reasons else int(documents), owner)
 
 
-def parse_temporary(name: str) -> Temporary | None:
-    """Return whose temporary file this is, or None for any other file."""
+def parse_file(name: str) -> SpoolFile | TemporaryFile | None:
+    """Return what a file's name says, or None for a file that is not ours."""
+    if file := parse(name):
+        return file
     match = _TEMPORARY.fullmatch(name)
-    return match and Temporary(name, Holder(match[1], int(match[2]), int(match[3])))
+    return match and TemporaryFile(name, LeaseOwner(match[1], int(match[2]), int(match[3])))
 
 
 def new_body(written_ns: int, documents: int) -> str:
@@ -100,16 +150,57 @@ def new_body(written_ns: int, documents: int) -> str:
     )
 
 
-def held_name(body: str) -> str:
-    """Return the name of `body` while this process holds it; another one for each lease."""
-    return f"{body}.{current_holder()}-{os.urandom(4).hex()}.lease"
+def leased_name(body: str) -> str:
+    """Return the name of `body` while this process leases it; another one for each lease."""
+    return f"{body}.{current_process()}-{os.urandom(4).hex()}.lease"
 
 
 def temporary_name(name: str) -> str:
     """Return the name under which this process writes what will be `name`."""
-    return f"{name}.{current_holder()}-{os.urandom(4).hex()}.tmp"
+    return f"{name}.{current_process()}-{os.urandom(4).hex()}.tmp"
 
 
 def reasons_name(body: str) -> str:
     """Return the name of the reasons beside a rejected body."""
     return body.removesuffix(_BODY_SUFFIX) + _REASONS_SUFFIX
+
+
+def current_process() -> LeaseOwner:
+    """Return the name of this process; right in a forked child, too."""
+    return _named(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _named(pid: int) -> LeaseOwner:
+    return LeaseOwner(_scope(), pid, _started(pid) or _UNKNOWN)
+
+
+def _scope() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        machine = boot + str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # no /proc: the host's name has to do
+        machine = ""
+    return hashlib.sha256(f"{os.uname().nodename} {machine}".encode()).hexdigest()[:8]
+
+
+def _started(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since boot, or None when it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return _UNKNOWN if _answers(pid) else None
+    # The second field is the program's name, in parentheses, and may hold anything. The state is
+    # the third field and the start the twenty-second.
+    state, *fields = text.rpartition(b")")[2].split()
+    return None if state in _DEAD_STATES else int(fields[18])
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True

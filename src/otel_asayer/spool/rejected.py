@@ -1,7 +1,4 @@
-"""`rejected/`: what was refused for good, with the reasons, for a human to look at.
-
-Nothing in the program reads it again.
-"""
+"""`rejected/`: operations that were refused for good, with the reasons, for a person to look at."""
 
 from __future__ import annotations
 
@@ -10,31 +7,35 @@ from typing import TYPE_CHECKING
 
 from otel_asayer.documents import action_of
 from otel_asayer.elasticsearch.compression import gzip_of
+from otel_asayer.spool.bodies import DamagedBodyError, open_body, readable_operations
 from otel_asayer.spool.directory import SpoolError
-from otel_asayer.spool.names import new_body, reasons_name, temporary_name
+from otel_asayer.spool.names import new_body, parse, reasons_name, temporary_name
 from otel_asayer.spool.space import Written, evict, footprint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from otel_asayer.documents import Operation
     from otel_asayer.spool.directory import Folder
+    from otel_asayer.spool.names import SpoolFile
 
-__all__ = ["reject"]
+__all__ = ["erase_rejected", "reject"]
 
 
 def reject(
     folder: Folder, rejected: Sequence[tuple[Operation, str]], *, max_bytes: int, now_ns: int
 ) -> Written:
-    """Write operations as a body like any other, and beside it one line per operation with its
-    reason.
+    """Write operations as a body like any other, and beside it a line with the reason of each.
 
     Raises:
         SpoolError: they could not be written, or take more than `max_bytes`.
     """
     body = new_body(now_ns, len(rejected))
     operations = gzip_of([operation for operation, _ in rejected])
-    reasons = b"".join(_reason_line(operation, reason) for operation, reason in rejected)
+    reasons = b"".join(
+        b"%b%b}\n" % (_beginning(operation), json.dumps(reason).encode())
+        for operation, reason in rejected
+    )
     size = footprint(len(operations)) + footprint(len(reasons))
     if size > max_bytes:
         raise SpoolError(
@@ -42,7 +43,7 @@ def reject(
             f"{max_bytes}. Raise the spool's cap."
         )
     evicted = evict(folder, limit=max_bytes - size, goal=max_bytes - size)
-    # The reasons first: whoever sees a body can read why it is there.
+    # The reasons first: a process that sees a body can read why it is there.
     folder.write(reasons_name(body), temporary_name(reasons_name(body)), reasons)
     try:
         folder.write(body, temporary_name(body), operations)
@@ -52,8 +53,48 @@ def reject(
     return Written(len(rejected), size, evicted.documents)
 
 
-def _reason_line(operation: Operation, reason: str) -> bytes:
-    return b'{"operation":%b,"reason":%b}\n' % (
-        action_of(operation),
-        json.dumps(reason).encode(),
-    )
+def erase_rejected(folder: Folder, wanted: Callable[[Operation], bool]) -> int:
+    """Remove the operations that are `wanted`, and their reasons; return how many they were.
+
+    Raises:
+        SpoolError: the folder cannot be written to.
+    """
+    bodies = [file for name in list(folder.scan()) if (file := parse(name)) and file.is_body]
+    return sum(_erase_from(folder, body, wanted) for body in bodies)
+
+
+def _erase_from(folder: Folder, body: SpoolFile, wanted: Callable[[Operation], bool]) -> int:
+    try:
+        file = open_body(folder, body.name)
+    except DamagedBodyError:  # nobody can find anything in it
+        return 0
+    if file is None:
+        return 0
+    with file:
+        operations, _ = readable_operations(file)
+    kept = [operation for operation in operations if not wanted(operation)]
+    if len(kept) == len(operations):
+        return 0
+    if kept:
+        rest = new_body(body.written_ns, len(kept))
+        reasons = _reasons_of(folder, body, kept)
+        folder.write(reasons_name(rest), temporary_name(reasons_name(rest)), reasons)
+        folder.write(rest, temporary_name(rest), gzip_of(kept))
+    folder.remove(body.name)
+    folder.remove(reasons_name(body.body))
+    return len(operations) - len(kept)
+
+
+def _reasons_of(folder: Folder, body: SpoolFile, kept: Sequence[Operation]) -> bytes:
+    """Return the lines of the body's reasons that belong to these operations."""
+    beginnings = tuple(map(_beginning, kept))
+    try:
+        with folder.read(reasons_name(body.body)) as file:
+            return b"".join(line for line in file if line.startswith(beginnings))
+    except OSError:  # there are no reasons to keep
+        return b""
+
+
+def _beginning(operation: Operation) -> bytes:
+    """Return the beginning of the line with an operation's reason."""
+    return b'{"operation":%b,"reason":' % action_of(operation)

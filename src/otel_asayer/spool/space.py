@@ -1,11 +1,12 @@
-"""How much a folder takes on the disk, and what goes when it is too much: the oldest bodies that
-nobody holds.
+"""What a spool's folder holds, how much that takes on the disk, and what goes when it is too much.
 
-Space is counted as disks give it, in whole blocks: a quiet service writes many small files, and by
-their sizes alone they would take several times the cap. Looking at a full folder is slow (measured:
-3 microseconds per file, 65,536 files in 256 MiB at most). So `Room` keeps an estimate, looks only
-when that says full, and after every 32nd write for what other processes wrote; and it makes room
-for more than one write at once.
+Then the oldest bodies that nobody leases are removed.
+
+Space is counted in whole blocks, as disks give it: a quiet service writes many small files, which
+take several times the sum of their sizes. Looking at a full folder is slow (measured: 3
+microseconds per file, and 256 MiB hold up to 65,536 files). So `Room` keeps an estimate. It looks
+only when that says full, and after every 32nd write for what other processes wrote; and it makes
+room for several writes at once.
 """
 
 from __future__ import annotations
@@ -13,22 +14,67 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_asayer.spool.names import Entry, Temporary, parse, parse_temporary
+from otel_asayer.spool.names import SpoolFile, TemporaryFile, parse_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_asayer.spool.directory import Folder
 
-__all__ = ["Evicted", "Room", "Written", "evict", "footprint", "sizes"]
+__all__ = [
+    "Contents",
+    "Evicted",
+    "Room",
+    "SpoolStatus",
+    "Written",
+    "contents_of",
+    "evict",
+    "footprint",
+]
 
 _BLOCK: Final = 4096
 _SLACK: Final = 32
-"""One part in 32 of a full spool is freed at once; under 128 KiB that is less than a block, and nothing is freed beyond need."""
+"""One part in 32 of a full spool is freed at once.
+
+Under 128 KiB that is less than a block, and nothing is freed beyond need.
+"""
 
 _WRITES_BETWEEN_LOOKS: Final = 32
 _VICTIMS: Final = 1024
 """Names kept in memory at once, however many files there are."""
+
+
+class SpoolStatus(NamedTuple):
+    """What a spool holds. Bytes are what files take on the disk, in whole blocks.
+
+    Only the evicted documents, which are lost, are counted from the start of the process.
+    """
+
+    files: int
+    """Bodies that wait or are leased."""
+
+    documents: int
+    bytes: int
+    oldest_seconds: float | None
+    """Seconds since the oldest body was first written, or None without one."""
+
+    leased_files: int
+    rejected_files: int
+    rejected_documents: int
+    rejected_bytes: int
+    damaged_files: int
+    evicted_documents: int
+    evicted_rejected_documents: int
+
+
+class Contents(NamedTuple):
+    """What one folder holds."""
+
+    files: int = 0
+    documents: int = 0
+    bytes: int = 0
+    oldest_ns: int | None = None
+    leased: int = 0
 
 
 class Written(NamedTuple):
@@ -55,7 +101,7 @@ class Evicted(NamedTuple):
 class _Sized(NamedTuple):
     body: str
     size: int
-    entry: Entry
+    file: SpoolFile
 
     @property
     def stem(self) -> str:
@@ -64,7 +110,9 @@ class _Sized(NamedTuple):
 
 class _Survey(NamedTuple):
     taken: int
-    held: int
+    kept: int
+    """Bytes that cannot be evicted: what is leased, and what is being written."""
+
     oldest: list[_Sized]
 
 
@@ -73,25 +121,40 @@ def footprint(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
 
 
-def sizes(folder: Folder) -> Iterator[tuple[Entry | Temporary, int]]:
+def contents_of(folder: Folder) -> Contents:
+    """Count the bodies in `folder`, and the bytes of all its files."""
+    found = Contents()
+    for file, size in _sizes(folder):
+        found = found._replace(bytes=found.bytes + size)
+        if isinstance(file, SpoolFile) and file.is_body:
+            oldest_ns = file.written_ns if found.oldest_ns is None else found.oldest_ns
+            found = found._replace(
+                files=found.files + 1,
+                documents=found.documents + file.documents,
+                oldest_ns=min(oldest_ns, file.written_ns),
+                leased=found.leased + (file.owner is not None),
+            )
+    return found
+
+
+def _sizes(folder: Folder) -> Iterator[tuple[SpoolFile | TemporaryFile, int]]:
     """Yield every file of ours, and its footprint."""
     for name in folder.scan():
-        file = parse(name) or parse_temporary(name)
+        file = parse_file(name)
         size = folder.size(name) if file else None
         if file and size is not None:
             yield file, footprint(size)
 
 
 def evict(folder: Folder, *, limit: int, goal: int) -> Evicted:
-    """Where the files take more than `limit` bytes, remove the oldest that nobody holds until they
-    take at most `goal`.
+    """Remove the oldest files, where all take more than `limit` bytes, until they take `goal`.
 
-    Nothing is removed where what is held takes more than `limit` by itself: it would be lost for
-    nothing.
+    Leased files stay. Where these alone take more than `limit`, nothing is removed: it would be
+    lost for nothing.
     """
     found = _survey(folder)
     documents = 0
-    if found.taken > limit >= found.held:
+    if found.taken > limit >= found.kept:
         while found.taken > goal and found.oldest:
             documents += _remove(folder, found.oldest, found.taken - goal)
             found = _survey(folder)
@@ -99,37 +162,40 @@ def evict(folder: Folder, *, limit: int, goal: int) -> Evicted:
 
 
 def _survey(folder: Folder) -> _Survey:
-    taken = held = 0
+    taken = kept = 0
 
     def waiting() -> Iterator[_Sized]:
-        nonlocal taken, held
-        for file, size in sizes(folder):
+        nonlocal taken, kept
+        for file, size in _sizes(folder):
             taken += size
-            if isinstance(file, Entry) and file.holder is None:
+            if isinstance(file, SpoolFile) and file.owner is None:
                 yield _Sized(file.body, size, file)
             else:
-                held += size
+                kept += size
 
     oldest = heapq.nsmallest(_VICTIMS, waiting())
-    return _Survey(taken, held, oldest)
+    return _Survey(taken, kept, oldest)
 
 
 def _remove(folder: Folder, oldest: list[_Sized], excess: int) -> int:
-    """Remove files in the order given until `excess` bytes are gone; a body's reasons stand next to it, and go with it."""
+    """Remove files in this order until `excess` bytes are gone; return their documents.
+
+    A body's reasons stand next to it, and go with it.
+    """
     documents, stem = 0, None
     for victim in oldest:
         if excess <= 0 and victim.stem != stem:
             break
-        if not folder.remove(victim.entry.name):
-            break  # others are at work: look again, for they may have made the room
+        if not folder.remove(victim.file.name):
+            break  # another process is at work: look again, it may have made the room
         excess -= victim.size
-        documents += victim.entry.documents
+        documents += victim.file.documents
         stem = victim.stem
     return documents
 
 
 class Room:
-    """One process's knowledge of how full a folder is. Not safe for threads: its owner locks."""
+    """What one process knows of how full a folder is. Not thread-safe: its owner locks."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -138,7 +204,10 @@ class Room:
         self._writes = _WRITES_BETWEEN_LOOKS
 
     def make(self, folder: Folder, size: int) -> Evicted:
-        """Make room for a file that takes `size` bytes; `left` is what the folder takes before it, more than allowed when all is held."""
+        """Make room for a file that takes `size` bytes.
+
+        `left` is what the folder takes before it: more than allowed when all of it is leased.
+        """
         evicted = Evicted(self._taken, 0)
         self._writes += 1
         if self._writes > _WRITES_BETWEEN_LOOKS or self._taken + size > self._max_bytes:
@@ -149,5 +218,5 @@ class Room:
         return evicted
 
     def free(self, size: int) -> None:
-        """Know that a file that took `size` bytes is gone."""
+        """Note that a file that took `size` bytes is gone."""
         self._taken = max(self._taken - size, 0)

@@ -1,8 +1,4 @@
-"""The spool itself:
-
-writing, leasing and reading bodies that wait for delivery, in a folder that any number of processes
-share.
-"""
+"""The spool: bodies that wait for delivery, in a folder that any number of processes share."""
 
 from __future__ import annotations
 
@@ -12,18 +8,30 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_asayer.elasticsearch.compression import gzip_of
-from otel_asayer.spool import erasing, reading, recovery, rejected, remains
+from otel_asayer.spool import bodies, erasing, rejected
 from otel_asayer.spool.directory import Folder, SpoolError
 from otel_asayer.spool.lease import Lease
-from otel_asayer.spool.locations import LOCAL, Destination, spool_root
-from otel_asayer.spool.names import Entry, held_name, new_body, parse, temporary_name
-from otel_asayer.spool.place import DAMAGED, REJECTED, Place
-from otel_asayer.spool.recovery import Recovered
-from otel_asayer.spool.space import Room, Written, footprint
-from otel_asayer.spool.status import Contents, SpoolStatus, contents_of
+from otel_asayer.spool.locations import (
+    DAMAGED,
+    LOCAL,
+    REJECTED,
+    Destination,
+    SpoolFolders,
+    spool_root,
+)
+from otel_asayer.spool.names import (
+    SpoolFile,
+    TemporaryFile,
+    leased_name,
+    new_body,
+    parse,
+    parse_file,
+    temporary_name,
+)
+from otel_asayer.spool.space import Contents, Room, SpoolStatus, Written, contents_of, footprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,47 +39,56 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
     from otel_asayer.documents import Operation
-    from otel_asayer.spool.remains import Remains
+    from otel_asayer.spool.erasing import Remains
 
-__all__ = ["Spool", "configured_spool"]
+__all__ = ["Recovered", "Spool", "configured_spool"]
 
 _BACKLOG: Final = 1024
 """Names of waiting bodies kept in memory at once, however many there are."""
 _JOINED_BYTES: Final = 64 * 1024
-"""Compressed bytes up to which more is joined to a body:
+"""Compressed bytes up to which a body is joined with more.
 
-a small one takes a whole block of the disk, and a request of its own.
+A small one takes a whole block of the disk, and a request of its own.
 """
 
 _JOINED_BYTES_READ: Final = 24 * 1024 * 1024
-"""Bytes of a joined body, uncompressed: below what is read of a small file (`bodies`)."""
+"""Bytes of a joined body, uncompressed: fewer than are read of a small file (`bodies`)."""
+
+
+class Recovered(NamedTuple):
+    """What a crash had left behind."""
+
+    bodies: int
+    """Leased bodies that were given back."""
+
+    temporary_files: int
+    """Half-written files that were removed; nobody was ever told that they were written."""
 
 
 @dataclass
-class _Own:
+class _ProcessState:
     """What one process knows and counts."""
 
     room: Room
     since_ns: int
-    """When the process began with this spool:
+    """When the process first used this spool.
 
-    what was written before was written by another one, of whatever pid.
+    Another process, of whatever pid, wrote what is older.
     """
 
-    lock: threading.RLock = field(
-        default_factory=threading.RLock
-    )  # a signal's handler may write while its thread writes
-    backlog: list[Entry] = field(default_factory=list)
+    # Reentrant: a signal handler may write while its thread writes.
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    backlog: list[SpoolFile] = field(default_factory=list)
     """Waiting bodies as they were last seen, the oldest at the end."""
 
-    own_backlog: list[Entry] = field(default_factory=list)
+    own_backlog: list[SpoolFile] = field(default_factory=list)
     """Those of them that this process wrote."""
 
-    last: Entry | None = None
+    last: SpoolFile | None = None
     """The body that this process wrote last, if more may be joined to it."""
 
     evicted: int = 0
-    evicted_told: int = 0
+    evicted_reported: int = 0
     """Those of `evicted` that `newly_evicted` has returned."""
 
     evicted_rejected: int = 0
@@ -80,13 +97,13 @@ class _Own:
 class Spool:
     """A durable folder of bodies for one destination, shared safely by threads and processes.
 
-    Waiting and leased bodies take at most `max_bytes` on the disk; beside them `rejected/` and
+    Waiting and leased bodies take at most `max_bytes` on the disk. Beside them, `rejected/` and
     `damaged/` take at most an eighth of that each. Processes that write at the same time may exceed
     the cap by what they write between two looks (`space`).
 
-    Nothing is read or made before the first call. No method needs another process to be well: a
-    lease whose holder died comes back by `recover`, to be called at start and, while draining, now
-    and then.
+    Nothing is read or made before the first call. No method needs another process to be well:
+    `recover`, called at the start and now and then while draining, gives back what a dead process
+    had leased.
     """
 
     def __init__(
@@ -106,11 +123,11 @@ class Spool:
             max_bytes: the cap of what waits, in bytes on the disk.
             clock: nanoseconds since 1970.
             stale_seconds: a lease that was not renewed for so long is given back, whatever its
-                holder does.
+                owner does.
         """
-        self._place = Place(root, destination, max_bytes, clock)
+        self._folders = SpoolFolders(root, destination, max_bytes, clock)
         self._stale_ns = int(stale_seconds * 1e9)
-        self._by_process: dict[int, _Own] = {}
+        self._by_process: dict[int, _ProcessState] = {}
 
     @classmethod
     def from_config(cls, config: Config, destination: Destination) -> Spool:
@@ -120,12 +137,12 @@ class Spool:
     @property
     def folder(self) -> Path:
         """The destination's folder."""
-        return self._place.root / self._place.destination.folder
+        return self._folders.root / self._folders.destination.folder
 
     @property
     def empty(self) -> bool:
         """Whether no body waits that could be leased."""
-        with self._place.find() as folder:
+        with self._folders.find() as folder:
             return folder is None or not any(True for _ in _waiting(folder))
 
     @property
@@ -134,13 +151,13 @@ class Spool:
 
         Complete, even after a write that failed.
         """
-        return self._own().evicted
+        return self._state().evicted
 
     def newly_evicted(self) -> int:
-        """Return how many of `evicted_documents` no earlier call has returned."""
-        own = self._own()
-        with own.lock:
-            new, own.evicted_told = own.evicted - own.evicted_told, own.evicted
+        """Return how many of `evicted_documents` earlier calls have not returned."""
+        state = self._state()
+        with state.lock:
+            new, state.evicted_reported = state.evicted - state.evicted_reported, state.evicted
         return new
 
     def write(self, operations: Sequence[Operation], *, join: bool = False) -> Written:
@@ -148,123 +165,102 @@ class Spool:
 
         Args:
             operations: in the order in which they are to be delivered.
-            join: put them to what this process wrote last, where that is small and still waits. A
-                crash meanwhile leaves some of it twice, and loses nothing.
+            join: add them to the body that this process wrote last, if that is small and still
+                waits. A crash meanwhile leaves some of it twice, and loses nothing.
 
         Raises:
             SpoolError: they could not be written; nothing half-written remains.
         """
         if join and operations and (joined := self._join(operations)):
             return joined
-        written, entry = self._write(operations, held=False)
+        written, file = self._write(operations, leased=False)
         if join and operations:
-            self._own().last = entry
+            self._state().last = file
         return written
 
     def write_ahead(self, operations: Sequence[Operation]) -> tuple[Written, Lease]:
-        """Write operations as one body, durably, and leased: the caller delivers them now, and no
-        other process does meanwhile.
+        """Write operations as one body, durably, and lease it: the caller delivers it now.
 
         Raises:
             SpoolError: they could not be written; nothing half-written remains.
         """
-        written, entry = self._write(operations, held=True)
-        return written, self._lease(entry)
+        written, file = self._write(operations, leased=True)
+        return written, Lease(self._folders, file, self._forget_backlog)
 
     def lease(self) -> Lease | None:
-        """Lease the oldest body that nobody holds, or return None.
+        """Lease the oldest body that nobody has leased, or return None.
 
-        Among processes the order is that of their last look, which each takes after 1024 bodies at
-        the latest.
+        Each process lists the bodies again after 1024 of them at the latest, so the order among
+        processes is that of their last lists.
 
         Raises:
             SpoolError: the folder cannot be used.
         """
-        own = self._own()
-        with self._place.find() as folder, own.lock:
-            if folder is None:
-                return None
-            lease = self._take_oldest(folder, own.backlog)
-            if lease is None:
-                own.backlog = sorted(heapq.nsmallest(_BACKLOG, _waiting(folder)), reverse=True)
-                lease = self._take_oldest(folder, own.backlog)
-            return lease
+        return self._lease_oldest(own=False)
 
     def lease_own(self) -> Lease | None:
-        """Lease the oldest body that this process wrote and nobody holds, or return None.
+        """Lease the oldest body that this process wrote and nobody has leased, or return None.
 
-        A process of the same pid in another container, which shares the folder, cannot be told
-        apart; that does no harm.
+        A process of the same pid in another container that shares the folder cannot be told apart;
+        that does no harm.
 
         Raises:
             SpoolError: the folder cannot be used.
         """
-        own = self._own()
-        with self._place.find() as folder, own.lock:
-            if folder is None:
-                return None
-            if not own.own_backlog:
-                pid = os.getpid()
-                mine = (
-                    entry
-                    for entry in _waiting(folder)
-                    if entry.writer == pid and entry.written_ns >= own.since_ns
-                )
-                own.own_backlog = sorted(heapq.nsmallest(_BACKLOG, mine), reverse=True)
-            return self._take_oldest(folder, own.own_backlog)
+        return self._lease_oldest(own=True)
 
     def reject(self, operations_with_reasons: Sequence[tuple[Operation, str]]) -> Written:
-        """Keep operations that were refused for good, each with the reason, in `rejected/`; the
-        oldest there make room.
+        """Keep operations that were refused for good, each with its reason, in `rejected/`.
+
+        The oldest there make room.
 
         Raises:
             SpoolError: they could not be written.
         """
         if not operations_with_reasons:
             return Written(0, 0, 0)
-        with self._place.make(REJECTED) as side:
-            written = rejected.reject(
-                side,
-                operations_with_reasons,
-                max_bytes=self._place.side_bytes,
-                now_ns=self._place.clock(),
-            )
-        own = self._own()
-        with own.lock:
-            own.evicted_rejected += written.evicted
+        limit, now_ns = self._folders.side_bytes, self._folders.clock()
+        with self._folders.make(REJECTED) as side:
+            written = rejected.reject(side, operations_with_reasons, max_bytes=limit, now_ns=now_ns)
+        state = self._state()
+        with state.lock:
+            state.evicted_rejected += written.evicted
         return written
 
     def read(self, seen: set[str] | None = None) -> Iterator[Operation]:
-        """Yield all operations, oldest first, without leasing; see `reading.read`."""
-        return reading.read(self._place, seen=seen)
+        """Yield all operations, oldest first, without leasing; see `bodies.read`."""
+        return bodies.read(self._folders, seen=seen)
 
     def read_rejected(self) -> Iterator[Operation]:
-        """Yield the operations that were refused for good, oldest first; see `reading.read`."""
-        return reading.read(self._place, REJECTED)
+        """Yield the operations that were refused for good, oldest first; see `bodies.read`."""
+        return bodies.read(self._folders, REJECTED)
 
     def erase(self, wanted: Callable[[Operation], bool]) -> int:
-        """Remove the operations that are `wanted` for good, refused ones too; return how many they
-        were.
+        """Remove the operations that are `wanted` for good, refused ones too.
 
-        What another process is delivering is left alone; what one that is gone had leased is given
-        back before.
+        What another process is delivering stays. What a dead process had leased is given back
+        first.
+
+        Returns:
+            How many operations were removed.
 
         Raises:
             SpoolError: the folder cannot be used, or written to.
         """
         self.recover()
         erased = erasing.erase_waiting(self.lease, wanted)
-        with self._place.find(REJECTED) as side:
-            return erased + (erasing.erase_rejected(side, wanted) if side else 0)
+        with self._folders.find(REJECTED) as side:
+            return erased + (rejected.erase_rejected(side, wanted) if side else 0)
 
     def erase_remains(self, text: bytes) -> int:
-        """Remove whole files that hold `text` and can be of no use any more; return how many they
-        were. See `remains.erase_remains`.
+        """Remove whole files that hold `text` and are of no use any more; return how many.
+
+        See `erasing.erase_remains`.
 
         Raises:
             SpoolError: the folder cannot be used.
         """
-        return remains.erase_remains(self._place, text)
+        return erasing.erase_remains(self._folders, text)
 
     def remains(self, text: bytes) -> list[Remains]:
         """Return the files that hold `text`, each with the reason why it is there.
@@ -272,17 +268,37 @@ class Spool:
         Raises:
             SpoolError: the folder cannot be used.
         """
-        return remains.remains(self._place, text)
+        return erasing.remains(self._folders, text)
 
     def recover(self) -> Recovered:
-        """Give back leases whose holder is gone, and remove half-written files.
+        """Give back the bodies that nobody works on, and remove files that nobody will finish.
+
+        A lease is stale when its owner is gone, or did not renew it for `stale_seconds`: an owner
+        on another host cannot be asked, and one that hangs would keep the body forever. A temporary
+        file costs little and may be the last words of a process, so it goes only when it is that
+        old *and* its writer is not known to run.
 
         Raises:
             SpoolError: the folder cannot be used.
         """
-        found = self._recover(""), self._recover(REJECTED)
+        given_back = removed = 0
+        now_ns = self._folders.clock()
+        for side in ("", REJECTED):
+            with self._folders.find(side) as folder:
+                for name in list(folder.scan()) if folder else ():
+                    file = parse_file(name)
+                    modified_ns = folder.modified_ns(name) if folder and file else None
+                    # Without a time: another process was faster.
+                    if not (folder and file and file.owner) or modified_ns is None:
+                        continue
+                    # A time far ahead of ours is as old: some clock was set back since.
+                    is_old = abs(now_ns - modified_ns) > self._stale_ns
+                    if isinstance(file, TemporaryFile):
+                        removed += is_old and not file.owner.is_alive and folder.remove(name)
+                    elif is_old or file.owner.is_gone:
+                        given_back += folder.rename(name, file.body)
         self._forget_backlog()
-        return Recovered(*map(sum, zip(*found, strict=True)))
+        return Recovered(given_back, removed)
 
     def status(self) -> SpoolStatus:
         """Return what the spool holds.
@@ -291,8 +307,8 @@ class Spool:
             SpoolError: the folder cannot be used.
         """
         waiting, refused, damaged = map(self._contents, ("", REJECTED, DAMAGED))
-        own = self._own()
-        age_ns = None if waiting.oldest_ns is None else self._place.clock() - waiting.oldest_ns
+        state = self._state()
+        age_ns = None if waiting.oldest_ns is None else self._folders.clock() - waiting.oldest_ns
         return SpoolStatus(
             files=waiting.files,
             documents=waiting.documents,
@@ -303,31 +319,39 @@ class Spool:
             rejected_documents=refused.documents,
             rejected_bytes=refused.bytes,
             damaged_files=damaged.files,
-            evicted_documents=own.evicted,
-            evicted_rejected_documents=own.evicted_rejected,
+            evicted_documents=state.evicted,
+            evicted_rejected_documents=state.evicted_rejected,
         )
 
-    def _own(self) -> _Own:
-        # By pid, for a forked child must not wait for a lock that a thread of its parent held; not
+    def _contents(self, side: str) -> Contents:
+        with self._folders.find(side) as folder:
+            return contents_of(folder) if folder else Contents()
+
+    def _state(self) -> _ProcessState:
+        # By pid: a forked child must not wait for a lock that a thread of its parent held, and not
         # every server runs at-fork hooks.
         pid = os.getpid()
         return self._by_process.get(pid) or self._by_process.setdefault(
-            pid, _Own(Room(self._place.max_bytes), self._place.clock())
+            pid, _ProcessState(Room(self._folders.max_bytes), self._folders.clock())
         )
 
     def _join(self, operations: Sequence[Operation]) -> Written | None:
-        """Put operations to the body that this process wrote last; None where there is none, or it is on its way, damaged, or large enough."""
-        own = self._own()
-        with own.lock:
-            last, own.last = own.last, None
-        with self._place.find() as folder:
+        """Add operations to the body that this process wrote last.
+
+        Returns:
+            None when there is none, or it is on its way, damaged, or large enough.
+        """
+        state = self._state()
+        with state.lock:
+            last, state.last = state.last, None
+        with self._folders.find() as folder:
             size = folder.size(last.name) if folder and last else None
             if (
                 folder is None
                 or last is None
                 or size is None
                 or size > _JOINED_BYTES
-                or (lease := self._take(folder, last)) is None
+                or (lease := self._lease(folder, last)) is None
             ):
                 return None
             joined = [*lease.operations(), *operations]
@@ -335,111 +359,107 @@ class Spool:
                 written = (
                     None
                     if lease.damage or sum(map(len, joined)) > _JOINED_BYTES_READ
-                    else self._write(joined, held=False, written_ns=last.written_ns)
+                    else self._write(joined, leased=False, written_ns=last.written_ns)
                 )
-            except SpoolError:  # the smaller body of their own may still find room
+            except SpoolError:  # there may still be room for the smaller body of their own
                 written = None
             if written is None:
                 lease.release()
                 return None
-            with suppress(
-                SpoolError
-                # Where it cannot be removed it is sent once more, which the documents' ids make
-                # harmless
-            ):
+            # A body that cannot be removed is sent once more: the documents' ids make it harmless.
+            with suppress(SpoolError):
                 lease.done()
-        with own.lock:
-            own.room.free(footprint(size))
-            own.last = written[1]
+        with state.lock:
+            state.room.free(footprint(size))
+            state.last = written[1]
         return written[0]._replace(documents=len(operations))
 
     def _write(
-        self, operations: Sequence[Operation], *, held: bool, written_ns: int | None = None
-    ) -> tuple[Written, Entry]:
-        self._own()  # whose time must not be after this body's
-        now_ns = self._place.clock() if written_ns is None else written_ns
+        self, operations: Sequence[Operation], *, leased: bool, written_ns: int | None = None
+    ) -> tuple[Written, SpoolFile]:
+        self._state()  # its time must not be after this body's
+        now_ns = self._folders.clock() if written_ns is None else written_ns
         body = new_body(now_ns, len(operations))
-        entry = Entry(body, body, now_ns, len(operations))
+        file = SpoolFile(body, leased_name(body) if leased else body, now_ns, len(operations))
         if not operations:
-            return Written(0, 0, 0), entry
+            return Written(0, 0, 0), file
         content = gzip_of(operations)
         size = footprint(len(content))
-        with self._place.make() as folder:
-            entry = entry._replace(name=held_name(body) if held else body)
+        with self._folders.make() as folder:
             evicted = self._make_room(folder, size)
-            folder.write(entry.name, temporary_name(body), content)
-            if held:
-                folder.touch(
-                    entry.name, now_ns
-                )  # by the clock that will judge its age, which need not be the file system's
-        return Written(len(operations), size, evicted), entry
+            folder.write(file.name, temporary_name(body), content)
+            if leased:
+                # By the clock that will judge its age; the file system may have another one.
+                folder.touch(file.name, now_ns)
+        return Written(len(operations), size, evicted), file
 
     def _make_room(self, folder: Folder, size: int) -> int:
-        if size > self._place.max_bytes:
+        if size > self._folders.max_bytes:
             raise SpoolError(
-                f"The spool {folder.path} may take {self._place.max_bytes} bytes, and one body "
+                f"The spool {folder.path} may take {self._folders.max_bytes} bytes, and one body "
                 f"alone takes {size}. Raise its cap."
             )
-        own = self._own()
-        with own.lock:
-            left, evicted = own.room.make(folder, size)
-            own.evicted += evicted
-        if left + size > self._place.max_bytes:
+        state = self._state()
+        with state.lock:
+            left, evicted = state.room.make(folder, size)
+            state.evicted += evicted
+        if left + size > self._folders.max_bytes:
             raise SpoolError(
                 f"The spool {folder.path} is full, and what is being delivered takes too much to "
-                f"make room: {left} of "
-                f"{self._place.max_bytes} bytes are taken, and {size} are needed. Raise its cap."
+                f"make room: {left} of {self._folders.max_bytes} bytes are taken, and {size} are "
+                "needed. Raise its cap."
             )
         return evicted
 
-    def _take_oldest(self, folder: Folder, backlog: list[Entry]) -> Lease | None:
+    def _lease_oldest(self, *, own: bool) -> Lease | None:
+        state = self._state()
+        with self._folders.find() as folder, state.lock:
+            if folder is None:
+                return None
+            backlog = state.own_backlog if own else state.backlog
+            lease = self._lease_last(folder, backlog)
+            if lease is None:
+                pid = os.getpid()
+                waiting = (
+                    file
+                    for file in _waiting(folder)
+                    if not own or (file.writer == pid and file.written_ns >= state.since_ns)
+                )
+                backlog[:] = sorted(heapq.nsmallest(_BACKLOG, waiting), reverse=True)
+                lease = self._lease_last(folder, backlog)
+            return lease
+
+    def _lease_last(self, folder: Folder, backlog: list[SpoolFile]) -> Lease | None:
         while backlog:
-            if lease := self._take(folder, backlog.pop()):
+            if lease := self._lease(folder, backlog.pop()):
                 return lease
         return None
 
-    def _take(self, folder: Folder, entry: Entry) -> Lease | None:
-        held = entry._replace(name=held_name(entry.body))
-        # Touched before it is taken: with its old time it would look like a lease of long ago.
-        if folder.touch(entry.name, self._place.clock()) and folder.rename(entry.name, held.name):
-            return self._lease(held)
+    def _lease(self, folder: Folder, file: SpoolFile) -> Lease | None:
+        leased = file._replace(name=leased_name(file.body))
+        # Touched before it is leased: with its old time it would look like a stale lease.
+        if folder.touch(file.name, self._folders.clock()) and folder.rename(file.name, leased.name):
+            return Lease(self._folders, leased, self._forget_backlog)
         return None
 
-    def _lease(self, held: Entry) -> Lease:
-        return Lease(self._place, held, self._forget_backlog)
-
     def _forget_backlog(self) -> None:
-        own = self._own()
-        with own.lock:
-            own.backlog, own.own_backlog = [], []
-
-    def _recover(self, side: str) -> Recovered:
-        with self._place.find(side) as folder:
-            return (
-                recovery.recover(folder, now_ns=self._place.clock(), stale_ns=self._stale_ns)
-                if folder
-                else Recovered(0, 0)
-            )
-
-    def _contents(self, side: str) -> Contents:
-        with self._place.find(side) as folder:
-            return contents_of(folder) if folder else Contents()
+        state = self._state()
+        with state.lock:
+            state.backlog.clear()
+            state.own_backlog.clear()
 
 
 def configured_spool(config: Config) -> Spool | None:
-    """Return the spool for the destination of `config`, or None where the spool is off.
-
-    Each destination has a folder of its own, so that nothing is sent to the wrong one.
-    """
+    """Return the spool for the destination of `config`, or None when the spool is off."""
     if config.spool == "off":
         return None
     addresses = config.endpoint or ((config.cloud_id,) if config.cloud_id else ())
     return Spool.from_config(config, Destination.of(addresses))
 
 
-def _waiting(folder: Folder) -> Iterator[Entry]:
+def _waiting(folder: Folder) -> Iterator[SpoolFile]:
     return (
-        entry
+        file
         for name in folder.scan()
-        if (entry := parse(name)) and entry.is_body and entry.holder is None
+        if (file := parse(name)) and file.is_body and file.owner is None
     )

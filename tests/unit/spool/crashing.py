@@ -129,7 +129,11 @@ def prepare(root: Path, scenario: str) -> Spool:
 
 
 def attempt(root: Path, scenario: str, number: int) -> bool:
-    """Run the scenario in a child that is killed before its call of that number; return whether it was killed."""
+    """Run the scenario in a child that is killed before its call of that number.
+
+    Returns:
+        Whether it was killed.
+    """
     spool = prepare(root / str(number), scenario)
     (root / str(number)).mkdir(mode=0o700, exist_ok=True)
     said, say = os.open(root / str(number) / "said", os.O_CREAT | os.O_WRONLY), os.write

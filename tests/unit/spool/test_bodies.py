@@ -16,7 +16,7 @@ import pytest
 from otel_asayer.elasticsearch import compression
 from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool import bodies
-from otel_asayer.spool.bodies import DamagedBodyError, operations_of, salvage
+from otel_asayer.spool.bodies import DamagedBodyError, operations_of, readable_operations
 from unit.spool.support import operations
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def compressed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 def read(content: bytes) -> tuple[list[Operation], str]:
-    return salvage(io.BytesIO(content))
+    operations, error = readable_operations(io.BytesIO(content))
+    return operations, str(error or "")
 
 
 def test_a_body_comes_back_as_it_was(compressed: bytes) -> None:
@@ -175,7 +176,7 @@ def test_every_form_of_action_that_this_program_writes_is_read(index: bytes) -> 
 def test_a_file_that_decompresses_to_a_hundred_times_its_size_is_read_to_a_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bodies, "_MOST_BYTES_OF_A_SMALL_ONE", 10_000)
+    monkeypatch.setattr(bodies, "_MAX_BYTES_OF_A_SMALL_BODY", 10_000)
     bomb = gzip.compress(b"".join(WHOLE) + (ACTION + b'{"a":"%b"}\n' % (b"a" * 1000)) * 1000)
     found, complaint = read(bomb)
     assert sum(map(len, found)) <= max(10_000, 100 * len(bomb))
@@ -184,8 +185,8 @@ def test_a_file_that_decompresses_to_a_hundred_times_its_size_is_read_to_a_bound
 
 
 def test_a_line_without_an_end_is_read_to_the_same_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "_MOST_BYTES_OF_A_SMALL_ONE", 1000)
-    monkeypatch.setattr(bodies, "_MOST_RATIO", 1)
+    monkeypatch.setattr(bodies, "_MAX_BYTES_OF_A_SMALL_BODY", 1000)
+    monkeypatch.setattr(bodies, "_MAX_RATIO", 1)
     endless = gzip.compress(b"".join(WHOLE[:1]) + ACTION + b'{"' + b"a" * 100_000 + b'"}\n')
     assert read(endless) == (WHOLE[:1], "it decompresses to more than any body holds")
 

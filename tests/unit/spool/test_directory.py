@@ -99,7 +99,8 @@ def test_a_folder_that_others_can_write_to_is_refused(root: Path, spool: Spool, 
     root.chmod(0o700 | extra)
     with pytest.raises(
         SpoolError,
-        match=rf"^The spool cannot use {root}: other users can write to it\. Take that right away \(chmod go-w\)",
+        match=rf"^The spool cannot use {root}: other users can write to it\. Take that right away "
+        r"\(chmod go-w\)",
     ):
         spool.write([operation(2)])
 
@@ -125,7 +126,8 @@ def test_another_users_folder_is_refused(
     monkeypatch.setattr(os, "geteuid", lambda: us)
     with pytest.raises(
         SpoolError,
-        match=rf"{root}: it belongs to user {owner}, and this process is user {us}\. Change its owner, or choose another",
+        match=rf"{root}: it belongs to user {owner}, and this process is user {us}\. Change its "
+        r"owner, or choose another",
     ):
         spool.status()
 
@@ -164,7 +166,8 @@ def test_a_folder_that_this_user_cannot_write_to_is_said(reachable: Path) -> Non
         without_rights_to(reachable),
         pytest.raises(
             SpoolError,
-            match=rf"^The spool cannot use {reachable}/spool: this user has no right to it\. Choose a spool directory that",
+            match=rf"^The spool cannot use {reachable}/spool: this user has no right to it\. Choose "
+            r"a spool directory that",
         ),
     ):
         spool.write([operation(1)])
@@ -187,7 +190,8 @@ def test_a_link_in_place_of_the_root_is_refused(tmp_path: Path, root: Path, spoo
     root.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(
         SpoolError,
-        match=rf"{root}: it is a symbolic link, or no folder\. Give the folder itself, for links are not followed",
+        match=rf"{root}: it is a symbolic link, or no folder\. Give the folder itself: links are "
+        r"not followed",
     ):
         spool.write([operation(1)])
 
@@ -347,7 +351,8 @@ def test_a_real_limit_of_file_size_cuts_a_write_short_and_leaves_nothing(spool: 
     try:
         with pytest.raises(
             SpoolError,
-            match=r"the file would exceed the process's limit of file size\. Raise it \(ulimit -f\)",
+            match=r"the file would exceed the process's limit of file size\. Raise it "
+            r"\(ulimit -f\)",
         ):
             spool.write(operations(*range(100)))
     finally:

@@ -84,7 +84,7 @@ def test_a_lease_tells_documents_and_age(spool: Spool, clock: Clock) -> None:
 def test_a_body_that_another_process_takes_first_is_passed_over(
     root: Path, spool: Spool, clock: Clock
 ) -> None:
-    other = Spool(root, max_bytes=spool._place.max_bytes, clock=clock)
+    other = Spool(root, max_bytes=spool._folders.max_bytes, clock=clock)
     for name in "abc":
         spool.write([operation(name)])
     assert [names_of(leased(each).operations()) for each in (spool, other, spool)] == [
@@ -238,9 +238,9 @@ def test_a_lost_lease_does_not_touch_the_body_of_its_next_holder(
     lost = leased(spool)
     clock.advance(601)
     spool.recover()
-    holder = leased(spool)
+    owner = leased(spool)
     end(lost, how, [operation("b")])
-    assert names_of(holder.operations()) == ["a", "b"]
+    assert names_of(owner.operations()) == ["a", "b"]
     assert len(files_in(spool.folder)) == 1
 
 

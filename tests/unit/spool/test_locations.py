@@ -14,7 +14,6 @@ from otel_asayer.spool import (
     Spool,
     SpoolError,
     default_directory,
-    destination_folder,
     destinations,
 )
 from otel_asayer.spool.directory import Folder
@@ -29,23 +28,25 @@ def spool_for(root: Path, *endpoints: str) -> Spool:
 
 
 def test_without_endpoints_the_folder_is_local() -> None:
-    assert destination_folder([]) == "local"
+    assert Destination.of([]).folder == "local"
     assert Destination.of(()) == LOCAL
 
 
 def test_a_destinations_folder_is_the_hash_of_its_endpoints() -> None:
-    assert destination_folder(["https://es:9200"]) == "d56e15c5c5b72c1c"
+    assert Destination.of(["https://es:9200"]).folder == "d56e15c5c5b72c1c"
 
 
 def test_the_order_of_endpoints_does_not_matter() -> None:
-    assert destination_folder(["https://b:9200", "https://a:9200"]) == destination_folder(
-        ["https://a:9200", "https://b:9200"]
+    assert (
+        Destination.of(["https://b:9200", "https://a:9200"]).folder
+        == Destination.of(["https://a:9200", "https://b:9200"]).folder
     )
 
 
 def test_other_endpoints_have_another_folder() -> None:
-    assert destination_folder(["https://a:9200"]) != destination_folder(
-        ["https://a:9200", "https://b:9200"]
+    assert (
+        Destination.of(["https://a:9200"]).folder
+        != Destination.of(["https://a:9200", "https://b:9200"]).folder
     )
 
 
@@ -76,19 +77,12 @@ def test_a_folder_tells_humans_its_endpoints_and_how_to_send_a_file(root: Path) 
     spool.write([operation(1)])
     text = (spool.folder / "destination.txt").read_text()
     assert text.splitlines() == [
-        (
-            "# Request bodies of otel-asayer that wait for delivery, oldest name first. Each "
-            ".ndjson.gz file is the body of one bulk request:"
-        ),
-        (
-            "#   gunzip -c FILE | curl -H 'content-type: application/x-ndjson' --data-binary @- "
-            "'URL/_bulk?require_data_stream=true'"
-        ),
-        (
-            "# rejected/ holds what was refused for good, with the reasons beside it; damaged/ "
-            "what "
-            "could not be read."
-        ),
+        "# Request bodies of otel-asayer that wait for delivery, the oldest name first.",
+        "# Each .ndjson.gz file is the body of one bulk request. To send one by hand:",
+        "#   gunzip -c FILE | curl -H 'content-type: application/x-ndjson' --data-binary @- \\",
+        "#     'URL/_bulk?require_data_stream=true'",
+        "# rejected/ holds what was refused for good, with the reasons beside it; damaged/ what",
+        "# could not be read.",
         "https://a:9200",
         "https://b:9200",
     ]
@@ -119,7 +113,7 @@ def test_a_folder_without_its_description_is_still_a_destination(root: Path) -> 
     spool = spool_for(root, "https://a:9200")
     spool.write([operation(1)])
     (spool.folder / "destination.txt").unlink()
-    assert destinations(root) == [Destination(destination_folder(["https://a:9200"]))]
+    assert destinations(root) == [Destination(Destination.of(["https://a:9200"]).folder)]
 
 
 def test_a_destination_removed_while_they_are_listed_has_no_endpoints(
@@ -127,7 +121,7 @@ def test_a_destination_removed_while_they_are_listed_has_no_endpoints(
 ) -> None:
     spool_for(root, "https://a:9200").write([operation(1)])
     monkeypatch.setattr(Folder, "find", lambda *_: None)
-    assert destinations(root) == [Destination(destination_folder(["https://a:9200"]))]
+    assert destinations(root) == [Destination(Destination.of(["https://a:9200"]).folder)]
 
 
 def test_a_description_that_is_a_link_is_not_followed(root: Path, tmp_path: Path) -> None:
@@ -136,7 +130,7 @@ def test_a_description_that_is_a_link_is_not_followed(root: Path, tmp_path: Path
     (tmp_path / "secret").write_text("secret\n")
     (spool.folder / "destination.txt").unlink()
     (spool.folder / "destination.txt").symlink_to(tmp_path / "secret")
-    assert destinations(root) == [Destination(destination_folder(["https://a:9200"]))]
+    assert destinations(root) == [Destination(Destination.of(["https://a:9200"]).folder)]
 
 
 def test_destinations_of_a_link_are_refused(root: Path, tmp_path: Path) -> None:

@@ -6,14 +6,14 @@ import os
 
 import pytest
 
-from otel_asayer.spool.holders import current_holder
 from otel_asayer.spool.names import (
-    Entry,
-    Temporary,
-    held_name,
+    SpoolFile,
+    TemporaryFile,
+    current_process,
+    leased_name,
     new_body,
     parse,
-    parse_temporary,
+    parse_file,
     reasons_name,
     temporary_name,
 )
@@ -21,23 +21,23 @@ from otel_asayer.spool.names import (
 BODY = "01795536236662271530-4711-9f86d081884c7d65-512.ndjson.gz"
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> SpoolFile:
     parsed = parse(name)
     assert parsed is not None
     return parsed
 
 
 def test_a_name_tells_age_and_documents() -> None:
-    assert parse(BODY) == Entry(BODY, BODY, 1795536236662271530, 512, None)
+    assert parse(BODY) == SpoolFile(BODY, BODY, 1795536236662271530, 512, None)
 
 
-def test_a_lease_keeps_the_bodys_name_and_tells_its_holder() -> None:
-    name = held_name(BODY)
-    assert parse(name) == Entry(BODY, name, 1795536236662271530, 512, current_holder())
+def test_a_lease_keeps_the_bodys_name_and_names_its_owner() -> None:
+    name = leased_name(BODY)
+    assert parse(name) == SpoolFile(BODY, name, 1795536236662271530, 512, current_process())
 
 
 def test_two_leases_of_one_process_have_different_names() -> None:
-    assert held_name(BODY) != held_name(BODY)
+    assert leased_name(BODY) != leased_name(BODY)
 
 
 def test_a_new_body_is_named_by_time_pid_and_documents() -> None:
@@ -65,7 +65,7 @@ def test_a_clock_before_1970_counts_as_1970() -> None:
 
 def test_a_temporary_file_tells_its_writer() -> None:
     name = temporary_name(BODY)
-    assert parse_temporary(name) == Temporary(name, current_holder())
+    assert parse_file(name) == TemporaryFile(name, current_process())
 
 
 def test_a_temporary_file_is_no_body() -> None:
@@ -98,11 +98,11 @@ def test_reasons_stand_next_to_their_body_and_are_none() -> None:
 )
 def test_what_is_no_name_of_ours_is_left_alone(name: str) -> None:
     assert parse(name) is None
-    assert parse_temporary(name) is None
+    assert parse_file(name) is None
 
 
 def test_the_longest_name_is_one_that_every_file_system_takes() -> None:
-    holder = current_holder()._replace(pid=2**31 - 1, started=2**63 - 1)
-    longest = f"{10**19}-{2**31 - 1}-{'f' * 16}-{10**9 - 1}.ndjson.gz.{holder}-{'f' * 8}.lease"
-    assert entry(longest).holder == holder
+    owner = current_process()._replace(pid=2**31 - 1, started=2**63 - 1)
+    longest = f"{10**19}-{2**31 - 1}-{'f' * 16}-{10**9 - 1}.ndjson.gz.{owner}-{'f' * 8}.lease"
+    assert entry(longest).owner == owner
     assert len(longest) < 255

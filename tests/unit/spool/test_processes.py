@@ -62,7 +62,7 @@ def survivor(root: Path) -> Survivor:
 
 
 def survivors(root: Path, scenario: str) -> list[Survivor]:
-    """What is left when a process is killed before its first call to the system, before its second one, and so on to its end."""
+    """What is left when a process is killed before its first call to the system, its second, …"""
     subprocess.run([sys.executable, HERE / "crashing.py", root, scenario], check=True)
     found = [survivor(path) for path in root.iterdir()]
     assert len(found) > 10
@@ -142,7 +142,11 @@ def test_a_killed_rejection_leaves_no_body_without_its_reasons(tmp_path: Path) -
 
 
 def storm(root: Path, seed: int) -> list[str]:
-    """Let three processes write and drain, and kill each after so many of its lines, three times; return all whole lines of all."""
+    """Let three processes write and drain, and kill each after so many lines, three times.
+
+    Returns:
+        All whole lines of all.
+    """
     numbers = random.Random(seed)
     lines: list[str] = []
     for generation in range(3):
@@ -236,7 +240,7 @@ def test_a_forked_child_writes_while_a_thread_of_its_parent_holds_the_lock(tmp_p
         "spool = Spool(Path(sys.argv[1]), max_bytes=1 << 20)\n"
         "locked, end = threading.Event(), threading.Event()\n"
         "def hold():\n"
-        "    with spool._own().lock:\n"
+        "    with spool._state().lock:\n"
         "        locked.set(); end.wait()\n"
         "threading.Thread(target=hold).start(); locked.wait()\n"
         "if os.fork() == 0:\n"

@@ -8,11 +8,11 @@ import pytest
 
 from otel_asayer.spool import Recovered, Spool
 from otel_asayer.spool.directory import Folder
-from otel_asayer.spool.holders import Holder, current_holder
+from otel_asayer.spool.names import LeaseOwner, current_process
 from unit.spool.support import Clock, files_in, leased, names_of, operation
-from unit.spool.test_holders import ended_pid
+from unit.spool.test_lease_owner import ended_pid
 
-US = current_holder()
+US = current_process()
 ELSEWHERE = US._replace(scope="00000000")
 
 
@@ -21,23 +21,23 @@ def dead() -> int:
     return ended_pid()
 
 
-def lease_by(spool: Spool, holder: Holder, age: float = 0.0) -> None:
+def lease_by(spool: Spool, owner: LeaseOwner, age: float = 0.0) -> None:
     """Make the only body look as if this process held it since `age` seconds."""
     spool.write([operation("a")])
     (body,) = files_in(spool.folder)
-    name = f"{body}.{holder}-d2c3b4a5.lease"
+    name = f"{body}.{owner}-d2c3b4a5.lease"
     (spool.folder / body).rename(spool.folder / name)
     touch(spool, name, age)
 
 
 def touch(spool: Spool, name: str, age: float) -> None:
-    now_ns = spool._place.clock() - int(age * 1e9)
+    now_ns = spool._folders.clock() - int(age * 1e9)
     os.utime(spool.folder / name, ns=(now_ns, now_ns))
 
 
-def half_write(spool: Spool, holder: Holder, age: float, folder: str = ".") -> None:
+def half_write(spool: Spool, owner: LeaseOwner, age: float, folder: str = ".") -> None:
     spool.reject([(operation("refused"), "reason")])
-    name = f"{folder}/x.ndjson.gz.{holder}-d2c3b4a5.tmp"
+    name = f"{folder}/x.ndjson.gz.{owner}-d2c3b4a5.tmp"
     (spool.folder / name).write_bytes(b"half")
     touch(spool, name, age)
 

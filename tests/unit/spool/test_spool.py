@@ -501,7 +501,7 @@ def test_threads_write_and_drain_without_loss(root: Path) -> None:
 
 
 def test_a_write_from_a_signals_handler_does_not_wait_for_its_own_thread(spool: Spool) -> None:
-    lock = spool._own().lock
+    lock = spool._state().lock
     with lock:
         assert lock.acquire(blocking=False)  # else the write would wait for ever
         lock.release()

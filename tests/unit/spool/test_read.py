@@ -6,7 +6,7 @@ import logging
 import tracemalloc
 from typing import TYPE_CHECKING
 
-from otel_asayer.spool import Spool, reading
+from otel_asayer.spool import Spool, bodies
 from unit.spool.support import files_in, leased, names_of, open_descriptors, operation, operations
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ def test_a_body_that_is_never_where_it_was_listed_is_left_out(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(spool)
-    opened = reading._open
+    opened = bodies._open
     _, second, _ = files_in(spool.folder)
     monkeypatch.setattr(
-        reading, "_open", lambda *where: None if where[-1] == second else opened(*where)
+        bodies, "_open", lambda *where: None if where[-1] == second else opened(*where)
     )
     assert names_of(spool.read()) == ["a1", "a2", "c1", "c2"]
 
