@@ -553,7 +553,7 @@ class TestWhoMayNot:
         ran = setup(bare, API_KEY=bare.create_api_key("all", {}))
         sentence = "Error: These credentials are an API key, and keys that an API key creates have no privileges in Elasticsearch"
         assert ran.exit_code == 1
-        assert ran.stderr.partition(": what")[0] == sentence
+        assert ran.stderr.partition(". Give")[0] == sentence
 
     def test_an_api_key_can_do_the_rest(self, bare: Server) -> None:
         assert (

@@ -18,6 +18,7 @@ import orjson
 
 from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.elasticsearch.explain import reason_of
+from otel_asayer.once import new_sentences
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.setup.planner import NO_REPLAY_RECORDS, Planner
 from otel_asayer.setup.templates import LOGS, REPLAY, TRACES
@@ -72,7 +73,6 @@ class FirstContact:
         self._config = config
         self._done = config.setup == "off"
         self._lock = threading.Lock()
-        self._said: set[str] = set()
 
     def make(self, client: Requester, timeout: float) -> bool:
         """Make first contact, unless that is done; return whether it was made just now.
@@ -104,10 +104,8 @@ class FirstContact:
             )
             report = SetupReport(problems=(sentence,))
         # Problems contain what the server says about itself.
-        for problem in map(sanitize_line, report.problems):
-            if problem not in self._said:
-                self._said.add(problem)
-                _logger.warning("%s", problem)
+        for problem in new_sentences(map(sanitize_line, report.problems)):
+            _logger.warning("%s", problem)
         return not report.unfinished
 
 

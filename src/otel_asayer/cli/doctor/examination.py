@@ -12,7 +12,7 @@ import time
 from concurrent.futures import Future, TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_asayer.errors import AsayerError, NotAllowedError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "AT_ONCE",
     "Check",
     "CheckResult",
     "ReportEntry",
@@ -31,6 +32,10 @@ __all__ = [
     "skipped",
     "warning",
 ]
+
+
+AT_ONCE: Final = 6
+"""Checks that run at the same time: fewer than the requests that one client allows, which is 8."""
 
 
 class Status(Enum):
@@ -122,7 +127,7 @@ def examine(checks: Sequence[Check], *, seconds: float) -> list[ReportEntry]:
         check
         for check in checks
         if check.name not in found and found.keys() >= {*check.needs, *check.after}
-    ]:
+    ][:AT_ONCE]:
         found.update(_examine_together(wave, found, seconds))
     return [
         ReportEntry(check.area, check.name, *result)

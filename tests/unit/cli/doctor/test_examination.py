@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_asayer.cli.doctor.examination import (
+    AT_ONCE,
     Check,
     CheckResult,
     ReportEntry,
@@ -53,6 +55,25 @@ def test_a_finding_says_what_of_which_check() -> None:
     assert examine([check("a", warning("hm", "mend it"))], seconds=30) == [
         ReportEntry("area", "a", Status.WARNING, "hm", "mend it")
     ]
+
+
+def test_no_more_checks_run_at_once_than_one_client_has_requests_for() -> None:
+    together = threading.Barrier(AT_ONCE, timeout=HANG_SECONDS)
+    running: set[str] = set()
+    most: list[int] = []
+
+    def look(name: str) -> list[CheckResult]:
+        running.add(name)
+        together.wait()
+        most.append(len(running))
+        together.wait()
+        running.discard(name)
+        return [FINE]
+
+    names = [str(number) for number in range(3 * AT_ONCE)]
+    checks = [Check("area", name, partial(look, name)) for name in names]
+    assert looked(*checks, seconds=HANG_SECONDS) == [(name, "ok", "fine") for name in names]
+    assert set(most) == {AT_ONCE}
 
 
 def test_a_check_may_find_several_things() -> None:
