@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +33,8 @@ WIDTH = 150
 def main() -> int:
     """Run what the command line asks for; return the exit status."""
     arguments = _arguments()
+    # A shell makes what it starts in the background ignore Ctrl-C, and what that starts as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     console, began = Console(width=None if sys.stdout.isatty() else WIDTH), time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="applications-"))
 
