@@ -69,6 +69,8 @@ Names in code have this form, too, but no digits, and hardly any token has none.
 """
 _DIGIT: Final = re.compile(r"[0-9]")
 _OPAQUE: Final = r"[A-Za-z0-9_~-]{1,128}|(?=.{3,128}\Z)[A-Za-z0-9_~-]*\.[A-Za-z0-9_~-]*"
+_MISSING: Final = frozenset({"null", "undefined"})
+"""What a page sends in the place of an id while its tracker knows none."""
 
 _compiled = cache(re.compile)
 """Compiles a pattern on first use: every process loads this module, and few need them all."""
@@ -134,7 +136,9 @@ def parse_session_id(value: str, *, opaque: bool = False) -> SessionId | None:
     if token := _compiled(_TOKEN).fullmatch(text):
         number = int(token[1], 36)
         return _made(str(number)) if 0 < number < _LIMIT else None
-    return _made(text) if opaque and _compiled(_OPAQUE).fullmatch(text) else None
+    if not opaque or text in _MISSING or not _compiled(_OPAQUE).fullmatch(text):
+        return None
+    return _made(text)
 
 
 def require_session_id(value: str | int, *, opaque: bool | None = None) -> SessionId:

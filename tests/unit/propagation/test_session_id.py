@@ -176,6 +176,11 @@ def test_three_parts_are_never_an_opaque_id(value: str) -> None:
     assert parse_session_id(value, opaque=True) is None
 
 
+@pytest.mark.parametrize("value", ["undefined", "null", " undefined", "undefined, undefined"])
+def test_what_a_page_sends_for_a_missing_id_is_never_an_opaque_id(value: str) -> None:
+    assert parse_session_id(value, opaque=True) is None
+
+
 def test_a_token_is_reduced_where_opaque_ids_are_admitted_too() -> None:
     assert parse_session_id(TOKEN, opaque=True) == SESSION_ID
 
