@@ -74,7 +74,9 @@ on `logs`, `logs-*.otel-*`, `traces-*.otel-*` and `asayer-logs-*`, and of the cl
 """
 
 OTEL_ASAYER_TRACE_RESPONSE = "OTEL_ASAYER_TRACE_RESPONSE"
-"""`true` answers each request with its trace id in a `traceresponse` header, which the browser's own code may then show or report."""
+"""`true` answers each request with its trace id in the headers `traceresponse` (for scripts) and
+`Server-Timing` (for page loads).
+"""
 
 OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT = "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT"
 """URLs of Elasticsearch, comma-separated, each with `http://` or `https://`. Unset:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 from opentelemetry._logs import get_logger_provider, set_logger_provider
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.instrumentation import propagators
 from opentelemetry.propagate import set_global_textmap
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk._logs import LoggerProvider
@@ -154,8 +153,10 @@ def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any
     guard_redirects()
     if config.stamp_stdio:
         stamp_stdio()
-    if config.trace_response and propagators.get_global_response_propagator() is None:  # type: ignore[no-untyped-call]
-        propagators.set_global_response_propagator(propagators.TraceResponsePropagator())  # type: ignore[no-untyped-call]
+    if config.trace_response:
+        from otel_asayer.runtime.trace_response import answer_with_trace
+
+        answer_with_trace()
 
 
 def _is_sdk(provider: object, method: str) -> bool:

@@ -46,6 +46,7 @@ from otel_asayer.propagation.context import session
 from otel_asayer.propagation.redirects import propagators_at_work
 from otel_asayer.runtime import diagnostics, sdk as sdk_names
 from otel_asayer.runtime.stdio import StampedStream, unstamp_stdio
+from otel_asayer.runtime.trace_response import TraceResponse
 from otel_asayer.runtime.uncaught_exceptions import unwatch_exceptions
 
 from patience import HANG_SECONDS
@@ -408,7 +409,17 @@ def test_the_trace_id_is_sent_in_responses_where_it_is_asked_for(
 ) -> None:
     monkeypatch.setenv("OTEL_ASAYER_TRACE_RESPONSE", "true")
     pre_instrument()
-    assert isinstance(response_propagator(), response_propagators.TraceResponsePropagator)
+    assert isinstance(response_propagator(), TraceResponse)
+
+
+def test_opentelemetrys_own_propagator_of_responses_gives_way(
+    sdk: SDK, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_ASAYER_TRACE_RESPONSE", "true")
+    plain = response_propagators.TraceResponsePropagator()
+    response_propagators.set_global_response_propagator(plain)  # type: ignore[no-untyped-call]
+    pre_instrument()
+    assert isinstance(response_propagator(), TraceResponse)
 
 
 def test_the_trace_id_is_not_sent_in_responses_where_it_is_not_asked_for(sdk: SDK) -> None:
