@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := $(VENV)/.demo
+TRACKERS := .cache/trackers
 PYTHONS ?= 3.10 3.11 3.12 3.13
 INSTALL := sh requirements/environment.sh $(PYTHON) $(VENV)
 # With COVERAGE=1, each target adds to one coverage report, which `make coverage` shows.
@@ -53,8 +54,14 @@ pythons: ## run unit and property tests on every supported Python of this machin
 bounds: ## run unit tests with the oldest packages that pyproject.toml allows, and with the newest
 	@PYTHON="$(PYTHON)" sh requirements/bounds.sh
 
-browser: $(READY) chromium ## test the session page in headless Chromium
+browser: $(READY) chromium $(TRACKERS)/.ready ## test the session page, and carry-session.js with real trackers, in headless Chromium
 	$(PYTEST) -m browser
+
+$(TRACKERS)/.ready: tests/browser/trackers/package.json tests/browser/trackers/package-lock.json
+	@command -v npm >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y npm >/dev/null)
+	@mkdir -p $(TRACKERS) && cp $^ $(TRACKERS)
+	@npm ci --prefix $(TRACKERS) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 chromium: # installs Debian's, unless this machine already has one
 	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null)

@@ -44,6 +44,7 @@ EXECUTED: dict[str, dict[str, str]] = {
     "js": {"docs/how-to/browser.md": "browser/test_browser_page.py"},
     "sh": {
         "README.md": "integration/test_empty_environment.py",
+        "docs/how-to/browser.md": SHELL,
         "docs/how-to/celery.md": SHELL,
         "docs/how-to/containers.md": SHELL,
         "docs/how-to/django.md": "docs/test_frameworks.py",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
+from otel_asayer.elasticsearch.client import Client
+from otel_asayer.setup.first_contact import ensure
 
 from patience import HANG_SECONDS
 
@@ -32,6 +34,17 @@ WRITER = {
 }
 READER = {"reader": {"index": [{"names": ["logs", "asayer-logs-*"], "privileges": ["read"]}]}}
 NOTHING = {"nobody": {"index": [{"names": ["somewhere-else"], "privileges": ["read"]}]}}
+
+
+def prepare(server: Endpoint) -> None:
+    """Install our templates on a server, as somebody with the right to do so."""
+    config = Config.from_environment(
+        {}, endpoint=server.url, username=server.username, password=server.password
+    )
+    client = Client(config)
+    report = ensure(client, config, timeout=HANG_SECONDS)
+    client.close()
+    assert not report.problems
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -15,12 +16,18 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from browser import shop
+from browser.network import Network, network
 
 from patience import HANG_SECONDS
+from store import WRITER, Store, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from playwright.sync_api import BrowserContext
+
+    from elasticsearch_server import Endpoint
 
 CHROMIUM = "/usr/bin/chromium"
 SWITCHES = (
@@ -119,3 +126,26 @@ def page(chromium: Browser) -> Iterator[Page]:
     assert {
         re.match(r"http://127\.0\.0\.1:[0-9]+/|data:", url) is not None for url in seen.requests
     } == {True}
+
+
+@pytest.fixture(scope="session")
+def store(secured: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Where the shop's backends put everything."""
+    prepare(secured)
+    key = secured.create_api_key("writer", WRITER)
+    return Store(secured, f"browser{secrets.token_hex(8)}", key, tmp_path_factory.mktemp("spool"))
+
+
+@pytest.fixture(scope="session")
+def web(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """The shop's backends, a stranger and the trackers' ingest."""
+    with network(tmp_path_factory.mktemp("network"), store) as running:
+        yield running
+
+
+@pytest.fixture
+def visitor(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser without a past."""
+    with chromium.new_context() as context:
+        context.set_default_timeout(HANG_SECONDS * 1000)
+        yield context

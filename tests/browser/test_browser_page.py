@@ -1,139 +1,245 @@
-"""The scripts of the page about the browser, in a real one: what they put into its requests."""
+"""The snippets of the page about the browser, with real trackers and real backends."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-import otel_asayer
-from otel_asayer.elasticsearch.client import Response
-from otel_asayer.testing import ElasticsearchDouble
+from browser.bundles import NEWEST, bundle
+from browser.loopback import SIGNATURE
+from browser.network import API_OF_PAGE, CORS, SCRIPTS, TOKEN_HEADER, backend, environment_of
+from browser.pages import address, ask, make, opened, recording, run, start
 
-from documentation import HOW_TO, blocks
-from store import SESSION
+from patience import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import BrowserContext, Page
 
-pytestmark = pytest.mark.browser
+    from browser.network import Network
 
-OWN_REQUESTS, TRACKERS_OPTION, COOKIE = blocks(
-    (HOW_TO / "browser.md").read_text(encoding="utf-8"), "js"
-)
-TOKEN = "jw4wdfpgqhoj.0.t8d4pz.3mQ7Zt9sGbkPjWxH"
-"""A token of that session."""
-TRACKER = f"""
-let sessionId;
-const tracker = {{start: async () => {{ sessionId = "{SESSION}"; }}, getSessionID: () => sessionId}};
-"""
-"""A tracker that knows the session's id once it has started."""
-TRACKER_CLASS = f"""
-class Tracker {{
-  constructor({{network}}) {{
-    const plain = window.fetch;
-    const headers = {{[network.sessionTokenHeader]: "{TOKEN}"}};
-    window.fetch = (url) => plain(url, network.tokenUrlMatcher(url) ? {{headers}} : {{}});
-  }}
-}}
-"""
-"""A tracker that adds the header as OpenReplay's does:
+    from store import Store
 
-its option says which, and its matcher to what.
-"""
-PAGE = Response(
-    200,
-    {"content-type": "text/html"},
-    b'<!doctype html><link rel="icon" href="data:,"><title>Shop</title><a href="/cart">Cart</a>',
-)
-ANSWER = Response(200, {"content-type": "application/json"}, b"{}")
+pytestmark = [pytest.mark.browser, pytest.mark.elasticsearch]
+
+ADD, TELL, LEAVE_OUT, LOAD, OPENTELEMETRY, OPTION = SCRIPTS
+TOKEN: Final = TOKEN_HEADER.lower()
+KINDS: Final = {"flask": "flask", "flask-cors": "flask", "fastapi": "fastapi", "django": "django"}
+"""The backend that a snippet is for."""
 
 
-@pytest.fixture
-def shop() -> Iterator[ElasticsearchDouble]:
-    """A server of pages: it keeps what the browser asks it for."""
-    with ElasticsearchDouble() as server:
-        server.reply_with(PAGE, ANSWER, ANSWER)
-        yield server
-
-
-@pytest.fixture
-def opened(page: Page, shop: ElasticsearchDouble) -> Page:
-    """The shop's first page."""
-    page.goto(shop.url)
-    return page
-
-
-def run(page: Page, *script: str) -> None:
-    """Run a script as a part of the page, to its end."""
-    lines = "\n".join(script)
-    page.evaluate(f"async () => {{ {lines} }}")
-
-
-def headers(shop: ElasticsearchDouble, target: str) -> Mapping[str, str]:
-    """What the browser sent with its request for this."""
-    (found,) = (exchange.headers for exchange in shop.exchanges if exchange.target == target)
-    return found
-
-
-def session(shop: ElasticsearchDouble, target: str) -> str | None:
-    """The session that the backend takes from that request."""
-    return otel_asayer.get_session_id(
-        otel_asayer.AsayerPropagator().extract(dict(headers(shop, target)))
+def snippet(page: Page, web: Network, script: str, package: str = NEWEST.package) -> None:
+    """Run a snippet as a module of the page, with a tracker that records to our ingest."""
+    own = f'projectKey: "shop", ingestPoint: "{web.ingest_url}", __DISABLE_SECURE_MODE: true'
+    script = (
+        script.replace('projectKey: "…"', own)
+        .replace(API_OF_PAGE, web.listed)
+        .replace(r"https:\/\/api\.shop\.example", web.listed.replace("/", r"\/"))
+        .replace("./carry-session.js", str(web.static / "carry-session.js"))
     )
+    page.add_script_tag(content=bundle(script, **{"@openreplay/tracker": package}))
 
 
-def test_an_applications_own_request_carries_the_session_beside_its_own_headers(
-    opened: Page, shop: ElasticsearchDouble
+def started(page: Page) -> str:
+    """The id of a session whose start is under way."""
+    return str(page.evaluate("begin(tracker, undefined, () => {})"))
+
+
+def test_the_five_lines_put_requests_into_the_session(
+    visitor: BrowserContext, web: Network
 ) -> None:
-    run(
-        opened,
-        TRACKER,
-        "await tracker.start();",
-        OWN_REQUESTS,
-        'await api("/api/cart", {headers: {"X-Shop": "lamps"}});',
+    page = visitor.new_page()
+    page.goto(f"{web.own}/page?scripts=axios.js,requests.js")
+    snippet(page, web, f"{ADD}\nglobalThis.tracker = tracker;")
+    session = started(page)
+    assert ask(page, "/api/1")["session"] == session
+    assert ask(page, f"{web.listed}/api/1", "axios")["session"] == session
+    ask(page, f"{web.foreign}/api/five-lines")
+    assert session not in repr(web.stranger.at("/api/five-lines"))
+
+
+def test_the_function_tells_the_session_to_a_socket(visitor: BrowserContext, web: Network) -> None:
+    page, session = recording(visitor, web)
+    socket = "let sent; const socket = { send: (text) => (sent = JSON.parse(text)) };"
+    assert run(page, f"{socket} {TELL} return sent;") == {"session": session}
+
+
+def test_downloads_are_left_out(visitor: BrowserContext, web: Network) -> None:
+    page, session = recording(visitor, web)
+    run(page, LEAVE_OUT)
+    assert ask(page, "/api/1")["session"] == session
+    answer = ask(page, "/downloads/1")
+    assert answer["session"] is None
+    assert "x-session-id" not in answer["headers"]
+
+
+def test_a_page_load_tells_its_trace(visitor: BrowserContext, web: Network, store: Store) -> None:
+    page = opened(visitor, web)
+    traceparent = run(page, f"{LOAD} return traceparent;")
+    trace_id = traceparent.split("-")[1]
+    wait_for(
+        lambda: trace_id in [span["trace_id"] for span in store.spans()], "There is no such trace."
     )
-    sent = headers(shop, "/api/cart")
-    assert sent["x-session-id"] == SESSION
-    assert sent["x-shop"] == "lamps"
-    assert session(shop, "/api/cart") == SESSION
+    (span,) = (span for span in store.spans() if span["trace_id"] == trace_id)
+    assert span["attributes"]["http.target"] == address()
 
 
-def test_before_the_tracker_has_started_a_request_goes_without_the_header(
-    opened: Page, shop: ElasticsearchDouble
+def test_the_network_panel_records_the_trace_of_every_request(
+    visitor: BrowserContext, web: Network
 ) -> None:
-    run(opened, TRACKER, OWN_REQUESTS, 'await api("/api/cart");')
-    assert "x-session-id" not in headers(shop, "/api/cart")
+    page, session = recording(visitor, web)
+    trace = run(page, 'return (await fetch("/api/panel")).headers.get("traceresponse");')
+
+    def recorded() -> bytes:
+        page.evaluate("tracker.forceFlushBatch()")
+        return web.ingest.recorded(session)
+
+    wait_for(lambda: f'"traceresponse":"{trace}"'.encode() in recorded(), "It is not recorded.")
 
 
-def test_the_trackers_option_sends_the_token_to_the_backends_that_it_names_alone(
-    opened: Page, shop: ElasticsearchDouble
-) -> None:
-    run(opened, TRACKER_CLASS, TRACKERS_OPTION, 'await fetch("/api/cart"); await fetch("/fonts");')
-    token = [
-        headers(shop, target).get("x-openreplay-session-token")
-        for target in ("/api/cart", "/fonts")
-    ]
-    assert token == [TOKEN, None]
-    assert session(shop, "/api/cart") == SESSION
-    assert session(shop, "/fonts") is None
+class TestOpenTelemetrysBrowserSdk:
+    @pytest.mark.parametrize("first", ["OpenTelemetry", "the script"])
+    @pytest.mark.parametrize("way", ["fetch string", "fetch Request", "XHR", "axios"])
+    def test_the_backend_joins_the_trace_of_the_browser_in_the_session(
+        self, visitor: BrowserContext, web: Network, first: str, way: str
+    ) -> None:
+        page = opened(visitor, web)
+        if first == "OpenTelemetry":
+            snippet(page, web, OPENTELEMETRY)
+        make(page, web)
+        if first == "the script":
+            snippet(page, web, OPENTELEMETRY)
+        session = start(page)
+        answer = ask(page, f"{web.listed}/api/1", way)
+        assert answer["session"] == session
+        assert answer["trace"] == answer["headers"]["traceparent"].split("-")[1]
 
 
-def test_a_navigation_carries_the_session_in_the_cookie(
-    opened: Page, shop: ElasticsearchDouble
-) -> None:
-    run(opened, TRACKER, COOKIE)
-    opened.get_by_role("link", name="Cart").click()
-    opened.wait_for_url("**/cart")
-    assert headers(shop, "/cart")["cookie"] == f"asayer_session_id={SESSION}"
-    assert session(shop, "/cart") == SESSION
+class TestTrackersOption:
+    @pytest.mark.parametrize("package", ["tracker-19", "tracker-14"])
+    def test_the_token_goes_to_the_origins_that_the_matcher_names_alone(
+        self, visitor: BrowserContext, web: Network, package: str
+    ) -> None:
+        page, session = self.recording(visitor, web, package)
+        for way in ("fetch string", "fetch Request", "fetch init", "XHR", "axios"):
+            for origin in ("", web.listed):
+                answer = ask(page, f"{origin}/api/option", way)
+                assert (way, answer["session"]) == (way, session)
+                assert SIGNATURE in answer["headers"][TOKEN]
+            target = f"/api/option-{package}-{way.replace(' ', '-')}"
+            ask(page, f"{web.foreign}{target}", way)
+            assert TOKEN not in repr(web.stranger.at(target))
+
+    def test_a_url_object_gets_no_header_in_14(self, visitor: BrowserContext, web: Network) -> None:
+        page, _ = self.recording(visitor, web, "tracker-14")
+        assert TOKEN not in ask(page, "/api/option", "fetch URL")["headers"]
+
+    def test_before_10_every_host_gets_the_token_on_fetch(
+        self, visitor: BrowserContext, web: Network
+    ) -> None:
+        page, _ = self.recording(visitor, web, "tracker-9")
+        ask(page, f"{web.foreign}/api/option-9")
+        assert SIGNATURE in web.stranger.at("/api/option-9")[-1].headers[TOKEN]
+        assert TOKEN not in ask(page, "/api/option", "XHR")["headers"]
+
+    def test_axios_instances_bypass_the_matcher(
+        self, visitor: BrowserContext, web: Network
+    ) -> None:
+        option = OPTION.replace("network: {", "network: { axiosInstances: [axios],")
+        page, _ = self.recording(visitor, web, "tracker-19", option)
+        ask(page, f"{web.foreign}/api/option-axios", "axios")
+        assert SIGNATURE in web.stranger.at("/api/option-axios")[-1].headers[TOKEN]
+
+    def test_no_token_is_stored_or_logged(
+        self, visitor: BrowserContext, web: Network, store: Store
+    ) -> None:
+        page, session = self.recording(visitor, web, "tracker-19")
+        ask(page, "/api/option-stored")
+        ask(page, f"{web.listed}/api/option-stored")
+        run(page, "await fetch('/fail/option-stored');")
+
+        def stored() -> list[Any]:
+            everything = [*store.spans(), *store.logs(), *store.replay_records()]
+            return [one for one in everything if "option-stored" in repr(one)]
+
+        spans = 3
+        wait_for(lambda: sum("kind" in one for one in stored()) >= spans, "Spans are missing.")
+        assert session in repr(stored())
+        assert SIGNATURE not in repr(stored())
+        assert [backend for backend in web.backends if SIGNATURE in backend.output()] == []
+
+    def recording(
+        self, visitor: BrowserContext, web: Network, package: str, option: str = OPTION
+    ) -> tuple[Page, str]:
+        page = visitor.new_page()
+        page.goto(f"{web.own}/page?scripts=axios.js,requests.js")
+        script = f'import Tracker from "@openreplay/tracker"; {option} globalThis.tracker = tracker; tracker.start();'
+        snippet(page, web, script, package)
+        return page, started(page)
 
 
-def test_a_request_of_a_script_is_not_put_into_the_session_of_the_cookie(
-    opened: Page, shop: ElasticsearchDouble
-) -> None:
-    run(opened, TRACKER, COOKIE, 'await fetch("/api/cart");')
-    assert headers(shop, "/api/cart")["cookie"] == f"asayer_session_id={SESSION}"
-    assert session(shop, "/api/cart") is None
+@pytest.fixture(scope="module", params=CORS)
+def api(
+    request: pytest.FixtureRequest,
+    web: Network,
+    store: Store,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """A backend with one of the page's snippets; gives its origin."""
+    kind, folder = request.param, tmp_path_factory.mktemp("cors")
+    environment = environment_of(store, web.static)
+    with backend(KINDS[kind], folder, environment, page=web.own, snippet=CORS[kind]) as (
+        origin,
+        running,
+    ):
+        yield origin
+        assert "needs your attention" not in running.output()
+
+
+class TestOtherOrigins:
+    @pytest.fixture
+    def page(self, visitor: BrowserContext, web: Network, api: str) -> Page:
+        """A recorded page that lists the backend."""
+        page, _ = recording(visitor, web)
+        run(page, f"carrySession(tracker, {{ origins: ['{api}'], baggage: true }});")
+        return page
+
+    def test_what_the_page_says_is_allowed(self, page: Page, api: str) -> None:
+        script = f"""
+          const answer = await fetch("{api}/api/1", {{
+            method: "PUT",
+            credentials: "include",
+            headers: {{
+              Authorization: "Bearer shop",
+              "Content-Type": "application/json",
+              traceparent: "00-039355a552b33ac432cdd8894b6a690d-b7ad6b7169203331-01",
+              tracestate: "shop=1",
+            }},
+            body: "{{}}",
+          }});
+          return answer.json();
+        """
+        answer = run(page, script)
+        assert answer["session"] == page.evaluate("tracker.getSessionID()")
+        assert answer["headers"]["authorization"] == "Bearer shop"
+        assert answer["headers"]["baggage"].startswith("session.id=")
+        assert answer["trace"] == "039355a552b33ac432cdd8894b6a690d"
+
+    def test_an_uncaught_exception_is_seen_with_its_trace(self, page: Page, api: str) -> None:
+        script = f"""
+          const answer = await fetch("{api}/fail/1");
+          return [answer.status, answer.headers.get("traceresponse")];
+        """
+        status, traceresponse = run(page, script)
+        assert status == 500
+        assert traceresponse.startswith("00-")
+
+    def test_another_page_is_not_allowed(
+        self, visitor: BrowserContext, web: Network, api: str
+    ) -> None:
+        page = visitor.new_page()
+        page.goto(f"{web.listed}/page")
+        script = f"return fetch('{api}/api/1').then(() => 'answered', (error) => error.name);"
+        assert run(page, script) == "TypeError"

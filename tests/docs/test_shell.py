@@ -267,6 +267,13 @@ class TestSessions:
         assert "1 day deleted, 7 records." in said
         assert double.exchanges[-1].target == f"/{old}?ignore_unavailable=true"
 
+    def test_the_trace_of_an_error_in_the_browser_leads_to_its_session(
+        self, store: dict[str, str], tmp_path: Path
+    ) -> None:
+        _, command = commands(HOW_TO / "browser.md")
+        assert command == f"otel-asayer timeline {TRACE}"
+        assert SESSION in typed(command, tmp_path, store)
+
     def test_offsets_count_from_the_start_of_the_session(
         self, store: dict[str, str], tmp_path: Path
     ) -> None:
@@ -278,6 +285,12 @@ class TestSessions:
     ) -> None:
         with typed_until("The price is of yesterday", FOLLOWS, tmp_path, store) as said:
             assert "RuntimeError: card declined" in said
+
+
+def test_the_script_of_the_browser_is_written(tmp_path: Path) -> None:
+    command, _ = commands(HOW_TO / "browser.md")
+    typed(command, tmp_path, {})
+    assert "globalThis.carrySession" in (tmp_path / "carry-session.js").read_text(encoding="utf-8")
 
 
 def test_the_session_page_is_served_and_opened(tmp_path: Path) -> None:

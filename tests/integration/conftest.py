@@ -15,13 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_asayer.config import Config
-from otel_asayer.elasticsearch.client import Client
-from otel_asayer.setup.first_contact import ensure
-
 from instrumented import BINARIES, application, clean_environment, free_port
 from patience import HANG_SECONDS
-from store import READER, SESSION, WRITER, Store
+from store import READER, SESSION, WRITER, Store, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,13 +45,7 @@ _WORKER = (
 @pytest.fixture(scope="session")
 def prepared(secured: Endpoint) -> Endpoint:
     """The secured Elasticsearch with our templates installed by somebody who may."""
-    config = Config.from_environment(
-        {}, endpoint=secured.url, username=secured.username, password=secured.password
-    )
-    client = Client(config)
-    report = ensure(client, config, timeout=HANG_SECONDS)
-    client.close()
-    assert not report.problems
+    prepare(secured)
     return secured
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from otel_asayer.cli.browser import browser
 from otel_asayer.cli.demo import demo
 from otel_asayer.cli.doctor import doctor
 from otel_asayer.cli.errors import errors
@@ -42,6 +43,7 @@ def otel_asayer() -> None:
     """Backend logs, errors and traces beside the Asayer / OpenReplay session replay."""
 
 
+otel_asayer.add_command(browser)
 otel_asayer.add_command(demo)
 otel_asayer.add_command(doctor)
 otel_asayer.add_command(errors)

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 
 from otel_asayer.attributes import SESSION_ID
+from otel_asayer.cli.output import TO_FILE
 from otel_asayer.config import Config
 from otel_asayer.config.parsers import BadValueError, parse_namespace, parse_replay_url
 from otel_asayer.environment_variables import OTEL_ASAYER_REPLAY_URL
@@ -50,12 +51,6 @@ def _namespaces(
         raise click.BadParameter(f"{reason}.") from None
 
 
-def _no_folder(_context: click.Context, _parameter: click.Parameter, output: IO[str]) -> IO[str]:
-    if Path(output.name).is_dir():  # click would notice only after it wrote the content beside it
-        raise click.BadParameter(f"{output.name!r} is a folder.")
-    return output
-
-
 @click.command()
 @click.option(
     "--replay-url",
@@ -69,13 +64,7 @@ def _no_folder(_context: click.Context, _parameter: click.Parameter, output: IO[
     callback=_namespaces,
     help="Namespace of the data streams; may be repeated. Default: all.",
 )
-@click.option(
-    "--output",
-    type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
-    callback=_no_folder,
-    default="-",
-    help="File to write. Default: stdout.",
-)
+@TO_FILE
 def kibana(replay_url: str | None, namespaces: tuple[str, ...], output: IO[str]) -> None:
     """Print data views, two searches and a dashboard for Kibana. Their session ids open the replay.
 

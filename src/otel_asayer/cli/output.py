@@ -10,7 +10,8 @@ import codecs
 import json
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AS_JSON",
     "LEVEL_STYLES",
+    "TO_FILE",
     "as_text",
     "console",
     "counted",
@@ -36,6 +38,22 @@ __all__ = [
 ]
 
 AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _no_folder(_context: click.Context, _parameter: click.Parameter, output: IO[str]) -> IO[str]:
+    if Path(output.name).is_dir():  # click would notice only after it wrote the content beside it
+        raise click.BadParameter(f"{output.name!r} is a folder.")
+    return output
+
+
+TO_FILE: Final = click.option(
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
+    callback=_no_folder,
+    default="-",
+    help="File to write. Default: stdout.",
+)
+"""For a command that makes a file, which it takes as `output`, open for writing."""
 
 LEVEL_STYLES: Final[Mapping[str, str]] = {
     "error": "bold red",
