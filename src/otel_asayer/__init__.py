@@ -1,9 +1,8 @@
-"""OpenTelemetry for Python, connected to the Asayer / OpenReplay session replay through
-Elasticsearch.
+"""Connects OpenTelemetry for Python with the Asayer / OpenReplay session replay.
 
-Names are resolved when first used (PEP 562), from one table: importing a class that needs the
-OpenTelemetry SDK imports the SDK, and nothing else does. `opentelemetry.propagate` loads this
-package in every Python process that inherits `OTEL_PROPAGATORS`, so this file stays light.
+Names are resolved on first use (PEP 562), from one table: only a class that needs the OpenTelemetry
+SDK imports the SDK. `opentelemetry.propagate` loads this package in every Python process that
+inherits `OTEL_PROPAGATORS`, so this file stays light.
 """
 
 from importlib import import_module

@@ -1,7 +1,6 @@
-"""Names of attributes, baggage entries and fields that this package writes, and the levels of
-replay records.
+"""Names of the attributes, baggage entries and fields that this package writes.
 
-`session.id` is the semantic conventions' own
+`session.id` is from the semantic conventions
 (https://opentelemetry.io/docs/specs/semconv/general/session/). The names under `asayer.` and
 `otel_asayer.` are this package's.
 """
@@ -27,22 +26,19 @@ BAGGAGE_SESSION_ID: Final = SESSION_ID
 """Key of the baggage entry that carries the session id between services."""
 
 NOTED_SESSION_ID: Final = "_otel_asayer_session_id"
-"""Name under which a span *object* remembers the session it was started in:
-
-no limit of OpenTelemetry reaches it there.
-"""
+"""Attribute of a span *object* that stores its session, where no limit of OpenTelemetry applies."""
 
 REPLAY_URL: Final = "asayer.replay.url"
-"""Attribute of the documents of local root spans and of exceptions:
-
-the link to that moment in the replay.
-"""
+"""Attribute of the documents of local root spans and of exceptions: the link to the replay."""
 
 HANDLED: Final = "asayer.exception.handled"
-"""Attribute, `true`, of server spans that answered an exception as an error of the caller's (404), and of such exceptions: neither is an error."""
+"""Attribute, `true`, of server spans that answered an exception as the caller's error (404).
+
+Those exceptions have it, too. Neither is an error.
+"""
 
 UNMAPPED: Final = "otel_asayer.unmapped"
-"""Attribute that holds, as one JSON string, the attributes that Elasticsearch's mapping refused."""
+"""Attribute that holds the attributes that Elasticsearch's mapping refused, as one JSON string."""
 
 REPLAY_LEVELS: Final = ("debug", "info", "warning", "error")
 """Values of a replay record's field `level`, from least to greatest."""

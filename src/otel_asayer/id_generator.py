@@ -1,12 +1,12 @@
 """Trace and span ids from the system's randomness, which no application can seed.
 
-The SDK draws its ids from the global `random`. An application that seeds that, in each request or
-at its start in every worker, gets the same ids again and again: its traces grow into each other,
-and in Elasticsearch, where a span's `_id` is made of them, the second span of an id is lost.
+The SDK takes its ids from the global `random`. An application that seeds it, in each request or at
+the start of every worker, gets the same ids again and again. Its traces run into each other, and in
+Elasticsearch, where a span's `_id` is made of them, the second span with an id is lost.
 
-Each id is one call of the system and nothing is kept between two, so that neither forks (uWSGI runs
-no at-fork hooks) nor greenlets can come to share anything. It takes 0.5 us: to ask for the
-process's id, as any block of randomness kept in the process would have to, takes a third of that.
+Each id is one system call, and no state is kept, so forks (uWSGI runs no at-fork hooks) and
+greenlets cannot share any. A call takes 0.5 us; a block of randomness kept in the process would
+need to ask for the process's id each time, which takes a third of that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TRACE_ID_BYTES = 16
 
 
 class SystemRandomIdGenerator(RandomIdGenerator):
-    """Draws trace and span ids from the system's randomness: `random.seed()` repeats none.
+    """Makes trace and span ids from the system's randomness: `random.seed()` repeats none.
 
     Keeps no state; safe with threads, greenlets and forks.
     """

@@ -1,9 +1,9 @@
-"""The two doors: `pre_instrument`, which `opentelemetry-instrument` opens, and `configure`, for SDK
-setup in code.
+"""The two ways to set this package up.
 
-Both do the same to the providers, once, however often they are called. Neither leaves anything
-bound to a thread or to a process: workers that fork afterwards (gunicorn, uWSGI, Celery) have all
-of it, and what they hold when they end is exported (`endings`).
+`opentelemetry-instrument` calls `pre_instrument`; code that sets up the SDK calls `configure`. Both
+do the same to the providers, once, however often they are called. Neither binds anything to a
+thread or process: it also works in workers that fork afterwards (gunicorn, uWSGI, Celery), and what
+they hold when they end is exported (`runtime.exit_flush`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcess
 from otel_asayer.propagation.redirects import guard_redirects, propagators_at_work
 from otel_asayer.propagator import AsayerPropagator
 from otel_asayer.runtime import diagnostics, private_names, sdk
-from otel_asayer.runtime.exit_flush import export_at_ends
+from otel_asayer.runtime.exit_flush import flush_at_exits
 from otel_asayer.runtime.log_handlers import (
     install_last_resort_handler,
     keep_celery_handlers,
@@ -57,19 +57,17 @@ _logger = logging.getLogger("otel_asayer")
 
 
 def pre_instrument() -> None:
-    """Stamp spans and log records, record uncaught exceptions, and do what else the environment
-    asks for.
+    """Stamp spans and log records, record uncaught exceptions, and apply all other settings.
 
-    The entry point in the group `opentelemetry_pre_instrument`: the providers exist by then, and no
-    library is instrumented yet. One warning lists all that stands in the way. It never raises, for
-    that would switch all instrumentation off.
+    It is the entry point of the group `opentelemetry_pre_instrument`: the providers exist, and no
+    library is instrumented yet. One warning lists all problems. It never raises: that would turn
+    all instrumentation off.
     """
     try:
         install_last_resort_handler()
         config = environment_config()
-        if (
-            config.keep_console
-        ):  # first: the logging instrumentation adds its handler even where the SDK is disabled
+        # First: the logging instrumentation adds its handler even if the SDK is disabled.
+        if config.keep_console:
             keep_console()
         if sdk_disabled():
             return
@@ -77,7 +75,7 @@ def pre_instrument() -> None:
         _set_up(config, tracer_provider, logger_provider)
         _report([*_findings(config, tracer_provider, logger_provider), *diagnostics.on_packages()])
         if _is_sdk(tracer_provider, "add_span_processor"):
-            watch_servers(_tell_of_application)
+            watch_servers(_report_application)
     except Exception:
         _logger.exception(
             "otel-asayer could not be set up; OpenTelemetry goes on without sessions."
@@ -89,24 +87,22 @@ def configure(
     logger_provider: LoggerProvider | None = None,
     **options: Unpack[Options],
 ) -> None:
-    """Connect OpenTelemetry's SDK with the session replay; calling it again adds nothing twice.
+    """Connect OpenTelemetry's SDK with the session replay; a second call adds nothing twice.
 
-    The providers get the processors that stamp sessions, ids from the system's randomness in place
-    of the global `random`, and, where an Elasticsearch is configured, exporters to it. The
-    propagator `asayer` takes the place of `baggage` among the global ones. Records of Python's
-    `logging` are not handed over: `LoggingInstrumentor().instrument()` of
-    opentelemetry-instrumentation-logging, called before or afterwards, does that, and the console
-    shows what it showed without it.
+    The providers get processors that stamp sessions, ids from the system's randomness instead of
+    the global `random`, and, if an Elasticsearch is configured, exporters. The propagator `asayer`
+    replaces `baggage` among the global ones. To export records of Python's `logging` as well, call
+    `LoggingInstrumentor().instrument()` of opentelemetry-instrumentation-logging, before or
+    afterwards; the console keeps its output.
 
     Args:
-        tracer_provider: one of the SDK's; default: the global one, which is made where there is
-            none.
-        logger_provider: likewise.
-        options: fields of `otel_asayer.config.Config`; they go before the environment's variables.
+        tracer_provider: one of the SDK's; default: the global one, which is created if needed.
+        logger_provider: the same for log records.
+        options: fields of `otel_asayer.config.Config`; they override the environment's variables.
 
     Raises:
         ConfigurationError: a provider is not the SDK's, an option does not exist, or its value
-            cannot be used. What is wrong with variables is logged instead.
+            cannot be used. Problems with variables are logged instead.
     """
     install_last_resort_handler()
     config = Config.from_environment(**options)
@@ -137,7 +133,7 @@ def configure(
 def _set_up(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
     sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
     _add_session_side(config, tracer_provider, logger_provider)
-    _bring_to_our_exporters(tracer_provider, logger_provider)
+    _support_our_exporters(tracer_provider, logger_provider)
 
 
 def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
@@ -160,17 +156,14 @@ def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any
 
 
 def _is_sdk(provider: object, method: str) -> bool:
-    """Whether processors can be added:
-
-    to the SDK's providers and to those that wrap one, and not to the API's placeholders.
-    """
+    """Whether a provider takes processors: the SDK's and their wrappers do, the API's do not."""
     return hasattr(provider, method)
 
 
 def _require(provider: object, method: str) -> None:
     if provider is not None and not _is_sdk(provider, method):
         raise ConfigurationError(
-            f"{type(provider).__name__} is no provider of OpenTelemetry's SDK: it has no "
+            f"{type(provider).__name__} is not a provider of OpenTelemetry's SDK: it has no "
             f"{method}()."
         )
 
@@ -188,7 +181,10 @@ def _global_logger_provider() -> object:
 
 
 def _set_propagator(options: Mapping[str, Any]) -> None:
-    """Put `asayer` among the global propagators in place of `baggage`; one that is there already stays, unless there are options for it."""
+    """Put `asayer` among the global propagators in place of `baggage`.
+
+    An existing one stays, unless there are options for it.
+    """
     present = propagators_at_work()
     ours = next(
         (propagator for propagator in present if isinstance(propagator, AsayerPropagator)), None
@@ -222,10 +218,13 @@ def _add_exporters(tracer_provider: Any, logger_provider: Any, options: Options)
             getattr(provider, method)(processor(exporter(**options)))
 
 
-def _bring_to_our_exporters(tracer_provider: Any, logger_provider: Any) -> None:
-    """Bring them what they would miss; for exporters of others, nobody asked us to change how a process ends or where its logs go."""
+def _support_our_exporters(tracer_provider: Any, logger_provider: Any) -> None:
+    """Export what a process would lose at its end, count drops, and keep Celery's log records.
+
+    Only for our own exporters: users of others did not ask for changes to exits and logging.
+    """
     for provider in filter(_feeds_ours, (tracer_provider, logger_provider)):
-        export_at_ends(provider, of_this_process)
+        flush_at_exits(provider, of_this_process)
         sdk.attach_drop_listeners(provider, _listener_of)
     if _feeds_ours(logger_provider):
         keep_celery_handlers()
@@ -265,7 +264,7 @@ def _findings(config: Config, tracer_provider: object, logger_provider: object) 
         yield diagnostics.NO_LOGGING
 
 
-def _tell_of_application(name: str, interface: str, instrumentation: str) -> None:
+def _report_application(name: str, interface: str, instrumentation: str) -> None:
     _report(
         [
             diagnostics.not_instrumented(name, instrumentation)
@@ -276,7 +275,7 @@ def _tell_of_application(name: str, interface: str, instrumentation: str) -> Non
 
 
 def _report(found: Iterable[object]) -> None:
-    """Log what has not been said yet in this process, as one warning."""
+    """Log the findings that this process has not logged yet, as one warning."""
     if new := new_sentences(map(str, found)):
         _logger.warning(
             "otel-asayer needs your attention:%s", "".join(f"\n- {sentence}" for sentence in new)

@@ -1,17 +1,16 @@
-"""Stamps the session id on spans and log records: the SDK's two processors over one stamping
-function.
+"""Stamps the session id on spans and log records.
 
-One policy for both: the session of the request wins, over what the application itself wrote under
-`session.id` and over the SDK's limits. Without a session nothing is touched.
+Both processors follow one policy: the session of the request overrides a `session.id` of the
+application and the SDK's limits. Without a session, nothing changes.
 
-A span belongs to the session of the context it is started in: that of the baggage, else that of the
-parent span, if it is one of this process (`context.get_session_id`). Where the session becomes
-known later, inside a span (a WebSocket's first message, a login: `with session(id):`), the spans
-and log records of the block carry it, an exception that leaves the block does, and the enclosing
+A span belongs to the session of the context in which it is started: that of the baggage, else that
+of the parent span, if it is one of this process (`context.get_session_id`). The session may become
+known later, inside a span (a WebSocket's first message, a login: `with session(id):`). The spans
+and log records of that block, and an exception that leaves it, carry the session; the enclosing
 span does not.
 
-`on_start` and `on_emit` are called unguarded by the SDK: what they raise would come out of the
-application's own call.
+The SDK does not guard its calls of `on_start` and `on_emit`: an exception would come out of the
+application's own call. So they never raise.
 """
 
 from __future__ import annotations
@@ -57,16 +56,15 @@ class SessionSpanProcessor(SpanProcessor):
     """
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Stamp a span with the session of its parent context; the SDK passes none for the current one."""
+        """Stamp a span with the session of its parent context (None: the current context)."""
         _stamp(sdk.stamp_span, span, get_session_id, parent_context)
 
     def _on_ending(self, span: Span) -> None:
-        """Stamp it again: a limit may have dropped or cut the id since, or the application may have
-        overwritten it.
+        """Stamp it again: a limit may have dropped or cut the id, or the application replaced it.
 
-        An exception on its way out of the span at this moment, and recorded by it, belongs to it:
-        it may be recorded or logged once more, when the span has ended, and noted is where. Where
-        the span has no session, the one counts that `session()` noted inside of it.
+        An exception that leaves the span now, and that the span recorded, belongs to the span. It
+        may be recorded or logged again after the span has ended, so the span is stored on it. If
+        the span has no session, the one that `session()` stored inside it counts.
         """
         try:
             in_session = sdk.restore_session(span)
@@ -86,11 +84,14 @@ class SessionSpanProcessor(SpanProcessor):
 class SessionLogRecordProcessor(LogRecordProcessor):
     """Gives every log record of a session its `session.id`.
 
-    It must stand before the processors that export.
+    It must come before the processors that export.
     """
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Stamp a log record with the session of its context, and one of an exception without a trace with the span that the exception left."""
+        """Stamp a log record with the session of its context.
+
+        A record of an exception that has no trace gets the span that the exception left.
+        """
         record = log_record.log_record
         _stamp(sdk.stamp_log_record, record, _session_of, log_record)
         error = getattr(record, "exception", None)
@@ -98,10 +99,7 @@ class SessionLogRecordProcessor(LogRecordProcessor):
             _set_span(record, error)
 
     def enabled(self, **_: Any) -> bool:
-        """Never, for nothing is exported here:
-
-        a logger whose records nobody wants must be able to say so.
-        """
+        """Return False: it exports nothing, and others decide whether a logger is enabled."""
         return False
 
     def shutdown(self) -> None:
@@ -114,7 +112,10 @@ class SessionLogRecordProcessor(LogRecordProcessor):
 
 
 def _events_of(span: Span, error: BaseException) -> list[Event]:
-    """Return what `span` recorded of an exception of this type; one that is only being handled somewhere around the span left nothing on it."""
+    """Return the events of exceptions of this type that `span` recorded.
+
+    An exception that is only being handled around the span left no event on it.
+    """
     return [
         event
         for event in span.events
@@ -129,7 +130,7 @@ def _stamp(
     find: Callable[[Any], SessionId | None],
     place: Any,
 ) -> None:
-    """Write the session that `find` finds in `place` on `target`, if there is one; never raise."""
+    """Write the session that `find` finds in `place` on `target`, if any; never raise."""
     try:
         session_id = find(place)
         if session_id is not None:
@@ -139,11 +140,11 @@ def _stamp(
 
 
 def _session_of(emitted: ReadWriteLogRecord) -> SessionId | None:
-    """Return the session of a log record: its context's, else the one its exception arose in.
+    """Return the session of a log record: that of its context, else that of its exception.
 
-    An exception that nothing catches is recorded when its context is gone: what `session()` noted
-    on it helps, and in a thread the context that the thread was started in. That one is asked for
-    this case alone, for threads of a pool outlive the request that made them start.
+    An uncaught exception is recorded when its context is gone. Then the session counts that
+    `session()` stored on it, or, in a thread, that of the context in which the thread was started.
+    The latter is only used here: threads of a pool outlive the request that started them.
     """
     record = emitted.log_record
     session_id = get_session_id(record.context)
@@ -159,9 +160,9 @@ def _session_of(emitted: ReadWriteLogRecord) -> SessionId | None:
 
 
 def _set_span(record: LogRecord, error: BaseException) -> None:
-    """Let a record of an exception belong to the span that recorded it before:
+    """Move a record of an exception to the span that recorded it before; never raise.
 
-    two of one trace are one in the replay. Never raise.
+    Two records of one trace are one in the replay.
     """
     try:
         span = span_of_exception(error)

@@ -1,7 +1,6 @@
-"""Samplers that keep whole sessions: whoever watches a replay must not find nine in ten requests
-missing.
+"""Samplers that keep whole sessions, so that a replay shows every request.
 
-Named by `OTEL_TRACES_SAMPLER=asayer_session` or `parentbased_asayer_session`, with
+Selected by `OTEL_TRACES_SAMPLER=asayer_session` or `parentbased_asayer_session`, with
 `OTEL_TRACES_SAMPLER_ARG` as the ratio of all other traces, and by the same names in declarative
 configuration, which passes no ratio.
 """
@@ -36,14 +35,13 @@ _logger = logging.getLogger(__name__)
 class SessionSampler(Sampler):
     """Records and samples every span of a session, and of all other traces a share.
 
-    The parent's decision is not asked: a span of a session is kept even where the caller dropped
-    the trace, and then begins a trace without its beginning.
-    `otel_asayer.sampler.ParentBasedSessionSampler` asks it.
+    It ignores the parent's decision: a span of a session is kept even if the caller dropped the
+    trace, which then lacks its beginning. `ParentBasedSessionSampler` follows the parent.
 
     Args:
-        arg: the share of traces without a session that is kept, from 0 to 1, as a number or as
-            text. None or nothing means 1; what is no such number also means 1, with a warning, for
-            a sampler that raises is replaced by the SDK's default one.
+        arg: the share of traces without a session to keep, from 0 to 1, as a number or text. None
+            and an empty text mean 1. Any other value means 1, too, with a warning: the SDK would
+            replace a sampler that raises by its default one.
     """
 
     def __init__(self, arg: float | str | None = None) -> None:
@@ -77,8 +75,7 @@ class ParentBasedSessionSampler(ParentBased):
     unsampled: the caller has decided.
 
     Args:
-        arg: the share of traces that begin without a session that is kept, as that of
-            `SessionSampler`.
+        arg: the share of traces that start without a session to keep, as for `SessionSampler`.
     """
 
     def __init__(self, arg: float | str | None = None) -> None:

@@ -1,9 +1,8 @@
-"""The one filter for text of strangers: what servers answer, what applications and those who call
-them write.
+"""The one filter for text from servers, applications and callers.
 
-Whoever reads it on a terminal, on a page or in a log is neither steered by it (control characters,
-those of C1 included, which a terminal obeys as it obeys ESC) nor misled (characters that turn the
-direction of writing, with which a line can read as another one).
+On a terminal, on a page or in a log, such text must not control the terminal (control characters,
+including C1, which work like ESC), and must not mislead the reader (characters that change the
+direction of writing, with which a line can look like another one).
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from typing import Final
 __all__ = ["DIRECTIONS", "encodable", "one_line", "sanitize_line", "sanitize_text"]
 
 DIRECTIONS: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-"""What turns the direction of writing, for the brackets of a pattern."""
+"""Characters that change the direction of writing, as part of a pattern's `[]`."""
 
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _STEERING: Final = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff{DIRECTIONS}]")
-"""Control characters but tab and newline, and those that turn the direction of what follows."""
+"""Control characters but tab and newline, and those that change the direction of writing."""
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 
 def encodable(text: str) -> str:
-    """Return `text` with each lone surrogate replaced by U+FFFD, and each pair of them by its character."""
+    """Return `text` with pairs of surrogates joined, and lone ones replaced by U+FFFD."""
     return (
         text
         if text.isascii()
@@ -37,7 +36,7 @@ def one_line(text: str) -> str:
 
 
 def sanitize_text(text: str) -> str:
-    """Return `text`, its lines kept, without anything that steers a terminal or a reader's eye."""
+    """Return `text`, with its lines, without characters that control a terminal or mislead."""
     return (
         text
         if text.isascii() and text.isprintable()
@@ -46,5 +45,5 @@ def sanitize_text(text: str) -> str:
 
 
 def sanitize_line(text: str) -> str:
-    """Return `text` as one line without anything that steers a terminal or a reader's eye."""
+    """Return `text` as one line, without characters that control a terminal or mislead."""
     return sanitize_text(one_line(text))

@@ -507,7 +507,7 @@ class TestQueues:
             schedule_delay_millis=3_600_000,
         )
         provider.add_span_processor(processor)
-        instrument._bring_to_our_exporters(provider, LoggerProvider(shutdown_on_exit=False))
+        instrument._support_our_exporters(provider, LoggerProvider(shutdown_on_exit=False))
         with processor._batch_processor._export_lock:
             for _ in range(5):
                 provider.get_tracer("shop").start_span("GET /cart").end()
@@ -531,7 +531,7 @@ class TestQueues:
             schedule_delay_millis=3_600_000,
         )
         provider.add_span_processor(processor)
-        instrument._bring_to_our_exporters(provider, LoggerProvider(shutdown_on_exit=False))
+        instrument._support_our_exporters(provider, LoggerProvider(shutdown_on_exit=False))
         with processor._batch_processor._export_lock:
             for _ in range(5):
                 provider.get_tracer("shop").start_span("GET /cart").end()

@@ -621,7 +621,7 @@ def test_a_provider_that_is_not_the_sdks_is_an_error(argument: str, method: str)
         configure(**{argument: trace.NoOpTracerProvider()})  # type: ignore[arg-type]
     assert (
         str(caught.value)
-        == f"NoOpTracerProvider is no provider of OpenTelemetry's SDK: it has no {method}()."
+        == f"NoOpTracerProvider is not a provider of OpenTelemetry's SDK: it has no {method}()."
     )
 
 

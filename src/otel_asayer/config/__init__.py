@@ -1,14 +1,14 @@
-"""One frozen `Config`, built once from arguments and environment, and the parsers of its settings."""
+"""One frozen `Config`, built once from arguments and environment, and its parsers."""
 
 from otel_asayer.config.config import (
     SETTINGS,
     Config,
-    Problem,
     attribute_length_limit,
     environment_config,
     opentelemetry_variables,
     sdk_disabled,
 )
+from otel_asayer.config.parsers import Problem
 
 __all__ = [
     "SETTINGS",

@@ -1,10 +1,8 @@
-"""Settings as one frozen value, built once: arguments go before variables, variables before
-defaults.
+"""Settings as one frozen value: arguments override variables, variables override defaults.
 
-The only module that reads the environment. A variable that cannot be used becomes a `Problem`,
-never an exception: what raises while `opentelemetry-instrument` starts switches all instrumentation
-off. An *argument* that cannot be used raises `ConfigurationError`, for then the caller's own code
-is wrong.
+No other module reads the environment. A variable that cannot be used becomes a `Problem`, never an
+exception: an exception at the start of `opentelemetry-instrument` turns all instrumentation off. An
+*argument* that cannot be used raises `ConfigurationError`: the caller's own code is wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +18,8 @@ from urllib.parse import quote
 from otel_asayer import environment_variables as env
 from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.config import parsers
-from otel_asayer.config.parsers import FailClosed
+from otel_asayer.config.conflicts import conflicts_of
+from otel_asayer.config.parsers import FailClosed, Problem
 from otel_asayer.config.targets import INTERNAL, Targets
 from otel_asayer.errors import ConfigurationError
 
@@ -50,23 +49,6 @@ _BASE_DIRECTORIES: Final = ("XDG_STATE_HOME", "HOME", "TMPDIR")
 _MIB: Final = 1024 * 1024
 
 
-class Problem(NamedTuple):
-    """A setting that cannot be used as it stands.
-
-    `message` is a sentence without the value; `closes` is what stays shut because of it.
-    """
-
-    variable: str
-    message: str
-    closes: FailClosed
-
-    def __str__(self) -> str:
-        consequence = (
-            "its default is used" if self.closes is FailClosed.NOTHING else self.closes.value
-        )
-        return f"{self.variable}: {self.message}; {consequence}"
-
-
 class _Setting(NamedTuple):
     variable: str
     parse: Callable[[str], Any]
@@ -87,11 +69,10 @@ def _setting(
 
 @config_class(frozen=True, repr=False)
 class Config:
-    """All settings. The names of the fields are the keyword arguments of every public class, in
-    code and in declarative configuration.
+    """All settings; every public class takes the fields as keyword arguments.
 
-    What each means, its unit and its danger stands with its variable in
-    `otel_asayer.environment_variables`.
+    So does declarative configuration. `otel_asayer.environment_variables` documents the meaning,
+    unit and danger of each.
     """
 
     if not TYPE_CHECKING:
@@ -245,10 +226,7 @@ class Config:
     )
 
     base_directories: tuple[tuple[str, str], ...] = ()
-    """The environment's own folders, by the names of their variables:
-
-    where the spool is when `spool_directory` does not say.
-    """
+    """Folders of the environment, by variable, for the spool if `spool_directory` is not set."""
     problems: tuple[Problem, ...] = ()
 
     @classmethod
@@ -259,10 +237,10 @@ class Config:
         ignoring: Collection[str] = (),
         **arguments: Unpack[Options],
     ) -> Config:
-        """Return the settings of `environ` (default: the process's), with `arguments` before them.
+        """Return the settings of `environ` (default: the process's), overridden by `arguments`.
 
-        An argument is a value of its field's type, or the text that its variable would have; None
-        counts as not given. The variables of the settings named in `ignoring` do not count.
+        An argument is a value of its field's type, or the text that its variable would hold; None
+        counts as not given. Variables of the settings in `ignoring` are ignored.
 
         Raises:
             ConfigurationError: an argument has no such field, or a value that cannot be used.
@@ -276,10 +254,10 @@ class Config:
             (name, environ[name]) for name in _BASE_DIRECTORIES if name in environ
         )
         config = cls(**values, **given, problems=tuple(problems))
-        conflicts = _conflicts(config)
+        conflicts = conflicts_of(config)
         if given and (
             caused := [
-                conflict for conflict in conflicts if conflict not in _conflicts(cls(**values))
+                conflict for conflict in conflicts if conflict not in conflicts_of(cls(**values))
             ]
         ):
             raise ConfigurationError(
@@ -288,7 +266,10 @@ class Config:
         return cls(**values, **given, problems=(*problems, *conflicts)) if conflicts else config
 
     def as_viewer(self) -> Config:
-        """Return these settings with the viewer's key, where there is one, as the only credentials; what is wrong with others counts no more."""
+        """Return these settings with the viewer's key, if any, as the only credentials.
+
+        Problems with other credentials are dropped.
+        """
         if not self.viewer_api_key:
             return self
         variables = {
@@ -308,7 +289,7 @@ class Config:
 
     @property
     def closed(self) -> str:
-        """Why nothing may be sent, as a sentence, or nothing."""
+        """Why nothing may be sent, as a sentence, or an empty text."""
         return "; ".join(
             str(problem) for problem in self.problems if problem.closes is FailClosed.EXPORTER
         )
@@ -320,21 +301,21 @@ class Config:
 
     @property
     def destination(self) -> str:
-        """The Elasticsearch that is configured, for a person; nothing where there is none."""
+        """The configured Elasticsearch, for messages; empty if there is none."""
         return ", ".join(self.endpoint) or ("Elastic Cloud" if self.cloud_id else "")
 
     def __repr__(self) -> str:
-        shown = (
-            f"{f.name}={_MASK if _is_secret(f.name) and getattr(self, f.name) else repr(getattr(self, f.name))}"
-            for f in fields(self)
-        )
+        shown = []
+        for f in fields(self):
+            value = getattr(self, f.name)
+            shown.append(f"{f.name}={_MASK if value and _is_secret(f.name) else repr(value)}")
         return f"Config({', '.join(shown)})"
 
 
 SETTINGS: Final[Mapping[str, _Setting]] = {
     f.name: f.metadata["setting"] for f in fields(Config) if "setting" in f.metadata
 }
-"""Each field's variable, parser, and what a bad value closes."""
+"""The variable and parser of each field, and what a bad value closes."""
 
 
 def _is_secret(name: str) -> bool:
@@ -352,9 +333,9 @@ def _argument(name: str, value: Any) -> Any:
 
 
 def _as_text(value: Any) -> str:
-    """The text that a variable would have for `value`:
+    """Return the text that a variable would hold for `value`.
 
-    one parser serves both, and what YAML reads as a list or a number.
+    So one parser serves variables, arguments, and lists and numbers from YAML.
     """
     if isinstance(value, bool):
         return str(value).lower()
@@ -364,7 +345,7 @@ def _as_text(value: Any) -> str:
 
 
 def _item_as_text(item: Any) -> str:
-    """An item of a list; a pair of a name and a value as the variable of headers has it."""
+    """Return the text of a list's item; a pair has the form of the headers' variable."""
     if not isinstance(item, (list, tuple)):
         return str(item)
     name, value = item
@@ -378,8 +359,7 @@ def _from_variables(
     problems: list[Problem] = []
     for name, setting in SETTINGS.items():
         text = environ.get(setting.variable, "")
-        # An empty variable counts as unset (OpenTelemetry's rule); only for the cookie is nothing a
-        # value of its own.
+        # An empty variable counts as unset (OpenTelemetry's rule), except for the cookie.
         if name in given or not (
             text.strip() or (name == "session_cookie" and setting.variable in environ)
         ):
@@ -393,69 +373,6 @@ def _from_variables(
     return values, problems
 
 
-def _conflicts(config: Config) -> list[Problem]:
-    """Settings that exclude each other:
-
-    guessing which one was meant could send a credential to the wrong place.
-    """
-    tls = (
-        config.certificate
-        or config.certificate_fingerprint
-        or config.client_certificate
-        or not config.verify_certs
-    )
-    rules = (
-        (
-            sum(
-                map(
-                    bool,
-                    (config.api_key, config.api_key_file, config.username, config.bearer_token),
-                )
-            )
-            > 1,
-            env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY,
-            (
-                "expected one of API key, API key file, user name and bearer token, and there are "
-                "several"
-            ),
-        ),
-        (
-            bool(config.username) != bool(config.password),
-            env.OTEL_EXPORTER_ELASTICSEARCH_PASSWORD,
-            "expected a user name and a password, and there is only one of them",
-        ),
-        (
-            bool(config.endpoint and config.cloud_id),
-            env.OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID,
-            "expected an endpoint or a Cloud ID, and there are both",
-        ),
-        (
-            bool(config.client_key and not config.client_certificate),
-            env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_KEY,
-            "expected a client certificate beside its key, and there is none",
-        ),
-        (
-            bool(config.certificate and config.certificate_fingerprint),
-            env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT,
-            "expected a CA file or a fingerprint, and there are both",
-        ),
-        (
-            bool(
-                tls
-                and config.endpoint
-                and not all(url.startswith("https:") for url in config.endpoint)
-            ),
-            env.OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT,
-            "expected https:// in every URL, for TLS is configured",
-        ),
-    )
-    return [
-        Problem(variable, message, FailClosed.EXPORTER)
-        for holds, variable, message in rules
-        if holds
-    ]
-
-
 @lru_cache(maxsize=1)
 def environment_config() -> Config:
     """Return the settings of the process's environment, read once."""
@@ -463,10 +380,7 @@ def environment_config() -> Config:
 
 
 def opentelemetry_variables() -> Mapping[str, str]:
-    """Return the process's variables of OpenTelemetry, ours among them:
-
-    those that begin with `OTEL_`, and what Django's instrumentation reads.
-    """
+    """Return the process's `OTEL_` variables, and the one that Django's instrumentation reads."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -477,7 +391,7 @@ def opentelemetry_variables() -> Mapping[str, str]:
 def sdk_disabled(environ: Mapping[str, str] | None = None) -> bool:
     """Whether `OTEL_SDK_DISABLED` switches OpenTelemetry off.
 
-    Propagation goes on then, as the specification has it.
+    By the specification, propagation still works then.
     """
     return (os.environ if environ is None else environ).get(
         "OTEL_SDK_DISABLED", ""
@@ -485,9 +399,9 @@ def sdk_disabled(environ: Mapping[str, str] | None = None) -> bool:
 
 
 def attribute_length_limit(environ: Mapping[str, str] | None = None) -> int:
-    """Characters at which OpenTelemetry cuts the values of span attributes:
+    """Return the length, in characters, at which OpenTelemetry cuts the values of span attributes.
 
-    what is cut there may read like another host, or another session.
+    A value that is cut may look like another host, or another session.
     """
     variables = os.environ if environ is None else environ
     for name in ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"):

@@ -1,5 +1,4 @@
-"""Parsers from the text of a setting to its value; each raises `BadValueError` with a sentence that says
-what was expected.
+"""Parsers of the settings' texts; each raises `BadValueError`, which says what is expected.
 
 No message repeats a value that may be secret.
 """
@@ -11,7 +10,7 @@ from base64 import b64encode
 from enum import Enum
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ __all__ = [
     "REPLAY_URL_FIELDS",
     "BadValueError",
     "FailClosed",
+    "Problem",
     "parse_api_key",
     "parse_boolean",
     "parse_choice",
@@ -44,8 +44,7 @@ __all__ = [
 
 REPLAY_URL_FIELDS: Final = frozenset({"session_id", "time_ms", "offset_ms"})
 
-# As text, so that each is compiled when a setting needs it: this module is loaded in every process,
-# and most set few variables.
+# Not compiled: every process loads this module, and most set few variables.
 _NAME: Final = (
     r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # of headers and cookies: RFC 9110, section 5.6.2, token
 )
@@ -63,11 +62,28 @@ class BadValueError(ValueError):
 
 
 class FailClosed(Enum):
-    """What a bad value of a setting shuts, so that nothing leaves the process unprotected."""
+    """What a bad value turns off, so that nothing leaves the process unprotected."""
 
     NOTHING = "nothing"
     TARGETS = "no session id leaves the process"
     EXPORTER = "nothing is sent to Elasticsearch"
+
+
+class Problem(NamedTuple):
+    """A setting that cannot be used as it stands.
+
+    `message` is a sentence without the value; `closes` is what is turned off because of it.
+    """
+
+    variable: str
+    message: str
+    closes: FailClosed
+
+    def __str__(self) -> str:
+        consequence = (
+            "its default is used" if self.closes is FailClosed.NOTHING else self.closes.value
+        )
+        return f"{self.variable}: {self.message}; {consequence}"
 
 
 def parse_boolean(text: str) -> bool:
@@ -176,7 +192,8 @@ def _endpoint(url: str) -> str:
     if parts.query or parts.fragment:
         raise BadValueError("expected URLs without a query")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 80)}{parts.path.rstrip('/')}"
+    port = port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
 
 
 def parse_cloud_id(text: str) -> str:

@@ -3,13 +3,13 @@
 A target is a host name, `*.suffix` (the domain's own name excluded), an address or CIDR block,
 `internal`, or `*`.
 
-Everything doubtful is no target, because parsers differ and the one that sends the request is not
-this one: a URL with a backslash or with characters outside of ASCII, a host whose last label is a
-number (`2130706433`, `0x7f.1`: other spellings of addresses).
+Anything doubtful is not a target, because parsers differ, and another one sends the request: a URL
+with a backslash or with characters outside ASCII, or a host whose last label is a number
+(`2130706433`, `0x7f.1`: other spellings of addresses).
 
-Clouds' metadata services are not `internal`, whatever they are called: they have an owner of their
-own, and hand out credentials. Most live in the link-local range, which is not `internal` as a
-whole. A single label with a dot at its end is a name of the public root, not of this network.
+Clouds' metadata services are never `internal`, under any name: they belong to the cloud, and give
+out credentials. Most are in the link-local range, none of which is `internal`. A single label with
+a dot at its end is a name of the public root, not of this network.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _METADATA_NAMES: Final = (
     "metadata",
     "instance-data",
 )
-"""Names of metadata services that would count as `internal`; the last two as GCE and EC2 complete them by themselves."""
+"""Names of metadata services that would count as `internal`; GCE and EC2 complete the last two."""
 _METADATA_NETWORKS: Final = (
     "fd00:ec2::/32",
     "fd20:ce::/32",
     "fd00:42::42/128",
     "fd00:a9fe:a9fe::1/128",
 )
-"""What AWS and Google keep for their own services, and the addresses of Scaleway's and Linode's."""
+"""Networks of AWS's and Google's own services, and addresses of Scaleway's and Linode's."""
 _HOST: Final = r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*"
 _NUMERIC_LABEL: Final = r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)"
 _SCHEME: Final = r"[a-zA-Z][a-zA-Z0-9+.-]*://"
@@ -73,7 +73,7 @@ def host_of(url: str) -> str | None:
 
 @dataclass(frozen=True)
 class Targets:
-    """A parsed list of targets; `allow(host)` asks it. An empty one allows no host."""
+    """A parsed list of targets; an empty one allows no host."""
 
     names: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class Targets:
         """Return the targets that `text` lists, comma-separated.
 
         Raises:
-            ValueError: an entry is none of the forms; the message names it.
+            ValueError: an entry has none of the forms; the message names it.
         """
         names: set[str] = set()
         suffixes: list[str] = []
@@ -120,12 +120,10 @@ class Targets:
         )
 
     def allow(self, host: str) -> bool:
-        """Whether `host` (a name or an address, without brackets and port) may learn the session id."""
+        """Whether `host`, a name or address without brackets and port, may get the session id."""
         known = self._known.get(host)
         if known is None:
-            if (
-                len(self._known) >= _CACHE_SIZE
-            ):  # hosts of a crawler or a multi-tenant service never end
+            if len(self._known) >= _CACHE_SIZE:  # a crawler calls any number of hosts
                 self._known.clear()
             known = self._known[host] = self._matches(host)
         return known
@@ -133,7 +131,7 @@ class Targets:
     def _matches(self, host: str) -> bool:
         if self.everything:
             return True
-        if not host.isascii():  # folding to lower case makes ASCII of some other letters
+        if not host.isascii():  # lower case turns some other letters into ASCII
             return False
         host = host.lower()
         name = host.rstrip(".")
@@ -163,7 +161,7 @@ def _is_internal_address(address: IPv4Address | IPv6Address) -> bool:
 
 @cache
 def _networks(blocks: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Parsed when an address is asked for first: this module is loaded in every process."""
+    """Parse networks on first use: every process loads this module."""
     return tuple(map(ip_network, blocks))
 
 

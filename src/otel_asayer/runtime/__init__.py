@@ -1,4 +1,1 @@
-"""The process around us:
-
-private SDK names, fork safety, exit flush, logging, console, uncaught exceptions, diagnostics.
-"""
+"""The process: private SDK names, forks, exits, logging, console, exceptions, diagnostics."""

@@ -76,8 +76,7 @@ NO_LOGGING: Final = Finding(
 def two_distros(modules: str) -> Finding:
     """Several packages whose entry points have the same name."""
     return Finding(
-        "Several packages set up OpenTelemetry under the same name, and only the first one found is "
-        "used",
+        "Several packages set up OpenTelemetry under the same name, and only the first one is used",
         f"uninstall all but one of {modules}",
     )
 
@@ -100,7 +99,7 @@ def not_wrapped(what: str, interface: str) -> Finding:
 
 
 def not_instrumented(framework: str, instrumentation: str) -> Finding:
-    """An application of a framework whose instrumentation is missing, or switched off."""
+    """An application of a framework whose instrumentation is missing or disabled."""
     return Finding(
         f"Requests have no session and no spans, because nothing instruments {framework}",
         f"pip install opentelemetry-instrumentation-{instrumentation}, and remove it from "

@@ -1,17 +1,16 @@
-"""Ends of processes at which Python runs no exit handlers, or runs them into a wall: what the batch
-processors hold is exported there, too.
+"""Exports what the batch processors hold when a process ends without Python's exit handlers.
 
-- A child that `multiprocessing` forked ends by `os._exit`. It runs finalizers of
-  `multiprocessing`'s own before, and the last of them is ours.
-- A child of Celery's prefork pool ends by `os._exit` as well, and sends `worker_process_shutdown`
-  before.
-- uvicorn shuts down in good order at a SIGTERM, and then sends itself another one, which nobody
-  handles any more.
-- uWSGI calls `uwsgi.atexit`, and then ends Python from a signal's handler, where it may die before
-  it comes to exit handlers. And it forks behind Python's back: the SDK's processors notice it when
-  they get their first span or record, and start anew the thread that stayed in the parent; one that
-  never gets any would wait for that thread at the exit, for 30 seconds, until the worker is killed
-  with what others hold.
+- A child that `multiprocessing` forked ends with `os._exit`. Before, it runs `multiprocessing`'s
+  own finalizers, and the last of them is ours.
+- A child of Celery's prefork pool ends with `os._exit`, too. Before, it sends
+  `worker_process_shutdown`.
+- uvicorn shuts down properly on SIGTERM, and then sends itself another SIGTERM, which nothing
+  handles.
+- uWSGI calls `uwsgi.atexit`, and then ends Python from a signal handler, where it may die before
+  the exit handlers run. It also forks without Python's at-fork hooks. The SDK's processors notice
+  that at their first span or record, and start the thread again that stayed in the parent. A
+  processor that never gets one would wait for that thread at exit, for 30 seconds, until the worker
+  is killed with everything that the others hold.
 """
 
 from __future__ import annotations
@@ -31,55 +30,55 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
 
-__all__ = ["export_at_ends"]
+__all__ = ["flush_at_exits"]
 
 _logger = logging.getLogger(__name__)
 
 _LAST: Final = -1_000_000
-"""Priority of our finalizer: those of the application, which may still end spans, come before."""
+"""Priority of our finalizer: those of the application run before it, and may still end spans."""
 
 
 class _Provider(Protocol):
     def force_flush(self) -> object:
-        """Export what is held."""
+        """Export everything held."""
 
 
 class _Delivery(Protocol):
     def has_stopped(self) -> bool:
-        """Whether the process ends already."""
+        """Whether the process is ending already."""
 
     def stop(self) -> None:
-        """Learn that the process ends."""
+        """Learn that the process is ending."""
 
     def finish(self) -> None:
-        """Send what this process put on the disk."""
+        """Send what this process wrote to the spool."""
 
     def resume(self) -> None:
-        """Learn that the process goes on after all."""
+        """Learn that the process continues after all."""
 
 
 _providers: Final[WeakSet[_Provider]] = WeakSet()
 _find_deliveries: Final[list[Callable[[], Sequence[_Delivery]]]] = []
 
 
-def export_at_ends(
+def flush_at_exits(
     provider: _Provider, find_deliveries: Callable[[], Sequence[_Delivery]] | None = None
 ) -> None:
-    """Export what `provider` holds when this process or a child of it ends in one of these ways.
+    """Export what `provider` holds when this process or its child ends in one of these ways.
 
-    Calling it again changes nothing.
+    A second call has no effect.
 
     Args:
         provider: a tracer or logger provider.
-        find_deliveries: returns this process's deliveries, which are told that the process ends.
+        find_deliveries: returns this process's deliveries, which learn that the process is ending.
     """
     _providers.add(provider)
     if find_deliveries is not None and find_deliveries not in _find_deliveries:
         _find_deliveries.append(find_deliveries)
     _watch()
-    # Behind the exit handlers of all providers, and so run before them.
-    atexit.unregister(_dismiss_strangers)
-    atexit.register(_dismiss_strangers)
+    # Registered after the exit handlers of all providers, and so run before them.
+    atexit.unregister(_discard_inherited)
+    atexit.register(_discard_inherited)
 
 
 @cache
@@ -91,8 +90,8 @@ def _watch() -> None:
 
 
 def _watch_multiprocessing(module: ModuleType) -> None:
-    # A process starts without the finalizers of its parent, so each registers ours anew. The first
-    # argument is only looked at while it lives.
+    # A child does not inherit finalizers, so each registers ours. The first argument is held by a
+    # weak reference only.
     module.register_after_fork(
         _watch_multiprocessing, lambda _: module.Finalize(None, _export, exitpriority=_LAST)
     )
@@ -100,8 +99,8 @@ def _watch_multiprocessing(module: ModuleType) -> None:
 
 def _watch_celery(module: ModuleType) -> None:
     ending = module.worker_process_shutdown
-    # Not connected to it: receivers are called in the order in which they were, and the
-    # application's come after ours and may still end spans.
+    # Not a receiver of the signal: those of the application would run after it, and may still end
+    # spans.
     ending.send = _exporting_after(ending.send)
 
 
@@ -130,15 +129,14 @@ def _watch_uvicorn(module: ModuleType) -> None:
 
 
 class _AwaitUwsgi:
-    """Finds no module, but uWSGI:
+    """Finds no modules, but notices uWSGI.
 
-    that puts its own among the imported ones, behind all import hooks, before it imports the
-    application.
+    uWSGI adds its module to `sys.modules` without an import, before it imports the application.
     """
 
     def find_spec(self, *_: object) -> None:
         if module := sys.modules.get("uwsgi"):
-            # Another list, as the import that asks here goes through this one.
+            # A new list: the current import iterates over the old one.
             sys.meta_path = [finder for finder in sys.meta_path if finder is not self]
             _watch_uwsgi(module)
 
@@ -150,8 +148,8 @@ def _watch_uwsgi(module: ModuleType) -> None:
     theirs = getattr(module, "atexit", None)
 
     def at_exit() -> None:
-        # First, as what a processor has from before the fork is its parent's to export.
-        _dismiss_strangers()
+        # First: the parent exports what a processor got before the fork.
+        _discard_inherited()
         _export()
         if theirs is not None:
             theirs()
@@ -160,7 +158,10 @@ def _watch_uwsgi(module: ModuleType) -> None:
 
 
 def _export() -> None:
-    """Export what the providers hold, and send what this process put on the disk; the process may go on all the same, as behind uvicorn."""
+    """Export what the providers hold, and send what this process wrote to the spool.
+
+    The process may continue all the same, as with uvicorn.
+    """
     deliveries = [
         delivery for find in _find_deliveries for delivery in find() if not delivery.has_stopped()
     ]
@@ -176,9 +177,9 @@ def _do(step: Callable[[], object]) -> None:
     try:
         step()
     except Exception:
-        _logger.exception("What this process held at its end could not be exported")
+        _logger.exception("Telemetry that this process held when it ended could not be exported")
 
 
-def _dismiss_strangers() -> None:
+def _discard_inherited() -> None:
     for provider in list(_providers):
         sdk.discard_inherited_processors(provider)

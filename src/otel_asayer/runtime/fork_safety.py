@@ -1,17 +1,16 @@
-"""Imports on a thread behind, which no fork comes into the middle of.
+"""Keeps forks out of imports that run on a background thread.
 
-A child that is forked while another thread imports a module waits for ever for that module, whose
-lock is held by a thread that stayed in the
-parent: here, and wherever the application imports the same one. The first export imports some
-    hundreds, and takes half a second; a server that
-forks its workers does so at about the same time. uWSGI, which forks behind Python's back, cannot be
-kept waiting.
+A child that is forked while another thread imports a module waits for that module forever: its lock
+is held by a thread that stayed in the parent. That holds for this package's imports, and wherever
+the application imports the same module. The first export imports hundreds of modules and takes half
+a second, and a server forks its workers at about the same time. uWSGI forks without Python's
+at-fork hooks, and cannot be made to wait.
 """
 
 from __future__ import annotations
 
-# Its own lock is taken before a fork, and imports need it: what is registered later waits before
-# that
+# `logging` takes its lock before a fork, and imports need that lock. Hooks run in reverse order:
+# ours must be registered later, to wait before `logging` takes its lock.
 import logging  # noqa: F401
 import os
 import threading
@@ -24,25 +23,25 @@ if TYPE_CHECKING:
 __all__ = ["unforked"]
 
 _LONGEST: Final = 5.0
-"""Seconds for which a fork waits."""
+"""Seconds that a fork waits at most."""
 
 
 class _Gate:
     def __init__(self) -> None:
-        self.lock = threading.RLock()  # what is imported may fork by itself
+        self.lock = threading.RLock()  # an imported module may fork itself
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
-                before=self._wait, after_in_parent=self._go_on, after_in_child=self._begin_anew
+                before=self._wait, after_in_parent=self._release, after_in_child=self._renew
             )
 
     def _wait(self) -> None:
         self.lock.acquire(timeout=_LONGEST)
 
-    def _go_on(self) -> None:
-        with suppress(RuntimeError):  # the fork did not wait for the end
+    def _release(self) -> None:
+        with suppress(RuntimeError):  # the wait timed out
             self.lock.release()
 
-    def _begin_anew(self) -> None:
+    def _renew(self) -> None:
         self.lock = threading.RLock()
 
 
@@ -51,6 +50,6 @@ _gate: Final = _Gate()
 
 @contextmanager
 def unforked() -> Iterator[None]:
-    """Let forks of this process wait until the block ends."""
+    """Make forks of this process wait until the block ends."""
     with _gate.lock:
         yield

@@ -1,4 +1,4 @@
-"""Frameworks that take requests or jobs, by the names of their packages, and what instruments them."""
+"""Frameworks that take requests or jobs, by their packages, and what instruments them."""
 
 from __future__ import annotations
 

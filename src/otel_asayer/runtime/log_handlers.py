@@ -6,8 +6,8 @@ The logging instrumentation puts a handler on the root logger, and that has side
   nothing: `logging.lastResort` stays silent, `logging.warning()` does not call `basicConfig()`, and
   Flask, Werkzeug and Tornado install no handler. Nobody sees a traceback, or "Running on http://…",
   on the console. So `keep_console` holds OpenTelemetry's handlers beside the root logger's list and
-  not in it. They get each record that reaches the root logger after all others do. Whatever looks at
-  the list finds only the application's own handlers, and behaves as without OpenTelemetry.
+  not in it. They get each record that reaches the root logger, after all other handlers. Code that
+  looks at the list finds only the application's own handlers, and behaves as without OpenTelemetry.
 - Where `keep_console` is off, nothing prints this package's own warnings, and our exporter does not
   export what is logged about itself. `install_last_resort_handler` prints them where no other
   handler does.
@@ -68,7 +68,7 @@ def _reaches_root(logger: logging.Logger) -> bool:
 
 
 def is_telemetry(handler: logging.Handler) -> bool:
-    """Whether `handler` hands records to OpenTelemetry: the instrumentation's or the SDK's class."""
+    """Whether `handler`, of the instrumentation or the SDK, hands records to OpenTelemetry."""
     return any(base.__module__.startswith("opentelemetry.") for base in type(handler).__mro__)
 
 

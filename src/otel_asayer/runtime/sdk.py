@@ -1,22 +1,21 @@
-"""Every touch on a private name of OpenTelemetry, each with a public fallback, and each held by a
-canary test.
+"""Every use of private names of OpenTelemetry's SDK, with public fallbacks and canary tests.
 
-Why private names at all:
+Why this package uses private names:
 
 - The SDK drops the oldest attribute when a span has too many, and cuts values that are too long. A
-  session id that is dropped is a span lost for the replay; one that is cut is a plausible id of
-  *another* session.
-- A log record processor can only be appended, and one behind the exporting processor comes too
-  late.
-- A span's public lists of events and links are locked and copied at each look, which costs a tenth
-  of its export when they are empty.
-- Which propagators, exporters and instrumentations are at work can be seen nowhere else.
-- What the queue of a batch processor drops is told to nobody but the processor's own metrics, which
-  are off by default.
-- A tracer keeps a reference of its own to its provider's id generator, and instrumentations may
-  have asked for theirs before us.
-- A batch processor that was forked behind Python's back waits 30 seconds, when it is shut down, for
-  a thread that does not exist.
+  span without its session id is lost for the replay, and a cut id is a plausible id of *another*
+  session.
+- A log record processor can only be appended, and after the exporting processor it runs too late.
+- A span's public lists of events and links are locked and copied at each access, which costs a
+  tenth of its export when they are empty.
+- Nothing public shows which exporters and instrumentations are active.
+- Only a batch processor's own metrics, which are off by default, count what its queue drops.
+- A tracer keeps its own reference to its provider's id generator, and instrumentations may have
+  asked for their tracer before this package is set up.
+- After a fork without Python's at-fork hooks, a batch processor that is shut down waits 30 seconds
+  for a thread that does not exist.
+
+`private_names` reports which of these names are gone.
 """
 # ruff: noqa: SLF001 (this module exists for it)
 
@@ -81,17 +80,16 @@ _CONCURRENT: Final = (ConcurrentMultiSpanProcessor, ConcurrentMultiLogRecordProc
 
 
 def stamp_span(span: Span, session_id: str) -> None:
-    """Write the session id on a span that just started, and remember it for `restore_session`."""
+    """Write the session id on a span that just started, and store it for `restore_session`."""
     span.set_attribute(SESSION_ID, str(session_id))
     getattr(span, "__dict__", {})[NOTED_SESSION_ID] = session_id
 
 
 def restore_session(span: Span) -> bool:
-    """Write the session id that `stamp_span` remembered once more on a span that is ending; return
-    whether there is one.
+    """Write the stored session id again on a span that is ending; return whether there is one.
 
-    Public names cannot: a span that is ending refuses attributes. Without the private ones it keeps
-    what it has.
+    A span that is ending refuses attributes through its public method. Without the private names,
+    it keeps what it has.
     """
     session_id = getattr(span, NOTED_SESSION_ID, None)
     if session_id is None:
@@ -99,12 +97,15 @@ def restore_session(span: Span) -> bool:
     attributes: Any = getattr(span, "_attributes", ())
     evicted = SESSION_ID not in attributes
     if _write(attributes, session_id) and evicted and attributes.dropped:
-        attributes.dropped -= 1  # it was counted as lost, and is not
+        attributes.dropped -= 1  # it was counted as dropped
     return True
 
 
 def stamp_log_record(record: LogRecord, session_id: str) -> None:
-    """Write the session id on a log record, past its limits; in place, for a processor before this one may have shared the attributes."""
+    """Write the session id on a log record, past its limits.
+
+    It changes the attributes in place: an earlier processor may share them.
+    """
     attributes = record.attributes
     if _write(attributes, session_id):
         return
@@ -115,7 +116,7 @@ def stamp_log_record(record: LogRecord, session_id: str) -> None:
 
 
 def stamp_event(event: Event, session_id: str) -> None:
-    """Write the session id on an event of a span; without the private names of its attributes it stays without."""
+    """Write the session id on an event of a span; without the private names, nothing happens."""
     _write(event.attributes, session_id)
 
 
@@ -124,14 +125,15 @@ def _write(attributes: Any, session_id: str) -> bool:
     if not isinstance(entries, dict) or lock is None:
         return False
     with lock:
-        entries[SESSION_ID] = str(session_id)  # serialisers look at the exact type
+        entries[SESSION_ID] = str(session_id)  # serialisers check the exact type
     return True
 
 
 def add_span_processor_first(provider: TracerProvider, processor: SpanProcessor) -> None:
-    """Add `processor`, unless one of its class is there. Its place does not matter:
+    """Add `processor`, unless there is one of its class.
 
-    all spans' ends are announced before any is exported.
+    Its place does not matter: the SDK announces the end of a span to all processors before any of
+    them exports it.
     """
     multi = getattr(provider, "_active_span_processor", None)
     if isinstance(multi, _CONCURRENT):
@@ -143,7 +145,10 @@ def add_span_processor_first(provider: TracerProvider, processor: SpanProcessor)
 
 
 def add_log_record_processor_first(provider: LoggerProvider, processor: LogRecordProcessor) -> None:
-    """Put `processor` before all others, unless one of its class is there; where that cannot be done, behind them."""
+    """Put `processor` before all others, or after them if that is impossible.
+
+    If the first one is of its class, nothing happens.
+    """
     multi = getattr(provider, "_multi_log_record_processor", None)
     others, lock = getattr(multi, "_log_record_processors", None), getattr(multi, "_lock", None)
     if isinstance(multi, _CONCURRENT):
@@ -156,10 +161,10 @@ def add_log_record_processor_first(provider: LoggerProvider, processor: LogRecor
 
 
 class _First:
-    """A method of a concurrent processor that calls ours before it.
+    """A method of a concurrent processor that calls ours first.
 
-    Processors in a concurrent one run beside each other, in threads to which the current context
-    does not reach: none is first there, and none can see the session.
+    The processors in a concurrent one run in parallel, in threads without the current context: none
+    is first there, and none sees the session.
     """
 
     def __init__(self, ours: Callable[..., None], theirs: Callable[..., None]) -> None:
@@ -178,7 +183,7 @@ def _call_first(multi: object, processor: object, *methods: str) -> None:
 
 
 def exporters(provider: object) -> list[object]:
-    """Return the exporters that a provider of either signal feeds; none where they cannot be seen."""
+    """Return the exporters of a provider of either signal; without the private names, none."""
     found = (
         getattr(p, "span_exporter", None)
         or getattr(getattr(p, "_batch_processor", p), "_exporter", None)
@@ -188,19 +193,18 @@ def exporters(provider: object) -> list[object]:
 
 
 class Listener(Protocol):
-    """Hears what a batch processor drops."""
+    """Counts what a batch processor drops."""
 
     def drop_items(self, count: int, error_type: str = "queue_full") -> None:
-        """Hear that `count` spans or log records were dropped; called in the thread that ended or emitted them."""
+        """Count dropped spans or log records, in the thread that ended or emitted them."""
 
 
 def attach_drop_listener(listener: Listener) -> None:
-    """Let `listener` hear of what the batch processor drops that is exporting at this moment;
-    without the private names it hears nothing.
+    """Attach `listener` to the batch processor that is exporting on this thread.
 
-    Called by an exporter. Nobody tells it who feeds it, but whoever does is on the stack while it
-    exports. The processor calls what is hooked here when its queue is full, and else never: a span
-    that is not dropped pays nothing for it.
+    An exporter calls this. It does not know its processor, but that is on the stack while it
+    exports. The processor calls the hook only when its queue is full, so a span that is not dropped
+    costs nothing. Without the private names, nothing is attached.
     """
     module = sys.modules.get("opentelemetry.sdk._shared_internal")
     code = getattr(
@@ -210,30 +214,33 @@ def attach_drop_listener(listener: Listener) -> None:
     while frame is not None and frame.f_code is not code:
         frame = frame.f_back
     if frame is not None:
-        _tell_of_drops(frame.f_locals.get("self"), listener)
+        _attach(frame.f_locals.get("self"), listener)
 
 
 def attach_drop_listeners(
     provider: object, listener_of: Callable[[object], Listener | None]
 ) -> None:
-    """Likewise for all batch processors of `provider` whose exporter has a listener, and from now on: some drop before their first export."""
+    """Attach listeners to the batch processors of `provider` whose exporters have one.
+
+    Unlike `attach_drop_listener`, it also counts what is dropped before the first export.
+    """
     for processor in _processors(provider):
         batch = getattr(processor, "_batch_processor", None)
         if listener := listener_of(getattr(batch, "_exporter", None)):
-            _tell_of_drops(batch, listener)
+            _attach(batch, listener)
 
 
-def _tell_of_drops(batch: object, listener: Listener) -> None:
-    with suppress(AttributeError):  # metrics that can be given no other method
+def _attach(batch: object, listener: Listener) -> None:
+    with suppress(AttributeError):  # metrics whose methods cannot be replaced
         _call_first(getattr(batch, "_metrics", None), listener, "drop_items")
 
 
 def discard_inherited_processors(provider: object) -> None:
-    """Let no shutdown of `provider` wait for threads that a fork left in the parent.
+    """Mark batch processors of `provider` that got nothing since a fork as shut down.
 
-    Where the at-fork hooks of Python did not run (uWSGI), a batch processor starts its thread when
-    it gets something. One that never got anything in this process holds nothing, and would join its
-    parent's thread for 30 seconds: it counts as shut down.
+    Without Python's at-fork hooks (uWSGI), a batch processor starts its thread at its first item.
+    One that got none in this process holds nothing. Its shutdown would wait 30 seconds for its
+    parent's thread.
     """
     for processor in _processors(provider):
         batch: Any = getattr(processor, "_batch_processor", None)
@@ -253,7 +260,7 @@ def _processors(provider: object) -> Iterable[object]:
 
 
 def is_shut_down(provider: object) -> bool:
-    """Whether batch processors of `provider` take nothing more; without the private names, no."""
+    """Whether all batch processors of `provider` are shut down; without private names, False."""
     batches = [
         batch
         for processor in _processors(provider)
@@ -263,11 +270,10 @@ def is_shut_down(provider: object) -> bool:
 
 
 def replace_id_generator(provider: object, ours: type[RandomIdGenerator]) -> None:
-    """Let `provider` draw its ids as `ours` does, where it has the SDK's own generator; one that
-    the application chose stays.
+    """Replace the SDK's id generator of `provider` by `ours`; one of the application's stays.
 
-    The object changes its class, for the tracers that exist hold it. Where it cannot, they keep
-    theirs, and later tracers get a new one.
+    The object changes its class, because existing tracers hold a reference to it. If it cannot,
+    they keep theirs, and later tracers get a new one.
     """
     generator: Any = getattr(provider, "id_generator", None)
     if type(generator) is RandomIdGenerator:
@@ -278,10 +284,10 @@ def replace_id_generator(provider: object, ours: type[RandomIdGenerator]) -> Non
 
 
 def environment_sampler() -> Sampler | None:
-    """Return the sampler that `OTEL_TRACES_SAMPLER` names among the installed ones, or None.
+    """Return the installed sampler that `OTEL_TRACES_SAMPLER` names, or None.
 
-    A `TracerProvider` made in code knows the SDK's own samplers only; the SDK's configurator reads
-    the entry points as well.
+    A `TracerProvider` created in code knows only the SDK's own samplers; the SDK's configurator
+    also reads entry points.
     """
     from opentelemetry.sdk import _configuration
 
@@ -304,15 +310,14 @@ def django_middleware(module: object) -> object:
 
 
 def thread_context(thread: Thread | None) -> Context | None:
-    """Return the context in which `thread` was started, where the threading instrumentation has noted it."""
+    """Return the context in which `thread` was started, from the threading instrumentation."""
     return getattr(thread, "_otel_context", None)
 
 
 def is_instrumented(name: str) -> bool:
-    """Whether the instrumentation in the module `opentelemetry.instrumentation.<name>` is at work
-    at this moment.
+    """Whether the instrumentation in `opentelemetry.instrumentation.<name>` is active now.
 
-    Asked of its class: to ask for the instance, as public names would, resets it.
+    The class knows. Creating an instance, the public way, would reset it.
     """
     module = sys.modules.get(f"opentelemetry.instrumentation.{name}")
     instances = (
@@ -330,12 +335,12 @@ def is_instrumented(name: str) -> bool:
 
 
 def exceptions_are_instrumented() -> bool:
-    """Whether `opentelemetry-instrumentation-exceptions` records uncaught exceptions at this moment."""
+    """Whether `opentelemetry-instrumentation-exceptions` records uncaught exceptions now."""
     return is_instrumented("exceptions")
 
 
 class Fields(NamedTuple):
-    """What a span's documents are made of; `attributes` may be any mapping or None."""
+    """The fields of a span that go into documents; `attributes` may be any mapping or None."""
 
     name: str
     context: SpanContext
@@ -371,12 +376,12 @@ _PRIVATE_FIELDS: Final = itemgetter(*FIELD_NAMES)
 def fields_of(span: ReadableSpan) -> Fields:
     """Return a finished span's fields, in the order of `Fields`.
 
-    In one go: its public properties cost a fifth of the time in which its document is made.
+    All at once: the public properties take a fifth of the time to encode the span.
     """
     try:
         return cast(
             "Fields", _PRIVATE_FIELDS(span.__dict__)
-        )  # a plain tuple is built in a third of the time
+        )  # a plain tuple takes a third of the time
     except (AttributeError, KeyError):
         return Fields(
             span.name,

@@ -1,24 +1,22 @@
-"""Stamps console output: `[asayer_session_id=…] ` at the head of each line that stdout and stderr
-write inside a session.
+"""Stamps console output: `[asayer_session_id=…] ` before each line that is written in a session.
 
-For output that Filebeat or Logstash ships: Asayer's first reader finds a session's lines by this
-very text. The rules:
+Filebeat or Logstash ships such output, and Asayer's first reader finds a session's lines by this
+text. The rules:
 
-- A line belongs to the session in which its first character is written. A line that was begun
-  outside is not stamped in its middle, and one that another thread or task continues stays with the
-  one that began it. Whether a stream stands at the head of a line is known once for each stream,
-  under a lock, so that no stamp lands inside of a line; what threads write piecemeal mixes as it
-  always does.
-- A newline ends a line, a carriage return does not: a progress bar is one line. What `write`
-  returns counts the text given, not the stamp.
-- Outside of sessions the text passes as it is, and so do bytes written to `sys.stdout.buffer`, and
-  what writes to the file descriptors.
+- A line belongs to the session in which its first character is written. A line that was started
+  outside gets no stamp in its middle, and one that another thread or task continues stays with the
+  session that started it. Each stream knows, under a lock, whether it is at the start of a line, so
+  that no stamp lands inside a line. Pieces of lines that threads write mix as they always do.
+- A newline ends a line, a carriage return does not: a progress bar is one line. `write` returns the
+  length of the text without the stamp.
+- Outside sessions, text is unchanged. So are bytes written to `sys.stdout.buffer` or to the file
+  descriptors.
 
-Why a delegate and no subclass of `TextIOWrapper`: a second text layer over the same buffer would
-have a buffer of its own, so that output of those who hold the original stream (`sys.__stdout__`,
-logging handlers, C code) would change places with ours, and whichever of the two is collected first
-closes the file of both. The delegate passes every other attribute through to the original, whatever
-kind of stream that is, and is registered as an `io.TextIOBase` for those who ask.
+It is a delegate and not a subclass of `TextIOWrapper`. A second text layer over the same buffer
+would have its own buffer: output through the original stream (`sys.__stdout__`, logging handlers, C
+code) would change its order, and the first of the two to be collected would close the file of both.
+The delegate passes every other attribute to the original, whatever kind of stream that is, and is
+registered as an `io.TextIOBase`.
 """
 
 from __future__ import annotations
@@ -49,14 +47,13 @@ class StampedStream:
         self._stream = stream
         self._at_line_start = True
         self._stamps = True
-        # Reentrant, for signal handlers and destructors print while their own thread is printing.
+        # Reentrant: signal handlers and destructors print while their own thread is printing.
         self._lock, self._process = RLock(), os.getpid()
 
     def write(self, text: str) -> int:
-        """Write `text`, its lines stamped when there is a session; return how many characters of
-        `text` were written.
+        """Write `text`, its lines stamped in a session; return the length of `text`.
 
-        Whatever the stream raises is raised; this class adds nothing to it.
+        It raises what the stream raises, and nothing else.
         """
         if not self._stamps or not text or not isinstance(text, str):
             return self._stream.write(text)
@@ -104,8 +101,7 @@ class StampedStream:
 def _stamp() -> str:
     try:
         session_id = get_session_id()
-    # Destructors print while the interpreter takes its modules apart; the text counts more than its
-    # stamp
+    # Destructors print while the interpreter shuts down: the text is worth more than its stamp.
     except Exception:
         return ""
     return f"[asayer_session_id={session_id}] " if session_id is not None else ""
@@ -119,19 +115,16 @@ def _stamped(text: str, stamp: str, *, at_line_start: bool) -> str:
 
 
 def stamp_stdio() -> None:
-    """Put a `StampedStream` in the place of `sys.stdout` and `sys.stderr`, and under logging
-    handlers that hold those; once.
+    """Replace `sys.stdout` and `sys.stderr`, also in logging handlers, by a `StampedStream`; once.
 
-    Who replaces the streams later (pytest, `contextlib.redirect_stdout`) replaces ours as he would
-    the original.
+    Code that replaces the streams later (pytest, `contextlib.redirect_stdout`) replaces ours as it
+    would the original.
     """
     for name in _STREAMS:
         stream = getattr(sys, name)
-        if (
-            name in _installed or stream is None
-        ):  # there is none under pythonw, and in some services
+        if name in _installed or stream is None:  # None under pythonw and in some services
             continue
-        # Stderr may be stdout
+        # stderr may be the same stream as stdout
         known = {id(stamped._stream): stamped for stamped in _installed.values()}  # noqa: SLF001
         stamped = _installed[name] = known.get(id(stream)) or StampedStream(stream)
         setattr(sys, name, stamped)
@@ -139,7 +132,7 @@ def stamp_stdio() -> None:
 
 
 def unstamp_stdio() -> None:
-    """Undo `stamp_stdio`. Who holds one of its streams writes through it, unstamped."""
+    """Undo `stamp_stdio`; its streams, if kept, write without stamps."""
     while _installed:
         name, stamped = _installed.popitem()
         stamped._stamps = False  # noqa: SLF001 (this module's own)

@@ -1,31 +1,25 @@
-"""Records exceptions that nothing catches, in the main thread, in threads and in asyncio, as log
-records of their session.
+"""Records uncaught exceptions, with their session, as log records.
 
-When such an exception is reported its own context is gone, or another's is current. Where its
-context comes from instead:
+When such an exception is reported, its own context is gone, or another one is current. So the
+context comes from elsewhere:
 
-========  ==========================================
-====================================================================== where     reported by
-context ========  ==========================================
-====================================================================== main      `sys.excepthook`
-the current one thread    `threading.excepthook`                      the one it was started in,
-which the threading instrumentation notes asyncio   the loop's `call_exception_handler`         the
-task's or the callback's own; an empty one for a bare future ========
-==========================================
-======================================================================
+- main thread, `sys.excepthook`: the current context;
+- other threads, `threading.excepthook`: the context in which the thread was started, which the
+  threading instrumentation stores;
+- asyncio, the loop's `call_exception_handler`: the context of the task or callback, an empty one
+  for a bare future.
 
-Where that has no session, the one counts that `session()` noted on the exception, or on one that it
-came from. The context is current while the previous hooks run, so that the traceback they print and
-the line they log belong to the session too; they are always called.
+If that has no session, the session counts that `session()` stored on the exception, or on one that
+it came from. The context is current while the previous hooks run, so that the traceback they print
+and the line they log belong to the session, too. They are always called.
 
-Recorded once: while `opentelemetry-instrumentation-exceptions` is at work it records, and this
-module only provides the context; asyncio's own log line about an exception that has been recorded
-goes to the console and not to telemetry. What is no `Exception` (`KeyboardInterrupt`, `SystemExit`,
-cancellation) is no error.
+An exception is recorded once. While `opentelemetry-instrumentation-exceptions` is active, it
+records, and this module only provides the context. asyncio's own log line about a recorded
+exception goes to the console and not to telemetry. Only an `Exception` counts, not
+`KeyboardInterrupt`, `SystemExit` or cancellation.
 
-Not covered, since no hook is called there: exceptions kept in a `concurrent.futures.Future`, child
-processes of `multiprocessing`, greenlets, and event loops that are neither asyncio's own nor
-uvloop's.
+No hook is called for exceptions kept in a `concurrent.futures.Future`, in child processes of
+`multiprocessing`, in greenlets, and in event loops that are neither asyncio's own nor uvloop's.
 """
 
 from __future__ import annotations
@@ -65,10 +59,7 @@ __all__ = ["unwatch_exceptions", "watch_exceptions"]
 
 _logger = logging.getLogger(__name__)
 _SCOPE: Final = "otel-asayer"
-"""The distribution's name and no module's:
-
-what this package's own loggers say is never exported.
-"""
+"""The name of the distribution: records of this package's own loggers are never exported."""
 _EVENT_NAME: Final = "exception"
 _MAX_RELATED: Final = 32
 _LOOPS: Final = (
@@ -77,33 +68,33 @@ _LOOPS: Final = (
     ("uvloop", "Loop"),
 )
 _hooked_loops: Final[set[type]] = set()
-_watches: Final[list[_Watch]] = []  # the one that is on, or none
+_watches: Final[list[_Watch]] = []  # the active one, or none
 
 
 def watch_exceptions(logger_provider: LoggerProvider | None = None) -> None:
-    """Record uncaught exceptions from now on, through `logger_provider` (default:
+    """Record uncaught exceptions through `logger_provider` (default: the global one).
 
-    the global one); a second call changes the provider alone.
+    A second call only changes the provider.
     """
     if _watches:
         _watches[-1].logger_provider = logger_provider
         return
     _watches.append(_Watch(logger_provider))
-    for module, name in _LOOPS:  # hooked when somebody imports them: asyncio is not for free
+    for module, name in _LOOPS:  # hooked when somebody imports them: importing asyncio takes time
         register_post_import_hook(partial(_hook_loop, name), module)
 
 
 def unwatch_exceptions() -> None:
     """Undo `watch_exceptions`.
 
-    Hooks of ours that others have built upon stay in their place and only pass on.
+    Where another hook was installed over ours, ours stays and only calls the previous one.
     """
     while _watches:
         _watches.pop().end()
 
 
 class _Watch:
-    """The hooks of the process, and the ones that were there before."""
+    """The hooks of the process, and the previous ones."""
 
     def __init__(self, logger_provider: LoggerProvider | None) -> None:
         self.logger_provider = logger_provider
@@ -145,7 +136,7 @@ class _Watch:
     def record(
         self, error: BaseException | None, severity: SeverityNumber, text: str, loop: object = None
     ) -> None:
-        """Emit a log record in the current context, unless the exceptions instrumentation does; never raise."""
+        """Emit a log record in the current context, unless the instrumentation does."""
         if self not in _watches or not _is_error(error) or _is_instrumented(loop):
             return
         try:
@@ -157,7 +148,7 @@ class _Watch:
                 event_name=_EVENT_NAME,
                 exception=error,
             )
-        except Exception:  # `str()` of somebody's exception may raise as well
+        except Exception:  # `str()` of an application's exception may raise, too
             _logger.warning("An uncaught exception could not be recorded.", exc_info=True)
 
 
@@ -166,7 +157,10 @@ def _is_error(error: BaseException | None) -> bool:
 
 
 def _is_instrumented(loop: object) -> bool:
-    """Whether the exceptions instrumentation records this; of event loops it knows those that derive from asyncio's."""
+    """Whether the exceptions instrumentation records this exception.
+
+    It knows only event loops that derive from asyncio's.
+    """
     if loop is not None:
         from asyncio import BaseEventLoop
 
@@ -178,8 +172,8 @@ def _is_instrumented(loop: object) -> bool:
 def _hook_loop(name: str, module: ModuleType) -> None:
     """Hook a class of event loops.
 
-    The classes hooked are those below `BaseEventLoop`, to which the exceptions instrumentation puts
-    its hook: so ours comes before it, whichever is installed first.
+    The exceptions instrumentation hooks `BaseEventLoop`. Ours is on its subclasses, and so always
+    runs first.
     """
     loop_class: Any = getattr(module, name, None)
     if loop_class is None or loop_class in _hooked_loops:
@@ -198,13 +192,13 @@ def _hook_loop(name: str, module: ModuleType) -> None:
 
 @contextmanager
 def _context_of_failure(error: BaseException | None, find: Callable[[], Context]) -> Iterator[None]:
-    """Make the context that `find` returns current, with the session of `error` where it has none; never raise."""
+    """Make the context from `find` current, with the session of `error` if it has none."""
     try:
         context = find()
         if (
             _is_error(error)
             and get_session_id(context) is None
-            and (session_id := _noted_session(error))
+            and (session_id := _stored_session(error))
         ):
             context = set_session_id(session_id, context)
     except Exception:
@@ -217,10 +211,10 @@ def _context_of_failure(error: BaseException | None, find: Callable[[], Context]
         otel_context.detach(token)
 
 
-def _noted_session(error: BaseException | None) -> SessionId | None:
-    """Return the session noted on `error`, or on one that it was raised from, during, or as a group of."""
+def _stored_session(error: BaseException | None) -> SessionId | None:
+    """Return the session stored on `error`, its cause or context, or a member of its group."""
     related = [error]
-    for candidate in related:  # grows on the way
+    for candidate in related:  # grows while it is walked
         if candidate is None or len(related) > _MAX_RELATED:
             continue
         session_id = session_of_exception(candidate)
@@ -241,9 +235,9 @@ def _context_of_thread(thread: threading.Thread | None) -> Context:
 
 
 def _context_of_report(report: Report) -> Context:
-    """Return the context of what a loop reports:
+    """Return the context of a loop's report.
 
-    tasks and futures are reported when they are collected, in anybody's context.
+    Tasks and futures are reported when they are collected, in any context.
     """
     owner = next(
         (report[key] for key in ("task", "future", "handle") if report.get(key) is not None), None
@@ -255,9 +249,9 @@ def _context_of_report(report: Report) -> Context:
 
 
 def _variables_of(owner: object) -> Variables | None:
-    """Return the context variables of a task or handle:
+    """Return the context variables of a task or handle.
 
-    `get_context()` has them from Python 3.12 on, the garbage collector sees them always.
+    `get_context()` returns them from Python 3.12 on, and the garbage collector always does.
     """
     if callable(get_context := getattr(owner, "get_context", None)):
         return get_context()  # type: ignore[no-any-return]
@@ -268,10 +262,7 @@ def _variables_of(owner: object) -> Variables | None:
 
 @contextmanager
 def _without_line_of_asyncio(error: BaseException | None) -> Iterator[None]:
-    """Keep asyncio's own log line about `error` out of OpenTelemetry's handlers:
-
-    it has been recorded.
-    """
+    """Keep asyncio's own log line about `error`, which is recorded, out of OpenTelemetry."""
 
     def is_other(record: logging.LogRecord) -> bool:
         return record.name != "asyncio" or not record.exc_info or record.exc_info[1] is not error

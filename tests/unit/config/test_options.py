@@ -20,7 +20,7 @@ OPTION_TYPES = {
     "tuple[str, ...]": "Sequence[str] | str | None",
     "tuple[tuple[str, str], ...]": "Mapping[str, str] | Sequence[tuple[str, str]] | str | None",
 }
-"""What an option may be, by the type of its field: a value, or its variable's text, or not given."""
+"""The type of an option by that of its field: a value, its variable's text, or not given."""
 
 PATH = "str | PathLike[str] | None"
 

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 IN_SESSION = {"session.id": SESSION}
-TAGS = f"[asayer_session_id={SESSION}][openReplaySession.id={SESSION}][openReplaySessionToken={SESSION}] "
+TAGS = (
+    f"[asayer_session_id={SESSION}][openReplaySession.id={SESSION}]"
+    f"[openReplaySessionToken={SESSION}] "
+)
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TIME = "2026-11-24T16:03:56.662Z"
 

@@ -236,7 +236,7 @@ INSTRUMENTORS: tuple[Any, ...] = (
 def sampler(
     request: pytest.FixtureRequest, foreign: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[OneOfTwo | None]:
-    """Instrument all clients; the second call is recorded, not sampled, or excluded from tracing."""
+    """Instrument all clients; the second call is recorded, not sampled, or excluded."""
     if request.param == "excluded":
         monkeypatch.setenv("OTEL_PYTHON_EXCLUDED_URLS", f":{foreign.server_port}")
     before = propagate.get_global_textmap()

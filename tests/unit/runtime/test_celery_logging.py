@@ -33,7 +33,7 @@ PLAIN = logging.getLogger("shop")
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Celery has not set up logging yet, and is as it comes; afterwards all loggers are as they were."""
+    """Celery has not set up logging yet; afterwards all loggers are restored."""
     monkeypatch.setattr(celery.app.log.Logging, "setup_logging_subsystem", UNTOUCHED)
     monkeypatch.setattr(celery.app.log.Logging, "_setup", False)
     loggers = [logging.getLogger(name) for name in NAMES]
@@ -159,13 +159,13 @@ def test_they_are_kept_where_log_records_go_to_our_exporter(
 ) -> None:
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter()))
-    instrument._bring_to_our_exporters(TracerProvider(shutdown_on_exit=False), provider)
+    instrument._support_our_exporters(TracerProvider(shutdown_on_exit=False), provider)
     assert celery.app.log.Logging.setup_logging_subsystem is not UNTOUCHED
     provider.shutdown()
 
 
 def test_they_are_left_alone_where_log_records_go_elsewhere() -> None:
-    instrument._bring_to_our_exporters(
+    instrument._support_our_exporters(
         TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
     )
     assert celery.app.log.Logging.setup_logging_subsystem is UNTOUCHED

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_asayer import instrument
 from otel_asayer.exporter import ElasticsearchSpanExporter
 from otel_asayer.runtime import exit_flush, sdk
-from otel_asayer.runtime.exit_flush import export_at_ends
+from otel_asayer.runtime.exit_flush import flush_at_exits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,15 +53,15 @@ def end_celery_child() -> None:
 
 def test_a_child_of_celery_exports_what_it_holds_once() -> None:
     provider = Provider()
-    export_at_ends(provider)
-    export_at_ends(provider)
+    flush_at_exits(provider)
+    flush_at_exits(provider)
     end_celery_child()
     assert provider.exports == 1
 
 
 def test_a_child_of_celery_exports_after_the_applications_own_receivers() -> None:
     provider = Provider()
-    export_at_ends(provider)
+    flush_at_exits(provider)
     seen: list[int] = []
 
     def receive(**_: object) -> None:
@@ -76,14 +76,15 @@ def test_a_child_of_celery_exports_after_the_applications_own_receivers() -> Non
 def test_each_provider_exports_though_another_one_fails(caplog: pytest.LogCaptureFixture) -> None:
     providers = [Provider(ValueError("no")) for _ in range(2)]
     for provider in providers:
-        export_at_ends(provider)
+        flush_at_exits(provider)
     end_celery_child()
     assert [provider.exports for provider in providers] == [1, 1]
-    assert caplog.messages == ["What this process held at its end could not be exported"] * 2
+    message = "Telemetry that this process held when it ended could not be exported"
+    assert caplog.messages == [message] * 2
 
 
 def test_a_provider_that_is_gone_is_forgotten() -> None:
-    export_at_ends(Provider())
+    flush_at_exits(Provider())
     end_celery_child()
     assert list(exit_flush._providers) == []
 
@@ -92,7 +93,7 @@ def test_only_providers_that_feed_an_exporter_of_ours_are_asked() -> None:
     ours, others = TracerProvider(shutdown_on_exit=False), TracerProvider(shutdown_on_exit=False)
     ours.add_span_processor(SimpleSpanProcessor(ElasticsearchSpanExporter()))
     others.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
-    instrument._bring_to_our_exporters(ours, others)
+    instrument._support_our_exporters(ours, others)
     assert list(exit_flush._providers) == [ours]
     ours.shutdown()
 
@@ -104,14 +105,14 @@ class Renaming(ElasticsearchSpanExporter):
 def test_a_provider_that_feeds_a_subclass_of_our_exporter_is_asked() -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(Renaming()))
-    instrument._bring_to_our_exporters(provider, TracerProvider(shutdown_on_exit=False))
+    instrument._support_our_exporters(provider, TracerProvider(shutdown_on_exit=False))
     assert list(exit_flush._providers) == [provider]
     provider.shutdown()
 
 
 def test_every_child_of_multiprocessing_registers_a_finalizer_that_runs_last() -> None:
     provider = Provider()
-    export_at_ends(provider)
+    flush_at_exits(provider)
     after_fork: list[Callable[[object], None]] = []
     finalizers: list[tuple[Any, int]] = []
     module = SimpleNamespace(
@@ -131,7 +132,7 @@ def test_a_server_of_uvicorn_exports_after_its_shutdown_even_if_that_fails(
     failure: Exception | None,
 ) -> None:
     provider = Provider()
-    export_at_ends(provider)
+    flush_at_exits(provider)
     seen = []
 
     class Server:
@@ -151,7 +152,7 @@ def test_a_worker_of_uwsgi_exports_before_the_hook_of_the_application(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     provider = Provider()
-    export_at_ends(provider)
+    flush_at_exits(provider)
     seen: list[int] = []
     uwsgi: Any = SimpleNamespace(atexit=lambda: seen.append(provider.exports))
     finder = exit_flush._AwaitUwsgi()
@@ -169,7 +170,7 @@ def test_a_worker_of_uwsgi_exports_before_the_hook_of_the_application(
 
 def test_a_worker_of_uwsgi_exports_without_any_hook_of_the_application() -> None:
     provider = Provider()
-    export_at_ends(provider)
+    flush_at_exits(provider)
     uwsgi: Any = SimpleNamespace()
     exit_flush._watch_uwsgi(uwsgi)
     uwsgi.atexit()
@@ -192,10 +193,10 @@ def test_processors_that_got_nothing_since_a_hidden_fork_do_not_hold_the_exit() 
     tracer_provider.add_span_processor(spans)
     tracer_provider.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
     logger_provider.add_log_record_processor(logs)
-    export_at_ends(tracer_provider)
-    export_at_ends(logger_provider)
+    flush_at_exits(tracer_provider)
+    flush_at_exits(logger_provider)
     logs._batch_processor._pid = os.getppid()
-    exit_flush._dismiss_strangers()
+    exit_flush._discard_inherited()
     assert spans._batch_processor._shutdown is False
     assert logs._batch_processor._shutdown is True
     logs._batch_processor._shutdown = False  # its thread is here, after all, and has to end

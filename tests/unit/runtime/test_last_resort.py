@@ -17,7 +17,7 @@ from otel_asayer.runtime.log_handlers import install_last_resort_handler
 install_last_resort_handler()
 install_last_resort_handler()
 logging.getLogger("otel_asayer.somewhere").warning("something is wrong")
-os._exit(0)  # before logging shuts down: on Python 3.12 the flush of OpenTelemetry's handler fails there, loudly
+os._exit(0)  # on Python 3.12 the flush of OpenTelemetry's handler fails when logging shuts down
 """
 OTEL_HANDLER = """
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
@@ -54,7 +54,10 @@ def test_a_warning_is_printed_once_where_the_application_shows_it(setup: str) ->
 
 
 def test_a_handler_that_the_application_keeps_from_the_root_is_respected() -> None:
-    setup = "package = logging.getLogger('otel_asayer'); package.propagate = False; package.addHandler(logging.StreamHandler())"
+    setup = (
+        "package = logging.getLogger('otel_asayer'); package.propagate = False; "
+        "package.addHandler(logging.StreamHandler())"
+    )
     assert shown(setup) == "something is wrong\n"
 
 

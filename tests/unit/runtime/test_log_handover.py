@@ -1,4 +1,4 @@
-"""Records of Python's logging are handed over in the context of their request, without noise, and without a traceback at the exit."""
+"""Records of Python's logging are handed over in the context of their request, without noise."""
 
 from __future__ import annotations
 

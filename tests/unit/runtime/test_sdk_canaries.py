@@ -521,7 +521,7 @@ class Hearing(InMemorySpanExporter):
 
 
 def overflow(provider: TracerProvider, exporter: SpanExporter, spans: int) -> BatchSpanProcessor:
-    """Let a processor with a queue of two export once, and then end some spans while it cannot export."""
+    """Let a processor with a queue of two export once, then end spans while it cannot export."""
     processor = BatchSpanProcessor(
         exporter, max_queue_size=2, max_export_batch_size=2, schedule_delay_millis=3_600_000
     )

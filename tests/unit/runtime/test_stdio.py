@@ -448,7 +448,10 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("OTEL_")
     }
-    prelude = "import os, sys, threading\nfrom otel_asayer import session\nfrom otel_asayer.runtime.stdio import stamp_stdio\nstamp_stdio()\n"
+    prelude = (
+        "import os, sys, threading\nfrom otel_asayer import session\n"
+        "from otel_asayer.runtime.stdio import stamp_stdio\nstamp_stdio()\n"
+    )
     command = [
         sys.executable,
         "-W",

@@ -179,7 +179,7 @@ async def failing(error: BaseException) -> None:
 
 
 async def forget_a_task(error: BaseException, collected_in: str | None = None) -> None:
-    """Start a failing task in the session, and let it be collected without anybody having asked for its result."""
+    """Start a failing task in the session, and let it be collected; nobody asks for its result."""
     with session(SESSION):
         task: Any = asyncio.ensure_future(failing(error))
     await asyncio.sleep(0)
@@ -671,7 +671,13 @@ def test_a_process_that_ends_by_an_exception_exports_it_and_ends_as_ever() -> No
         from otel_asayer.runtime.uncaught_exceptions import watch_exceptions
         provider = LoggerProvider()
         provider.add_log_record_processor(SessionLogRecordProcessor())
-        line = lambda log: f"{log.log_record.severity_text} {log.log_record.attributes['session.id']} {log.log_record.attributes['exception.type']}"
+        line = lambda log: " ".join(
+            (
+                log.log_record.severity_text,
+                log.log_record.attributes["session.id"],
+                log.log_record.attributes["exception.type"],
+            )
+        )
         provider.add_log_record_processor(BatchLogRecordProcessor(ConsoleLogRecordExporter(formatter=line)))
         set_logger_provider(provider)
         watch_exceptions()
