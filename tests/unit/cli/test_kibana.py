@@ -338,6 +338,9 @@ class TestDocumentation:
         assert result.exit_code == 0
         assert (tmp_path / "kibana.ndjson").read_text(encoding="utf-8") == ndjson(REPLAY_URL)
 
+    def test_the_guide_says_where_the_package_has_the_file(self) -> None:
+        assert f"`{SHIPPED.relative_to(ROOT / 'src')}`" in GUIDE
+
     @pytest.mark.parametrize(
         "one",
         [*of_type("index-pattern"), *of_type("search"), the_dashboard()],
