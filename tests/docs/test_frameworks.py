@@ -77,3 +77,27 @@ def test_the_application_of_the_page_leaves_its_request_and_its_log_record_in_th
     assert [
         (event.title, event.level) for event in found.events if event.kind is EventKind.LOG
     ] == [("Only one lamp is left", "warning")]
+
+
+def test_fastapi_records_one_span_a_request_as_its_page_says(tmp_path: Path) -> None:
+    text = (HOW_TO / "fastapi.md").read_text(encoding="utf-8")
+    (app,) = (block for block in blocks(text, "python") if block.startswith("# file: "))
+    (run,) = (block for block in blocks(text, "sh") if "opentelemetry-instrument" in block)
+    (switch,) = (block for block in blocks(text, "sh") if "DISABLED_INSTRUMENTATIONS" in block)
+    (tmp_path / "fastapi_shop.py").write_text(app, encoding="utf-8")
+    port = free_port()
+    spool = str(tmp_path / "spool")
+    variables = {
+        **shown_environment(run),
+        **shown_environment(switch),
+        "PYTHONPATH": str(tmp_path),
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": "on_failure",
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": spool,
+    }
+    with application(shown_command(run, port), port, tmp_path / "console", variables) as shop:
+        assert shop.get("/products/lamp", X_Session_Id=SESSION).status == 200
+    found = LocalSource(Config.from_environment({}, spool_directory=spool)).documents(
+        Selection(session_id=SESSION)
+    )
+    assert [stored.source["name"] for stored in found] == ["GET /products/{sku}"]
+    assert "needs your attention" not in (tmp_path / "console").read_text(encoding="utf-8")

@@ -33,13 +33,19 @@ def test_the_documented_file_records_a_session(
     file.write_text(documented.replace("http://127.0.0.1:9200", store.server.url))
     environment = {
         "OTEL_CONFIG_FILE": str(file),
+        "OTEL_SERVICE_NAME": "shop",
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
         "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": store.writer_key,
         "OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE": store.namespace,
         "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(store.spool),
     }
     with run(environment, "python", "{applications}/flask_app.py") as app:
         assert app.get("/boom", X_Session_Id=SESSION).status == 500
-    assert sessions(store.spans()) == {SESSION}
+    spans = store.spans()
+    assert sessions(spans) == {SESSION}
+    resource = spans[0]["resource"]["attributes"]
+    assert resource["service.name"] == "shop"
+    assert resource["deployment.environment.name"] == "test"
     assert store.exceptions()[0]["attributes"]["asayer.replay.url"].startswith(
         f"https://app.openreplay.com/1234/session/{SESSION}?jumpto="
     )
