@@ -26,6 +26,7 @@ PAGES = sorted(
         ROOT / "README.md",
         ROOT / "ARCHITECTURE.md",
         ROOT / "CHANGELOG.md",
+        ROOT / "CONTRIBUTING.md",
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "examples").rglob("*.md"),
     ]
@@ -45,6 +46,7 @@ EXECUTED: dict[str, dict[str, str]] = {
     "sh": {
         "README.md": "integration/test_empty_environment.py",
         "docs/how-to/browser.md": SHELL,
+        "CONTRIBUTING.md": SHELL,
         "docs/how-to/celery.md": SHELL,
         "docs/how-to/containers.md": SHELL,
         "docs/how-to/django.md": "docs/test_frameworks.py",
@@ -52,6 +54,7 @@ EXECUTED: dict[str, dict[str, str]] = {
         "docs/how-to/doctor.md": "integration/test_pages.py",
         "docs/how-to/fastapi.md": "docs/test_frameworks.py",
         "docs/how-to/flask.md": "docs/test_frameworks.py",
+        "docs/how-to/install.md": SHELL,
         "docs/how-to/kibana.md": SHELL,
         "docs/how-to/openreplay.md": SHELL,
         "docs/how-to/session-page.md": SHELL,

@@ -6,6 +6,7 @@ installations, variables and targets on every page, and commands that need no El
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from importlib.metadata import entry_points, metadata, version
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ from otel_asayer.config import Config
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.propagation.session_id import EPOCH_MS
 from otel_asayer.testing import ElasticsearchDouble, status
+from otel_asayer.version import __version__
 
 from documentation import (
     HOW_TO,
@@ -51,6 +53,7 @@ from documentation import (
     typed_until,
 )
 from instrumented import free_port
+from patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,11 +77,13 @@ def beginning_with(word: str) -> list[Any]:
 
 KNOWN_VARIABLES = {
     "DJANGO_SETTINGS_MODULE",
+    "PIP_CONSTRAINT",
     *vars(environment_variables),
     *vars(opentelemetry.environment_variables),
     *vars(opentelemetry.instrumentation.environment_variables),
     *vars(opentelemetry.sdk.environment_variables),
 }
+WHEEL = re.compile(r"[\w./-]*\.whl(\[\w+\])")
 LOOKED_UP = {
     "OTEL_PROPAGATORS": "opentelemetry_propagator",
     "OTEL_TRACES_EXPORTER": "opentelemetry_traces_exporter",
@@ -89,19 +94,31 @@ up."""
 
 
 class TestEveryPage:
-    @pytest.mark.parametrize("line", beginning_with("pip"))
+    @pytest.mark.parametrize("line", beginning_with("pip install"))
     def test_what_is_to_be_installed_is_there_with_its_extras(self, line: str) -> None:
-        words = line.partition("#")[0].replace("'", "").split()
-        assert words[:2] == ["pip", "install"]
-        for requirement in map(Requirement, words[2:]):
+        for text in shlex.split(line, comments=True)[2:]:
+            requirement = Requirement(WHEEL.sub(r"otel-asayer\1", text))
             assert version(requirement.name)
             assert requirement.extras <= set(
                 metadata(requirement.name).get_all("Provides-Extra") or ()
             )
+            assert requirement.url in (None, "git+REPOSITORY_URL")
+
+    def test_a_wheel_is_installed_by_the_name_that_it_is_built_under(self) -> None:
+        (line,) = {line for _, line in EVERY_LINE if line.startswith("pip wheel ")}
+        folder = shlex.split(line)[-2]
+        installed = [line for _, line in EVERY_LINE if WHEEL.search(line)]
+        assert [WHEEL.split(line)[0] for line in installed] == ["pip install '"]
+        assert f"'{folder}/otel_asayer-{__version__}-" in installed[0]
 
     def test_the_clone_is_entered_by_its_name(self) -> None:
-        (line,) = (line for _, line in EVERY_LINE if line.startswith("git "))
-        assert line == "git clone REPOSITORY_URL otel-asayer && cd otel-asayer"
+        found = {line for _, line in EVERY_LINE if line.startswith("git ")}
+        assert sorted(found) == ["git clone REPOSITORY_URL otel-asayer && cd otel-asayer"]
+
+    def test_who_contributes_begins_with_a_clone_and_the_tests(self) -> None:
+        clone, test = lines(ROOT / "CONTRIBUTING.md")
+        assert clone.startswith("git clone ")
+        assert test == "make test"
 
     def test_instrumentations_are_installed_as_the_readme_does_it(self) -> None:
         found = {
@@ -344,27 +361,40 @@ class TestKibana:
         assert imported.headers["authorization"] == "Basic ZWxhc3RpYzpzZWNyZXQ="
 
 
-WORKER = """\
-from celery import Celery
-from celery.signals import worker_ready
-
-app = Celery("shop", broker="memory://")
-worker_ready.connect(lambda **_: print("The worker is ready"), weak=False)
-"""
-
-
-def test_a_worker_of_celery_starts_instrumented(tmp_path: Path) -> None:
-    (command,) = commands(HOW_TO / "celery.md")
-    (tmp_path / "shop.py").write_text(WORKER, encoding="utf-8")
+def test_a_task_of_celery_is_in_the_session_that_queued_it(tmp_path: Path) -> None:
+    page = HOW_TO / "celery.md"
+    (app,) = blocks(page.read_text(encoding="utf-8"), "python")
+    (tmp_path / "shop.py").write_text(app, encoding="utf-8")
+    worker, producer, timeline = commands(page)
     variables = {
         "OTEL_PROPAGATORS": "tracecontext,asayer",
         "OTEL_TRACES_EXPORTER": "elasticsearch",
         "OTEL_LOGS_EXPORTER": "elasticsearch",
         "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "OTEL_BLRP_SCHEDULE_DELAY": "100",
         SPOOL_VARIABLE: str(tmp_path / "spool"),
     }
-    with typed_until("The worker is ready", command, tmp_path, variables, kill=True) as said:
-        assert "needs your attention" not in said
+    exports = [line for line in lines(page) if line.startswith("export ")]
+    assert {
+        name: value
+        for line in exports
+        for name, value in exported(line).items()
+        if name != "OTEL_SERVICE_NAME"
+    }.items() <= variables.items()
+    with typed_until("[queues]", worker, tmp_path, variables, kill=True) as said:
+        typed(producer, tmp_path, variables)
+        wait_for(
+            lambda: "Order 7 has no address" in _shown(timeline, tmp_path, variables),
+            "the task's warning",
+        )
+    assert "needs your attention" not in said
+    assert "send_invoice" in _shown(timeline, tmp_path, variables)
+
+
+def _shown(command: str, folder: Path, variables: dict[str, str]) -> str:
+    """What a command shows, whether it finds something or not."""
+    return typed(f"{command} || true", folder, variables)
 
 
 JOB = """\

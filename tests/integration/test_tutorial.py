@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from elasticsearch_server import Endpoint
     from instrumented import Application
 
-SESSION = "4119699929734054237"
+SESSION = "2618307011354435587"
 INSTALLATIONS = ("pip ", "opentelemetry-bootstrap ")
 INSTRUMENT = "opentelemetry-instrument "
 
