@@ -11,8 +11,7 @@ from otel_asayer.elasticsearch.client import Client
 from otel_asayer.setup.first_contact import ensure
 from otel_asayer.setup.keys import WRITER
 from otel_asayer.spool import LOCAL, Spool
-from otel_asayer.timeline import Selection, Stored
-from otel_asayer.timeline.stores import LocalSource, open_source
+from otel_asayer.timeline import Selection, Stored, stores
 
 from store import drain
 
@@ -60,7 +59,7 @@ class LocalStore:
     def documents(self, session_id: str) -> list[Stored]:
         """Return the documents of a session."""
         config = Config.from_environment({}, spool_directory=str(self._root))
-        return list(LocalSource(config).documents(Selection(session_id=session_id)))
+        return list(stores.LocalStore(config).documents(Selection(session_id=session_id)))
 
     def replay_records(self, session_id: str) -> list[dict[str, Any]]:
         """Return the records with the session's tag, ordered by time."""
@@ -136,10 +135,10 @@ class Cluster:
 
     def documents(self, session_id: str) -> list[Stored]:
         """Send what the services had no time to send, and return the documents of a session."""
-        with open_source(self._administrator) as source:
+        with stores.open_store(self._administrator) as store:
             drain(self._administrator)
             self._server.refresh()
-            return list(source.documents(Selection(session_id=session_id)))
+            return list(store.documents(Selection(session_id=session_id)))
 
     def replay_records(self, session_id: str) -> list[dict[str, Any]]:
         """Send the request that OpenReplay itself sends.

@@ -14,7 +14,7 @@ import pytest
 
 from otel_asayer.config import Config
 from otel_asayer.timeline import EventKind, Selection, Timeline
-from otel_asayer.timeline.stores import LocalSource
+from otel_asayer.timeline.stores import LocalStore
 
 from documentation import HOW_TO, blocks
 from instrumented import application, free_port
@@ -68,7 +68,7 @@ def test_the_application_of_the_page_leaves_its_request_and_its_log_record_in_th
     with application(shown_command(run, port), port, tmp_path / "console", variables) as shop:
         assert shop.get("/products/lamp", X_Session_Id=SESSION).status == 200
     found = Timeline.of(
-        LocalSource(Config.from_environment({}, spool_directory=spool)).documents(
+        LocalStore(Config.from_environment({}, spool_directory=spool)).documents(
             Selection(session_id=SESSION)
         )
     )

@@ -22,7 +22,7 @@ from otel_asayer.timeline import (
     flat,
     group_errors,
     nanoseconds,
-    parse_subject,
+    parse_selection,
 )
 from property.strategies import any_text, texts
 
@@ -143,7 +143,7 @@ def test_every_document_can_be_shown(found: list[Stored]) -> None:
     for group in group_errors(timeline.events):
         assert group.count == len(group.events)
         assert type(group.message) is str
-        assert type(str(group.place)) is str
+        assert type(str(group.location)) is str
 
 
 @given(documents, st.randoms(use_true_random=False))
@@ -179,7 +179,7 @@ def test_any_text_is_one_subject_or_none_but_for_what_can_be_a_trace_too(
     opaque: bool,  # noqa: FBT001
 ) -> None:
     with suppress(InvalidSessionIdError):
-        chosen = parse_subject(text, opaque=opaque)
+        chosen = parse_selection(text, opaque=opaque)
         assert len(chosen.readings) == 1 or (opaque and len(text.strip()) == 32)
 
 

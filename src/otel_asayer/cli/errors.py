@@ -12,7 +12,7 @@ from otel_asayer.cli.connection import connection, require_usable
 from otel_asayer.cli.timeline_view import link_text
 from otel_asayer.cli.times import parse_span
 from otel_asayer.timeline import Timeline, ago, group_errors, iso
-from otel_asayer.timeline.stores import open_source
+from otel_asayer.timeline.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,15 +57,15 @@ def errors(
     """Show recent exceptions, grouped by type and place, with how often, in how many sessions, and the replay of one of them."""
     require_usable(config)
     since_ns = time.time_ns() - since
-    with open_source(config) as source:
-        documents, total = source.exceptions(since_ns, _MOST)
+    with open_store(config) as store:
+        documents, total = store.exceptions(since_ns, _MOST)
         found = Timeline.of(documents, replay_url=config.replay_url).only(services=services)
         groups = group_errors(found.events)
         if as_json:
             output.print_json([_as_json(group) for group in groups[:limit]])
         else:
             of = f" of {' or '.join(services)}" if services else ""
-            _show(groups, limit, f"{of} in {source.name}", unseen=total - len(documents))
+            _show(groups, limit, f"{of} in {store.name}", unseen=total - len(documents))
 
 
 def _show(groups: Sequence[ErrorGroup], limit: int, where: str, *, unseen: int) -> None:
@@ -98,14 +98,14 @@ def _show(groups: Sequence[ErrorGroup], limit: int, where: str, *, unseen: int) 
 def _show_group(console: Console, group: ErrorGroup) -> None:
     times = "once" if group.count == 1 else f"{group.count} times"
     sessions = output.counted(len(group.sessions), "session")
-    place = str(group.place) or "place unknown"
+    location = str(group.location) or "place unknown"
     output.print_whole(
         console,
         output.as_text(
             ": ".join(filter(None, (group.type or "exception", group.message))), "bold red"
         ),
     )
-    output.print_whole(console, output.as_text(f"  {place}", "cyan"))
+    output.print_whole(console, output.as_text(f"  {location}", "cyan"))
     facts = f"  {times} · {sessions} · {', '.join(group.services)} · last {ago(time.time_ns() - group.events[0].time_ns)}"
     output.print_whole(console, output.as_text(facts, "dim"))
     if group.example.replay_url:
@@ -114,13 +114,13 @@ def _show_group(console: Console, group: ErrorGroup) -> None:
 
 
 def _as_json(group: ErrorGroup) -> dict[str, Any]:
-    place = group.place
+    location = group.location
     return {
         "type": group.type,
         "message": group.message,
-        "file": place.file or None,
-        "line": place.line or None,
-        "function": place.function or None,
+        "file": location.file or None,
+        "line": location.line or None,
+        "function": location.function or None,
         "count": group.count,
         "services": list(group.services),
         "sessions": list(group.sessions),

@@ -18,7 +18,7 @@ from otel_asayer.documents import mentions, source_of
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import Spool, destinations, spool_root
-from otel_asayer.timeline import parse_subject
+from otel_asayer.timeline import parse_selection
 from otel_asayer.timeline.failure_stores import may_have_failure_stores
 from otel_asayer.timeline.search import OTEL_STREAMS, REPLAY_STREAMS, Search
 
@@ -53,7 +53,7 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
     Asayer's or OpenReplay's, and stays.
     """
     require_usable(config)
-    selection, *_ = parse_subject(
+    selection, *_ = parse_selection(
         session, replay_url=config.replay_url, opaque=config.opaque_session_ids
     ).readings
     if selection.trace_id:

@@ -26,15 +26,15 @@ from otel_asayer.cli.times import parse_offset
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import SpoolError
-from otel_asayer.timeline import MAX_EVENTS, Timeline, iso, parse_subject
-from otel_asayer.timeline.stores import first_documents, nothing_stored, open_source
+from otel_asayer.timeline import MAX_EVENTS, Timeline, iso, parse_selection
+from otel_asayer.timeline.stores import nothing_stored, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from otel_asayer.config import Config
     from otel_asayer.timeline import Selection, Stored, TimelineEvent
-    from otel_asayer.timeline.stores import Source
+    from otel_asayer.timeline.stores import Store
 
 __all__ = ["timeline"]
 
@@ -91,18 +91,18 @@ def timeline(
     Elasticsearch, or from the local store where no Elasticsearch is configured.
     """
     require_usable(config)
-    selection = parse_subject(
+    selection = parse_selection(
         session, replay_url=config.replay_url, opaque=config.opaque_session_ids
     )
     view = View(config, selection, only, links=links, as_json=as_json)
-    with open_source(config) as source:
-        found = view.read(source)
+    with open_store(config) as store:
+        found = view.read(store)
         if follow:
-            view.follow(source, found)
+            view.follow(store, found)
         elif found.events:
             view.show(found)
         else:
-            raise click.ClickException(nothing_stored(config, selection, source.name))
+            raise click.ClickException(nothing_stored(config, selection, store.name))
 
 
 class View:
@@ -128,9 +128,9 @@ class View:
         self._documents: dict[str, Stored] = {}
         self._complaint = ""
 
-    def read(self, source: Source) -> Timeline:
+    def read(self, store: Store) -> Timeline:
         """Return the timeline of what the store holds, or of its beginning."""
-        part = first_documents(source, self._selection, self._limit)
+        part = store.first_documents(self._selection, self._limit)
         self._complete = part.complete
         self._documents = {stored.id: stored for stored in part.documents}
         return self._timeline()
@@ -162,7 +162,7 @@ class View:
             output.print_whole(self._console, output.as_text(text, "yellow"))
 
     def follow(
-        self, source: Source, found: Timeline, wait: Callable[[float], object] = time.sleep
+        self, store: Store, found: Timeline, wait: Callable[[float], object] = time.sleep
     ) -> None:
         """Print what is there, and what comes, until the user ends it.
 
@@ -176,9 +176,9 @@ class View:
                 for one in self._new(found, seen):
                     self._print(found, one)
                 wait(_POLL_SECONDS)
-                found = self._read_on(source, found)
+                found = self._read_on(store, found)
 
-    def _read_on(self, source: Source, found: Timeline) -> Timeline:
+    def _read_on(self, store: Store, found: Timeline) -> Timeline:
         """Return what is there of late, with the start that the session had so far; what was found before while nothing can be read."""
         # A service whose clock is ahead must not hide what the others write.
         latest = min(max((event.time_ns for event in found.events), default=0), time.time_ns())
@@ -189,7 +189,7 @@ class View:
         }
         selection = replace(self._selection, since_ns=since_ns, known=frozenset(self._documents))
         try:
-            part = first_documents(source, selection, self._limit)
+            part = store.first_documents(selection, self._limit)
         except (ElasticsearchError, SpoolError) as error:
             self._complain(str(error))
             return found

@@ -81,12 +81,13 @@ def level_of(severity: int) -> str:
 
 
 def entry_summary(
-    name: str, attributes: Mapping[str, Any], status: Status, duration_ns: int
+    name: str, attributes: Mapping[str, Any], status: Status, duration_ns: int | None
 ) -> tuple[str, str]:
     """Return level and text of an entry span: what was asked, what came of it, how long it took.
 
     The level is `error`, `warning` for an answer that blames the caller, or `info`. The text is
-    `GET /cart/{id} 500 in 132 ms`; without HTTP it begins with the span's name.
+    `GET /cart/{id} 500 in 132 ms`; without HTTP it begins with the span's name, and without a
+    duration it ends before ` in`.
     """
     get = attributes.get
     method = get("http.request.method") or get("http.method")
@@ -108,6 +109,8 @@ def entry_summary(
         if is_error
         else ""
     )
+    if duration_ns is None:
+        return level, f"{subject}{outcome}"
     return level, f"{subject}{outcome} in {(duration_ns + _NS_PER_MS // 2) // _NS_PER_MS} ms"
 
 

@@ -1,21 +1,21 @@
-"""The read model of a session: from stored documents to events in order, and to errors in groups.
+"""The read model of a session: stored documents become events in order, and errors in groups.
 
-Pure.
+`search`, `stores` and `failure_stores` read documents; all other modules are pure.
 """
 
 from otel_asayer.sanitize import DIRECTIONS, sanitize_line, sanitize_text
-from otel_asayer.timeline.bounds import MAX_EVENTS, Part
-from otel_asayer.timeline.errors import ErrorGroup, group_errors
+from otel_asayer.timeline.errors import CodeLocation, ErrorGroup, group_errors, location_of
 from otel_asayer.timeline.events import EventKind, TimelineEvent, event_of
-from otel_asayer.timeline.stored import Selection, Stored, flat, nanoseconds
-from otel_asayer.timeline.subject import parse_subject
+from otel_asayer.timeline.selection import Selection, parse_selection
+from otel_asayer.timeline.stored import MAX_EVENTS, Part, Stored, flat, identifier
 from otel_asayer.timeline.timeline import Timeline
-from otel_asayer.timeline.times import NS_PER_S, ago, date, duration, iso, offset
+from otel_asayer.timeline.times import NS_PER_S, ago, date, duration, iso, nanoseconds, offset
 
 __all__ = [
     "DIRECTIONS",
     "MAX_EVENTS",
     "NS_PER_S",
+    "CodeLocation",
     "ErrorGroup",
     "EventKind",
     "Part",
@@ -29,10 +29,12 @@ __all__ = [
     "event_of",
     "flat",
     "group_errors",
+    "identifier",
     "iso",
+    "location_of",
     "nanoseconds",
     "offset",
-    "parse_subject",
+    "parse_selection",
     "sanitize_line",
     "sanitize_text",
 ]

@@ -1,4 +1,4 @@
-"""Exceptions in groups: of one type, from one place in the code."""
+"""Exceptions in groups: of one type, from one location in the code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.timeline.events import TimelineEvent
 
-__all__ = ["ErrorGroup", "Place", "distinct_exceptions", "group_errors", "place_of"]
+__all__ = ["CodeLocation", "ErrorGroup", "distinct_exceptions", "group_errors", "location_of"]
 
 _FRAME: Final = re.compile(
     r'^ *File "(?P<file>[^"\n]+)", line (?P<line>[0-9]{1,9}), in (?P<function>[^\n]+)$',
@@ -27,10 +27,10 @@ _SHOWN_PARTS: Final = 2
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an exception was raised:
+class CodeLocation:
+    """Where an exception was raised: the innermost frame of the application's own code.
 
-    the innermost frame of the application's own code, or of any where there is none.
+    If there is none, the innermost frame of any code.
     """
 
     file: str = ""
@@ -46,16 +46,16 @@ class Place:
 
 @dataclass(frozen=True)
 class ErrorGroup:
-    """Exceptions of one type from one place."""
+    """Exceptions of one type from one code location."""
 
     type: str
-    """Without its module, which not all writers give; nothing where the document has no type."""
+    """Without its module, which not all writers give; empty when the document has no type."""
 
-    place: Place
-    """As the last of them has it: lines move between releases."""
+    location: CodeLocation
+    """That of the latest: lines move between releases."""
 
     events: tuple[TimelineEvent, ...]
-    """The latest first; what passed through several spans of a trace counts once."""
+    """The latest first. An exception that passed through several spans of a trace counts once."""
 
     @property
     def count(self) -> int:
@@ -69,37 +69,40 @@ class ErrorGroup:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Where they happened, in the order of their names."""
+        """The services in which they happened, sorted by name."""
         return tuple(sorted({event.service for event in self.events}))
 
     @property
     def sessions(self) -> tuple[str, ...]:
-        """In which sessions, the latest first."""
+        """The sessions in which they happened, the latest first."""
         return tuple(dict.fromkeys(event.session_id for event in self.events if event.session_id))
 
     @property
     def example(self) -> TimelineEvent:
-        """The latest that has a replay, or else the latest."""
+        """The latest that has a replay, else the latest."""
         return next((event for event in self.events if event.replay_url), self.events[0])
 
 
 def group_errors(events: Iterable[TimelineEvent]) -> list[ErrorGroup]:
-    """Return the exceptions among `events` in groups, the largest first, and of two of one size that which happened last."""
+    """Return the exceptions among `events` in groups, the largest first.
+
+    Of two groups of one size, the one that happened last comes first.
+    """
     groups: dict[tuple[str, str, str], list[TimelineEvent]] = {}
     for event in reversed(distinct_exceptions(events)):
-        place = place_of(event.stack)
+        location = location_of(event.stack)
         groups.setdefault(
-            (exception_type_name(event.attributes), place.file, place.function), []
+            (exception_type_name(event.attributes), location.file, location.function), []
         ).append(event)
     found = [_group(key[0], members) for key, members in groups.items()]
     return sorted(found, key=lambda group: (-group.count, -group.events[0].time_ns))
 
 
 def distinct_exceptions(events: Iterable[TimelineEvent]) -> list[TimelineEvent]:
-    """Return the events at which exceptions were raised, the first one first; those after it of
-    the same trace, type and message only passed.
+    """Return one event for each exception, in the order of their time.
 
-    One that a server span answered as an error of the caller's counts as none.
+    Later events of the same trace, type and message are the same exception, passing through. An
+    exception that a server span answered as the caller's error does not count.
     """
     once: dict[tuple[str, ...], TimelineEvent] = {}
     for event in sorted(events, key=lambda event: event.time_ns):
@@ -116,16 +119,16 @@ def distinct_exceptions(events: Iterable[TimelineEvent]) -> list[TimelineEvent]:
     return list(once.values())
 
 
-def place_of(stack: str) -> Place:
-    """Return where the exception with this stack, as Python's traceback prints it, was raised."""
-    # A chain of exceptions is printed cause first: the last part is that of the exception itself.
+def location_of(stack: str) -> CodeLocation:
+    """Return where the exception with this stack, as Python prints it, was raised."""
+    # Python prints a chain of exceptions cause first: the last part is the exception itself.
     frames = [
-        Place(frame["file"], int(frame["line"]), frame["function"])
+        CodeLocation(frame["file"], int(frame["line"]), frame["function"])
         for frame in _FRAME.finditer(stack)
     ]
     own = [frame for frame in frames if not _LIBRARY.search(frame.file)]
-    return (own or frames or [Place()])[-1]
+    return (own or frames or [CodeLocation()])[-1]
 
 
 def _group(type_name: str, members: Sequence[TimelineEvent]) -> ErrorGroup:
-    return ErrorGroup(type_name, place_of(members[0].stack), tuple(members))
+    return ErrorGroup(type_name, location_of(members[0].stack), tuple(members))

@@ -1,4 +1,4 @@
-"""One document as one event: what happened, where, when, how long, how bad."""
+"""A stored document as an event: what happened, where, when, for how long, and its level."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from otel_asayer.documents import (
     one_line,
     text_of,
 )
-from otel_asayer.timeline.stored import flat, identifier, nanoseconds
+from otel_asayer.timeline.stored import flat, identifier
+from otel_asayer.timeline.times import nanoseconds
 
 if TYPE_CHECKING:
     from otel_asayer.timeline.stored import Stored
@@ -29,18 +30,18 @@ __all__ = ["EventKind", "TimelineEvent", "event_of"]
 
 _ENTRY_KINDS: Final = ("Server", "Consumer")
 _UNKNOWN_SERVICE: Final = "unknown_service"
-_MOST_CHARACTERS: Final = 1000
-"""Of a title: one line of a log may hold a whole file."""
+_MAX_CHARACTERS: Final = 1000
+"""Characters of a title: one line of a log may hold a whole file."""
 _LIMIT_NS: Final = 1 << 63
 _WEB_ADDRESS: Final = re.compile(r"https?://[!-~]+")
-"""Nothing that breaks out of a terminal's or a page's link, and no other scheme."""
+"""Allows nothing that breaks out of a link in a terminal or a page, and no other scheme."""
 
 
 class EventKind(Enum):
-    """What an event is."""
+    """What kind of event it is."""
 
     REQUEST = "request"
-    """A span with which a service is entered: a request, a message, the root of a trace."""
+    """A span that enters a service: a request, a message, the root of a trace."""
 
     SPAN = "span"
     """Any other span."""
@@ -72,16 +73,16 @@ class TimelineEvent:
     parent_span_id: str = ""
     session_id: str = ""
     replay_url: str | None = None
-    """As the document has it, if that is an address of the web; a timeline fills it in for all events, where it can."""
+    """The document's, if it is a web address; a timeline adds it to other events where it can."""
 
     strange_host: str = ""
-    """Where its link leads, if a person should see that before following it:
+    """The host of its link, if a person should see it before following the link.
 
-    the documents say so alone, and it is unlike the other links.
+    Only documents name that host, and it differs from the host of the other links.
     """
 
     depth: int = 0
-    """Number of the spans around it that the timeline has, of all services."""
+    """The number of spans around it, of all services, that the timeline has."""
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -90,22 +91,25 @@ class TimelineEvent:
 
     @property
     def body(self) -> str:
-        """The whole text of its log record, or nothing."""
+        """The whole text of a log record; empty for other events."""
         return _body(self.document.source.get("body"))
 
     @property
     def stack(self) -> str:
-        """The stack of its exception, or nothing."""
+        """The stack trace of an exception; empty for other events."""
         return text_of(self.attributes.get(EXCEPTION_STACKTRACE) or "")
 
     @property
     def is_span(self) -> bool:
-        """Whether it takes time, and others can happen inside it."""
+        """Whether it is a span: other events can happen inside it."""
         return self.kind in (EventKind.REQUEST, EventKind.SPAN)
 
 
 def event_of(stored: Stored) -> TimelineEvent:
-    """Return the event that a span's, span event's or log record's document tells of; nothing in it can make this fail."""
+    """Return the event that a span's, span event's or log record's document describes.
+
+    No content of the document makes this fail.
+    """
     source = stored.source
     attributes = flat(source.get("attributes"))
     kind, level, title = _told(source, attributes)
@@ -150,8 +154,7 @@ def _span(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Eve
     name = text_of(source.get("name") or "(no name)")
     status = _status(source.get("status"))
     if source.get("kind") in _ENTRY_KINDS or not source.get("parent_span_id"):
-        level, text = entry_summary(name, attributes, status, 0)
-        return EventKind.REQUEST, level, text.removesuffix(" in 0 ms")
+        return EventKind.REQUEST, *entry_summary(name, attributes, status, None)
     code = attributes.get("http.response.status_code") or attributes.get("http.status_code")
     return (
         EventKind.SPAN,
@@ -194,4 +197,4 @@ def _first_line(text: str) -> str:
 
 
 def _short(title: str) -> str:
-    return title if len(title) <= _MOST_CHARACTERS else f"{title[: _MOST_CHARACTERS - 1]}…"
+    return title if len(title) <= _MAX_CHARACTERS else f"{title[: _MAX_CHARACTERS - 1]}…"

@@ -1,8 +1,8 @@
-"""Failure stores of our data streams (Elasticsearch 8.19, 9.1 and later): what is refused lies
-there, out of every search's sight, answered with 201.
+"""Failure stores of our data streams (Elasticsearch 8.19, 9.1 and later).
 
-The refused document is in `document.source`, which is not mapped: no query finds it by its session,
-so all that lies there is looked through.
+Elasticsearch puts refused documents there, where no search looks, and answers 201. The document is
+in `document.source`, which is not mapped: no query finds it by its session, so all documents there
+are read.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_asayer.elasticsearch.api import Api, Identity
-    from otel_asayer.timeline import Selection, Stored
+    from otel_asayer.timeline.selection import Selection
+    from otel_asayer.timeline.stored import Stored
 
 __all__ = ["FailureStore", "failure_stores", "may_have_failure_stores"]
 
 _TARGET: Final = f"/_data_stream/{','.join(OTEL_STREAMS)}"
-_FIELDS: Final = "data_streams.name,data_streams.failure_store.enabled,data_streams.failure_store.indices.index_name"
+_FIELDS: Final = (
+    "data_streams.name,data_streams.failure_store.enabled,"
+    "data_streams.failure_store.indices.index_name"
+)
 _WITHOUT_API: Final = (
     http.HTTPStatus.BAD_REQUEST,
     http.HTTPStatus.NOT_FOUND,
@@ -35,22 +39,21 @@ _FIRST_OF_9: Final = (9, 1)
 
 
 class FailureStore(NamedTuple):
-    """That of one data stream.
+    """The failure store of one data stream.
 
     Attributes:
         stream: the data stream.
-        on: whether what is refused goes there now.
-        indices: where it lies; none as long as nothing was refused. One that was switched off keeps
-            them.
+        on: whether refused documents go there now.
+        indices: its indices; none as long as nothing was refused. A failure store that was switched
+            off keeps them.
     """
 
     stream: str
     on: bool
     indices: tuple[str, ...]
 
-    def find(self, api: Api, selection: Selection, most: int) -> tuple[list[Stored], bool]:
-        """Return its documents that are selected, among the first `most` of all, and whether those
-        are all.
+    def find(self, api: Api, selection: Selection, limit: int) -> tuple[list[Stored], bool]:
+        """Return the selected documents among its first `limit`, and whether there are no more.
 
         Raises:
             NotAllowedError: the key or user may not read it.
@@ -59,11 +62,11 @@ class FailureStore(NamedTuple):
         search = Search(api, (f"{self.stream}::failures",), lenient=False)
         search.refresh()
         with closing(search.scan(("document.source.attributes",))) as everything:
-            found = [stored for stored in islice(everything, most) if _is_of(selection, stored)]
+            found = [stored for stored in islice(everything, limit) if _is_of(selection, stored)]
             return found, next(everything, None) is None
 
     def delete(self, api: Api, documents: Sequence[Stored]) -> int:
-        """Delete documents, each from the index that it lies in; return how many there were.
+        """Delete documents, each from its own index; return how many there were.
 
         Raises:
             NotAllowedError: the key or user may not delete there.
@@ -73,15 +76,14 @@ class FailureStore(NamedTuple):
 
 
 def may_have_failure_stores(identity: Identity | None) -> bool:
-    """Whether an Elasticsearch is of a version that has them; yes where that is not known."""
+    """Whether an Elasticsearch is of a version that has them; True when it is not known."""
     if identity is None or identity.serverless:
         return True
     return _FIRST_OF_8 <= identity.release < (9,) or identity.release >= _FIRST_OF_9
 
 
 def failure_stores(api: Api) -> tuple[FailureStore, ...]:
-    """Return the failure stores of our data streams, whether on or off; none where Elasticsearch
-    knows of none.
+    """Return the failure stores of our data streams, on or off; none if the version has none.
 
     Raises:
         NotAllowedError: the key or user may not list data streams.

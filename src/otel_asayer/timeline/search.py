@@ -1,8 +1,7 @@
-"""Reading from an Elasticsearch what the exporter wrote: spans, span events and log records of a
-session, a trace, or all that failed.
+"""Reading spans, span events and log records from Elasticsearch: of a session, a trace, or errors.
 
-A search over a wildcard that a key may not see answers 200 with nothing. So what the key may is
-asked first, and "not allowed" is never taken for "there is nothing".
+A search over a wildcard that a key may not see answers 200 with nothing. So the key's privileges
+are checked first, and "not allowed" is never taken for "there is nothing".
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from otel_asayer.elasticsearch.api import AnswerTooLongError
 from otel_asayer.elasticsearch.explain import explain_refusal, missing_privileges
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.setup.keys import authenticate
-from otel_asayer.timeline import Stored
-from otel_asayer.timeline.bounds import first
+from otel_asayer.timeline.stored import MAX_EVENTS, Stored, first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from otel_asayer.elasticsearch.api import Answer, Api
-    from otel_asayer.timeline import Selection
+    from otel_asayer.timeline.selection import Selection
+    from otel_asayer.timeline.stored import Part
 
 __all__ = ["OTEL_STREAMS", "REPLAY_STREAMS", "Search"]
 
@@ -39,26 +38,27 @@ _PAGE: Final = 1000
 _FIRST_PAGE: Final = 20
 _PAGE_GROWTH: Final = 10
 _PAGE_BYTES: Final = 8 * 1024 * 1024
-"""Of an answer:
+"""Bytes of an answer.
 
-a document may have a megabyte, and a page is held as text and as objects at the same time.
+A document may have a megabyte, and a page is held as text and as objects at the same time.
 """
 _KEEP_ALIVE: Final = "1m"
 _NS_PER_MS: Final = 1_000_000
 _PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 """Seconds between tries, while Elasticsearch allocates the shards of a new stream."""
 _SEARCH: Final = "/_search?allow_partial_search_results=false"
-"""A part of the documents is an error: by default it would look like all of them."""
+"""Makes a part of the documents an error; by default it would look like all of them."""
 
 
 class Search:
-    """What an Elasticsearch holds of sessions.
+    """The documents of sessions in an Elasticsearch.
 
     Args:
-        api: the way there.
+        api: the requests to it.
         streams: names of data streams, with wildcards.
-        lenient: whether a name that does not exist, or that the key may not see, is nothing rather
-            than an error.
+        name: its name, for a person.
+        lenient: whether a stream that does not exist, or that the key may not see, counts as empty;
+            else it is an error.
         wait: waits for some seconds.
     """
 
@@ -67,9 +67,11 @@ class Search:
         api: Api,
         streams: Sequence[str] = OTEL_STREAMS,
         *,
+        name: str = "",
         lenient: bool = True,
         wait: Callable[[float], object] = time.sleep,
     ) -> None:
+        self.name = name
         self._api = api
         self._streams = streams
         self._lenient = lenient
@@ -79,11 +81,11 @@ class Search:
         """Check that the key or user has these index privileges on all streams.
 
         Raises:
-            NotAllowedError: it has not; the message names what is missing.
-            ElasticsearchError: Elasticsearch does not answer, or not this.
+            NotAllowedError: it has not; the message names the missing ones.
+            ElasticsearchError: Elasticsearch does not answer this.
         """
         if not authenticate(self._api).secured:
-            return  # everybody may do everything
+            return  # security is off
         asked = {"index": [{"names": list(self._streams), "privileges": list(privileges)}]}
         granted = self._api.expect(
             "POST", "/_security/user/_has_privileges", asked, doing="which privileges there are"
@@ -96,17 +98,28 @@ class Search:
             )
 
     def documents(self, selection: Selection) -> Iterator[Stored]:
-        """Yield the documents of a session or a trace in the order of their time, to the
-        millisecond, read at one moment however many they are.
+        """Yield the documents of a session or a trace, ordered by time to the millisecond.
+
+        They are a snapshot of one point in time, however many they are.
 
         Raises:
             ElasticsearchError: there is no good answer.
         """
         yield from self._all(_query(selection))
 
+    def first_documents(self, selection: Selection, limit: int = MAX_EVENTS) -> Part:
+        """Return the first of these by their time: at most `limit`, and none too large to hold.
+
+        Raises:
+            ElasticsearchError: there is no good answer.
+        """
+        with closing(self._all(_query(selection))) as documents:
+            return first(documents, limit)
+
     def count(self, selection: Selection) -> int:
-        """Return how many documents there are of a session or a trace, those that came just now
-        included where the key may refresh.
+        """Return how many documents there are of a session or a trace.
+
+        Those that came just now are included if the key may refresh.
 
         Raises:
             ElasticsearchError: there is no good answer.
@@ -115,11 +128,11 @@ class Search:
         return self._count(_query(selection))
 
     def refresh(self) -> None:
-        """Let what came just now be found, where the key may."""
+        """Make searches find what came just now, if the key may."""
         self._api.ask("POST", self._target("_refresh"))
 
     def scan(self, fields: Sequence[str]) -> Generator[Stored, None, None]:
-        """Yield all documents, with these fields of their `_source` alone.
+        """Yield all documents, with only these fields of their `_source`.
 
         Raises:
             ElasticsearchError: there is no good answer.
@@ -156,8 +169,9 @@ class Search:
         return deleted
 
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
-        """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit` of
-        them, and how many there are in all.
+        """Return the latest exceptions since a time, at most `limit`, and how many there are.
+
+        Times are nanoseconds since 1970.
 
         Raises:
             ElasticsearchError: there is no good answer.
@@ -178,7 +192,8 @@ class Search:
         return f"to search {', '.join(self._streams)}"
 
     def _target(self, endpoint: str, query: str = "") -> str:
-        return f"/{quote(','.join(self._streams), safe='*,')}/{endpoint}?ignore_unavailable={str(self._lenient).lower()}{query}"
+        streams, lenient = quote(",".join(self._streams), safe="*,"), str(self._lenient).lower()
+        return f"/{streams}/{endpoint}?ignore_unavailable={lenient}{query}"
 
     def _count(self, query: Mapping[str, Any]) -> int:
         answer = self._api.content_of(
@@ -186,15 +201,15 @@ class Search:
         )
         if failed := answer["_shards"]["failed"]:
             raise ElasticsearchError(
-                f"Elasticsearch could not count everything: {failed} shards do not answer. See to "
-                f"its health, and try again."
+                f"Elasticsearch could not count everything: {failed} shards do not answer. Check "
+                "its health, and try again."
             )
         return int(answer["count"])
 
     def _ask_until_ready(self, endpoint: str, query: str = "", body: object = None) -> Answer:
-        """Ask all streams; again, for some seconds, while shards are missing:
+        """Ask all streams; ask again, for some seconds, while shards are missing.
 
-        those of a stream that is just being created make it fail for all.
+        Missing shards of a stream that is just being created make the request fail for all.
         """
         for pause in _PAUSES:
             answer = self._api.ask("POST", self._target(endpoint, query), body)
@@ -218,9 +233,9 @@ class Search:
             self._api.ask("DELETE", "/_pit", {"id": opened["id"]})
 
     def _pages(self, asked: Mapping[str, Any], pit: str, order: str) -> Iterator[Stored]:
-        # In milliseconds everywhere: indices of two mappings would else continue at different
-        # numbers, and nanoseconds end in the year 2262, where one document of another writer, with
-        # a later time, would make the whole search fail.
+        # Milliseconds everywhere: indices of two mappings would else continue at different numbers.
+        # And nanoseconds end in the year 2262: one document of another writer with a later time
+        # would make the whole search fail.
         time = {"@timestamp": {"order": order, "unmapped_type": "date", "numeric_type": "date"}}
         body: dict[str, Any] = {
             **asked,
@@ -282,7 +297,7 @@ def _stored(hit: Mapping[str, Any], size: int) -> Stored:
 
 
 def _deleted(items: Sequence[Mapping[str, Any]]) -> int:
-    """Count what was deleted; what was gone already is as good."""
+    """Count what was deleted; it is fine if a document was gone already."""
     results = [item["delete"] for item in items]
     for result in results:
         if result["status"] not in (http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND):

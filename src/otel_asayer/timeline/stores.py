@@ -1,11 +1,10 @@
-"""Where the documents of a session are read from:
+"""Where the documents of a session are read from.
 
-the configured Elasticsearch, or the local store where none is configured.
+That is the configured Elasticsearch, or the local store when none is configured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,29 +14,27 @@ from otel_asayer.attributes import HANDLED
 from otel_asayer.documents import EXCEPTION_TYPE, mentions, metadata_of, source_of
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.spool import LOCAL, Spool, configured_spool
-from otel_asayer.timeline import MAX_EVENTS, Stored, flat, nanoseconds
-from otel_asayer.timeline.bounds import earliest, first, latest
 from otel_asayer.timeline.search import OTEL_STREAMS, Search
+from otel_asayer.timeline.stored import MAX_EVENTS, Stored, earliest, flat, latest
+from otel_asayer.timeline.times import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from otel_asayer.config import Config
     from otel_asayer.documents import Operation
-    from otel_asayer.timeline import Part, Selection
+    from otel_asayer.timeline.selection import Selection
+    from otel_asayer.timeline.stored import Part
 
-__all__ = [
-    "ElasticsearchSource",
-    "LocalSource",
-    "Source",
-    "first_documents",
-    "nothing_stored",
-    "open_source",
-]
+__all__ = ["LocalStore", "Store", "nothing_stored", "open_store"]
 
 
-class Source(Protocol):
-    """A store of documents, seen by a reader."""
+class Store(Protocol):
+    """A store of documents, as a reader sees it.
+
+    Reading raises `ElasticsearchError` when there is no good answer, and `SpoolError` when the
+    folder of the local store cannot be used.
+    """
 
     @property
     def name(self) -> str:
@@ -46,65 +43,36 @@ class Source(Protocol):
     def documents(self, selection: Selection) -> Iterator[Stored]:
         """Yield the spans, span events and log records of a session or a trace."""
 
+    def first_documents(self, selection: Selection, limit: int = MAX_EVENTS) -> Part:
+        """Return the first of these by their time: at most `limit`, and none too large to hold."""
+
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
-        """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit`, and how many there are."""
+        """Return the latest exceptions since a time, at most `limit`, and how many there are.
+
+        Times are nanoseconds since 1970.
+        """
 
 
 @contextmanager
-def open_source(config: Config) -> Iterator[Source]:
-    """Open the store that `config` names, after a look at whether it may be read.
+def open_store(config: Config) -> Iterator[Store]:
+    """Open the store that `config` names, and check that it may be read.
 
     Raises:
         NotAllowedError: the key or user may not read.
-        ElasticsearchError: Elasticsearch does not answer, or is of a version that is not served.
-        SpoolError: the folder of the local store cannot be used (when documents are read).
+        ElasticsearchError: Elasticsearch does not answer, or its version is not supported.
     """
     if not config.has_destination:
-        yield LocalSource(config)
+        yield LocalStore(config)
         return
     with closing(Api.from_config(config)) as api:
         api.identify()
-        source = ElasticsearchSource(api, config.destination)
-        source.search.require("read")
-        yield source
+        search = Search(api, OTEL_STREAMS, name=config.destination)
+        search.require("read")
+        yield search
 
 
-def first_documents(source: Source, selection: Selection, most: int = MAX_EVENTS) -> Part:
-    """Return the documents of a session or a trace, the first by their time where they are more
-    than `most`, or all too large.
-
-    Raises:
-        ElasticsearchError: there is no good answer.
-        SpoolError: the folder of the local store cannot be used.
-    """
-    if isinstance(source, LocalSource):
-        return source.earliest(selection, most)
-    documents = source.documents(selection)
-    try:
-        return first(documents, most)
-    finally:
-        if isinstance(documents, Generator):
-            documents.close()
-
-
-class ElasticsearchSource:
-    """The documents in an Elasticsearch."""
-
-    def __init__(self, api: Api, name: str, streams: Sequence[str] = OTEL_STREAMS) -> None:
-        self.search = Search(api, streams)
-        self.name = name
-
-    def documents(self, selection: Selection) -> Iterator[Stored]:
-        """Yield the spans, span events and log records of a session or a trace, in the order of their time, to the millisecond."""
-        return self.search.documents(selection)
-
-    def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
-        """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit`, and how many there are."""
-        return self.search.exceptions(since_ns, limit)
-
-
-class LocalSource:
-    """The documents in the local store, which is the spool of a process without a destination."""
+class LocalStore:
+    """The documents in the local store: the spool of a process without a destination."""
 
     def __init__(self, config: Config) -> None:
         self.spool = Spool.from_config(config, LOCAL)
@@ -112,31 +80,27 @@ class LocalSource:
 
     @property
     def name(self) -> str:
-        """The folder, and that it is one."""
+        """The folder, and that it is the local store."""
         return f"the local store {self.spool.folder}"
 
     def documents(self, selection: Selection) -> Iterator[Stored]:
-        """Yield the spans, span events and log records of a session or a trace, in the order of their arrival."""
-        markers = [value.encode() for value in selection.fields.values()]
-        return self._read(markers, lambda stored: selection.holds(stored.source))
+        """Yield the documents of a session or a trace, in the order of their arrival."""
+        return self._selected(selection)
 
-    def earliest(self, selection: Selection, most: int) -> Part:
-        """Return the `most` documents of a session or a trace that come first by their time.
+    def first_documents(self, selection: Selection, limit: int = MAX_EVENTS) -> Part:
+        """Return the documents of a session or a trace that come first by their time.
 
-        Of who looks again and again (`selection.known`), only the bodies are read that came since,
-        once all of the others were taken.
+        For a reader that polls (`selection.known`), only new bodies are read, once all documents of
+        the others were returned.
         """
         bodies = set(self._seen) if selection.known is not None else set()
-        markers = [value.encode() for value in selection.fields.values()]
-        part = earliest(
-            self._read(markers, lambda stored: selection.holds(stored.source), bodies), most
-        )
+        part = earliest(self._selected(selection, bodies), limit)
         if part.complete:
             self._seen = bodies
         return part
 
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
-        """Return the latest exceptions since a time (nanoseconds since 1970), at most `limit`, and how many there are."""
+        """Return the latest exceptions since a time, at most `limit`, and how many there are."""
         return latest(
             self._read(
                 [f'"{EXCEPTION_TYPE}"'.encode()],
@@ -145,15 +109,19 @@ class LocalSource:
             limit,
         )
 
+    def _selected(self, selection: Selection, bodies: set[str] | None = None) -> Iterator[Stored]:
+        markers = [value.encode() for value in selection.fields.values()]
+        return self._read(markers, lambda stored: selection.holds(stored.source), bodies)
+
     def _read(
         self,
         markers: Sequence[bytes],
         wanted: Callable[[Stored], bool],
         bodies: set[str] | None = None,
     ) -> Iterator[Stored]:
-        """Yield what is wanted of the operations that hold one of `markers`: only those are parsed.
+        """Yield what is `wanted` of the operations that hold one of `markers`; parse only those.
 
-        Bodies named in `bodies` are left out, and those that were read are added.
+        Bodies named in `bodies` are left out, and bodies that were read are added.
         """
         for number, operation in enumerate(self.spool.read(bodies)):
             if (
@@ -174,26 +142,32 @@ def _is_exception(stored: Stored) -> bool:
 
 
 def _stored(operation: Operation, number: int) -> Stored | None:
-    """The document of an operation, unless it is a replay record, which repeats what others tell."""
+    """Return an operation's document; None for a replay record, which repeats other documents."""
     metadata, source = metadata_of(operation), source_of(operation)
     if metadata.stream_type not in ("traces", "logs"):
         return None
     try:
         return Stored(metadata.index, metadata.id, orjson.loads(source), number, len(source))
-    except ValueError:  # a file of somebody else's making
+    except ValueError:  # another program wrote the file
         return None
 
 
 def nothing_stored(config: Config, selection: Selection, place: str) -> str:
-    """Return the sentences for a session or trace that has no documents in `place`, with where else to look."""
+    """Return the sentences for a session or trace without documents: where else to look."""
     return f"Nothing is stored of {selection.named} in {place}.{_elsewhere(config)}"
 
 
 def _elsewhere(config: Config) -> str:
     if not config.has_destination:
-        return " To look into an Elasticsearch, set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or give --endpoint."
+        return (
+            " To look into an Elasticsearch, set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or give "
+            "--endpoint."
+        )
     spool = configured_spool(config)
     if spool is None or not (waiting := spool.status().documents):
         return ""
     waits = "1 document" if waiting == 1 else f"{waiting} documents"
-    return f" Of all sessions, the spool {spool.folder} of this machine still holds {waits}: `otel-asayer spool drain` sends them."
+    return (
+        f" Of all sessions, the spool {spool.folder} of this machine still holds {waits}: "
+        "`otel-asayer spool drain` sends them."
+    )

@@ -1,4 +1,4 @@
-"""A session, or a trace, as events in the order of their time."""
+"""A session, or a trace, as events ordered by time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from otel_asayer.documents.replay_records import ReplayLink
 from otel_asayer.propagation.session_id import SessionId, parse_session_id
 from otel_asayer.timeline.errors import distinct_exceptions
 from otel_asayer.timeline.events import EventKind, event_of
-from otel_asayer.timeline.stored import nanoseconds
+from otel_asayer.timeline.times import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,23 +24,22 @@ __all__ = ["Timeline"]
 
 _NS_PER_MS: Final = 1_000_000
 _AUTHORITY: Final = re.compile(r"[/?#]")
-"""Divides an address into its scheme, nothing, and who and where it leads to."""
+"""Divides a URL into its scheme, nothing, and its authority."""
 _CLOCKS_NS: Final = 3_600 * 1_000_000_000
 _LONGEST_NS: Final = 7 * 24 * _CLOCKS_NS
-"""Nanoseconds by which an event of a session may be before the start that its id tells, and after it."""
+"""Nanoseconds that an event may be before the session's start by its id, and after it."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Events in the order of their time; of two at the same time, what was observed first, then
-    what is around, then what was stored first.
+    """Events ordered by time; of two at the same time, by observation, depth, and arrival.
 
     Elasticsearch's own templates cut `@timestamp` to the millisecond, and a request may log ten
-    lines in one. Spans and their events have no other
-    time: they come before the log records of their millisecond.
+    lines in one. Spans and their events have no other time: they come before the log records of
+    their millisecond.
 
-    `session_id` is that of the events, None where they have none or several. `started_at_ns` is
-    the start of the session by its id, or the time of the first event, in nanoseconds since 1970.
+    `session_id` is that of the events, None when they have none or several. `started_at_ns` is the
+    start of the session by its id, or the time of the first event, in nanoseconds since 1970.
     """
 
     events: tuple[TimelineEvent, ...]
@@ -49,12 +48,12 @@ class Timeline:
 
     @classmethod
     def of(cls, documents: Iterable[Stored], *, replay_url: str | None = None) -> Timeline:
-        """Return the timeline of these documents; those of one `_id` are one event.
+        """Return the timeline of these documents; documents with one `_id` are one event.
 
         Args:
             documents: of spans, span events and log records, in any order.
-            replay_url: the template of links to the replay, of all of them; None: the links that
-                the documents themselves have, and their form.
+            replay_url: the template of links to the replay; None: use the links that the documents
+                have, and their form for the others.
         """
         events = sorted(
             {stored.id: event_of(stored) for stored in documents}.values(),
@@ -64,12 +63,12 @@ class Timeline:
         events = _linked(replay_url, events)
         depths = _depths(events)
         placed = [replace(event, depth=_depth(event, depths)) for event in events]
-        placed.sort(key=_place)
+        placed.sort(key=_order)
         return cls(tuple(placed), session_id, _start(session_id, events))
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Their names, in the order in which they come first."""
+        """The names of the services, in the order in which they first occur."""
         return tuple(dict.fromkeys(event.service for event in self.events))
 
     @property
@@ -79,7 +78,10 @@ class Timeline:
 
     @property
     def exceptions(self) -> int:
-        """How many exceptions there are, those of log records included; one that passed through several spans and a log record counts once."""
+        """How many exceptions there are, those of log records included.
+
+        One that passed through several spans and a log record counts once.
+        """
         return len(distinct_exceptions(self.events))
 
     @property
@@ -88,7 +90,7 @@ class Timeline:
         return tuple(event for event in self.events if event.level == "error")
 
     def offset_ns(self, event: TimelineEvent) -> int:
-        """Return the time from the session's start to an event, in nanoseconds; negative when clocks differ."""
+        """Return nanoseconds from the session's start to an event; negative when clocks differ."""
         return event.time_ns - self.started_at_ns
 
     def only(
@@ -99,9 +101,9 @@ class Timeline:
         since_ns: int | None = None,
         until_ns: int | None = None,
     ) -> Timeline:
-        """Return the events of these services (none:
+        """Return the events of these services (none: all), of at least this level, in this range.
 
-        all), of this level and worse, within these offsets from the session's start.
+        The range is nanoseconds from the session's start.
         """
         levels = REPLAY_LEVELS[REPLAY_LEVELS.index(least_level) :]
         chosen = (
@@ -115,7 +117,7 @@ class Timeline:
         return replace(self, events=tuple(chosen))
 
 
-def _place(event: TimelineEvent) -> tuple[int, int, int, bool, int, str]:
+def _order(event: TimelineEvent) -> tuple[int, int, int, bool, int, str]:
     document = event.document
     observed_ns = max(nanoseconds(document.source.get("observed_timestamp")), event.time_ns)
     return (
@@ -134,13 +136,12 @@ def _session_of(events: Sequence[TimelineEvent]) -> SessionId | None:
 
 
 def _start(session_id: SessionId | None, events: Sequence[TimelineEvent]) -> int:
-    """The session's start, if any of its events can be of it:
+    """Return the session's start by its id, if any of the events can belong to it.
 
-    a number of another origin gives no time, and clocks may differ by minutes.
+    A number of another origin gives no time, and clocks may differ by minutes.
     """
-    times = [
-        event.time_ns for event in events if event.time_ns
-    ]  # without a time, an event is of 1970
+    # An event without a time is at 0.
+    times = [event.time_ns for event in events if event.time_ns]
     started_at_ms = session_id.started_at_ms if session_id else None
     if started_at_ms is not None:
         start_ns = started_at_ms * _NS_PER_MS
@@ -152,7 +153,7 @@ def _start(session_id: SessionId | None, events: Sequence[TimelineEvent]) -> int
 def _linked(replay_url: str | None, events: Sequence[TimelineEvent]) -> list[TimelineEvent]:
     """Return the events with their links to the replay.
 
-    What documents say of it, whoever may write documents says.
+    Anyone who may write documents can put any link there.
     """
     if replay_url:
         link = ReplayLink(replay_url)
@@ -166,7 +167,7 @@ def _linked(replay_url: str | None, events: Sequence[TimelineEvent]) -> list[Tim
 
 
 def _marked(events: Iterable[TimelineEvent]) -> list[TimelineEvent]:
-    """Return the events, with the host of each link that leads elsewhere than the first, or says before its host who follows it."""
+    """Return the events; mark links to another host than the first link's, or with a user name."""
     usual = ""
     marked = []
     for event in events:
@@ -183,7 +184,7 @@ def _marked(events: Iterable[TimelineEvent]) -> list[TimelineEvent]:
 
 
 def _link_like(event: TimelineEvent) -> ReplayLink | None:
-    """The form of a link that a document carries, so that events without one get theirs."""
+    """Return the form of a document's link, so that events without a link get theirs."""
     session_id = parse_session_id(event.session_id)
     if (
         not event.replay_url
@@ -208,9 +209,9 @@ def _url(link: ReplayLink | None, event: TimelineEvent) -> str | None:
 
 
 def _depths(events: Iterable[TimelineEvent]) -> Mapping[tuple[str, str], int]:
-    """The depth of each span, by trace and span id; of spans that are each other's parents, none.
+    """Return the depth of each span, by trace and span id; 0 for spans in a circle of parents.
 
-    Without recursion, for chains may be long.
+    Without recursion: chains may be long.
     """
     parents = {
         (event.trace_id, event.span_id): (event.trace_id, event.parent_span_id)

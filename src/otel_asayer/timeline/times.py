@@ -1,16 +1,21 @@
-"""Times as a person reads them."""
+"""Times: parsed as documents have them, and written as a person reads them."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 from typing import Final
 
-__all__ = ["NS_PER_S", "ago", "date", "duration", "iso", "offset"]
+__all__ = ["NS_PER_S", "ago", "date", "duration", "iso", "nanoseconds", "offset"]
 
 NS_PER_S: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
 _LAST_S: Final = 253_402_300_799
 """The end of the year 9999, in seconds since 1970: a document may claim any time."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_DIGITS: Final = 9
+_MS_DIGITS: Final = 6
+_LAST_NS: Final = (1 << 63) - 1
+"""The last time that Elasticsearch's `date_nanos` holds, in the year 2262."""
 
 
 def offset(offset_ns: int) -> str:
@@ -28,8 +33,7 @@ def offset(offset_ns: int) -> str:
 
 
 def duration(duration_ns: int) -> str:
-    """Return a duration in the unit that keeps it short; what is beyond its digits is cut, never
-    rounded up to the next unit.
+    """Return a duration in the unit that keeps it short; digits beyond are cut, not rounded.
 
     >>> duration(1_234_000), duration(65_000_000_000)
     ('1.2 ms', '1 min 5 s')
@@ -62,13 +66,58 @@ def ago(age_ns: int) -> str:
 
 def date(time_ns: int) -> str:
     """Return a time in UTC, to the second."""
-    return _moment(time_ns).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return _datetime(time_ns).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def iso(time_ns: int) -> str:
     """Return a time in RFC 3339, to the nanosecond."""
-    return _moment(time_ns).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ns % NS_PER_S:09d}Z"
+    return _datetime(time_ns).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ns % NS_PER_S:09d}Z"
 
 
-def _moment(time_ns: int) -> datetime:
+def _datetime(time_ns: int) -> datetime:
     return datetime.fromtimestamp(min(max(time_ns // NS_PER_S, 0), _LAST_S), tz=timezone.utc)
+
+
+def nanoseconds(timestamp: object) -> int:
+    """Return a document's `@timestamp` in nanoseconds since 1970; 0 for anything but a time.
+
+    It is milliseconds with a fraction (`1795536236662.000005`) or RFC 3339, as it was sent, or what
+    a synthetic `_source` makes of that. Times before 1970 become 1970. Those after 2262 become its
+    end, as Elasticsearch's nanoseconds do.
+
+    >>> nanoseconds("1795536236662.000005")
+    1795536236662000005
+    >>> nanoseconds("2026-11-24T16:03:56.662000005Z")
+    1795536236662000005
+    """
+    if isinstance(timestamp, bool) or not isinstance(timestamp, (str, int, float)):
+        return 0
+    try:
+        text = str(timestamp)
+        return min(
+            max(
+                _of_milliseconds(text) if text.partition(".")[0].isdecimal() else _of_rfc3339(text),
+                0,
+            ),
+            _LAST_NS,
+        )
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _of_milliseconds(text: str) -> int:
+    whole, _, fraction = text.partition(".")
+    return int(whole) * 10**_MS_DIGITS + int(fraction[:_MS_DIGITS].ljust(_MS_DIGITS, "0"))
+
+
+def _of_rfc3339(text: str) -> int:
+    whole, point, rest = text.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))] if point else ""
+    zone = rest[len(digits) :] if point else ""
+    event = datetime.fromisoformat((whole + zone).replace("Z", "+00:00").replace("z", "+00:00"))
+    if event.tzinfo is None:
+        event = event.replace(tzinfo=timezone.utc)
+    since = event - _EPOCH
+    return (since.days * 86_400 + since.seconds) * NS_PER_S + int(
+        digits[:_DIGITS].ljust(_DIGITS, "0") or 0
+    )

@@ -32,7 +32,7 @@ from otel_asayer.errors import (
     NotAllowedError,
 )
 from otel_asayer.spool import SpoolError
-from otel_asayer.timeline import parse_subject
+from otel_asayer.timeline import parse_selection
 from otel_asayer.timeline.stores import nothing_stored
 from otel_asayer.version import __version__
 from otel_asayer.web.guard import Guard
@@ -177,7 +177,7 @@ class _Pages:
         return RedirectResponse(path_of(selection), http.HTTPStatus.SEE_OTHER)
 
     def _selection(self, text: str) -> Selection:
-        return parse_subject(
+        return parse_selection(
             text, replay_url=self._config.replay_url, opaque=self._config.opaque_session_ids
         )
 

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.timeline import NS_PER_S, Timeline, group_errors
-from otel_asayer.timeline.stores import first_documents, open_source
+from otel_asayer.timeline.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
     from otel_asayer.timeline import ErrorGroup, Selection
-    from otel_asayer.timeline.stores import Source
+    from otel_asayer.timeline.stores import Store
 
 __all__ = ["Errors", "Reader", "Story"]
 
@@ -65,7 +65,7 @@ class Reader:
         self,
         config: Config,
         *,
-        opened: Callable[[Config], AbstractContextManager[Source]] = open_source,
+        opened: Callable[[Config], AbstractContextManager[Store]] = open_store,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._config = config
@@ -104,10 +104,10 @@ class Reader:
             ElasticsearchError: Elasticsearch does not answer, or not well.
             SpoolError: the folder of the local store cannot be used.
         """
-        with self._opened(self._config) as source:
-            documents, total = source.exceptions(self._now_ns() - _DAY_NS, _MOST_EXCEPTIONS)
+        with self._opened(self._config) as store:
+            documents, total = store.exceptions(self._now_ns() - _DAY_NS, _MOST_EXCEPTIONS)
             found = Timeline.of(documents, replay_url=self._config.replay_url)
-            return Errors(group_errors(found.events), source.name, total - len(documents))
+            return Errors(group_errors(found.events), store.name, total - len(documents))
 
     def now_ns(self) -> int:
         """Return the time, in nanoseconds since 1970."""
@@ -115,11 +115,11 @@ class Reader:
 
     def _read(self, selection: Selection) -> Story:
         read_at_ns = self._now_ns()
-        with self._opened(self._config) as source:
-            part = first_documents(source, selection)
+        with self._opened(self._config) as store:
+            part = store.first_documents(selection)
             return Story(
                 Timeline.of(part.documents, replay_url=self._config.replay_url),
-                source.name,
+                store.name,
                 read_at_ns,
                 part.complete,
             )

@@ -11,9 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.documents import EXCEPTION_STACKTRACE, text_of
-from otel_asayer.timeline import EventKind
-from otel_asayer.timeline.errors import place_of
-from otel_asayer.timeline.stored import flat, identifier
+from otel_asayer.timeline import EventKind, flat, identifier, location_of
 from otel_asayer.web.waterfall import colours_of, draw
 
 if TYPE_CHECKING:
@@ -69,9 +67,9 @@ class Detail:
         return _cut(self.event.stack.strip("\n"))
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where the exception was raised."""
-        return str(place_of(self.event.stack))
+        return str(location_of(self.event.stack))
 
     @property
     def attributes(self) -> list[tuple[str, str]]:

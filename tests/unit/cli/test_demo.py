@@ -108,7 +108,7 @@ def test_a_sampler_that_drops_everything_does_not_drop_it() -> None:
             {},
             "A demo needs the id of a session, or the address of its replay; a trace is neither.",
         ),
-        (["no session"], {}, "What was given is no session"),
+        (["no session"], {}, "Not a session id, token, replay URL or trace id"),
         (
             [],
             {"OTEL_SDK_DISABLED": "true"},

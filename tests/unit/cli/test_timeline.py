@@ -19,7 +19,8 @@ from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.config import Config
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.spool import Destination, Spool, SpoolError
-from otel_asayer.timeline import Selection, Stored, Timeline
+from otel_asayer.timeline import MAX_EVENTS, Part, Selection, Stored, Timeline
+from otel_asayer.timeline.stored import first
 from otel_asayer.timeline.stores import nothing_stored
 from unit.timeline.support import (
     REPLAY_URL,
@@ -143,7 +144,7 @@ def test_an_empty_store_says_so_and_what_to_do(tmp_path: Path) -> None:
 def test_what_is_no_session_is_wrong_usage() -> None:
     result = run("visit-7")
     assert result.exit_code == 2
-    assert "What was given is no session" in result.output
+    assert "Not a session id, token, replay URL or trace id" in result.output
 
 
 def test_an_id_of_another_system_is_shown_on_request(keep: Callable[..., None]) -> None:
@@ -434,6 +435,9 @@ class Scripted:
         if isinstance(look, Exception):
             raise look
         return iter(look)
+
+    def first_documents(self, selection: Selection, limit: int = MAX_EVENTS) -> Part:
+        return first(self.documents(selection), limit)
 
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
         raise NotImplementedError

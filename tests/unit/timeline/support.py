@@ -1,4 +1,4 @@
-"""Documents of a session, as short as a test wants them, in the form in which the exporter writes them."""
+"""Documents of a session, as the exporter writes them, and as short as a test needs them."""
 
 from __future__ import annotations
 

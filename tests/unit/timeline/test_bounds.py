@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_asayer.timeline.bounds import Part, earliest, first, latest
+from otel_asayer.timeline.stored import Part, earliest, first, latest
 from unit.timeline.support import log
 
 if TYPE_CHECKING:
@@ -31,23 +31,23 @@ def ids(part: Part) -> list[str]:
 @pytest.mark.parametrize("bound", [first, earliest])
 class TestBoth:
     @pytest.mark.parametrize(
-        ("most", "expected", "complete"),
+        ("limit", "expected", "complete"),
         [(5, "abcd", True), (4, "abcd", True), (3, "abc", False), (1, "a", False)],
     )
     def test_no_more_documents_are_kept_than_asked_for(
-        self, bound: Callable[..., Part], most: int, expected: str, *, complete: bool
+        self, bound: Callable[..., Part], limit: int, expected: str, *, complete: bool
     ) -> None:
-        part = bound(DOCUMENTS, most)
+        part = bound(DOCUMENTS, limit)
         assert (ids(part), part.complete) == (list(expected), complete)
 
     @pytest.mark.parametrize(
-        ("most", "expected", "complete"),
+        ("limit", "expected", "complete"),
         [(40, "abcd", True), (39, "abc", False), (20, "ab", False), (1, "a", False)],
     )
     def test_no_more_bytes_are_kept_than_there_is_room_for(
-        self, bound: Callable[..., Part], most: int, expected: str, *, complete: bool
+        self, bound: Callable[..., Part], limit: int, expected: str, *, complete: bool
     ) -> None:
-        part = bound(DOCUMENTS, 10, most)
+        part = bound(DOCUMENTS, 10, limit)
         assert (ids(part), part.complete) == (list(expected), complete)
 
     def test_of_nothing_there_is_nothing(self, bound: Callable[..., Part]) -> None:
@@ -70,11 +70,11 @@ def test_of_documents_of_one_time_those_that_came_first_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "most_bytes", "expected"),
+    ("limit", "max_bytes", "expected"),
     [(10, 100, "dcba"), (2, 100, "dc"), (10, 25, "dc"), (10, 1, "d")],
 )
 def test_the_latest_come_first_and_all_are_counted(
-    most: int, most_bytes: int, expected: str
+    limit: int, max_bytes: int, expected: str
 ) -> None:
-    found, number = latest([DOCUMENTS[place] for place in (3, 1, 2, 0)], most, most_bytes)
+    found, number = latest([DOCUMENTS[place] for place in (3, 1, 2, 0)], limit, max_bytes)
     assert ([stored.id[2] for stored in found], number) == (list(expected), 4)

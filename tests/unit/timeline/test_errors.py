@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_asayer.timeline import ErrorGroup, Timeline, group_errors
-from otel_asayer.timeline.errors import Place, place_of
+from otel_asayer.timeline.errors import CodeLocation, location_of
 from unit.timeline.support import STACK, log, raised
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def test_exceptions_of_one_type_and_place_are_a_group() -> None:
     )
     assert group.count == 2
     assert group.message == "'sofa'"
-    assert str(group.place) == "shop/cart.py:8 in total"
+    assert str(group.location) == "shop/cart.py:8 in total"
 
 
 def test_an_exception_that_passes_through_spans_and_into_the_log_counts_once() -> None:
@@ -116,37 +116,44 @@ STANDARD = '  File "/usr/lib/python3.11/json/__init__.py", line 3, in loads\n   
 
 
 @pytest.mark.parametrize(
-    ("stack", "place"),
+    ("stack", "location"),
     [
-        ("", Place()),
-        ("java.lang.NullPointerException\n\tat com.example.Cart.total(Cart.java:7)", Place()),
-        (STACK, Place("/app/shop/cart.py", 7, "total")),
-        (STACK + LIBRARY, Place("/app/shop/cart.py", 7, "total")),
-        (LIBRARY + STANDARD, Place("/usr/lib/python3.11/json/__init__.py", 3, "loads")),
+        ("", CodeLocation()),
+        (
+            "java.lang.NullPointerException\n\tat com.example.Cart.total(Cart.java:7)",
+            CodeLocation(),
+        ),
+        (STACK, CodeLocation("/app/shop/cart.py", 7, "total")),
+        (STACK + LIBRARY, CodeLocation("/app/shop/cart.py", 7, "total")),
+        (LIBRARY + STANDARD, CodeLocation("/usr/lib/python3.11/json/__init__.py", 3, "loads")),
         (
             STACK + "\nDuring handling of the above exception\n\n" + STACK.replace("total", "show"),
-            Place("/app/shop/cart.py", 7, "show"),
+            CodeLocation("/app/shop/cart.py", 7, "show"),
         ),
-        ('  | File "/app/a.py", line 1, in f', Place()),
+        ('  | File "/app/a.py", line 1, in f', CodeLocation()),
         (
             (
                 '  File "<frozen importlib._bootstrap>", line 1, in f\n  File "C:\\shop\\a.py", '
                 "line "
                 "2, in <module>"
             ),
-            Place("C:\\shop\\a.py", 2, "<module>"),
+            CodeLocation("C:\\shop\\a.py", 2, "<module>"),
         ),
-        (f'  File "/app/a.py", line {"9" * 5000}, in f', Place()),
+        (f'  File "/app/a.py", line {"9" * 5000}, in f', CodeLocation()),
     ],
 )
 def test_the_place_is_the_innermost_frame_of_the_applications_own_code(
-    stack: str, place: Place
+    stack: str, location: CodeLocation
 ) -> None:
-    assert place_of(stack) == place
+    assert location_of(stack) == location
 
 
 def test_a_place_is_shown_by_the_end_of_its_path() -> None:
-    assert [str(Place("C:\\a\\b\\c.py", 2, "f")), str(Place("c.py", 1, "g")), str(Place())] == [
+    assert [
+        str(CodeLocation("C:\\a\\b\\c.py", 2, "f")),
+        str(CodeLocation("c.py", 1, "g")),
+        str(CodeLocation()),
+    ] == [
         "b/c.py:2 in f",
         "c.py:1 in g",
         "",

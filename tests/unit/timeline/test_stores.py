@@ -15,7 +15,7 @@ from otel_asayer.errors import NotAllowedError
 from otel_asayer.spool import Spool
 from otel_asayer.testing import IDENTITY, ElasticsearchDouble, status
 from otel_asayer.timeline import Selection, Stored, stores
-from otel_asayer.timeline.stores import LocalSource, first_documents, open_source
+from otel_asayer.timeline.stores import LocalStore, open_store
 from unit.timeline.support import SESSION, START_NS, TRACE, log, operation, raised
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def double() -> Iterator[ElasticsearchDouble]:
 
 def test_the_configured_elasticsearch_is_read(double: ElasticsearchDouble) -> None:
     double.reply_with(IDENTITY, ASKER, MAY, *FOUND, *FOUND)
-    with open_source(Config.from_environment({}, endpoint=double.url)) as source:
-        ids = [stored.id for stored in source.documents(Selection(session_id=SESSION))]
-        documents, total = source.exceptions(0, 10)
-        assert source.name == double.url
+    with open_store(Config.from_environment({}, endpoint=double.url)) as store:
+        ids = [stored.id for stored in store.documents(Selection(session_id=SESSION))]
+        documents, total = store.exceptions(0, 10)
+        assert store.name == double.url
         assert ids == ["1"]
         assert len(documents) == 1
         assert total == 1
@@ -56,7 +56,7 @@ def test_what_may_not_be_read_is_not_opened(double: ElasticsearchDouble) -> None
     double.reply_with(IDENTITY, ASKER, MAY_NOT)
     with (
         pytest.raises(NotAllowedError),
-        open_source(Config.from_environment({}, endpoint=double.url)),
+        open_store(Config.from_environment({}, endpoint=double.url)),
     ):
         raise AssertionError("it was opened")
 
@@ -64,11 +64,11 @@ def test_what_may_not_be_read_is_not_opened(double: ElasticsearchDouble) -> None
 def test_without_a_destination_the_local_store_is_read(tmp_path: Path) -> None:
     mine, others = log("a"), log("b", attributes={"session.id": "7"}, trace_id="f" * 32)
     Spool(tmp_path, max_bytes=2**30).write([operation(mine), operation(others)])
-    with open_source(Config.from_environment({}, spool_directory=str(tmp_path))) as source:
-        assert source.name == f"the local store {tmp_path}/local"
+    with open_store(Config.from_environment({}, spool_directory=str(tmp_path))) as store:
+        assert store.name == f"the local store {tmp_path}/local"
         assert (
-            list(source.documents(Selection(session_id=SESSION)))
-            == list(source.documents(Selection(trace_id=TRACE)))
+            list(store.documents(Selection(session_id=SESSION)))
+            == list(store.documents(Selection(trace_id=TRACE)))
             == [mine]
         )
 
@@ -78,7 +78,7 @@ def test_replay_records_of_the_local_store_are_no_events(tmp_path: Path) -> None
     Spool(tmp_path, max_bytes=2**30).write([operation(record)])
     assert (
         list(
-            LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).documents(
+            LocalStore(Config.from_environment({}, spool_directory=str(tmp_path))).documents(
                 Selection(session_id=SESSION)
             )
         )
@@ -93,23 +93,23 @@ def test_either_a_session_or_a_trace_is_read_from_the_local_store(tmp_path: Path
         log("c", attributes={"session.id": "8"}, trace_id=""),
     )
     Spool(tmp_path, max_bytes=2**30).write([*map(operation, (of_session, of_trace, neither))])
-    with open_source(Config.from_environment({}, spool_directory=str(tmp_path))) as source:
-        assert list(source.documents(Selection(session_id=SESSION, trace_id=TRACE))) == [
+    with open_store(Config.from_environment({}, spool_directory=str(tmp_path))) as store:
+        assert list(store.documents(Selection(session_id=SESSION, trace_id=TRACE))) == [
             of_session,
             of_trace,
         ]
 
 
-def local(folder: Path) -> tuple[Spool, LocalSource]:
-    return Spool(folder, max_bytes=2**30), LocalSource(
+def local(folder: Path) -> tuple[Spool, LocalStore]:
+    return Spool(folder, max_bytes=2**30), LocalStore(
         Config.from_environment({}, spool_directory=str(folder))
     )
 
 
 def test_of_the_local_store_the_earliest_documents_are_read(tmp_path: Path) -> None:
-    spool, source = local(tmp_path)
+    spool, store = local(tmp_path)
     spool.write([operation(log(f"{at_ms}", at_ms)) for at_ms in (3, 1, 2)])
-    part = first_documents(source, Selection(session_id=SESSION), 2)
+    part = store.first_documents(Selection(session_id=SESSION), 2)
     assert [stored.source["body"]["text"] for stored in part.documents] == ["1", "2"]
     assert not part.complete
 
@@ -117,9 +117,9 @@ def test_of_the_local_store_the_earliest_documents_are_read(tmp_path: Path) -> N
 def test_who_looks_again_reads_new_bodies_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool, source = local(tmp_path)
+    spool, store = local(tmp_path)
     spool.write([operation(log("old"))])
-    first_documents(source, Selection(session_id=SESSION, known=frozenset()))
+    store.first_documents(Selection(session_id=SESSION, known=frozenset()))
     spool.write([operation(log("new"))])
     parsed: list[bytes] = []
     parse = stores._stored
@@ -129,24 +129,24 @@ def test_who_looks_again_reads_new_bodies_only(
         return parse(line, number)
 
     monkeypatch.setattr(stores, "_stored", noting)
-    part = first_documents(source, Selection(session_id=SESSION, known=frozenset()))
+    part = store.first_documents(Selection(session_id=SESSION, known=frozenset()))
     assert [stored.source["body"]["text"] for stored in part.documents] == ["new"]
     assert len(parsed) == 1
 
 
 def test_who_looks_once_reads_all_bodies_each_time(tmp_path: Path) -> None:
-    spool, source = local(tmp_path)
+    spool, store = local(tmp_path)
     spool.write([operation(log("old"))])
     assert [
-        len(first_documents(source, Selection(session_id=SESSION)).documents) for _ in range(2)
+        len(store.first_documents(Selection(session_id=SESSION)).documents) for _ in range(2)
     ] == [1, 1]
 
 
 def test_bodies_of_which_a_part_was_left_out_are_read_again(tmp_path: Path) -> None:
-    spool, source = local(tmp_path)
+    spool, store = local(tmp_path)
     spool.write([operation(log(f"{at_ms}", at_ms)) for at_ms in (1, 2)])
     looks = [
-        first_documents(source, Selection(session_id=SESSION, known=frozenset()), most)
+        store.first_documents(Selection(session_id=SESSION, known=frozenset()), most)
         for most in (1, 2, 2)
     ]
     assert [len(look.documents) for look in looks] == [1, 2, 0]
@@ -157,15 +157,15 @@ def test_what_is_not_read_to_its_end_is_given_back(double: ElasticsearchDouble) 
     double.reply_with(
         IDENTITY, ASKER, MAY, opened, status(200, {"hits": {"hits": [HIT] * 20}}), closed
     )
-    with open_source(Config.from_environment({}, endpoint=double.url)) as source:
-        part = first_documents(source, Selection(session_id=SESSION), 3)
+    with open_store(Config.from_environment({}, endpoint=double.url)) as store:
+        part = store.first_documents(Selection(session_id=SESSION), 3)
         assert len(part.documents) == 3
         assert double.exchanges[-1].method == "DELETE"
 
 
 def test_documents_of_the_local_store_tell_the_order_of_their_arrival(tmp_path: Path) -> None:
     Spool(tmp_path, max_bytes=2**30).write([operation(log(text)) for text in ("c", "a", "b")])
-    found = LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).documents(
+    found = LocalStore(Config.from_environment({}, spool_directory=str(tmp_path))).documents(
         Selection(session_id=SESSION)
     )
     assert [stored.sequence for stored in found] == [0, 1, 2]
@@ -177,7 +177,7 @@ def test_an_exception_that_was_answered_for_the_caller_is_none_of_the_local_stor
     Spool(tmp_path, max_bytes=2**30).write(
         [operation(raised("Http404", "no lamp", attributes={"asayer.exception.handled": True}))]
     )
-    assert LocalSource(Config.from_environment({}, spool_directory=str(tmp_path))).exceptions(
+    assert LocalStore(Config.from_environment({}, spool_directory=str(tmp_path))).exceptions(
         0, 10
     ) == ([], 0)
 
@@ -187,7 +187,7 @@ def test_the_latest_exceptions_of_the_local_store_come_first(tmp_path: Path) -> 
     Spool(tmp_path, max_bytes=2**30).write(
         [*map(operation, failed), operation(log("no exception.type"))]
     )
-    found, total = LocalSource(
+    found, total = LocalStore(
         Config.from_environment({}, spool_directory=str(tmp_path))
     ).exceptions(START_NS + 1_500_000, 1)
     assert found == [failed[1]]

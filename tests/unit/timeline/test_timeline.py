@@ -53,7 +53,7 @@ def test_of_events_at_one_time_what_is_around_comes_first() -> None:
 
 
 def observed(text: str, observed_us: int, *, inside: str = "", sequence: int = 0) -> Stored:
-    """A log record whose time was cut to the millisecond, and that was observed that many microseconds after it."""
+    """A log record with a time cut to the millisecond, observed that many microseconds later."""
     stored = log(
         text,
         5,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from otel_asayer.config import Config
-from otel_asayer.timeline import Stored
+from otel_asayer.timeline import MAX_EVENTS, Stored
+from otel_asayer.timeline.stored import first
 from otel_asayer.web import create_app
 from otel_asayer.web.guard import hosts_of
 from otel_asayer.web.reader import Reader
@@ -18,7 +19,7 @@ from otel_asayer.web.reader import Reader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from otel_asayer.timeline import Selection
+    from otel_asayer.timeline import Part, Selection
 
 SESSION = "2618307011354435587"
 """Started 2024-01-24T02:27:39.324Z."""
@@ -95,7 +96,7 @@ def _common(at_ms: float, service: str, having: Attributes) -> dict[str, Any]:
 
 @dataclass
 class Store:
-    """A store that holds what it is given, or fails as it is told, and counts how often it is opened."""
+    """A store that holds these documents, or fails, and counts how often it is opened."""
 
     held: list[Stored] = field(default_factory=list)
     error: Exception | None = None
@@ -104,6 +105,9 @@ class Store:
 
     def documents(self, selection: Selection) -> Iterator[Stored]:
         return (stored for stored in self.held if selection.holds(stored.source))
+
+    def first_documents(self, selection: Selection, limit: int = MAX_EVENTS) -> Part:
+        return first(self.documents(selection), limit)
 
     # All of them are young
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:  # noqa: ARG002

@@ -108,7 +108,7 @@ def test_what_is_no_session_is_not_repeated() -> None:
     answer = page().find("secret-of-somebody")
     assert answer.status_code == 400
     assert "secret" not in answer.text
-    assert "What was given is no session" in answer.text
+    assert "Not a session id, token, replay URL or trace id" in answer.text
 
 
 def test_a_form_that_is_too_large_is_not_read() -> None:

@@ -24,8 +24,8 @@ from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.exporter import encoder_of
 from otel_asayer.propagation.session_id import SessionId, id_of_session_from
 from otel_asayer.setup.first_contact import ensure
-from otel_asayer.timeline import Selection, Timeline, parse_subject
-from otel_asayer.timeline.stores import LocalSource, open_source
+from otel_asayer.timeline import Selection, Timeline, parse_selection
+from otel_asayer.timeline.stores import LocalStore, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ def demo(config: Config, session: str | None, *, as_json: bool) -> None:
 
 
 def _session_id(config: Config, session: str) -> SessionId:
-    found = parse_subject(
+    found = parse_selection(
         session, replay_url=config.replay_url, opaque=config.opaque_session_ids
     ).session_id
     if not found:
@@ -104,7 +104,7 @@ def _record(session_id: SessionId, started_at_ms: int) -> Shop:
 def _store(config: Config, operations: list[Operation]) -> str:
     """Write, and return where to, for a person."""
     if not config.has_destination:
-        local = LocalSource(config)
+        local = LocalStore(config)
         local.spool.write(operations)
         return local.name
     with closing(Client(config)) as client:
@@ -123,9 +123,9 @@ def _store(config: Config, operations: list[Operation]) -> str:
 
 def _show(config: Config, session_id: SessionId, console: Console) -> None:
     try:
-        with open_source(config.as_viewer()) as source:
+        with open_store(config.as_viewer()) as store:
             found = Timeline.of(
-                source.documents(Selection(session_id=session_id)), replay_url=config.replay_url
+                store.documents(Selection(session_id=session_id)), replay_url=config.replay_url
             )
     except NotAllowedError:
         text = "The application's key may not read what it wrote: set OTEL_ASAYER_VIEWER_API_KEY to see the timeline."
