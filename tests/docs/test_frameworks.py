@@ -96,7 +96,7 @@ def test_fastapi_records_one_span_a_request_as_its_page_says(tmp_path: Path) -> 
     }
     with application(shown_command(run, port), port, tmp_path / "console", variables) as shop:
         assert shop.get("/products/lamp", X_Session_Id=SESSION).status == 200
-    found = LocalSource(Config.from_environment({}, spool_directory=spool)).documents(
+    found = LocalStore(Config.from_environment({}, spool_directory=spool)).documents(
         Selection(session_id=SESSION)
     )
     assert [stored.source["name"] for stored in found] == ["GET /products/{sku}"]
