@@ -38,6 +38,7 @@ SWITCHES = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP plain.example 127.0.0.1",  # a host that is not this machine's own
 )
 HOUR_MS = 3_600_000
 

@@ -12,7 +12,7 @@ import pytest
 
 from browser.bundles import TRACKERS, Tracker
 from browser.network import CORS, backend, environment_of
-from browser.pages import ask, loaded_in, make, opened, recording, run, start, text
+from browser.pages import address, ask, loaded_in, make, opened, recording, run, start, text
 
 from patience import wait_for
 
@@ -234,6 +234,39 @@ class TestCookie:
         assert visitor.cookies() == []
 
 
+class TestSecFetchMode:
+    """Where it is missing, the backend cannot tell a navigation from a script's request."""
+
+    def test_plain_http_has_none_and_the_cookie_counts_for_every_request(
+        self, visitor: BrowserContext, web: Network
+    ) -> None:
+        origin = web.own.replace("localhost", "plain.example")
+        page = visitor.new_page()
+        page.goto(origin + address())
+        make(page, web)
+        session = start(page)
+        page.click("body")
+        assert "sec-fetch-mode" not in ask(page, "/api/1")["headers"]
+        other = visitor.new_page()
+        other.goto(origin + address())
+        assert ask(other, "/api/1")["session"] == session
+
+    def test_localhost_has_it(self, visitor: BrowserContext, web: Network) -> None:
+        page, _ = recording(visitor, web)
+        assert ask(page, "/api/1")["headers"]["sec-fetch-mode"] == "cors"
+
+    def test_a_handshake_of_a_web_socket_has_none(
+        self, visitor: BrowserContext, web: Network
+    ) -> None:
+        page, _ = recording(visitor, web)
+        url = f"{web.foreign.replace('http', 'ws')}/socket"
+        closed = "await new Promise((resolve) => (socket.onclose = resolve));"
+        run(page, f"const socket = new WebSocket('{url}'); {closed}")
+        (sent,) = web.stranger.at("/socket")
+        assert sent.headers["upgrade"] == "websocket"
+        assert "sec-fetch-mode" not in sent.headers
+
+
 class TestRedirects:
     """A browser takes a header of ours along to the host that a redirect leads to, once that allows it."""
 
@@ -385,6 +418,24 @@ class TestBackendErrors:
           return told.map(([, { path }]) => path);
         """
         assert run(page, script) == ["/fail/loud"]
+
+
+class TestPagesOfFastApi:
+    def test_requests_and_page_loads_are_in_the_session(
+        self, visitor: BrowserContext, web: Network
+    ) -> None:
+        page = visitor.new_page()
+        page.goto(web.listed + address())
+        make(page, web)
+        session = start(page)
+        assert ask(page, "/api/1")["session"] == session
+        for link in ("text=Next", "text=Order"):
+            with page.expect_navigation(wait_until="load"):
+                page.click(link)
+            assert loaded_in(page) == session
+            make(page, web)
+        timing = "performance.getEntriesByType('navigation')[0].serverTiming[0].description"
+        assert page.evaluate(timing).startswith("00-")
 
 
 class TestTraceOfAPageLoad:
