@@ -1,8 +1,8 @@
-"""The exporters: what the SDK hands over is encoded and delivered; nothing raises, and what is lost
-is counted.
+"""The exporters: they encode and deliver what the SDK hands over.
 
-What this package logs about delivery is not exported itself: a failing delivery would feed on what
-is said about it. It reaches every other handler and exporter.
+Nothing raises, and what is lost is counted. What this package logs about delivery is not exported
+itself, because a failing delivery would cause ever more of it. It reaches every other handler and
+exporter.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ _OWN_SCOPES: Final = (
 """How the scopes of log records about delivery begin: handlers name a scope after its logger."""
 
 _LONGEST_WAIT: Final = 5.0
-"""Seconds that a shutdown waits for exports that it has interrupted, while they write to the disk."""
+"""Seconds that a shutdown waits for exports that it has interrupted, while they write to the
+disk."""
 
 
 _DIVERTED: Final = (
@@ -101,7 +102,10 @@ class ElasticsearchSpanExporter(SpanExporter):
         self._path = _Path(_SPANS, type(self), Config.from_environment(**options), meter_provider)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Encode and deliver `spans`; SUCCESS when Elasticsearch has every document, or the disk."""
+        """Encode and deliver `spans`.
+
+        SUCCESS means that Elasticsearch or the disk has every document.
+        """
         return (
             SpanExportResult.SUCCESS
             if self._path.export(self._path.encoder.spans, spans)
@@ -114,7 +118,10 @@ class ElasticsearchSpanExporter(SpanExporter):
         return True
 
     def shutdown(self) -> None:
-        """Close connections, when no other exporter shares them; what is exported later is lost, and counted."""
+        """Close connections, when no other exporter shares them.
+
+        What is exported later is lost, and counted.
+        """
         self._path.shutdown()
 
 
@@ -139,7 +146,10 @@ class ElasticsearchLogRecordExporter(LogRecordExporter):
         )
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Encode and deliver `batch`; SUCCESS when Elasticsearch has every document, or the disk."""
+        """Encode and deliver `batch`.
+
+        SUCCESS means that Elasticsearch or the disk has every document.
+        """
         records = [record for record in batch if not _is_own(record)]
         return (
             LogRecordExportResult.SUCCESS
@@ -153,7 +163,10 @@ class ElasticsearchLogRecordExporter(LogRecordExporter):
         return True
 
     def shutdown(self) -> None:
-        """Close connections, when no other exporter shares them; what is exported later is lost, and counted."""
+        """Close connections, when no other exporter shares them.
+
+        What is exported later is lost, and counted.
+        """
         self._path.shutdown()
 
 
@@ -198,7 +211,7 @@ class _Path:
     def export(
         self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record]
     ) -> bool:
-        """Encode and deliver; return whether Elasticsearch has every document, or the disk.
+        """Encode and deliver; return whether Elasticsearch or the disk has every document.
 
         Never raises.
         """
@@ -214,14 +227,20 @@ class _Path:
             except Exception as error:
                 _logger.debug("Export failed", exc_info=True)
                 lost.clear()
-                reason = f"the export failed with {type(error).__name__}; with DEBUG for {__name__} the log tells where"
+                reason = (
+                    f"the export failed with {type(error).__name__}; with DEBUG for {__name__} "
+                    "the log tells where"
+                )
                 return self._lose(current, lost, len(records), Cause.of("defect"), reason)
             finally:
                 self._under_way.discard(call)
                 call.done.set()
 
     def drop_items(self, count: int, error_type: str = "queue_full") -> None:
-        """Count what the queue of the batch processor drops; called by it, in the thread that ended a span or emitted a log record."""
+        """Count what the queue of the batch processor drops.
+
+        The processor calls it, in the thread that ended a span or emitted a log record.
+        """
         try:
             reason = (
                 f"they came faster than they could be sent; {self._signal.queue_size} sets its size"
@@ -252,7 +271,7 @@ class _Path:
     def _interrupt(self, current: delivery.Delivery) -> None:
         """End the exports under way: what they have in hand goes to the disk.
 
-        One on this very thread, as a signal's handler finds it, ends later.
+        One on this very thread, which a signal's handler interrupted, ends later.
         """
         calls = [
             call
@@ -307,19 +326,18 @@ class _Path:
         cause: Cause,
         reason: str = "",
     ) -> bool:
-        """Count spans or log records that never became operations; return whether there are none."""
+        """Count records that never became operations; return whether there are none."""
         if number:
             lost[cause] += number
             current.lose(number, cause, reason)
         return not number
 
     def _stop_before_provider(self) -> None:
-        """Register the exit handler once more, where the provider was built after the exporter: the
-        last registered runs first.
+        """Register the exit handler once more, where the provider was built after the exporter.
 
-        Only so does a failing export learn that the process ends before the provider begins to wait
-        for it. Where exit handlers run already, as the first export of a short script is its last
-        one, none can be registered any more.
+        The last registered runs first: only so does a failing export learn that the process ends
+        before the provider begins to wait for it. Where exit handlers run already, because the
+        first export of a short script is its last one, none can be registered any more.
         """
         if not self._exported:
             self._exported = True
@@ -331,10 +349,8 @@ class _Path:
 
 
 _open: Final[dict[Config, WeakSet[_Path]]] = {}
-"""The exporters that are not shut down, by their settings:
-
-they share one delivery, and a forked process has all of them.
-"""
+"""The exporters that are not shut down, by their settings: they share one delivery, and a forked
+process has all of them."""
 
 
 def _stop(config: Config) -> None:
@@ -372,7 +388,7 @@ def encoder_of(config: Config) -> Encoder:
 
 @cache
 def _data_streams(dataset: str, namespace: str, most: int) -> DataStreams:
-    """The data streams of all exporters in this process that write to the same ones by default."""
+    """Return the data streams of all exporters in this process with these defaults."""
     return DataStreams(dataset, namespace, most)
 
 

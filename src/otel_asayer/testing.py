@@ -1,5 +1,4 @@
-"""A double of Elasticsearch, for the faults that a real one does not make on request, and for tests
-of what an application sends.
+"""A double of Elasticsearch: for faults on request, and for tests of what an application sends.
 
 ::
 
@@ -11,8 +10,8 @@ of what an application sends.
 
 It listens on loopback inside a `with` block; without one its `request` can take the place of a
 `Client`. Once its script is used up it takes bulk requests as Elasticsearch does, each `_id` once,
-and says who it is. It knows nothing of mappings, templates or keys: tests of those need the real
-thing.
+and says who it is. It knows nothing of mappings, templates or keys: tests of those need a real
+Elasticsearch.
 """
 
 from __future__ import annotations
@@ -93,9 +92,9 @@ def status(code: int, body: object = None, **headers: object) -> Response:
 
 
 def items(*outcomes: int | tuple[int, str] | tuple[int, str, str]) -> Response:
-    """Return the answer to a bulk request, an outcome for each document:
+    """Return the answer to a bulk request, with one outcome for each document.
 
-    a status, or status and error type, or those and a reason.
+    An outcome is a status, a status and an error type, or those and a reason.
     """
     entries = [
         {"create": _item(*((outcome,) if isinstance(outcome, int) else outcome))}
@@ -142,7 +141,7 @@ class ElasticsearchDouble:
         return list(self.stored.values())
 
     def reply_with(self, *replies: Response | Fault) -> None:
-        """Answer the next requests so, one reply for each."""
+        """Answer the next requests like this, one reply for each."""
         self._script.extend(replies)
 
     def forget_replies(self) -> None:
@@ -157,7 +156,7 @@ class ElasticsearchDouble:
         *,
         timeout: float,
     ) -> Response:
-        """Answer as a `Client` would, without network; of time, nothing passes.
+        """Answer as a `Client` would, without network; no time passes.
 
         Raises:
             UnreachableError: the script has a fault here.
@@ -187,11 +186,11 @@ class ElasticsearchDouble:
         """Do nothing: in place of a `Client`, there are no connections."""
 
     def answer(self, exchange: Exchange) -> Response | Fault:
-        """Note a request, and return what becomes of it.
+        """Note a request, and return the answer to it.
 
-        `HEAD /`, by which an ending process asks whether anybody is there, is neither noted nor
-        answered by the script: but where that goes on with a connection that is reset, or hangs,
-        this one does, too.
+        `HEAD /`, by which an ending process checks whether Elasticsearch answers, is neither noted
+        nor answered by the script. But where the script continues with a reset or hanging
+        connection, this request gets the same.
         """
         if (exchange.method, exchange.target) == ("HEAD", "/"):
             return (
@@ -257,9 +256,9 @@ class ElasticsearchDouble:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a connection that the other side broke off, as by a handshake that failed:
+        """Say nothing about a connection that the other side closed, as after a failed handshake.
 
-        its own message tells.
+        Its own message says what happened.
         """
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)

@@ -418,22 +418,20 @@ def expired(authority: trustme.CA) -> trustme.LeafCert:
 
 WRONG = {
     "wrong key": "It does not know these credentials: check that the key (or user and password) is "
-    "whole, and made on this cluster.",
+    "complete, and was created on this cluster.",
     "expired key": "The API key has expired: create a new one",
     "no key": "No credentials are given: set OTEL_EXPORTER_ELASTICSEARCH_API_KEY",
-    "unknown authority": "Who signed its certificate is not known here: give "
-    "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file",
+    "unknown authority": "An authority that is unknown here signed its certificate: set "
+    "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE to the CA's file",
     "expired certificate": "Its certificate has expired: renew it on the server.",
     "another host's certificate": "Its certificate is made for other names: use one of those in "
     "the URL",
     "http to a port of https": "try https:// in the URL",
     "https to a port of http": "It does not speak TLS on this port: write http:// in the URL",
     "nothing listens": "Nothing listens there: check host and port",
-    "an old version": "This is Elasticsearch 7.17.9, and 8.12 is the oldest that is served: update "
-    "it.",
-    "no Elasticsearch": (
-        "What answers there is something else: give the URL of Elasticsearch itself"
-    ),
+    "an old version": "This is Elasticsearch 7.17.9, and 8.12 is the oldest supported version: "
+    "update it.",
+    "no Elasticsearch": ("Something else answers there: give the URL of Elasticsearch itself"),
 }
 
 

@@ -236,7 +236,7 @@ def test_a_certificate_of_an_unknown_authority_is_a_problem(variables: dict[str,
     report = examined({**variables, CERTIFICATE: ""})
     assert report.exit_code == 1
     assert report.unwell() == {"endpoint"}
-    assert "Who signed its certificate is not known here" in report.detail("endpoint")
+    assert "An authority that is unknown here signed its certificate" in report.detail("endpoint")
 
 
 def test_plain_http_to_a_server_with_tls_is_a_problem(variables: dict[str, str]) -> None:

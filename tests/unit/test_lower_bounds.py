@@ -41,7 +41,7 @@ def test_a_release_with_a_known_hole_is_not_admitted(
 def test_an_answer_that_is_nested_beyond_all_reason_is_no_answer() -> None:
     double = ElasticsearchDouble()
     double.reply_with(Response(200, {}, DEEP))
-    with pytest.raises(ElasticsearchError, match="with what is no JSON"):
+    with pytest.raises(ElasticsearchError, match="the answer is not JSON"):
         Api(double).ask("GET", "/")
 
 

@@ -1,4 +1,1 @@
-"""Where documents go:
-
-one attempt, retries, the circuit breaker, the background drain, outcomes and metrics.
-"""
+"""Where documents go: sending, retries, circuit breaker, spooling, drain and metrics."""

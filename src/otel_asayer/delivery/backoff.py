@@ -1,9 +1,10 @@
 """How long to wait, and how long to try: pure rules over an injected clock and random source.
 
-The pauses between tries are *full jitter*: the n-th is evenly random between 0 and `min(5, 0.2 *
-2**n)` seconds, so that many processes which lost the same server do not come back to it in step.
-The upper bounds are 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, … seconds, the means half of those: about seven
-tries fit into the default ten seconds. What the server asks for (`Retry-After`) is the least pause.
+The pauses between tries are *full jitter*: the n-th is evenly random between 0 and
+`min(5, 0.2 * 2**n)` seconds, so that many processes that lost the same server do not come back to
+it in step. The upper bounds are 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, … seconds, the means half of those:
+about seven tries fit into the default ten seconds. The server can ask for a longer pause
+(`Retry-After`).
 """
 
 from __future__ import annotations
@@ -24,36 +25,31 @@ _LONGEST_LONG: Final = 60.0
 _PROBE: Final = 2.0
 """Seconds for the one try of an export while the destination is down."""
 _FIRST_PROBE: Final = 5.0
-"""Seconds for that try as long as no export has ended:
-
-Elasticsearch creates the data streams then, which takes a cold one up to three seconds.
-"""
+"""Seconds for that try until the first export has ended: Elasticsearch creates the data streams
+then, which takes a cold one up to three seconds."""
 _LONG_PROBE_EVERY: Final = 60.0
-"""Seconds between tries that may last the whole timeout while the destination is down:
-
-a server that is only slow must be found up again.
-"""
+"""Seconds between tries that may last the whole timeout while the destination is down: a server
+that is only slow must be found again."""
 _LONGEST_ASKED: Final = 3600.0
-"""Seconds that a server can ask to wait:
-
-a proxy's number without measure must not end delivery, and threads cannot wait for every number.
-"""
-_FAREWELL: Final = 1.25
-"""Seconds that a process which ends waits for a first sign of life:
-
-a busy machine needs them, and with the rest of its end they are below two.
-"""
+"""The most seconds that a server can ask to wait: a proxy's huge number must not end delivery, and
+threads cannot wait for every number."""
+_LIVENESS_SECONDS: Final = 1.25
+"""Seconds that an ending process waits for a first answer: a busy machine needs them, and with the
+rest of its end they stay below two."""
 
 
 def backoff_delays(random: Callable[[], float]) -> Iterator[float]:
-    """Yield the seconds to wait before the next try, for ever; `random` returns numbers from 0 to 1."""
+    """Yield the seconds to wait before each next try, for ever.
+
+    `random` returns numbers from 0 to 1.
+    """
     return _jitter(random, _FIRST, _LONGEST)
 
 
 def drain_delays(random: Callable[[], float]) -> Iterator[float]:
-    """Yield the seconds to wait before the next try to drain a spool:
+    """Yield the seconds to wait before each next try to drain a spool.
 
-    evenly random below 1, 2, 4, … and at last 60.
+    They are evenly random below 1, 2, 4, … and at last 60.
     """
     return _jitter(random, _FIRST_LONG, _LONGEST_LONG)
 
@@ -68,8 +64,8 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float:
     """Return the seconds that an answer asks to wait, an hour at most, or 0.
 
     Args:
-        headers: of the answer, with names in lower case.
-        now: returns seconds since 1970. A date is compared with the answer's own `Date`, where it
+        headers: Of the answer, with names in lower case.
+        now: Returns seconds since 1970. A date is compared with the answer's own `Date`, where it
             has one: two clocks seldom agree.
     """
     text = headers.get("retry-after", "")
@@ -83,7 +79,7 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float:
 
 
 def _seconds_since_1970(date: str) -> float | None:
-    """Read a date as HTTP writes it (RFC 9110, 5.6.7), in any of its three forms; None where it is none."""
+    """Read a date in any of HTTP's three forms (RFC 9110, 5.6.7); None where it is none."""
     try:
         parsed = parsedate_to_datetime(date)
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()
@@ -109,14 +105,14 @@ class CircuitBreaker:
       the server has answered anything, exports may use what is left of the time for the end; after
       a failure, there is no further try.
 
-    A *prompt* one has a spool behind it, and what is not delivered at once waits there: usually one
-    try of two seconds (the first one: of five), and none while the destination is down, but for one
-    a minute; what drains the spool finds it up again. Where nothing waits, that finds nothing out,
-    and the next export tries. While the spool takes nothing, as when its disk is full, breaker is
-    as if there were none.
+    A *prompt* one has a spool behind it, and what is not delivered at once waits there. It usually
+    allows one try of two seconds (the first one: five), and none while the destination is down,
+    except one a minute; draining the spool finds out when the destination is up again. Where
+    nothing waits, draining finds nothing out, and the next export tries. While the spool takes
+    nothing, for example because its disk is full, it allows as much as without a spool.
 
-    Two threads that read or write one of these attributes at once disagree about nothing but a
-    single try.
+    It takes no lock: two threads that read or write an attribute at the same time disagree about a
+    single try at most.
     """
 
     def __init__(
@@ -136,20 +132,21 @@ class CircuitBreaker:
         self._next_long_probe = 0.0
         self._stopping = False
         self._end: float | None = None
-        self._farewell: float | None = None
+        self._try_until: float | None = None
         self.has_answered = False
-        """Whether the server has answered since the process began to end, and nothing failed since."""
+        """Whether the server has answered since the process began to end, without a failure
+        since."""
         self.is_silent = False
-        """Whether it has not, though it was asked."""
+        """Whether it was asked since then, and has not answered."""
 
     def allow(self) -> RetryBudget:
         """Return what an export that begins now may use."""
         now = self._clock()
         if self._stopping:
             end = self._begin_end()
-            if self._farewell is None:
-                self._farewell = min(now + _FAREWELL, end)
-            return RetryBudget(max(0.0, min(self._timeout, self._farewell - now)), repeat=False)
+            if self._try_until is None:
+                self._try_until = min(now + _LIVENESS_SECONDS, end)
+            return RetryBudget(max(0.0, min(self._timeout, self._try_until - now)), repeat=False)
         probe = min(_PROBE, self._timeout)
         if not self._down:
             return (
@@ -172,43 +169,43 @@ class CircuitBreaker:
         """Learn that the server answered."""
         self._first = self._down = False
         if self._stopping:
-            self._farewell = self._begin_end()
+            self._try_until = self._begin_end()
             self.has_answered, self.is_silent = True, False
 
     def failed(self) -> None:
-        """Learn that an export found no destination until its end."""
+        """Learn that an export did not reach the destination before its deadline."""
         if not self._down:
             self._next_long_probe = self._clock() + _LONG_PROBE_EVERY
         self._first, self._down = False, True
         self.has_answered = False
         if self._stopping:
-            self._farewell = self._clock()
+            self._try_until = self._clock()
 
     def nothing_waits(self) -> None:
         """Learn that the spool is empty: only an export can find the destination up again."""
         self._down = False
 
-    def spool_takes(self, anything: bool) -> None:  # noqa: FBT001 (the one thing there is to say)
-        """Learn whether the spool took what it was given last."""
+    def spool_takes(self, anything: bool) -> None:  # noqa: FBT001 (all there is to learn)
+        """Learn whether the spool took what it was last given."""
         self._prompt = self._has_spool and anything
 
     def stop(self) -> None:
         """Learn that the process ends.
 
-        The time for that begins with the first export behind it, once the client is imported: on a
-        busy machine that takes seconds, and tells nothing about the server.
+        The time for the end starts with the first export after this, once the client is imported:
+        on a busy machine the import takes seconds, and says nothing about the server.
         """
         self._stopping = True
 
     def resume(self) -> None:
-        """Learn that the process goes on all the same."""
-        self._stopping, self._farewell, self._end = False, None, None
+        """Learn that the process goes on after all."""
+        self._stopping, self._try_until, self._end = False, None, None
         self.has_answered = self.is_silent = False
 
     def end(self) -> None:
         """Learn that the time for the end is over."""
         self._stopping = True
-        self._farewell = self._end = self._clock()
+        self._try_until = self._end = self._clock()
 
     @property
     def ends_in(self) -> float:
@@ -216,18 +213,21 @@ class CircuitBreaker:
         return max(0.0, self._begin_end() - self._clock()) if self._stopping else 0.0
 
     def begin_liveness_check(self) -> float:
-        """Return the seconds in which the server is to give a sign of life; 0 where that was asked already, or the process does not end."""
-        return 0.0 if not self._stopping or self._farewell is not None else self.allow().seconds
+        """Return the seconds in which the server has to answer, for a check that is due.
 
-    def end_liveness_check(self, answered: bool) -> None:  # noqa: FBT001 (the one thing there is to say)
-        """Learn whether it did.
+        Return 0 where it was checked already, or the process does not end.
+        """
+        return 0.0 if not self._stopping or self._try_until is not None else self.allow().seconds
 
-        Without it, and with a spool, nothing is tried any more; without a spool, what is left of
-        that time is used.
+    def end_liveness_check(self, answered: bool) -> None:  # noqa: FBT001 (all there is to learn)
+        """Learn whether the server answered the check.
+
+        If it did not, nothing is tried any more with a spool; without one, exports use what is left
+        of that time.
         """
         self.has_answered, self.is_silent = answered, not answered
         if answered or self._prompt:
-            self._farewell = self._begin_end() if answered else self._clock()
+            self._try_until = self._begin_end() if answered else self._clock()
 
     def _begin_end(self) -> float:
         if self._end is None:

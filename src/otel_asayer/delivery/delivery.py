@@ -1,5 +1,4 @@
-"""From encoded operations to documents in Elasticsearch, or on the disk until it takes them, and
-the account of what was lost.
+"""From encoded operations to documents in Elasticsearch, or on the disk until it takes them.
 
 One `Delivery` serves everything in the process that has the same settings. It belongs to the
 process that made it: after a fork `shared` gives the child one of its own, with its own
@@ -9,9 +8,9 @@ connections, counts and locks.
 to the disk at once, and a background thread retries (`drain`). While the destination is down,
 everything goes straight to the disk. Otherwise the batch processor's queue of 2,048 spans would
 overflow behind an export that waits. Without a spool, an export retries until its deadline, and
-what is left then is lost.
+what is left then is lost. All losses are counted by cause.
 
-Where no destination is configured, the spool is the store.
+Without a destination, the spool is the store.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ _system_random: Final = SystemRandom()  # forked workers would share the state o
 
 
 def random_id() -> str:
-    """Return a new `_id`: from the system, as forked workers would draw the same from `random`."""
+    """Return a new `_id`, from the system: forked workers would draw the same from `random`."""
     return urlsafe_b64encode(os.urandom(_ID_BYTES)).decode()
 
 
@@ -137,8 +136,9 @@ class Delivery:
         return Drainer(self.context, self._spooler, spool)
 
     def announce(self) -> None:
-        """Say, once, when by these settings nothing can be delivered, unless the start-up message
-        has said why.
+        """Say, once, that these settings deliver nothing.
+
+        The start-up message may have said why: then this says nothing.
         """
         reasons = [
             str(problem)
@@ -199,16 +199,17 @@ class Delivery:
             self.context.client.abort(self.context.budget().seconds)
 
     def interrupt(self) -> None:
-        """Abort requests under way that are not over within a second: their documents are tried
-        again, or go to the disk.
+        """Abort requests under way that are not over within a second.
+
+        Their documents are tried again, or go to the disk.
         """
         self.context.client.abort(_GRACE)
 
     def finish(self) -> None:
-        """Send, once `stop` was called, what this process put on the disk itself, while
-        Elasticsearch answers and time is left.
+        """Send what this process put on the disk itself, once `stop` was called.
 
-        A container may have no other process to send it, nor a volume to keep it.
+        It stops when Elasticsearch no longer answers or the time for the end is over. A container
+        may have no other process to send it, nor a volume to keep it.
         """
         breaker = self.context.breaker
         if self.drainer and not breaker.is_silent:
@@ -261,8 +262,10 @@ class Delivery:
         return Delivered(lost, sent.status)
 
     def _write_digest_when_due(self) -> None:
-        """Say what was lost, if it is time to. When the process ends, `close` says all of it:
-        otherwise each exporter's last batch had a line.
+        """Say what was lost, if it is time to.
+
+        When the process ends, `close` says all of it: otherwise each exporter's last batch had a
+        line.
         """
         if not self.has_stopped():
             self._digest.write_when_due()
@@ -283,5 +286,5 @@ def deliveries() -> list[Delivery]:
 
 
 def of_this_process() -> list[Delivery]:
-    """Return a delivery of this process for all settings that it, or the process that forked it, has one for."""
+    """Return a delivery of this process for all settings that it, or its parent, has one for."""
     return [shared(config) for config in dict.fromkeys(config for _, config in list(_shared))]

@@ -1,14 +1,13 @@
-"""Drains the spool: a background thread sends what waits on the disk, oldest first, as long as
-Elasticsearch takes it.
+"""Drains the spool: sends what waits on the disk, oldest first, as long as Elasticsearch takes it.
 
-The thread looks at the folder when the process first exports and then every half minute, so that
-what a process left behind that was killed or ended is delivered too. It also looks soon after an
-export of its own process had to put something there. A failed try is followed by a pause of full
-jitter, up to a minute, or what Elasticsearch asks for, up to an hour. The pauses start small again
-after a pass that delivered something: where one request in ten fails, a large spool is never
-emptied in one pass, and is drained all the same.
+A background thread looks at the folder when the process first exports and then every half minute,
+so that what a process left behind that was killed or ended is delivered too. It also looks soon
+after an export of its own process had to put something there. A failed try is followed by a pause
+of full jitter, up to a minute, or what Elasticsearch asks for, up to an hour. The pauses start
+small again after a pass that delivered something: where one request in ten fails, a large spool is
+never emptied in one pass, and is drained all the same.
 
-A body whose documents wait for somebody to mend a key or a template goes to the end of the line, so
+A body whose documents wait for somebody to fix a key or a template goes to the end of the line, so
 that it does not hold up the others. A pass ends where it meets what it put there, by whatever
 clock. A pass of the thread also ends after a hundred such bodies in a row: otherwise it would send
 a large spool whole, every minute, to an Elasticsearch that takes none of it.
@@ -95,8 +94,9 @@ class Drainer:
                 _logger.debug("No thread can be started to drain the spool.")
 
     def notice(self) -> None:
-        """Tell the thread that something waits: it looks after a short pause, or after the pause
-        that follows a failure.
+        """Tell the thread that something waits.
+
+        It looks after a short pause, or after the pause that follows a failure.
         """
         self._noticed.set()
 

@@ -1,12 +1,11 @@
-"""What this package tells about itself, as OpenTelemetry metrics.
+"""What this package reports about itself, as OpenTelemetry metrics.
 
 Of each exporter: the metrics of the semantic conventions
-(https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/). Under names of our
-own: what became of documents, and what waits in the spool. Both are read when somebody collects
-    them, from counts that exist anyway, and so cost
-an export nothing. Without a MeterProvider nobody collects.
+(https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/). Under names of our own: what became
+of documents, and what waits in the spool. Both are read when somebody collects them, from counts
+that exist anyway, and so cost an export nothing. Without a MeterProvider nobody collects.
 
-After a fork the child's own counts are read, for what a delivery counts belongs to its process.
+After a fork the child's own counts are read, because what a delivery counts belongs to its process.
 Nothing here raises.
 """
 
@@ -17,7 +16,7 @@ import time
 from collections import Counter, defaultdict
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from opentelemetry.metrics import Meter, NoOpMeter, Observation, get_meter
@@ -30,12 +29,12 @@ from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from opentelemetry.metrics import CallbackOptions, MeterProvider
 
     from otel_asayer.config import Config
-    from otel_asayer.delivery.outcomes import Counters
+    from otel_asayer.delivery.delivery import Delivery
+    from otel_asayer.spool import Spool, SpoolStatus
 
 __all__ = ["INSTRUMENTS", "ExporterMetrics", "Instrument", "meter_of", "observe"]
 
@@ -56,10 +55,7 @@ _SERVER_PORT: Final = "server.port"
 _EXPORTER: Final = (_COMPONENT_NAME, _COMPONENT_TYPE, _SERVER_ADDRESS, _SERVER_PORT)
 
 _LOOK_EVERY: Final = 5.0
-"""Seconds for which one look at the spool serves all who collect:
-
-its two gauges, and several readers.
-"""
+"""Seconds for which one look at the spool serves its two gauges, and all readers."""
 
 
 class Instrument(NamedTuple):
@@ -82,14 +78,20 @@ class Instrument(NamedTuple):
 
 
 def _exported(signal: str, unit: str, what: str) -> Instrument:
-    text = f"The number of {what} for which the export has finished: on the disk is successful, lost or refused is failed."
+    text = (
+        f"The number of {what} for which the export has finished: on the disk is successful, "
+        "lost or refused is failed."
+    )
     return Instrument(
         f"otel.sdk.exporter.{signal}.exported", "counter", unit, (*_EXPORTER, _ERROR_TYPE), text
     )
 
 
 def _inflight(signal: str, unit: str, what: str) -> Instrument:
-    text = f"The number of {what} which were passed to the exporter, but that have not been exported yet."
+    text = (
+        f"The number of {what} which were passed to the exporter, but that have not been exported "
+        "yet."
+    )
     return Instrument(
         f"otel.sdk.exporter.{signal}.inflight", "up_down_counter", unit, _EXPORTER, text
     )
@@ -136,35 +138,6 @@ INSTRUMENTS: Final = {
     )
 }
 """All metrics, by name."""
-
-
-class _Status(Protocol):
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def documents(self) -> int: ...
-
-
-class _Spool(Protocol):
-    @property
-    def folder(self) -> Path: ...
-    def status(self) -> _Status: ...
-
-
-class Observed(Protocol):
-    """What is observed of a delivery."""
-
-    @property
-    def config(self) -> Config:
-        """Where to."""
-
-    @property
-    def counters(self) -> Counters:
-        """What became of documents."""
-
-    @property
-    def spool(self) -> _Spool | None:
-        """Where documents wait."""
 
 
 def meter_of(provider: MeterProvider | None) -> Meter:
@@ -218,7 +191,10 @@ class ExporterMetrics:
 
     @contextmanager
     def operation(self, number: int) -> Iterator[ExportObservation]:
-        """Observe the export of `number` spans or log records; the block counts those that it loses, by cause, in what it is given."""
+        """Observe the export of `number` spans or log records.
+
+        The block counts those that it loses, by cause, in what it is given.
+        """
         lost = ExportObservation()
         begin = self._clock()
         self._record(self._inflight.add, number)
@@ -254,13 +230,13 @@ class ExporterMetrics:
 
 def observe(
     meter: Meter,
-    deliveries: Callable[[], Iterable[Observed]],
+    deliveries: Callable[[], Iterable[Delivery]],
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Observe what becomes of documents, and the spools, of those deliveries that the process has
-    when somebody collects.
+    """Observe what becomes of documents, and the spools.
 
-    A second call with the same meter changes nothing: all deliveries are read by the first.
+    Those deliveries count that the process has when somebody collects. A second call with the same
+    meter changes nothing: the first reads all deliveries.
     """
     spools = _Spools(deliveries, clock)
     INSTRUMENTS["otel_asayer.documents"].create(meter, lambda _: _documents(deliveries()))
@@ -272,7 +248,7 @@ def observe(
     )
 
 
-def _documents(deliveries: Iterable[Observed]) -> list[Observation]:
+def _documents(deliveries: Iterable[Delivery]) -> list[Observation]:
     totals: Counter[tuple[tuple[str, str | int], ...]] = Counter()
     for delivery in deliveries:
         server = _server(delivery.config)
@@ -284,20 +260,20 @@ def _documents(deliveries: Iterable[Observed]) -> list[Observation]:
 
 
 class _Spools:
-    """What waits in the spools. No lock is held, here or there:
+    """What waits in the spools.
 
-    whoever delivers is never kept waiting.
+    It takes no lock, here or there: an export never waits for it.
     """
 
     def __init__(
-        self, deliveries: Callable[[], Iterable[Observed]], clock: Callable[[], float]
+        self, deliveries: Callable[[], Iterable[Delivery]], clock: Callable[[], float]
     ) -> None:
         self._deliveries = deliveries
         self._clock = clock
-        self._seen: Mapping[str, _Status] = {}
+        self._seen: Mapping[str, SpoolStatus] = {}
         self._seen_at = float("-inf")
 
-    def observe(self, measure: Callable[[_Status], int]) -> list[Observation]:
+    def observe(self, measure: Callable[[SpoolStatus], int]) -> list[Observation]:
         if self._clock() - self._seen_at >= _LOOK_EVERY:
             spools = {
                 str(delivery.spool.folder): delivery.spool
@@ -313,7 +289,7 @@ class _Spools:
         ]
 
 
-def _status(spool: _Spool) -> _Status | None:
+def _status(spool: Spool) -> SpoolStatus | None:
     try:
         return spool.status()
     except AsayerError as error:
@@ -326,9 +302,9 @@ _instances: Final[defaultdict[str, count[int]]] = defaultdict(count)
 
 
 def _server(config: Config) -> dict[str, str | int]:
-    """Where `config` exports to:
+    """Return where `config` exports to, as attributes: its first endpoint.
 
-    its first endpoint; nothing for a Cloud ID, and without a destination.
+    There are none for a Cloud ID, and without a destination.
     """
     first = urlsplit(config.endpoint[0]) if config.endpoint else None
     return {_SERVER_ADDRESS: first.hostname or "", _SERVER_PORT: first.port or 0} if first else {}

@@ -21,47 +21,43 @@ __all__ = ["NO_CAUSE", "Count", "Counters", "Digest", "Outcome"]
 _INTERVAL: Final = 60.0
 """Seconds between two lines."""
 _MOST_COUNTS: Final = 200
-"""Outcomes with causes that are counted apart.
-
-There are some thirty; more would be an endpoint that makes up types of errors.
-"""
+"""Outcomes with causes that are counted separately. There are some thirty; more would be an
+endpoint that makes up types of errors."""
 _OTHER: Final = Cause.of("_OTHER")
-"""The cause of all that came later: the semantic conventions' word for it."""
+"""The cause of all further ones: the semantic conventions' word for it."""
 
 NO_CAUSE: Final = Cause()
 
 
 class Outcome(Enum):
-    """What became of a document; the value is the word for it in a message, and the attribute of
-    the metric.
+    """What became of a document.
 
-    A document ends as `indexed`, `duplicate`, `rejected`, `evicted` or `dropped`; what happens to
-    it before is counted besides.
+    The value is its word in messages, and an attribute of the metric. A document ends as `indexed`,
+    `duplicate`, `rejected`, `evicted` or `dropped`; what happens to it before is counted in
+    addition.
     """
 
     INDEXED = "indexed"
     """Elasticsearch holds it, and said so."""
 
     DUPLICATE = "duplicate"
-    """Elasticsearch held it already:
-
-    an earlier request had arrived, and only its answer was lost.
-    """
+    """Elasticsearch held it already: an earlier request had arrived, and only its answer was
+    lost."""
 
     COLLIDED = "collided"
-    """Given a new `_id` and sent again, as another document bears the one it had:
-
-    something repeats trace and span ids, or seeds `random`.
-    """
+    """Given a new `_id` and sent again, because another document has the one it had: something
+    repeats trace and span ids, or seeds `random`."""
 
     DIVERTED = "diverted"
-    """Written to the configured data streams, as attributes asked for more of them than one process may write to."""
+    """Written to the configured data streams, because attributes asked for more of them than one
+    process may write to."""
 
     RETRIED = "retried"
     """Sent once more; counted at each try."""
 
     SALVAGED = "salvaged"
-    """Sent again with what contradicted the mapping put aside, and indexed so, or still on its way."""
+    """Sent again with what contradicted the mapping put aside; it is indexed so, or still on its
+    way."""
 
     SPOOLED = "spooled"
     """Kept on the disk, to be sent later."""
@@ -83,17 +79,14 @@ _LOST: Final = (Outcome.REJECTED, Outcome.EVICTED, Outcome.DROPPED)
 
 
 class Count(NamedTuple):
-    """What is counted:
-
-    a outcome and its cause, in a word or two from a bounded set (an error's type, a status).
-    """
+    """What is counted: an outcome and its cause."""
 
     outcome: Outcome
     cause: Cause = NO_CAUSE
 
 
 class Counters:
-    """How many documents met which outcome, by cause."""
+    """How many documents had which outcome, by cause."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a signal's handler may end a span while its thread counts
@@ -116,7 +109,7 @@ class Counters:
             return dict(self._counts)
 
     def total(self, outcome: Outcome) -> int:
-        """Return how many documents met `outcome`, for whatever cause."""
+        """Return how many documents had `outcome`, for whatever cause."""
         return sum(number for count, number in self.snapshot().items() if count.outcome is outcome)
 
     def reason(self, count: Count) -> str:
@@ -127,7 +120,10 @@ class Counters:
 
 
 class Digest:
-    """Writes what `counters` counted as lost, or as kept on the disk, since the last line, at most once a minute."""
+    """Says what `counters` counted as lost, or as kept on the disk, since the last line.
+
+    It writes a line a minute at most.
+    """
 
     def __init__(
         self,

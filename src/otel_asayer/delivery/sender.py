@@ -1,4 +1,4 @@
-"""One export: rounds in which everything that still needs it is sent once, and pauses between them.
+"""One export: rounds in which everything that still needs it is sent once, and pauses between.
 
 Only items that need it are sent again, so an answer with 3 failures out of 1,000 costs 3 documents.
 A request whose answer was lost is sent whole, and what had arrived comes back as a duplicate. A
@@ -42,7 +42,7 @@ _LEAST_BYTES: Final = 64 * 1024
 that, their number would be the load."""
 
 _SERVER_ERROR: Final = 500
-"""Statuses from here on mean that a proxy does not reach Elasticsearch, or that it has no master."""
+"""From this status on a proxy does not reach Elasticsearch, or Elasticsearch has no master."""
 
 _TO_BE_RETRIED: Final = (Disposition.TRANSIENT, Disposition.OVERLOADED)
 
@@ -58,8 +58,10 @@ class BulkTransport(Protocol):
         *,
         timeout: float,
     ) -> Response:
-        """Send one request that ends within `timeout` seconds; raise `UnreachableError` when no
-        endpoint answers.
+        """Send one request that ends within `timeout` seconds.
+
+        Raises:
+            UnreachableError: no endpoint answers.
         """
 
     def connect(self) -> None:
@@ -123,8 +125,9 @@ class ExportContext:
             return False
 
     def check_liveness(self) -> None:
-        """Ask, once when the process ends, whether Elasticsearch answers: a second is enough for
-        that, and too short for a first document.
+        """Ask, once when the process ends, whether Elasticsearch answers.
+
+        A second is enough for that, and too short for a first document.
         """
         if seconds := self.breaker.begin_liveness_check():
             self.breaker.end_liveness_check(self.answers(seconds))
@@ -340,8 +343,9 @@ class _Export:
     def _halves(
         self, operations: Sequence[Operation], result: BulkItemResult
     ) -> Sequence[Sequence[Operation]]:
-        """Return the halves of a request that was too large or held a spoilt document; none where
-        halving is at its end.
+        """Return the halves of a request that was too large or held a spoilt document.
+
+        There are none where halving is at its end.
         """
         too_large = result.disposition is Disposition.TOO_LARGE
         self._splits += not too_large
@@ -389,8 +393,9 @@ class _Export:
         return _Step(retry, more=[request for request in more if request])
 
     def _renamed(self, operations: Sequence[Operation]) -> Sequence[Operation]:
-        """Count documents that are there already; return those that cannot be there, with another
-        `_id`.
+        """Count documents that are there already.
+
+        Return those that cannot be there, with another `_id`.
         """
         renamed = [
             other
@@ -409,8 +414,9 @@ class _Export:
     def _salvaged(
         self, result: BulkItemResult, operations: Sequence[Operation]
     ) -> Sequence[Operation]:
-        """Return documents that contradict a mapping with the contradiction put aside; refuse those
-        that cannot be mended.
+        """Return documents that contradict a mapping with the contradiction put aside.
+
+        Those that cannot be changed so are refused.
         """
         mended = [(operation, _mended(operation, result)) for operation in operations]
         if refused := [operation for operation, other in mended if other is None]:

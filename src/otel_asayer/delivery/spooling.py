@@ -65,8 +65,9 @@ class Spooler:
         return lease
 
     def take_over(self, undelivered: Sequence[Undelivered], lease: Lease | None) -> list[Lost]:
-        """Put what an export left on the disk, where `lease` holds it already if it was written
-        ahead; return what is lost.
+        """Put what an export left on the disk; return what is lost.
+
+        `lease` is the body that holds the operations already, if they were written ahead.
         """
         lost = self._refuse(undelivered)
         waiting = [one for one in undelivered if not one.for_good]
@@ -128,7 +129,7 @@ class Spooler:
         return [Lost(one.operations, one.result.cause) for one in refused]
 
     def _put_aside(self, refused: Sequence[Undelivered]) -> str:
-        """Write what was refused to the spool, if there is one; return why that failed, or nothing."""
+        """Write what was refused to the spool, if there is one; return why that failed."""
         reasons = [
             (operation, str(result)) for result, operations in refused for operation in operations
         ]
@@ -161,8 +162,9 @@ class Spooler:
 
 
 def release(lease: Lease) -> None:
-    """Give a body back as it is, so that it need not wait until its lease is stale; where even that
-    fails, it does.
+    """Give a body back as it is, so that it need not wait until its lease is stale.
+
+    Where even that fails, it does wait.
     """
     try:
         lease.release()

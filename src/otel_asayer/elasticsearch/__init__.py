@@ -1,4 +1,1 @@
-"""The only door to Elasticsearch:
-
-client, request threads, bulk request and answer, sentences about failures.
-"""
+"""Elasticsearch over HTTP: client, request pool, bulk requests and answers, messages."""

@@ -1,7 +1,4 @@
-"""Requests of a person to an Elasticsearch:
-
-each answer comes parsed, and each failure as sentences that say what to do.
-"""
+"""Requests that a person waits for: parsed answers, and failures in helpful sentences."""
 
 from __future__ import annotations
 
@@ -12,24 +9,35 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import orjson
 
+from otel_asayer.elasticsearch.bulk import (
+    Disposition,
+    MalformedAnswerError,
+    judge_request,
+    parse_answer,
+    target as bulk_target,
+)
 from otel_asayer.elasticsearch.client import Client, Requester, UnreachableError
 from otel_asayer.elasticsearch.explain import explain_refusal, explain_unreachable
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from otel_asayer.config import Config
+    from collections.abc import Sequence
 
-__all__ = ["OLDEST", "Answer", "AnswerTooLongError", "Api", "Identity"]
+    from otel_asayer.config import Config
+    from otel_asayer.documents import Operation
+    from otel_asayer.elasticsearch.bulk import BulkItemResult
+
+__all__ = ["OLDEST", "Answer", "AnswerTooLongError", "Api", "Identity", "write"]
 
 OLDEST: Final = (8, 12)
-"""The oldest version that is served: `require_data_stream` came with it."""
+"""The oldest supported version: `require_data_stream` came with it."""
 _SUCCESS: Final = 2
 _LONGEST_NAME: Final = 200
 
 
 class AnswerTooLongError(ElasticsearchError):
-    """An answer has more bytes than is good for us, or takes too long: one for less may come."""
+    """An answer is too large or takes too long; one to a smaller request may come."""
 
 
 class Closable(Requester, Protocol):
@@ -40,7 +48,7 @@ class Closable(Requester, Protocol):
 
 
 class Answer(NamedTuple):
-    """An answer of whatever status, and its parsed body (nothing when it is no JSON object)."""
+    """An answer of whatever status, and its parsed body (empty when it is no JSON object)."""
 
     status: int
     content: dict[str, Any]
@@ -52,7 +60,7 @@ class Answer(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who answers."""
+    """Which Elasticsearch answers."""
 
     version: str
     cluster: str
@@ -73,8 +81,8 @@ class Api:
     """An Elasticsearch for a person's commands; close it after use (`contextlib.closing`).
 
     Args:
-        client: the way there.
-        timeout: seconds for each request.
+        client: The way there.
+        timeout: Seconds for each request.
     """
 
     def __init__(self, client: Closable, *, timeout: float = 10.0) -> None:
@@ -99,17 +107,17 @@ class Api:
     def measured(
         self, method: str, target: str, body: object = None, *, timeout: float | None = None
     ) -> tuple[Answer, int]:
-        """Send a request, and return the answer of whatever status, and how many bytes it has.
+        """Send a request, and return the answer of whatever status, and its size in bytes.
 
         Args:
             method: GET, POST, …
-            target: path and query.
-            body: bytes as they are, anything else as JSON.
-            timeout: seconds; None: those of this object.
+            target: Path and query.
+            body: Bytes as they are, anything else as JSON.
+            timeout: Seconds; None: those of this object.
 
         Raises:
-            ElasticsearchError: nobody answers, or a success with what is no JSON; the message says
-                why and what to do.
+            ElasticsearchError: nobody answers, or a success is no JSON; the message says why and
+                what to do.
         """
         sent = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         try:
@@ -123,8 +131,8 @@ class Api:
         content = _parse(response.body)
         if content is None and response.status // 100 == _SUCCESS:
             raise ElasticsearchError(
-                f"Elasticsearch answered {response.status} with what is no JSON. Check whether "
-                f"something changes it on its way."
+                f"Elasticsearch answered {response.status}, and the answer is not JSON. Check "
+                f"whether something between here and there changes it."
             )
         return Answer(response.status, content or {}), len(response.body)
 
@@ -135,14 +143,13 @@ class Api:
 
         Args:
             method: GET, POST, …
-            target: path and query.
-            body: bytes as they are, anything else as JSON.
-            doing: what the request is for, `to search traces-*`, for the message of an error.
-            or_nothing: return nothing where the server has no such thing.
+            target: Path and query.
+            body: Bytes as they are, anything else as JSON.
+            doing: What the request is for, `to search traces-*`, for the message of an error.
+            or_nothing: Return nothing where the server has no such thing.
 
         Raises:
-            NotAllowedError: the key or user may not; the message names the privilege that is
-                missing.
+            NotAllowedError: the key or user may not; the message names the missing privilege.
             ElasticsearchError: there is no good answer; the message says why and what to do.
         """
         answer = self.ask(method, target, body)
@@ -152,7 +159,7 @@ class Api:
 
     @staticmethod
     def content_of(answer: Answer, doing: str) -> dict[str, Any]:
-        """Return the content of an answer, or raise as `expect` does when it is none of a success."""
+        """Return the content of a good answer; raise as `expect` does for any other."""
         if answer.good:
             return answer.content
         kind = (
@@ -163,11 +170,11 @@ class Api:
         raise kind(explain_refusal(answer.status, answer.content, doing))
 
     def identify(self) -> Identity | None:
-        """Return who answers, or None when the key may not know.
+        """Return which Elasticsearch answers, or None when the key may not know.
 
         Raises:
-            ElasticsearchError: nobody answers, the credentials are refused, or the version is one
-                that is not served.
+            ElasticsearchError: nobody answers, the credentials are refused, or the version is not
+                supported.
         """
         answer = self.ask("GET", "/")
         if answer.status == http.HTTPStatus.FORBIDDEN:
@@ -186,8 +193,8 @@ class Api:
         if not serverless and identity.release < OLDEST:
             oldest, found = ".".join(map(str, OLDEST)), version or "of an unknown version"
             raise ElasticsearchError(
-                f"This is Elasticsearch {found}, and {oldest} is the oldest that is served: update "
-                f"it."
+                f"This is Elasticsearch {found}, and {oldest} is the oldest supported version: "
+                f"update it."
             )
         return identity
 
@@ -197,7 +204,7 @@ def _name(told: object) -> str:
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:
-    """Return what a body says, None for what is no JSON.
+    """Return what a body says, None if it is not JSON.
 
     Documents may hold half a surrogate pair, escaped: orjson refuses it, json does not.
     """
@@ -209,3 +216,45 @@ def _parse(body: bytes) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             return None
     return content if isinstance(content, dict) else {"list": content}
+
+
+def write(
+    client: Requester, config: Config, operations: Sequence[Operation], *, timeout: float
+) -> list[BulkItemResult]:
+    """Send operations as the exporter sends them; they are searchable when this returns.
+
+    Args:
+        client: The way to Elasticsearch.
+        config: Its ingest pipeline.
+        operations: At least one, and as many as one request holds.
+        timeout: Seconds for the request.
+
+    Returns:
+        The results of those that are not in Elasticsearch now; a single one where it is the whole
+        request's.
+
+    Raises:
+        ElasticsearchError: Elasticsearch does not answer, or its answer cannot be understood.
+    """
+    try:
+        response = client.request(
+            "POST",
+            f"{bulk_target(config.pipeline)}&refresh=true",
+            b"".join(operations),
+            timeout=timeout,
+        )
+    except UnreachableError as failure:
+        raise ElasticsearchError(explain_unreachable(failure.reason)) from None
+    whole = judge_request(response.status, response.body)
+    if whole.disposition is not Disposition.INDEXED:
+        return [whole]
+    try:
+        answer = parse_answer(response.body, len(operations))
+    except MalformedAnswerError as error:
+        raise ElasticsearchError(
+            f"Elasticsearch's answer to a bulk request cannot be read: {error}. Is a proxy in "
+            f"between?"
+        ) from None
+    return [
+        finding for _, finding in answer.others if finding.disposition is not Disposition.DUPLICATE
+    ]

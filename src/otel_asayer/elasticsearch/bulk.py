@@ -7,11 +7,10 @@ Rules, and where they come from:
   what is measured here.
 - Positions: the n-th item of an answer belongs to the n-th operation. `filter_path` keeps that only
   because every item keeps its status.
-- What an item's answer means stands in one table, `ITEMS`; what a request's means, in `REQUESTS`.
-  The first rule that fits counts.
-- A reason may quote the document it is about, and name its id. What is quoted is cut, for telemetry
-  may hold secrets; what names one document is cut as well, so that a thousand like refusals read as
-  one.
+- The meaning of an item's answer is in one table, `ITEMS`; that of a request's, in `REQUESTS`. The
+  first rule that fits counts.
+- A reason may quote the document it is about, and name its id. The quotation is cut, because
+  telemetry may hold secrets; so is the id, so that a thousand similar refusals read as one.
 """
 
 from __future__ import annotations
@@ -88,31 +87,23 @@ FAILURE_STORE: Final = Cause.of("failure_store")
 
 
 class Disposition(Enum):
-    """What an item's, or a whole request's, answer means for the operations concerned."""
+    """What to do with the operations that an item's, or a whole request's, answer is about."""
 
     INDEXED = "indexed"
     DUPLICATE = "duplicate"
-    """The document is there already.
-
-    Every `_id` is ours and given once, so an earlier request brought it.
-    """
+    """The document is there already. Every `_id` is ours and given once, so an earlier request
+    brought it."""
     TRANSIENT = "transient"
     """The same may succeed later."""
     OVERLOADED = "overloaded"
-    """The same may succeed later, and smaller requests sooner:
-
-    Elasticsearch limits the bytes that are under way.
-    """
+    """The same may succeed later, and smaller requests sooner: Elasticsearch limits the bytes that
+    are under way."""
     CONFIGURATION = "configuration"
-    """Nothing is wrong with the document: a key, a template, an alias or an address is.
-
-    It will succeed when that is mended.
-    """
+    """The document is fine; a key, a template, an alias or an address is not. It will succeed when
+    that is fixed."""
     UNMAPPED = "unmapped"
-    """A value of the document contradicts the mapping:
-
-    it will be indexed with that value put aside.
-    """
+    """A value of the document contradicts the mapping: it will be indexed with that value put
+    aside."""
     REFUSED = "refused"
     """This document will never be indexed as it is."""
     SPLIT = "split"
@@ -122,10 +113,9 @@ class Disposition(Enum):
 
 
 class _Rule(NamedTuple):
-    """Fits an answer of one of these statuses, of this error type, with this text in its reason;
-    type and text left out fit all.
+    """Fits an answer of one of these statuses, of this error type, with this text in its reason.
 
-    `advice` is what to do about a problem of configuration.
+    A type or text that is left out fits all. `advice` says how to fix a problem of configuration.
     """
 
     statuses: Container[int]
@@ -138,8 +128,14 @@ class _Rule(NamedTuple):
         return status in self.statuses and self.kind in ("", kind) and self.reason in reason
 
 
-_PRIVILEGES: Final = "The key or user needs the privileges create_doc and auto_configure on logs-*.otel-*, traces-*.otel-* and asayer-logs-*"
-_CREDENTIALS: Final = "Set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or the file, user or token in its place, to one that this Elasticsearch accepts"
+_PRIVILEGES: Final = (
+    "The key or user needs the privileges create_doc and auto_configure on logs-*.otel-*, "
+    "traces-*.otel-* and asayer-logs-*"
+)
+_CREDENTIALS: Final = (
+    "Set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or the file, user or token in its place, to one that "
+    "this Elasticsearch accepts"
+)
 _TEMPLATE: Final = (
     "The index template of that data stream is missing: OTEL_EXPORTER_ELASTICSEARCH_SETUP=auto "
     "installs it, with a key that has the cluster "
@@ -238,10 +234,7 @@ class BulkItemResult(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The answer to a bulk request:
-
-    how many operations were indexed, and what became of each other one, by its position.
-    """
+    """How many operations were indexed, and the result of each other one, by its position."""
 
     indexed: int
     others: tuple[tuple[int, BulkItemResult], ...] = ()
@@ -249,7 +242,10 @@ class Answer(NamedTuple):
 
 # A finding about an answer, like UnreachableError about a server
 class MalformedAnswerError(ValueError):
-    """An answer of status 200 that is none to this bulk request; the message says why, without its text."""
+    """An answer of status 200 that is none to this bulk request.
+
+    The message says why, without its text.
+    """
 
 
 def target(pipeline: str | None = None) -> str:
@@ -259,7 +255,10 @@ def target(pipeline: str | None = None) -> str:
 
 
 def bodies(operations: Sequence[Operation], max_bytes: int) -> Iterator[Sequence[Operation]]:
-    """Divide `operations` so that no part exceeds `max_bytes`, uncompressed; a single operation that does is a part of its own."""
+    """Divide `operations` so that no part exceeds `max_bytes`, uncompressed.
+
+    A single operation that does is a part of its own.
+    """
     if sum(map(len, operations)) <= max_bytes:
         yield operations
         return
@@ -306,7 +305,10 @@ def parse_answer(body: bytes, number: int) -> Answer:
 
 
 def judge_request(status: int, body: bytes) -> BulkItemResult:
-    """Return what a request's answer means for all its operations; INDEXED means that its items tell."""
+    """Return what a request's answer means for all its operations.
+
+    INDEXED means that its items tell.
+    """
     if status // 100 == 2:  # noqa: PLR2004 (success, whose body is parsed once, later)
         return _INDEXED
     kind, reason = _error_of(body)
@@ -348,7 +350,7 @@ _INDEXED: Final = BulkItemResult(Disposition.INDEXED)
 
 
 def _error_of(body: bytes) -> tuple[str, str]:
-    """The type and reason of the error that a whole answer is, as far as it is Elasticsearch's."""
+    """The type and reason of the error in a whole answer, as far as it is Elasticsearch's."""
     try:
         error = orjson.loads(body)["error"]
         return _kind(error["type"]), str(error["reason"])

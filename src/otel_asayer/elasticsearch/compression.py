@@ -1,7 +1,4 @@
-"""Gzip at level 1:
-
-higher levels cost several times the processor time for a tenth less of bytes.
-"""
+"""Gzip at level 1: higher levels cost several times the processor time for a tenth fewer bytes."""
 
 from __future__ import annotations
 
@@ -21,11 +18,8 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 """The window, and gzip's header and trailer around it."""
 
 _MEMORY: Final = 7
-"""Of 9:
-
-zlib's tables then fit into the processor's cache, beside what the encoder needs there, and bodies
-grow by nothing that shows.
-"""
+"""Of 9: zlib's tables then fit into the processor's cache beside what the encoder needs there, and
+bodies hardly grow."""
 
 _AT_A_TIME: Final = 32
 """Pieces joined for the compressor: some 40 KB, which stay in the processor's cache and in memory
@@ -41,7 +35,10 @@ class _Compressor(Protocol):
 
 
 def gzip_of(pieces: Sequence[bytes]) -> bytes:
-    """Return the concatenation of `pieces`, compressed; with isal (extra `fast`) at a quarter of zlib's processor time."""
+    """Return the concatenation of `pieces`, compressed.
+
+    With isal (extra `fast`) it takes a quarter of zlib's processor time.
+    """
     compressor = _open()()
     parts = [
         compressor.compress(b"".join(pieces[start : start + _AT_A_TIME]))

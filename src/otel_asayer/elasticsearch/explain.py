@@ -1,6 +1,6 @@
-"""What went wrong between us and an Elasticsearch, as sentences for a person:
+"""What went wrong between us and an Elasticsearch, in sentences: what, where, what to do next.
 
-what, where, what to do next. Pure: texts in, texts out.
+Pure: texts in, texts out.
 """
 
 from __future__ import annotations
@@ -21,11 +21,7 @@ _MAX_REASON: Final = 500
 _UNREACHABLE: Final = (
     (
         r"certificate has expired",
-        (
-            "Its certificate has expired: renew it on the server. Nothing that is set here can "
-            "make it "
-            "valid again"
-        ),
+        "Its certificate has expired: renew it on the server. No setting here can make it valid",
     ),
     (
         r"certificate is not yet valid",
@@ -35,31 +31,30 @@ _UNREACHABLE: Final = (
         r"no_certificate_or_crl_found|no certificate or crl found|\[x509\] pem lib|\[ssl\] pem lib",
         (
             "The file of OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE holds no certificate: give the "
-            "CA's "
-            "file, in the form PEM"
+            "CA's file, in PEM form"
         ),
     ),
     (
         r"hostname mismatch|ip address mismatch|doesn't match|not valid for",
         (
             "Its certificate is made for other names: use one of those in the URL, or give the "
-            "server "
-            "a certificate for this one"
+            "server a certificate for this one"
         ),
     ),
     (
         r"fingerprint",
         (
             "Its certificate is not the one of "
-            "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT, "
-            "nor signed by it: ask its owner for the right one"
+            "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT, nor signed by it: ask its owner "
+            "for the right one"
         ),
     ),
     (
         r"self[- ]signed|local issuer|certificate_verify_failed|certificate verify failed",
         (
-            "Who signed its certificate is not known here: give "
-            "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file (config/certs/http_ca.crt there)"
+            "An authority that is unknown here signed its certificate: set "
+            "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE to the CA's file (config/certs/http_ca.crt on "
+            "the server)"
         ),
     ),
     (
@@ -68,14 +63,12 @@ _UNREACHABLE: Final = (
     ),
     (
         (
-            r"name or service not known|name resolution|nodename nor servname|getaddrinfo|no "
-            r"address "
-            r"associated"
+            r"name or service not known|name resolution|nodename nor servname|getaddrinfo|"
+            r"no address associated"
         ),
         (
-            "The name of the host is unknown here: check its spelling, and whether this machine is "
-            "in "
-            "the right network"
+            "The name of the host is unknown here: check its spelling, and whether this machine is"
+            " in the right network"
         ),
     ),
     (
@@ -84,13 +77,11 @@ _UNREACHABLE: Final = (
     ),
     (
         (
-            r"this is not elasticsearch|what answers is no http|its answer does not end|is packed "
-            r"in a "
-            r"way"
+            r"this is not elasticsearch|what answers is no http|its answer does not end|"
+            r"is packed in a way"
         ),
         (
-            "What answers there is something else: give the URL of Elasticsearch itself, not that "
-            "of "
+            "Something else answers there: give the URL of Elasticsearch itself, not that of "
             "Kibana, OpenSearch or a proxy's page"
         ),
     ),
@@ -98,8 +89,8 @@ _UNREACHABLE: Final = (
     (r"make no client", "Check the settings named here"),
     (
         (
-            r"closed connection|connection aborted|remotedisconnected|connection "
-            r"reset|badstatusline|without response"
+            r"closed connection|connection aborted|remotedisconnected|connection reset|"
+            r"badstatusline|without response"
         ),
         (
             "It closed the connection without an answer. A server that expects TLS does so: try "
@@ -109,22 +100,20 @@ _UNREACHABLE: Final = (
     (
         r"incompleteread",
         (
-            "It broke off in the middle of an answer: try again, and see whether it or a proxy in "
+            "It stopped in the middle of an answer: try again, and check whether it or a proxy in "
             "front of it was stopped"
         ),
     ),
     (
         r"no answer within",
-        (
-            "Something swallows what is sent there, a firewall or a server that hangs: check host, "
-            "port and network"
-        ),
+        "A firewall or a server that hangs swallows the request: check host, port and network",
     ),
 )
-"""Patterns of what a client says, and what to do about it; the first that is found counts."""
+"""Patterns of the client's messages, and what to do about them; the first that matches counts."""
 
 _ELSEWHERE: Final = (
-    "It sends on to another address, as Kibana and proxies do: give the URL of Elasticsearch itself"
+    "It redirects to another address, as Kibana and proxies do: give the URL of Elasticsearch "
+    "itself"
 )
 _STATUS_ADVICE: Final[Mapping[int, str]] = {
     http.HTTPStatus.MOVED_PERMANENTLY: _ELSEWHERE,
@@ -146,13 +135,15 @@ _KEY_STATES: Final = (
     (
         "missing authentication",
         (
-            "No credentials are given: set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or a user name and "
-            "a "
-            "password"
+            "No credentials are given: set OTEL_EXPORTER_ELASTICSEARCH_API_KEY, or a user name and"
+            " a password"
         ),
     ),
 )
-_UNKNOWN_CREDENTIALS: Final = "It does not know these credentials: check that the key (or user and password) is whole, and made on this cluster"
+_UNKNOWN_CREDENTIALS: Final = (
+    "It does not know these credentials: check that the key (or user and password) is complete, "
+    "and was created on this cluster"
+)
 _GRANTED_BY: Final = re.compile(
     r"granted by the (?P<kind>index|cluster) privileges \[(?P<names>[a-z_,:/*]+)\]"
 )
@@ -172,9 +163,9 @@ def explain_refusal(status: int, content: Mapping[str, Any], doing: str) -> str:
     """Return the sentences for an answer that is none of those expected.
 
     Args:
-        status: of the answer.
-        content: its parsed body.
-        doing: what the request was for, `to search traces-*`.
+        status: Of the answer.
+        content: Its parsed body.
+        doing: What the request was for, `to search traces-*`.
     """
     reason = reason_of(content)
     if status == http.HTTPStatus.UNAUTHORIZED:
@@ -190,7 +181,10 @@ def explain_refusal(status: int, content: Mapping[str, Any], doing: str) -> str:
 
 
 def reason_of(content: Mapping[str, Any]) -> str:
-    """The innermost reason of an error, which names the cause; the outer ones say only that something failed."""
+    """The innermost reason of an error, which names the cause.
+
+    The outer ones say only that something failed.
+    """
     error = content.get("error")
     while isinstance(error, dict) and (inner := _inner(error)):
         error = inner
@@ -242,7 +236,8 @@ def _missing(reason: str) -> str:
     on = _ON_INDICES.search(reason)
     where = f" on {on['names']}" if on and granted["kind"] == "index" else ""
     least = granted["names"].split(",")[0]
-    return f"the {granted['kind']} privilege {least!r}{where} is missing. Use a key or user that has it"
+    privilege = f"{granted['kind']} privilege {least!r}{where}"
+    return f"the {privilege} is missing. Use a key or user that has it"
 
 
 def _all_text(content: Mapping[str, Any]) -> str:

@@ -1,17 +1,16 @@
-"""Trust in a server by the fingerprint of one certificate, its own or that of the authority which
-signed it.
+"""Trusts a server by the fingerprint of one certificate: its own, or its authority's.
 
-A server may send any certificates it likes: an authority's is public, and stands in the chain of
-every server that it vouches for. What a fingerprint proves depends on which certificate has it:
+A server may send any certificates it likes: an authority's is public, and is part of the chain of
+every server that it vouches for. The proof depends on which certificate has the fingerprint:
 
 - *The server's own.* The handshake proves that the server has its key. Nothing else is asked,
   neither names nor dates.
-- *Another one of those sent.* It proves nothing by being there. It becomes the only authority that
-  is trusted, and a second handshake checks everything: the signatures down to the server's own
+- *Another one of those sent.* Sending it proves nothing. It becomes the only authority that is
+  trusted, and a second handshake checks everything: the signatures down to the server's own
   certificate, its dates, and the name of the host.
 
-Which of the two it is, one handshake without a request tells, before the first request and again
-after TLS failed. Nothing that comes from it is believed but the certificate with the fingerprint
+A handshake without a request tells which of the two it is, before the first request and again
+after TLS failed. Nothing that it brings is believed except the certificate with the fingerprint
 itself.
 """
 
@@ -46,7 +45,10 @@ class Pin(NamedTuple):
     client_key: str | None = None
 
     def context(self, *authorities: bytes) -> ssl.SSLContext:
-        """Return settings of TLS that trust these certificates (DER) and no other; without any, whoever answers."""
+        """Return TLS settings that trust these certificates (DER) and no other.
+
+        Without any, they trust whoever answers.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if authorities:
             context.load_verify_locations(cadata=b"".join(authorities))
@@ -61,8 +63,10 @@ class Pin(NamedTuple):
         return context
 
     def options(self, certificates: list[bytes]) -> dict[str, Any]:
-        """Return what makes a pool of urllib3's trust the certificate with the fingerprint, of
-        those that a server sent, its own first.
+        """Return what makes a pool of urllib3's trust the certificate with the fingerprint.
+
+        Args:
+            certificates: Those that a server sent, its own first.
 
         Raises:
             SSLError: none of them has it.
@@ -86,7 +90,7 @@ class Pin(NamedTuple):
 
 
 class PinnedPool:
-    """As much of a pool of urllib3's as a node needs, for a server that is known by a fingerprint."""
+    """As much of a pool of urllib3's as a node needs, for a server known by a fingerprint."""
 
     def __init__(self, pin: Pin, host: str, port: int, idle: Callable[[], Any]) -> None:
         """Prepare connections; nothing is connected before the first request.
@@ -134,11 +138,10 @@ class PinnedPool:
 
 
 def sent_certificates(host: str, port: int, context: ssl.SSLContext, timeout: float) -> list[bytes]:
-    """Return the certificates (DER) that a server sends in a handshake, its own first; nothing is
-    sent to it after that.
+    """Return the certificates (DER) that a server sends in a handshake, its own first.
 
-    Before Python 3.13 the method has no public name. Where neither is there, only the server's own
-    is known.
+    Nothing is sent to it after that. Before Python 3.13 the method has no public name; where
+    neither name is there, only the server's own certificate is known.
     """
     try:
         with (
@@ -165,9 +168,9 @@ def _der(certificate: Any) -> bytes:
 
 
 def _known_here() -> dict[str, bytes]:
-    """The system's authorities by their fingerprints:
+    """The system's authorities by their fingerprints.
 
-    servers that a public one vouches for do not send its certificate.
+    Servers that a public one vouches for do not send its certificate.
     """
     return {
         sha256(certificate).hexdigest(): certificate

@@ -1,19 +1,19 @@
-"""Requests run on daemon threads of their own, for two reasons.
+"""Runs requests on daemon threads of their own, for two reasons.
 
-- *They can be given up.* Name look-up, connecting, the TLS handshake and a server that sends one
-  byte a second cannot be interrupted in Python. Whoever waits for a request waits here, for a
-  number of seconds that holds, and less when the process ends.
+- *They can be aborted.* Name look-up, connecting, the TLS handshake and a server that sends one
+  byte a second cannot be interrupted in Python. Callers wait here instead, for a number of seconds
+  that holds, and less when the process ends.
 - *They are invisible to telemetry.* The client logs each request, and an instrumented urllib3 makes
   a span of it; exported, each of those would cause the next request, for ever. On these threads
   instrumentation is suppressed and the loggers below them are silent, while the application's own
   use of the same libraries is recorded as ever.
 
-The threads are kept: a new one for each request would double what a request costs.
+The threads are kept: a new one for each request would double the cost of a request.
 
 gevent makes greenlets of the threads that start once it has patched this process, and a greenlet
 stands still while the thread it belongs to does. Where it patches after this module was imported,
-as in a worker of gunicorn's, the SDK's own threads are real and mostly stand still. So what is
-started here is a real thread then, too, and is waited for by real locks.
+as in a worker of gunicorn's, the SDK's own threads are real and mostly stand still. So threads that
+start here are real then, too, and are waited for by real locks.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ A filter works on the very logger it is put on, never on those below it.
 """
 
 _MOST: Final = 8
-"""RequestPool under way at a time, so that a server that hangs costs no more than as many threads; below the ten connections that the client keeps."""
+"""Calls under way at a time, so that a server that hangs costs no more threads than that; fewer
+than the ten connections that the client keeps."""
 
 _Result = TypeVar("_Result")
 _here: Final = threading.local()
@@ -110,7 +111,7 @@ def start_thread(function: Callable[[], None], name: str) -> None:
         threading.Thread(target=function, name=name, daemon=True).start()
 
 
-class _Outcome(Generic[_Result]):
+class _Call(Generic[_Result]):
     """What a call led to, once it is over.
 
     Its locks are those that threads had before gevent patched: a future of `concurrent.futures`
@@ -121,13 +122,13 @@ class _Outcome(Generic[_Result]):
     def __init__(self) -> None:
         self._value: _Result | None = None
         self._error: BaseException | None = None
-        self._settled = allocate_lock()
+        self._finished = allocate_lock()
         self._open = allocate_lock()
         self._open.acquire()
 
-    def settle(self, value: _Result | None = None, error: BaseException | None = None) -> None:
+    def finish(self, value: _Result | None = None, error: BaseException | None = None) -> None:
         """Let those that wait have a value, or an error; a second time changes nothing."""
-        if self._settled.acquire(blocking=False):
+        if self._finished.acquire(blocking=False):
             self._value, self._error = value, error
             self._open.release()
 
@@ -149,30 +150,30 @@ class _Outcome(Generic[_Result]):
 
 
 class RequestPool:
-    """RequestPool under way, and the threads that wait for the next."""
+    """Calls under way, and the threads that wait for the next."""
 
     def __init__(self) -> None:
-        self._under_way: set[_Outcome[Any]] = set()
+        self._under_way: set[_Call[Any]] = set()
         self._idle: list[_Jobs] = []
 
     def run(self, function: Callable[[], _Result], timeout: float) -> _Result:
         """Return what `function` returns, or raise what it raises.
 
         Raises:
-            CallAbortedError: it was not over after `timeout` seconds, or was given up before, or too many
-                others hang.
+            CallAbortedError: it was not over after `timeout` seconds, or was aborted before, or too
+                many others hang.
         """
         if len(self._under_way) >= _MOST:
             raise CallAbortedError(f"{_MOST} earlier requests still hang")
-        outcome: _Outcome[_Result] = _Outcome()
-        self._under_way.add(outcome)
-        self._start(partial(self._perform, outcome, function))
+        call: _Call[_Result] = _Call()
+        self._under_way.add(call)
+        self._start(partial(self._perform, call, function))
         try:
-            if not outcome.wait(timeout):
+            if not call.wait(timeout):
                 raise CallAbortedError(f"no answer within {timeout:.3g} s")
-            return outcome.result()
+            return call.result()
         finally:
-            del outcome  # which holds the error, whose traceback holds this frame
+            del call  # which holds the error, whose traceback holds this frame
 
     @property
     def busy(self) -> bool:
@@ -180,11 +181,14 @@ class RequestPool:
         return bool(self._under_way)
 
     def abort(self, within: float) -> None:
-        """Wait until what is under way is over, but no longer than `within` seconds; then whoever waits for it learns that it is given up."""
+        """Wait until what is under way is over, but no longer than `within` seconds.
+
+        Then each caller that still waits gets a `CallAbortedError`.
+        """
         deadline = time.monotonic() + within
-        for outcome in tuple(self._under_way):
-            if not outcome.wait(deadline - time.monotonic()):
-                outcome.settle(error=CallAbortedError("given up, as the process ends"))
+        for call in tuple(self._under_way):
+            if not call.wait(deadline - time.monotonic()):
+                call.finish(error=CallAbortedError("given up, as the process ends"))
 
     def close(self) -> None:
         """End the threads that wait; those with a call under way wait for another one after it."""
@@ -192,9 +196,9 @@ class RequestPool:
             self._idle.pop().put(None)
 
     def _start(self, job: Callable[[], None]) -> None:
-        """Run `job` on a thread that waits, on a new one, or on this one:
+        """Run `job` on a thread that waits, on a new one, or on this one.
 
-        from 3.12 on, an interpreter that ends starts no thread any more.
+        From 3.12 on, an interpreter that ends starts no thread any more.
         """
         try:
             jobs = self._idle.pop()
@@ -208,14 +212,14 @@ class RequestPool:
                 return
         jobs.put(job)
 
-    def _perform(self, outcome: _Outcome[_Result], function: Callable[[], _Result]) -> None:
+    def _perform(self, call: _Call[_Result], function: Callable[[], _Result]) -> None:
         try:
-            outcome.settle(function())
+            call.finish(function())
         except BaseException as error:
-            outcome.settle(error=error)
+            call.finish(error=error)
         finally:
-            self._under_way.discard(outcome)
-            del outcome, function  # as in `run`
+            self._under_way.discard(call)
+            del call, function  # as in `run`
 
 
 def _serve(jobs: _Jobs, idle: list[_Jobs]) -> None:

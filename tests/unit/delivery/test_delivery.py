@@ -1,4 +1,4 @@
-"""The policy of delivery, on a clock of the test's own and against a double that is asked without network."""
+"""The policy of delivery, on the test's own clock and against a double without network."""
 
 from __future__ import annotations
 
@@ -409,7 +409,7 @@ class TestRefusals:
             Count(Outcome.REJECTED, Cause.of("document_parsing_exception")): 1,
         }
 
-    def test_a_document_in_the_failure_store_is_sent_once_more_with_all_attributes_but_the_session_put_aside(
+    def test_a_document_in_the_failure_store_is_sent_again_with_all_but_the_session_put_aside(
         self, world: World
     ) -> None:
         """The double answers here: the distribution for tests has no failure store.

@@ -522,7 +522,10 @@ class TestDraining:
 
 
 class Turns:
-    """What the thread waited for, turn by turn; what a test does in each of them, the last of which ends the process."""
+    """What the thread waited for, turn by turn, and what a test does in each turn.
+
+    The last turn ends the process.
+    """
 
     def __init__(self, world: World, *turns: Callable[[], object]) -> None:
         self.waits: list[tuple[str, float]] = []

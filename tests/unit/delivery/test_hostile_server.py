@@ -24,7 +24,7 @@ from otel_asayer.testing import ElasticsearchDouble, Exchange, status
 from unit.elasticsearch.answering import EMPTY
 
 STEERING = "evil\x1b[2J\x9b31m\u202etxt\u2066\x07\u2028end"
-"""Clears a screen, colours it with C1's own beginning of a sequence, and turns the direction of writing."""
+"""Clears a screen, colours it with C1's start of a sequence, and turns the writing direction."""
 HARMFUL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
@@ -78,7 +78,10 @@ UNHEARD: dict[str, Any] = {
 
 
 class Hostile(ElasticsearchDouble):
-    """Answers what it knows, and all else with an error of this status; whoever finds nothing on it (404) may install all."""
+    """Answers what it knows, and all else with an error of this status.
+
+    A 404 says that nothing is installed, and all may be.
+    """
 
     def __init__(self, code: int, known: dict[str, Any]) -> None:
         super().__init__()

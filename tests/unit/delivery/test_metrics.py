@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from opentelemetry.metrics import NoOpMeter
@@ -365,7 +365,7 @@ class TestSpool:
     @pytest.fixture(autouse=True)
     def now(self, reader: Reader, standing: Standing) -> list[float]:
         now = [0.0]
-        observe(meter_of(reader.provider), lambda: [standing], lambda: now[0])
+        observe(meter_of(reader.provider), lambda: [cast("Delivery", standing)], lambda: now[0])
         return now
 
     def test_what_waits_is_measured(self, reader: Reader, tmp_path: Path) -> None:
@@ -459,14 +459,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from otel_asayer import ElasticsearchSpanExporter
 
 provider = TracerProvider()
-provider.add_span_processor(SimpleSpanProcessor(ElasticsearchSpanExporter(endpoint=sys.argv[1], setup="off", spool="off")))
+exporter = ElasticsearchSpanExporter(endpoint=sys.argv[1], setup="off", spool="off")
+provider.add_span_processor(SimpleSpanProcessor(exporter))
 reader = InMemoryMetricReader()
 metrics.set_meter_provider(MeterProvider([reader]))
 
 def values():
     [resource] = reader.get_metrics_data().resource_metrics
     for metric in (metric for scope in resource.scope_metrics for metric in scope.metrics):
-        yield from ((metric.name, point.value) for point in metric.data.data_points if hasattr(point, "value"))
+        points = [point for point in metric.data.data_points if hasattr(point, "value")]
+        yield from ((metric.name, point.value) for point in points)
 """
 
 LATER = f"""{PREPARED}

@@ -16,7 +16,10 @@ from otel_asayer.testing import ElasticsearchDouble, Fault, status
 UNAUTHORIZED = status(
     401, {"error": {"reason": "unable to authenticate with provided credentials"}}
 )
-MAY_NOT = "action [x] is unauthorized for API key on indices [logs-*], this action is granted by the index privileges [read,all]"
+MAY_NOT = (
+    "action [x] is unauthorized for API key on indices [logs-*], this action is granted by the "
+    "index privileges [read,all]"
+)
 FORBIDDEN = status(403, {"error": {"reason": MAY_NOT}})
 
 
@@ -65,9 +68,8 @@ def test_a_success_that_is_no_json_is_an_error() -> None:
     assert refused(Response(200, {}, b"<html>")) == (
         ElasticsearchError,
         (
-            "Elasticsearch answered 200 with what is no JSON. Check whether something changes it "
-            "on "
-            "its way."
+            "Elasticsearch answered 200, and the answer is not JSON. Check whether something "
+            "between here and there changes it."
         ),
     )
 
@@ -77,8 +79,7 @@ def test_nobody_who_answers_is_an_error_with_what_to_do() -> None:
     assert kind == ElasticsearchError
     assert said == (
         "Elasticsearch cannot be reached: no answer within 10 s. "
-        "Something swallows what is sent there, a firewall or a server that hangs: check host, "
-        "port and network."
+        "A firewall or a server that hangs swallows the request: check host, port and network."
     )
 
 
@@ -146,7 +147,7 @@ def test_an_old_version_is_not_served(content: dict[str, Any], found: str) -> No
         api.identify()
     assert (
         str(raised.value)
-        == f"This is Elasticsearch {found}, and 8.12 is the oldest that is served: update it."
+        == f"This is Elasticsearch {found}, and 8.12 is the oldest supported version: update it."
     )
 
 

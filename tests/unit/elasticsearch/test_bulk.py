@@ -222,7 +222,8 @@ class TestAnswers:
             parse_answer(body, 1)
 
     def test_a_type_of_error_that_is_no_text_is_counted_as_one(self) -> None:
-        body = b'{"errors":true,"items":[{"create":{"status":400,"error":{"type":["a"],"reason":"no"}}}]}'
+        error = b'{"type":["a"],"reason":"no"}'
+        body = b'{"errors":true,"items":[{"create":{"status":400,"error":%b}}]}' % error
         assert parse_answer(body, 1).others[0][1].cause.text == "['a']"
 
     @pytest.mark.parametrize("number", [1, 3])
@@ -316,7 +317,10 @@ class TestRequests:
         assert judge_request(status, b"").disposition is disposition
 
     def test_one_bad_id_is_found_by_halving(self) -> None:
-        reason = f"Validation Failed: 1: id [{'0' * 600}] is too long, must be no longer than 512 bytes but was: 600;"
+        reason = (
+            f"Validation Failed: 1: id [{'0' * 600}] is too long, must be no longer than 512 bytes "
+            "but was: 600;"
+        )
         assert request_finding(
             400, "action_request_validation_exception", reason
         ) == BulkItemResult(

@@ -21,7 +21,8 @@ import pytest
 import trustme
 
 from otel_asayer.config import Config
-from otel_asayer.elasticsearch.client import _LONGEST_ANSWER, Client, Response, UnreachableError
+from otel_asayer.elasticsearch.client import Client, Response, UnreachableError
+from otel_asayer.elasticsearch.nodes import _LONGEST_ANSWER
 from otel_asayer.testing import IDENTITY, ElasticsearchDouble, Exchange, Fault, status
 from otel_asayer.version import __version__
 
@@ -97,7 +98,7 @@ def connect(double: ElasticsearchDouble) -> Iterator[Connect]:
 
 @pytest.fixture(autouse=True)
 def _a_request_may_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a request end by its own timeout, on whatever machine, and not because nobody waits for it any more."""
+    """Let a request end by its own timeout, on whatever machine, before anybody stops waiting."""
     monkeypatch.setattr("otel_asayer.elasticsearch.client._GRACE", HANG_SECONDS)
 
 
@@ -389,7 +390,7 @@ class TestFaults:
     def test_an_answer_that_is_too_long_is_not_read(
         self, connect: Connect, double: ElasticsearchDouble, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("otel_asayer.elasticsearch.client._LONGEST_ANSWER", 9)
+        monkeypatch.setattr("otel_asayer.elasticsearch.nodes._LONGEST_ANSWER", 9)
         double.reply_with(status(200, "123456789"))
         assert (
             reason(connect())
@@ -509,7 +510,7 @@ class TestFaults:
     def test_no_connection_is_left_to_the_end_of_an_interpreter_that_gevent_has_patched(
         self, double: ElasticsearchDouble
     ) -> None:
-        """Greenlets that are being finalized cannot look into a queue, and say so on the console."""
+        """Greenlets that are being finalized cannot look into a queue, and the console says so."""
         code = AT_THE_END.format("from gevent import monkey; monkey.patch_all()")
         assert run(code, double.url) == ("200\n", "")
 

@@ -47,11 +47,11 @@ from otel_asayer.elasticsearch.explain import (
         ("Fingerprints did not match", "CERTIFICATE_FINGERPRINT"),
         (
             "certificate verify failed: self-signed certificate in certificate chain",
-            "give OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file",
+            "set OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE to the CA's file",
         ),
         (
             "certificate verify failed: unable to get local issuer certificate",
-            "give OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE the CA's file",
+            "set OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE to the CA's file",
         ),
         ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "write http:// in the URL"),
         ("[SSL] record layer failure", "write http:// in the URL"),
@@ -64,7 +64,7 @@ from otel_asayer.elasticsearch.explain import (
         ("what answers is no HTTP: SSH-2.0-OpenSSH_9.6", "give the URL of Elasticsearch itself"),
         (
             "its answer does not end within 10 s, or 104857600 bytes",
-            "What answers there is something else",
+            "Something else answers there",
         ),
         ("IncompleteRead(16 bytes read, 984 more expected)", "in the middle of an answer"),
         (
@@ -77,7 +77,7 @@ from otel_asayer.elasticsearch.explain import (
         ),
         ("the settings make no client for Elasticsearch: x", "Check the settings named here"),
         ("Remote end closed connection without response", "try https:// in the URL"),
-        ("no answer within 10 s", "a firewall or a server that hangs"),
+        ("no answer within 10 s", "A firewall or a server that hangs"),
         ("no idea", "Check host, port and network"),
     ],
 )
@@ -154,7 +154,7 @@ def test_what_is_not_allowed_names_the_privilege(reason: str, said: str) -> None
         (
             302,
             (
-                " It sends on to another address, as Kibana and proxies do: give the URL of "
+                " It redirects to another address, as Kibana and proxies do: give the URL of "
                 "Elasticsearch itself."
             ),
         ),

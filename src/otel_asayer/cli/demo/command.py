@@ -17,9 +17,8 @@ from otel_asayer.cli.connection import connection, require_usable
 from otel_asayer.cli.demo.shop import Shop
 from otel_asayer.cli.timeline_view import print_timeline
 from otel_asayer.config import sdk_disabled
-from otel_asayer.elasticsearch.api import Api
+from otel_asayer.elasticsearch.api import Api, write
 from otel_asayer.elasticsearch.client import Client
-from otel_asayer.elasticsearch.writing import write
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.exporter import encoder_of
 from otel_asayer.propagation.session_id import SessionId, id_of_session_from

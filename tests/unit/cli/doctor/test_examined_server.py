@@ -24,7 +24,7 @@ def test_what_requests_need_is_imported_before_the_time_of_one_runs(
         built.append(config)
         return []
 
-    monkeypatch.setattr(client, "_build_nodes", build)
+    monkeypatch.setattr(client, "build_nodes", build)
     with closing(ExaminedServer.from_config(config())) as server:
         assert built == [server.config]
 
@@ -35,7 +35,7 @@ def test_settings_that_make_no_client_are_for_the_checks_to_say(
     def refuse(_: Config) -> None:
         raise ValueError("no such file")
 
-    monkeypatch.setattr(client, "_build_nodes", refuse)
+    monkeypatch.setattr(client, "build_nodes", refuse)
     with closing(ExaminedServer.from_config(config())) as server:
         (result,) = short(check_endpoints(server.config, seconds=30))
     assert result[0] == "problem"

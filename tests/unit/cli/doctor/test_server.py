@@ -111,7 +111,7 @@ def expired(authority: trustme.CA) -> trustme.LeafCert:
         ),
         (
             lambda _: trustme.CA().issue_cert("127.0.0.1"),
-            "Who signed its certificate is not known here",
+            "An authority that is unknown here signed its certificate",
         ),
     ],
     ids=["expired", "other host", "other authority"],

@@ -139,7 +139,10 @@ def test_an_interpreter_that_starts_no_thread_runs_the_call_itself(
 
 
 def test_a_call_made_at_the_interpreters_end_works() -> None:
-    code = "import atexit; from otel_asayer.elasticsearch.request_pool import RequestPool as C; atexit.register(lambda: print(C().run(lambda: 42, 10)))"
+    code = (
+        "import atexit; from otel_asayer.elasticsearch.request_pool import RequestPool; "
+        "atexit.register(lambda: print(RequestPool().run(lambda: 42, 10)))"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True
@@ -213,7 +216,10 @@ def test_no_other_logger_is_on_the_way() -> None:
 
 
 def test_a_propagator_that_cannot_be_loaded_stops_no_request() -> None:
-    code = "from otel_asayer.elasticsearch.request_pool import RequestPool; print(RequestPool().run(lambda: 'answered', 10))"
+    code = (
+        "from otel_asayer.elasticsearch.request_pool import RequestPool; "
+        "print(RequestPool().run(lambda: 'answered', 10))"
+    )
     environment = {**clean_environment(), "OTEL_PROPAGATORS": "misspelt"}
     done = subprocess.run(
         [sys.executable, "-c", code],
