@@ -92,6 +92,8 @@ class Client:
         Raises:
             UnreachableError: no endpoint answered in time, or what answers is not Elasticsearch.
         """
+        # On a busy machine the import alone takes longer than a request may: no deadline counts it.
+        self.connect()
         exchange = partial(self._exchange, method, target, body, timeout)
         try:
             return self._calls.run(exchange, timeout + _GRACE)
