@@ -528,8 +528,8 @@ class TestCurl:
                 {"certificate_fingerprint": "ab" * 32},
                 [
                     (
-                        "curl cannot check fingerprints of certificates: add --cacert with the CA's "
-                        "file."
+                        "curl cannot check fingerprints of certificates: add --cacert with the "
+                        "CA's file."
                     )
                 ],
             ),
