@@ -17,7 +17,8 @@ __all__ = ["browser"]
 def browser(output: IO[str]) -> None:
     """Print the script carry-session.js, which puts a page's requests into its replay session.
 
-    Write it to where your web server or your bundler finds your other scripts. It works as <script src> and as
-    import "./carry-session.js", and sets the function carrySession(tracker, options).
+    Write it to where your web server or your bundler finds your other scripts. It works as
+    <script src> and as import "./carry-session.js", and sets the function
+    carrySession(tracker, options).
     """
     output.write((files("otel_asayer.browser") / "carry-session.js").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The entry point of `otel-asayer`, which runs where click and rich are not installed, and says what to install."""
+"""The entry point of `otel-asayer`: without click and rich, it says what to install."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ _OUTPUT_ERRORS: Final = (
     errno.EIO,
     errno.EBADF,
 )
-"""What writing to a pipe, a disk or a terminal may end with.
-
-An error of a file of its own names that file.
-"""
+"""Errors of writing to a pipe, a disk or a terminal; an error of another file names that file."""
 
 
 def main() -> None:
@@ -50,27 +47,22 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Let whoever closed standard output or error lose what would go there, and nothing else."""
+    """Replace closed standard streams: their output is lost, and nothing else."""
     if sys.stdout is None:
         # For as long as the process lives
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (as above)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="replace"
-        )  # an encoding may have neither our signs nor an application's letters
+        # An encoding may lack our signs, or the letters of an application.
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _end_without_output(error: OSError) -> None:
-    """End with status 1:
-
-    without a word where the reader has gone, as of `head`, and else with the reason.
-    """
+    """End with status 1, and say why, unless the reader of a pipe has gone, as `head` does."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    with suppress(
-        OSError, ValueError
-    ):  # what is still buffered must not be tried again at the interpreter's end
+    # The interpreter must not try again to write what is still buffered when it ends.
+    with suppress(OSError, ValueError):
         os.dup2(nowhere, sys.stdout.fileno())
     if error.errno != errno.EPIPE:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""`otel-asayer errors`: what failed of late, in groups, with a link to the replay of each."""
+"""`otel-asayer errors`: recent exceptions in groups, each with a link to a replay."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from otel_asayer.cli import output
-from otel_asayer.cli.connection import connection, require_usable
+from otel_asayer.cli.options import connection, parse_span, require_usable
 from otel_asayer.cli.timeline_view import link_text
-from otel_asayer.cli.times import parse_span
 from otel_asayer.timeline import Timeline, ago, group_errors, iso
 from otel_asayer.timeline.stores import open_store
 
@@ -24,11 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["errors"]
 
-_MOST: Final = 10_000
-"""Exceptions that are looked at, the latest first:
-
-what fails more often is not read to the end by anybody.
-"""
+_MAX: Final = 10_000
+"""Exceptions that are read, the latest first: nobody reads a longer list to its end."""
 
 
 @click.command()
@@ -54,11 +50,14 @@ what fails more often is not read to the end by anybody.
 def errors(
     config: Config, *, since: int, services: Sequence[str], limit: int, as_json: bool
 ) -> None:
-    """Show recent exceptions, grouped by type and place, with how often, in how many sessions, and the replay of one of them."""
+    """Show recent exceptions, grouped by type and place in the code.
+
+    Each group shows how often it happened, in how many sessions, and the replay of one of them.
+    """
     require_usable(config)
     since_ns = time.time_ns() - since
     with open_store(config) as store:
-        documents, total = store.exceptions(since_ns, _MOST)
+        documents, total = store.exceptions(since_ns, _MAX)
         found = Timeline.of(documents, replay_url=config.replay_url).only(services=services)
         groups = group_errors(found.events)
         if as_json:
@@ -71,7 +70,7 @@ def errors(
 def _show(groups: Sequence[ErrorGroup], limit: int, where: str, *, unseen: int) -> None:
     console = output.console()
     if not groups:
-        time = f"among the latest {_MOST}" if unseen else "in this time"
+        time = f"among the latest {_MAX}" if unseen else "in this time"
         output.print_whole(console, output.as_text(f"No exceptions{where} {time}."))
     for group in groups[:limit]:
         _show_group(console, group)
@@ -106,7 +105,8 @@ def _show_group(console: Console, group: ErrorGroup) -> None:
         ),
     )
     output.print_whole(console, output.as_text(f"  {location}", "cyan"))
-    facts = f"  {times} · {sessions} · {', '.join(group.services)} · last {ago(time.time_ns() - group.events[0].time_ns)}"
+    last = ago(time.time_ns() - group.events[0].time_ns)
+    facts = f"  {times} · {sessions} · {', '.join(group.services)} · last {last}"
     output.print_whole(console, output.as_text(facts, "dim"))
     if group.example.replay_url:
         output.print_whole(console, output.as_text(f"  {link_text(group.example)}", "blue"))

@@ -11,27 +11,32 @@ import click
 import orjson
 
 from otel_asayer.cli import output
-from otel_asayer.cli.connection import connection, require_usable
-from otel_asayer.cli.refused import places_of_refused
-from otel_asayer.cli.subject import SESSION
+from otel_asayer.cli.options import SESSION, connection, require_usable
 from otel_asayer.documents import mentions, source_of
 from otel_asayer.elasticsearch.api import Api
+from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import Spool, destinations, spool_root
 from otel_asayer.timeline import parse_selection
-from otel_asayer.timeline.failure_stores import may_have_failure_stores
+from otel_asayer.timeline.failure_stores import (
+    FailureStore,
+    failure_stores,
+    may_have_failure_stores,
+)
 from otel_asayer.timeline.search import OTEL_STREAMS, REPLAY_STREAMS, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from otel_asayer.config import Config
     from otel_asayer.documents import Operation
-    from otel_asayer.timeline import Selection
+    from otel_asayer.timeline import Selection, Stored
 
 __all__ = ["forget"]
 
 _PRIVILEGES: Final = ("read", "delete")
+_MAX_REFUSED: Final = 100_000
+"""Documents of a failure store that are read, one by one: no query finds them by session."""
 
 
 @click.command()
@@ -41,16 +46,15 @@ _PRIVILEGES: Final = ("read", "delete")
 @output.AS_JSON
 @connection(personal=True)
 def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Delete all documents of a SESSION (its id, a token, or the address of its replay): spans, log
-    records, exceptions, replay records.
+    """Delete all documents of a SESSION: spans, log records, exceptions, replay records.
 
-    With - in its place it is read from standard input, where a token does not show.
+    SESSION is a session id, a token, or a replay URL; - reads it from standard input, where a token
+    does not show.
 
-    They are deleted from Elasticsearch, and from the spool of this machine, with what was refused,
-    is damaged or was left half-written there; files in which the id is found even so are named. It
-    needs a key or user with the index privileges read and delete. Failure stores of data streams
-    are looked through where it may read them, and named where it may not. The recording itself is
-    Asayer's or OpenReplay's, and stays.
+    Documents are deleted from Elasticsearch and from the spool of this machine, including refused,
+    damaged and half-written ones. Files that still contain the id are named. The key or user needs
+    the index privileges read and delete. Failure stores of data streams are searched if the key may
+    read them, else named. The recording itself belongs to Asayer or OpenReplay, and stays.
     """
     require_usable(config)
     selection, *_ = parse_selection(
@@ -63,16 +67,20 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
             "With --json nobody is asked: say --yes to delete, or --dry-run to count."
         )
     with ExitStack() as stack:
-        places = _places(config, stack)
-        found = _counts(places, selection)
-        said = _troubles(places)
+        locations = _locations(config, stack)
+        found = _counts(locations, selection)
+        said = _troubles(locations)
         if not as_json:
             _show(found, selection, said)
         wanted = bool(sum(found.values())) and not dry_run and _agreed(selection, yes=yes)
-        deleted = {place.name: place.delete(selection) for place in places} if wanted else {}
-        left = _counts(places, selection) if wanted else found
-        remains = {place.name: place.remains(selection) if wanted else [] for place in places}
-        troubles = _troubles(places)
+        deleted = (
+            {location.name: location.delete(selection) for location in locations} if wanted else {}
+        )
+        left = _counts(locations, selection) if wanted else found
+        remains = {
+            location.name: location.remains(selection) if wanted else [] for location in locations
+        }
+        troubles = _troubles(locations)
     if as_json:
         output.print_json(
             [
@@ -98,12 +106,12 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
     )
 
 
-class _Place(Protocol):
-    """Where documents of a session may be."""
+class _Location(Protocol):
+    """A store in which a session may have documents."""
 
     @property
     def name(self) -> str:
-        """Where it is, for a person."""
+        """Its name, for a person."""
 
     def count(self, selection: Selection) -> int:
         """Return how many of a session's documents are there."""
@@ -116,7 +124,7 @@ class _Place(Protocol):
 
     @property
     def troubles(self) -> Sequence[str]:
-        """Why it is not known what is there, or why what is there stays, as sentences."""
+        """Sentences: why its content is not known, or why documents stay."""
 
 
 class _InElasticsearch:
@@ -165,8 +173,81 @@ class _InSpool:
         ]
 
 
+class _Unseen:
+    """Failure stores that may exist: Elasticsearch did not list them."""
+
+    def __init__(self, config: Config, why: ElasticsearchError) -> None:
+        self.name = f"{config.destination}, failure stores"
+        self.troubles: Sequence[str] = (
+            f"It is not known whether failure stores hold documents of it. {why}",
+        )
+
+    def count(self, selection: Selection) -> int:  # noqa: ARG002 (nothing is seen)
+        return 0
+
+    delete = count
+
+    def remains(self, selection: Selection) -> list[str]:  # noqa: ARG002 (it has no files of ours)
+        return []
+
+
+class _InFailureStore:
+    """A failure store; no error there keeps documents elsewhere from being deleted."""
+
+    def __init__(self, config: Config, api: Api, store: FailureStore) -> None:
+        self._stream = sanitize_line(store.stream)
+        self.name = f"{config.destination}, failure store of {self._stream}"
+        self._api = api
+        self._store = store
+        self._found: list[Stored] = []
+        self._unseen = self._undeleted = ""
+
+    @property
+    def troubles(self) -> Sequence[str]:
+        return [sentence for sentence in (self._unseen, self._undeleted) if sentence]
+
+    def count(self, selection: Selection) -> int:
+        stream = self._stream
+        unknown = f"It is not known whether the failure store of {stream} holds documents of it"
+        self._found, self._unseen = [], ""
+        try:
+            self._found, complete = self._store.find(self._api, selection, _MAX_REFUSED)
+        except NotAllowedError:
+            self._unseen = (
+                f"{unknown}: not allowed to look there, which takes the index privilege "
+                f"'read_failure_store' on {stream}."
+            )
+        except ElasticsearchError as error:
+            self._unseen = f"{unknown}. {error}"
+        else:
+            if not complete:
+                self._unseen = (
+                    f"The failure store of {stream} holds more than {_MAX_REFUSED:,} documents: "
+                    "those that came later were not looked at."
+                )
+        return len(self._found)
+
+    def delete(self, selection: Selection) -> int:
+        try:
+            return self._store.delete(self._api, self._found) if self._found else 0
+        except NotAllowedError:
+            why = f"deleting takes the index privilege 'delete' on .fs-{self._stream}-*"
+        except ElasticsearchError as error:
+            why = str(error).rstrip(".")
+        where = ", ".join(sorted({stored.index for stored in self._found}))
+        number = output.counted(len(self._found), "document")
+        self._undeleted = (
+            f"Of {selection.named}, the failure store of {self._stream} held {number}, in {where}, "
+            f"and not all could be deleted: {why}."
+        )
+        return 0
+
+    def remains(self, selection: Selection) -> list[str]:  # noqa: ARG002 (it has no files of ours)
+        return []
+
+
 def _is_of(selection: Selection, operation: Operation) -> bool:
-    """Whether an operation is one of the session; one that nobody can read is where it names the session."""
+    """Whether an operation belongs to the session; one that is not JSON does if it has the id."""
     if not mentions(operation, selection.session_id.encode()):
         return False
     try:
@@ -175,9 +256,9 @@ def _is_of(selection: Selection, operation: Operation) -> bool:
         return True
 
 
-def _places(config: Config, stack: ExitStack) -> list[_Place]:
-    """Where documents may be; the spools first, for what is drained meanwhile goes from there to Elasticsearch."""
-    found: list[_Place] = [
+def _locations(config: Config, stack: ExitStack) -> list[_Location]:
+    """Return all stores; the spools first: draining moves documents from there to Elasticsearch."""
+    found: list[_Location] = [
         _InSpool(Spool.from_config(config, destination))
         for destination in destinations(spool_root(config))
     ]
@@ -185,16 +266,26 @@ def _places(config: Config, stack: ExitStack) -> list[_Place]:
         api = stack.enter_context(closing(Api.from_config(config)))
         found.append(elasticsearch := _InElasticsearch(config, api))
         if may_have_failure_stores(elasticsearch.identity):
-            found.extend(places_of_refused(config, api))
+            found.extend(_failure_stores(config, api))
     return found
 
 
-def _counts(places: Sequence[_Place], selection: Selection) -> dict[str, int]:
-    return {place.name: place.count(selection) for place in places}
+def _failure_stores(config: Config, api: Api) -> Iterator[_InFailureStore | _Unseen]:
+    """Yield failure stores that are not empty; last, as documents are refused meanwhile."""
+    try:
+        yield from (
+            _InFailureStore(config, api, store) for store in failure_stores(api) if store.indices
+        )
+    except ElasticsearchError as error:
+        yield _Unseen(config, error)
 
 
-def _troubles(places: Iterable[_Place]) -> dict[str, list[str]]:
-    return {place.name: list(place.troubles) for place in places}
+def _counts(locations: Sequence[_Location], selection: Selection) -> dict[str, int]:
+    return {location.name: location.count(selection) for location in locations}
+
+
+def _troubles(locations: Iterable[_Location]) -> dict[str, list[str]]:
+    return {location.name: list(location.troubles) for location in locations}
 
 
 def _sentences(troubles: dict[str, list[str]], *, without: dict[str, list[str]]) -> list[str]:
@@ -229,12 +320,15 @@ def _agreed(selection: Selection, *, yes: bool) -> bool:
 
 
 def _outcome(deleted: int, left: dict[str, int], troubles: dict[str, list[str]]) -> str:
+    done = f"{output.counted(deleted, 'document')} deleted"
     rest = sum(left.values())
     if not rest:
-        return f"{output.counted(deleted, 'document')} deleted; none is left{', as far as that was seen' if any(troubles.values()) else ''}."
+        return (
+            f"{done}; none is left{', as far as that was seen' if any(troubles.values()) else ''}."
+        )
     if not sum(number for name, number in left.items() if not troubles[name]):
-        return f"{output.counted(deleted, 'document')} deleted, and {rest} still there, for the reason above."
-    why = (
-        f"{rest} still there: they came meanwhile, or another process is sending them. Run it again"
+        return f"{done}, and {rest} still there, for the reason above."
+    return (
+        f"{done}, and {rest} still there: they came meanwhile, or another process is sending them. "
+        "Run it again."
     )
-    return f"{output.counted(deleted, 'document')} deleted, and {why}."

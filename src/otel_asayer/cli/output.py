@@ -1,7 +1,6 @@
-"""How commands speak:
+"""Output of commands: tables for a person, JSON for a program.
 
-tables for a person, JSON for a program, and nothing of what an application logged taken for markup
-or control.
+Nothing that an application logged is taken for markup or control characters.
 """
 
 from __future__ import annotations
@@ -63,13 +62,13 @@ LEVEL_STYLES: Final[Mapping[str, str]] = {
 }
 
 _UNESCAPED: Final = re.compile(f"[\x7f-\x9f\u2028\u2029{DIRECTIONS}\ud800-\udfff]")
-"""What JSON need not escape, and a terminal may obey or a file cannot hold."""
+"""Characters that JSON need not escape, but a terminal may obey or a file cannot hold."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that colours nothing of itself:
+    """Return a console that colours nothing by itself.
 
-    numbers and paths in a log line are the application's, and so are brackets and colons.
+    Numbers, paths, brackets and colons in a log line are the application's.
     """
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
@@ -80,7 +79,7 @@ def plain_table(*columns: str) -> Table:
 
 
 def as_text(value: object, style: str = "") -> Text:
-    """Return what an application wrote as one line of text: never markup, and harmless."""
+    """Return text of an application as one sanitized line, never as markup."""
     return Text(sanitize_line(str(value)), style=style)
 
 
@@ -90,10 +89,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def print_whole(console: Console, text: Text) -> None:
-    """Print a line whole, however narrow the terminal is:
-
-    what is cut or broken cannot be copied, or piped on.
-    """
+    """Print a line whole, however narrow the terminal: a cut line cannot be copied or piped."""
     console.print(text, soft_wrap=True)
 
 
@@ -108,7 +104,7 @@ def print_json_line(value: Any) -> None:
 
 
 def _json(value: Any, indent: int | None) -> str:
-    # Characters outside ASCII stay readable where there are such; they can only stand within
+    # Characters outside ASCII stay readable if the output can encode them. They occur only in
     # strings, where an escape is as good.
     unicode = codecs.lookup(sys.stdout.encoding or "ascii").name.startswith("utf")
     return _UNESCAPED.sub(

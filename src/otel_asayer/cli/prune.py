@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from otel_asayer.cli import output
-from otel_asayer.cli.connection import connection, require_destination
+from otel_asayer.cli.options import connection, require_destination
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.setup.retention import days_before, delete_days
 

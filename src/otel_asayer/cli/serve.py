@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from otel_asayer.cli.connection import connection, require_usable
+from otel_asayer.cli.options import connection, require_usable
 
 if TYPE_CHECKING:
     from otel_asayer.config import Config
@@ -39,11 +39,10 @@ _END_SECONDS: Final = 2
 @click.option("--open", "in_browser", is_flag=True, help="Open it in the browser.")
 @connection(viewer=True)
 def serve(config: Config, *, port: int, host: str, in_browser: bool) -> None:
-    """Serve the session page: find a session, see its waterfall, its errors with their stacks, and
-    jump to the replay.
+    """Serve the session page: a session's waterfall, its errors with stacks, links to the replay.
 
-    The page is for you alone: it is served on loopback, and shows what your key may read. Ctrl-C
-    ends it.
+    The page is for you alone: it is served on loopback, and shows what your key may read. Press
+    Ctrl-C to end it.
     """
     import uvicorn
 
@@ -69,12 +68,12 @@ def serve(config: Config, *, port: int, host: str, in_browser: bool) -> None:
         )
         try:
             uvicorn.Server(settings).run(sockets=[listening])
-        except KeyboardInterrupt:  # which uvicorn raises again once it has ended
+        except KeyboardInterrupt:  # uvicorn raises it again once it has ended
             return
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """Listen before anything is said, so that the address printed answers."""
+    """Listen before the address is printed, so that it answers."""
     try:
         return socket.create_server(
             ("127.0.0.1" if host == "localhost" else host, port), family=_HOSTS[host], backlog=128

@@ -1,6 +1,6 @@
-"""`otel-asayer spool`: what waits on the disk, for whom, and the way to send it.
+"""`otel-asayer spool`: show what waits on the disk, and send it.
 
-The settings are the exporter's own variables; options go before them.
+The settings are the exporter's own variables; options override them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from otel_asayer.cli import output
-from otel_asayer.cli.connection import SPOOL_DIRECTORY, connection, require_destination
+from otel_asayer.cli.options import SPOOL_DIRECTORY, connection, require_destination
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
 from otel_asayer.delivery.outcomes import Outcome
@@ -46,9 +46,9 @@ def spool() -> None:
 @SPOOL_DIRECTORY
 @output.AS_JSON
 def status(spool_directory: str | None, *, as_json: bool) -> None:
-    """Show how much waits, for which Elasticsearch.
+    """Show how much waits for each Elasticsearch.
 
-    Exit status 1 where something was refused for good or cannot be read.
+    The exit status is 1 if documents were refused for good or cannot be read.
     """
     config = Config.from_environment(spool_directory=spool_directory)
     found = [
@@ -74,10 +74,9 @@ def status(spool_directory: str | None, *, as_json: bool) -> None:
 @output.AS_JSON
 @connection(personal=True)
 def drain(config: Config, *, as_json: bool) -> None:
-    """Send what waits for the configured Elasticsearch, and what was kept while none was
-    configured.
+    """Send what waits for the configured Elasticsearch, or was kept while there was none.
 
-    Exit status 1 where something still waits, was refused for good, or cannot be read.
+    The exit status is 1 if documents still wait, were refused for good, or cannot be read.
     """
     require_destination(config)
     with closing(Api.from_config(config)) as api:
@@ -159,7 +158,7 @@ def _documents(config: Config, chosen: list[Destination]) -> Iterator[dict[str, 
 def _source(line: bytes) -> Any:
     try:
         return orjson.loads(line)
-    except ValueError:  # a file of somebody else's making
+    except ValueError:  # another program wrote the file
         return {"message": "This document is no JSON that can be read."}
 
 
@@ -222,13 +221,14 @@ def _sentence(drained: int, left: int, trouble: str | None) -> str:
 
 def _lost(refused: int, damaged: int, root: Path) -> Iterator[str]:
     if refused:
-        yield f"{refused} {'was' if refused == 1 else 'were'} refused for good: the reasons lie in rejected/ below {root}."
+        were = "was" if refused == 1 else "were"
+        yield f"{refused} {were} refused for good: the reasons lie in rejected/ below {root}."
     if damaged:
         yield f"{damaged} could not be read: their files lie in damaged/ below {root}."
 
 
 class _progress:  # noqa: N801 (used like a function)
-    """A bar on stderr, for a person; nothing where nobody looks."""
+    """A progress bar on stderr; nothing if that is no terminal."""
 
     def __init__(self, total: int, *, quiet: bool) -> None:
         columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -11,8 +11,7 @@ import click
 
 from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.cli import output
-from otel_asayer.cli.connection import connection, require_usable
-from otel_asayer.cli.subject import SESSION
+from otel_asayer.cli.options import SESSION, connection, parse_offset, require_usable
 from otel_asayer.cli.timeline_view import (
     as_json,
     line,
@@ -22,7 +21,6 @@ from otel_asayer.cli.timeline_view import (
     print_timeline,
     service_width,
 )
-from otel_asayer.cli.times import parse_offset
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import SpoolError
@@ -40,9 +38,9 @@ __all__ = ["timeline"]
 
 _POLL_SECONDS: Final = 1.0
 _LATE_NS: Final = 600 * 1_000_000_000
-"""How long a span may take, in nanoseconds, to be still seen by who follows:
+"""The longest duration of a span, in nanoseconds, that --follow still shows.
 
-it is stored at its end, by the time of its start.
+A span is stored when it ends, with the time of its start.
 """
 
 
@@ -83,12 +81,12 @@ it is stored at its end, by the time of its start.
 def timeline(
     config: Config, session: str, *, follow: bool, links: bool, as_json: bool, **only: Any
 ) -> None:
-    """Show what the backend did in a SESSION: requests, spans, logs and exceptions of all services,
-    in order.
+    """Show what the backend did in a SESSION, in order.
 
-    SESSION is a session's id, an OpenReplay token, the address of a replay, or the id of a trace; -
-    reads it from standard input, where a token does not show. Documents are read from
-    Elasticsearch, or from the local store where no Elasticsearch is configured.
+    These are requests, spans, logs and exceptions of all services. SESSION is a session id, an
+    OpenReplay token, a replay URL, or a trace id; - reads it from standard input, where a token
+    does not show. Documents are read from Elasticsearch, or from the local store if no
+    Elasticsearch is configured.
     """
     require_usable(config)
     selection = parse_selection(
@@ -158,7 +156,10 @@ class View:
         )
         if not self._complete:
             number = len(found.events)
-            text = f"Only the first {output.counted(number, 'moment')} were read, and there are more: --limit {number * 10} reads on."
+            text = (
+                f"Only the first {output.counted(number, 'moment')} were read, and there are more: "
+                f"--limit {number * 10} reads on."
+            )
             output.print_whole(self._console, output.as_text(text, "yellow"))
 
     def follow(
@@ -179,7 +180,7 @@ class View:
                 found = self._read_on(store, found)
 
     def _read_on(self, store: Store, found: Timeline) -> Timeline:
-        """Return what is there of late, with the start that the session had so far; what was found before while nothing can be read."""
+        """Return recent events, with the session's start so far; `found` if nothing can be read."""
         # A service whose clock is ahead must not hide what the others write.
         latest = min(max((event.time_ns for event in found.events), default=0), time.time_ns())
         since_ns = max(latest - _LATE_NS, 0)

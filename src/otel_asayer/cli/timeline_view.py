@@ -1,7 +1,4 @@
-"""A session's timeline on a terminal:
-
-one line an event, with its offset from the session's start.
-"""
+"""A session's timeline on a terminal: one line an event, with its time from the start."""
 
 from __future__ import annotations
 
@@ -42,7 +39,7 @@ _MARKS: Final = {
     EventKind.EXCEPTION: "✖",
 }
 _BAD_MARKS: Final = {"error": "✖", "warning": "!"}
-"""Where there is no colour, they alone tell; a request's status is in its title."""
+"""Without colour, only they show the level; a request's status is in its title."""
 _INDENT: Final = "  "
 _MOST_INDENTS: Final = 12
 _OFFSET_WIDTH: Final = 12
@@ -50,7 +47,7 @@ _MOST_SERVICE_WIDTH: Final = 24
 
 
 def heading(timeline: Timeline, title: str) -> Text:
-    """Return what the whole of it is, in two lines."""
+    """Return the title, and facts about the whole timeline, in two lines."""
     facts = " · ".join(_facts(timeline)) if timeline.events else "nothing is stored of it yet"
     return Text.assemble((title, "bold"), "\n", (facts, "dim"))
 
@@ -87,10 +84,7 @@ def print_timeline(
     shown: Timeline | None = None,
     links: bool = False,
 ) -> None:
-    """Print a timeline for a person:
-
-    what the whole of it is, and the events of it that are to be shown.
-    """
+    """Print a timeline for a person: its heading, and the events that are to be shown."""
     shown = found if shown is None else shown
     print_heading(console, found, title)
     console.print()
@@ -110,12 +104,12 @@ def print_timeline(
 
 
 def print_heading(console: Console, found: Timeline, title: str) -> None:
-    """Print what the whole of it is, broken between words on a terminal alone."""
+    """Print the heading; on a terminal, break its lines between words."""
     console.print(heading(found, title), soft_wrap=not console.is_terminal)
 
 
 def print_line(console: Console, text: Text) -> None:
-    """Print a line whole into a pipe or a file, and on a terminal no more than fits."""
+    """Print a line: whole into a pipe or a file, cut to its width on a terminal."""
     if console.is_terminal:
         console.print(text, no_wrap=True, overflow="ellipsis")
     else:
@@ -129,7 +123,7 @@ def print_link(console: Console, event: TimelineEvent) -> None:
 
 
 def link_text(event: TimelineEvent) -> str:
-    """Return the address of the replay, with its host before it where that is unlike the others' and nobody configured it."""
+    """Return the replay's URL; before it the host, if only documents name that host."""
     return (
         f"leads to {event.strange_host}: {event.replay_url}"
         if event.strange_host
@@ -138,7 +132,7 @@ def link_text(event: TimelineEvent) -> str:
 
 
 def service_width(services: Iterable[str]) -> int:
-    """Return the columns that the longest name of a service takes, within reason."""
+    """Return the columns that the longest name of a service takes, up to a limit."""
     return min(
         max((cell_len(as_text(service).plain) for service in services), default=0),
         _MOST_SERVICE_WIDTH,
@@ -146,7 +140,7 @@ def service_width(services: Iterable[str]) -> int:
 
 
 def line(timeline: Timeline, event: TimelineEvent, width: int) -> Text:
-    """Return an event as one line; its offset is a link to the replay, where the terminal can show links."""
+    """Return an event as one line; its time links to the replay, if the terminal shows links."""
     style = _style(event)
     shown = Text.assemble(
         # A style of its own, not parsed from text: the address is the document's. A link shows no
@@ -168,10 +162,7 @@ def line(timeline: Timeline, event: TimelineEvent, width: int) -> Text:
 
 
 def as_json(timeline: Timeline, event: TimelineEvent) -> dict[str, Any]:
-    """Return an event for a program:
-
-    times in ISO 8601 and milliseconds, everything that is stored of it in `attributes`.
-    """
+    """Return an event for a program: times in ISO 8601, durations in milliseconds."""
     return {
         "time": iso(event.time_ns),
         "offset_ms": timeline.offset_ns(event) / _NS_PER_MS,

@@ -2,13 +2,13 @@
 
 | path | what |
 |---|---|
-| `/` | find a session; below it, what failed in the last 24 hours |
-| `POST /find` | leads to the session or trace that an id, a token or an address names: what was pasted is in no address |
-| `/session/<id>`, `/trace/<id>` | the timeline; filters and the event shown in detail are in the query |
+| `/` | find a session; below it, the errors of the last 24 hours |
+| `POST /find` | redirects to the session or trace of an id, token or URL, which no URL then holds |
+| `/session/<id>`, `/trace/<id>` | the timeline; the query has the filters and the event in detail |
 | `/static/…` | the stylesheet, the script and the icon |
 
-Nothing else can be asked for: all that is read are the documents of one session or trace, and
-recent exceptions.
+Nothing else can be asked for: only documents of one session or trace, and recent exceptions, are
+read.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 __all__ = ["create_app"]
 
 _STATIC: Final = Path(__file__).parent / "static"
-_MOST_GROUPS: Final = 20
-_MOST_FORM: Final = 8192
+_MAX_GROUPS: Final = 20
+_MAX_FORM: Final = 8192
 """Bytes of a form; the longest token is about 100."""
 _STATUSES: Final[tuple[tuple[type[AsayerError], http.HTTPStatus, str], ...]] = (
     (InvalidSessionIdError, http.HTTPStatus.BAD_REQUEST, "That is no session"),
@@ -70,10 +70,10 @@ def create_app(config: Config, *, hosts: Collection[str], reader: Reader | None 
     """Return the application.
 
     Args:
-        config: the connection, the template of replays' addresses, and whether ids of other systems
-            are admitted.
+        config: the connection, the template of replay URLs, and whether ids of other systems are
+            admitted.
         hosts: admitted values of the header `Host`.
-        reader: reads what is shown; None: one for `config`.
+        reader: reads what is shown; by default, one for `config`.
     """
     pages = _Pages(config, reader or Reader(config))
     routes = [
@@ -94,10 +94,7 @@ def create_app(config: Config, *, hosts: Collection[str], reader: Reader | None 
 
 
 class _Pages:
-    """The answers. What blocks runs in threads:
-
-    Starlette calls functions there that are not async.
-    """
+    """The answers. Methods that block are not async: Starlette calls them in threads."""
 
     def __init__(self, config: Config, reader: Reader) -> None:
         self._config = config
@@ -109,18 +106,18 @@ class _Pages:
         return self._page(
             "home.html",
             errors=errors,
-            groups=errors.groups[:_MOST_GROUPS],
+            groups=errors.groups[:_MAX_GROUPS],
             now_ns=self._reader.now_ns(),
             source=errors.source,
         )
 
     async def find(self, request: Request) -> Response:
-        if request.method != "POST":  # an address without what was pasted
+        if request.method != "POST":  # a URL without what was pasted
             return RedirectResponse("/", http.HTTPStatus.SEE_OTHER)
         body = b""
         async for part in request.stream():
             body += part
-            if len(body) > _MOST_FORM:
+            if len(body) > _MAX_FORM:
                 raise HTTPException(http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         given = parse_qs(body.decode("utf-8", "replace")).get("q", [""])
         return await run_in_threadpool(self._found, given[0])

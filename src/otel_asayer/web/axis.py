@@ -1,37 +1,58 @@
-"""The axis of time: linear where something happens, cut short where nothing does. Pure.
+"""The axis of time, and what is written at it. Pure.
 
 A session of forty minutes may consist of bursts of 50 ms. On a linear axis each of them is less
-than a pixel wide, so long gaps become *breaks* of one width, and the *stretches* between them share
-the rest. Places on the axis are percent of its width.
+than a pixel wide. So the axis is linear where something happens, in *stretches*; the long gaps
+between them become *breaks* of one width. Places on the axis are percent of its width.
+
+Each stretch begins with a time from the session's start. Further ticks in it count from there, in
+round steps: `+1:03.004   20 ms   40 ms`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
+from otel_asayer.timeline import NS_PER_S, duration, offset
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["WIDTH", "Axis", "Piece"]
+__all__ = ["ROOM", "WIDTH", "Axis", "Cell", "Piece", "Tick", "cells", "ticks"]
 
 WIDTH: Final = 100.0
-_MOST_BREAKS: Final = 40
+_MAX_BREAKS: Final = 40
 _BREAK_WIDTH: Final = 5.0
 _BREAKS_WIDTH: Final = 25.0
-"""Percent that a break takes at most, and all of them together."""
+"""Percent that one break may take, and all of them together."""
 _STRETCH_WIDTH: Final = 3.0
-"""Percent that the shortest stretch takes, where there is room."""
+"""Percent that the shortest stretch takes, if there is room."""
 _ENOUGH_BUSY: Final = 1 / 3
-"""Once spans take this share of the axis, they can be seen, and no further gap is cut."""
+"""Once spans take this share of the axis, they are visible, and no further gap is cut."""
 _SMALL_GAP: Final = 1 / 40
 _SMALL_BESIDE_SPANS: Final = 1 / 10
-"""A gap below this share of the axis, or of the time that spans take, stays as it is."""
+"""A gap below this share of the axis, or of the time that spans take, is not cut."""
 _DOMINANT_GAP: Final = 1 / 2
-"""A gap above this share of the axis is cut, even where nothing takes time."""
+"""A gap above this share of the axis is cut, even when no event takes time."""
+
+_LEAST_STEP: Final = 9.0
+_ANCHOR_SPACE: Final = 8.5
+_SPACE: Final = 6.0
+"""Percent between two ticks, and for the label of an anchor and of any other tick."""
+ROOM: Final = {"wide": 1.0, "middle": 1.8, "small": 4.0}
+"""Sizes of the picture, and the factor by which a label takes more of its width."""
+_END: Final = 102.0
+"""Percent at which a label must end."""
+_LAST: Final = 93.0
+"""Percent beyond which a label stands before its tick: there is no room after it."""
+_ROUND: Final = (1, 2, 5)
+_LONG_STEPS: Final = tuple(
+    seconds * NS_PER_S
+    for seconds in (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +83,7 @@ class Axis:
 
     @classmethod
     def of(cls, intervals: Iterable[tuple[int, int]]) -> Axis:
-        """Return the axis on which these intervals, from and to a time in nanoseconds, can best be seen; at least one."""
+        """Return the axis that shows these intervals best: at least one, in nanoseconds."""
         busy = list(_united(intervals))
         gaps = [(end, start) for (_, end), (start, _) in pairwise(busy)]
         cut = sorted(_cut(busy, gaps))
@@ -79,12 +100,12 @@ class Axis:
 
     @property
     def stretches(self) -> tuple[Piece, ...]:
-        """Where something happens."""
+        """The pieces in which something happens."""
         return self.pieces[::2]
 
     @property
     def breaks(self) -> tuple[Piece, ...]:
-        """Where nothing does."""
+        """The pieces in which nothing happens."""
         return self.pieces[1::2]
 
     def place(self, time_ns: int) -> float:
@@ -111,14 +132,14 @@ def _united(intervals: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 def _cut(
     busy: Sequence[tuple[int, int]], gaps: Iterable[tuple[int, int]]
 ) -> Iterator[tuple[int, int]]:
-    """Yield the gaps to cut, the longest first:
+    """Yield the gaps to cut, the longest first.
 
-    each makes the axis shorter, and those after it weigh more.
+    Each cut makes the axis shorter, so that later gaps take a larger share of it.
     """
     busy_ns = sum(end - start for start, end in busy)
     axis_ns = busy[-1][1] - busy[0][0]
     longest_first = sorted(gaps, key=lambda gap: gap[0] - gap[1])
-    for start, end in longest_first[:_MOST_BREAKS]:
+    for start, end in longest_first[:_MAX_BREAKS]:
         gap_ns = end - start
         hides_spans = 0 < busy_ns < _ENOUGH_BUSY * axis_ns and gap_ns > max(
             _SMALL_GAP * axis_ns, _SMALL_BESIDE_SPANS * busy_ns
@@ -141,3 +162,101 @@ def _widths(lengths: Sequence[int]) -> list[float]:
     for share in shares:
         widths += [least + to_share * share, break_width]
     return widths[:-1]
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark at the axis, in percent of its width, and its label, if there is room."""
+
+    time_ns: int
+    x: float
+    label: str = ""
+    is_anchor: bool = False
+    least: str = "wide"
+    """The smallest picture that has room for the label: `wide`, `middle` or `small`."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the label stands before the tick."""
+        return self.x > _LAST
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A part of the axis to zoom in on; times in nanoseconds since 1970, places in percent."""
+
+    start_ns: int
+    end_ns: int
+    x: float
+    width: float
+
+
+def ticks(axis: Axis, started_at_ns: int) -> list[Tick]:
+    """Return the ticks of an axis, in order."""
+    found: list[Tick] = []
+    free = dict.fromkeys(ROOM, 0.0)
+    for stretch in axis.stretches:
+        for tick in _of_stretch(stretch, started_at_ns):
+            least = ""
+            for size, (start, end) in _places(tick):
+                if start < free[size] or end > _END:
+                    break  # a smaller picture has no room for it either
+                free[size], least = end, size
+            found.append(replace(tick, least=least) if least else replace(tick, label=""))
+    return found
+
+
+def _places(tick: Tick) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Yield where a tick's label begins and ends, in percent, for each size, the largest first."""
+    for size, room in ROOM.items():
+        space = room * (_ANCHOR_SPACE if tick.is_anchor else _SPACE)
+        yield size, (tick.x - space, tick.x) if tick.is_last else (tick.x, tick.x + space)
+
+
+def cells(axis: Axis, of_ticks: list[Tick]) -> list[Cell]:
+    """Return the parts between the ticks of each stretch."""
+    found: list[Cell] = []
+    for stretch in axis.stretches:
+        inside = [tick for tick in of_ticks if stretch.start_ns <= tick.time_ns <= stretch.end_ns]
+        edges = [
+            (tick.time_ns, tick.x)
+            for tick in inside
+            if tick.is_anchor or tick.time_ns > stretch.start_ns
+        ]
+        edges.append((stretch.end_ns, stretch.x + stretch.width))
+        found += [
+            Cell(start, end, x, next_x - x)
+            for (start, x), (end, next_x) in pairwise(edges)
+            if next_x > x
+        ]
+    return found
+
+
+def _of_stretch(stretch: Piece, started_at_ns: int) -> Iterator[Tick]:
+    yield Tick(
+        stretch.start_ns, stretch.x, offset(stretch.start_ns - started_at_ns), is_anchor=True
+    )
+    step = _round_step(stretch.length_ns * _LEAST_STEP / stretch.width)
+    end = min(stretch.x + stretch.width, WIDTH) - _SPACE
+    time_ns = stretch.start_ns + step
+    while time_ns < stretch.end_ns and (x := stretch.place(time_ns)) <= end:
+        yield Tick(time_ns, x, _rounded(duration(time_ns - stretch.start_ns)))
+        time_ns += step
+
+
+def _rounded(text: str) -> str:
+    """Return a round duration without its zeros."""
+    return text.replace(".0 ", " ").removesuffix(" 0 s").removesuffix(" 0 min")
+
+
+def _round_step(least_ns: float) -> int:
+    """Return the least round step, in nanoseconds, that is not below `least_ns`."""
+    for step in _LONG_STEPS if least_ns > _ROUND[-1] * NS_PER_S else ():
+        if step >= least_ns:
+            return step
+    power = 1
+    while True:
+        for digit in _ROUND:
+            if digit * power >= least_ns:
+                return digit * power
+        power *= 10

@@ -1,4 +1,4 @@
-"""What is asked of a session's page, as its address has it."""
+"""The query of a session's page, as its URL has it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Query", "path_of"]
 
-_MOST_TEXT: Final = 200
-_MOST_DIGITS: Final = 20
+_MAX_TEXT: Final = 200
+_MAX_DIGITS: Final = 20
 
 
 def path_of(selection: Selection) -> str:
@@ -31,7 +31,10 @@ def path_of(selection: Selection) -> str:
 
 @dataclass(frozen=True)
 class Query:
-    """The filters, the part of the time, the page of the list, and the event whose detail is shown. What makes no sense is not asked."""
+    """The filters, the range of time, the page of the list, and the event shown in detail.
+
+    Values that make no sense are ignored.
+    """
 
     services: tuple[str, ...] = ()
     level: str = REPLAY_LEVELS[0]
@@ -46,7 +49,7 @@ class Query:
 
     @classmethod
     def of(cls, given: QueryParams) -> Query:
-        """Read the part of an address after the question mark."""
+        """Parse the query of a URL."""
         level = given.get("level", "")
         since_ns, until_ns = _whole(given.get("since", "")), _whole(given.get("until", ""))
         if since_ns is not None and until_ns is not None and since_ns > until_ns:
@@ -54,7 +57,7 @@ class Query:
         return cls(
             services=tuple(given.getlist("service")),
             level=level if level in REPLAY_LEVELS else REPLAY_LEVELS[0],
-            text=given.get("text", "").strip()[:_MOST_TEXT],
+            text=given.get("text", "").strip()[:_MAX_TEXT],
             since_ns=since_ns,
             until_ns=until_ns,
             page=_whole(given.get("page", "")),
@@ -62,22 +65,25 @@ class Query:
         )
 
     def within(self, timeline: Timeline) -> Query:
-        """Return the same of a timeline's own services; those it does not have would only make each link of the page longer."""
+        """Return the query with only the services that the timeline has.
+
+        Others would only make each link of the page longer.
+        """
         known = tuple(service for service in timeline.services if service in self.services)
         return replace(self, services=known or self.services[:1])
 
     @property
     def is_filtered(self) -> bool:
-        """Whether not everything is shown."""
+        """Whether events are hidden."""
         return bool(self.services or self.text or self.level != REPLAY_LEVELS[0] or self.is_part)
 
     @property
     def is_part(self) -> bool:
-        """Whether a part of the time is shown."""
+        """Whether only a range of time is shown."""
         return (self.since_ns, self.until_ns) != (None, None)
 
     def link(self, **changes: Any) -> str:
-        """Return the address of the same page with these changes, relative to it."""
+        """Return the URL of this page with these changes, relative to it."""
         changed = replace(self, **changes)
         pairs = [("service", service) for service in changed.services]
         pairs += [("level", changed.level)] if changed.level != REPLAY_LEVELS[0] else []
@@ -88,7 +94,7 @@ class Query:
         return f"?{urlencode(pairs)}"
 
     def apply(self, timeline: Timeline) -> Timeline:
-        """Return the events that pass the filters; a span that reaches into the part of the time that is asked for is in it."""
+        """Return the events that pass the filters; a span that reaches into the range is in it."""
         found = timeline.only(services=self.services, least_level=self.level)
         needle = self.text.casefold()
         events = (
@@ -113,6 +119,6 @@ def _holds(event: TimelineEvent, needle: str) -> bool:
 def _whole(text: str) -> int | None:
     return (
         int(text)
-        if text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= _MOST_DIGITS
+        if text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= _MAX_DIGITS
         else None
     )

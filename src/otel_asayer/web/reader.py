@@ -1,7 +1,6 @@
-"""Reading for the page:
+"""Reading for the page: a session is read once for many clicks.
 
-a session is read once for many clicks, and again when it is some seconds old or the browser
-reloads.
+It is read again when it is some seconds old, or when the browser reloads.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Errors", "Reader", "Story"]
 
 _KEPT_NS: Final = 30 * NS_PER_S
-_MOST_KEPT: Final = 4
+_MAX_KEPT: Final = 4
 _DAY_NS: Final = 86_400 * NS_PER_S
-_MOST_EXCEPTIONS: Final = 2000
+_MAX_EXCEPTIONS: Final = 2000
 
 
 @dataclass(frozen=True)
@@ -39,12 +38,15 @@ class Story:
     source: str
     read_at_ns: int
     complete: bool = True
-    """Whether it was read to its end."""
+    """Whether all of it was read."""
 
 
 @dataclass(frozen=True)
 class Errors:
-    """The errors of the last 24 hours in groups, where they were read, and how many older ones of that time were not looked at."""
+    """The errors of the last 24 hours in groups, and where they were read.
+
+    `unseen` is how many older ones of that time were not read.
+    """
 
     groups: Sequence[ErrorGroup]
     source: str
@@ -52,11 +54,10 @@ class Errors:
 
 
 class Reader:
-    """Reads what the page shows, from the store that the configuration names; safe for threads,
-    which read one after the other.
+    """Reads what the page shows, from the configured store. Threads read one after another.
 
     Args:
-        config: the connection, and the template of replays' addresses.
+        config: the connection, and the template of replay URLs.
         opened: opens the store.
         now_ns: the time, in nanoseconds since 1970.
     """
@@ -78,21 +79,21 @@ class Reader:
         """Return the timeline of a session or a trace.
 
         Args:
-            selection: of which one.
-            anew: read it, however young the one is that was read before.
+            selection: which one.
+            anew: read it again, however recently it was read.
 
         Raises:
-            NotAllowedError: it may not be read.
-            ElasticsearchError: Elasticsearch does not answer, or not well.
+            NotAllowedError: the key or user may not read it.
+            ElasticsearchError: there is no good answer.
             SpoolError: the folder of the local store cannot be used.
         """
         with self._lock:
             kept = self._kept.pop(selection, None)
             young = kept is not None and 0 <= self._now_ns() - kept.read_at_ns < _KEPT_NS
             story = kept if kept is not None and young and not anew else self._read(selection)
-            if story.timeline.events:  # who waits for the first document shall see it
+            if story.timeline.events:  # a person who waits for the first one shall see it
                 self._kept[selection] = story
-            while len(self._kept) > _MOST_KEPT:
+            while len(self._kept) > _MAX_KEPT:
                 self._kept.popitem(last=False)
             return story
 
@@ -100,12 +101,12 @@ class Reader:
         """Return the errors of the last 24 hours.
 
         Raises:
-            NotAllowedError: they may not be read.
-            ElasticsearchError: Elasticsearch does not answer, or not well.
+            NotAllowedError: the key or user may not read them.
+            ElasticsearchError: there is no good answer.
             SpoolError: the folder of the local store cannot be used.
         """
         with self._opened(self._config) as store:
-            documents, total = store.exceptions(self._now_ns() - _DAY_NS, _MOST_EXCEPTIONS)
+            documents, total = store.exceptions(self._now_ns() - _DAY_NS, _MAX_EXCEPTIONS)
             found = Timeline.of(documents, replay_url=self._config.replay_url)
             return Errors(group_errors(found.events), store.name, total - len(documents))
 

@@ -1,4 +1,4 @@
-"""Templates: everything that an application logged is text, whatever it is."""
+"""The templates: whatever an application logged, they show it as text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WEB_URL: Final = re.compile(r"https?://[^\s\\]+", re.IGNORECASE)
 
 
 def environment() -> Environment:
-    """Return the templates, with what they use."""
+    """Return the environment of the templates, with their filters."""
     templates = Environment(
         loader=PackageLoader("otel_asayer.web"),
         autoescape=True,
@@ -46,9 +46,9 @@ def environment() -> Environment:
 
 
 def harmless(value: Any) -> Any:
-    """Return a value as text that shows what it is: the last step before it is escaped.
+    """Return a value as sanitized text: the last step before it is escaped.
 
-    Markup, which only templates make, stays.
+    Markup, which only templates make, stays as it is.
     """
     if isinstance(value, Markup):
         return value
@@ -56,10 +56,7 @@ def harmless(value: Any) -> Any:
 
 
 def web_url(url: str | None) -> str | None:
-    """Return an address that may be a link: of the web, nothing else.
-
-    An application may log any text as one.
-    """
+    """Return a URL if it may be a link: only a web address, as an application may log any text."""
     return url if url and _WEB_URL.fullmatch(url) else None
 
 

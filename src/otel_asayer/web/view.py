@@ -1,7 +1,4 @@
-"""What the page of a session shows:
-
-its facts, the picture, a page of the list, and the detail of one event. Pure.
-"""
+"""The page of a session: its facts, the picture, a page of the list, one event in detail. Pure."""
 
 from __future__ import annotations
 
@@ -26,8 +23,8 @@ __all__ = ["ROWS", "Detail", "SessionView"]
 
 ROWS: Final = 500
 """Rows of the list on one page."""
-_MOST_DEPTH: Final = 12
-_MOST_TEXT: Final = 20_000
+_MAX_DEPTH: Final = 12
+_MAX_TEXT: Final = 20_000
 """Characters of a value that are shown."""
 
 
@@ -40,17 +37,17 @@ class Row:
 
     @property
     def indent(self) -> int:
-        """Its depth, within reason."""
-        return min(self.event.depth, _MOST_DEPTH)
+        """Its depth, up to a limit."""
+        return min(self.event.depth, _MAX_DEPTH)
 
 
 @dataclass(frozen=True)
 class Detail:
-    """One event with everything that is stored of it, and its neighbours."""
+    """One event with all stored data, and its neighbours."""
 
     event: TimelineEvent
     number: int | None
-    """Its place in the list; None where the filters hide it."""
+    """Its number in the list; None when the filters hide it."""
 
     before: Row | None
     after: Row | None
@@ -58,7 +55,7 @@ class Detail:
 
     @property
     def text(self) -> str:
-        """The body of a log record, where its title is not the whole of it."""
+        """The body of a log record, if its title is not all of it."""
         return "" if self.event.body == self.event.title else _cut(self.event.body)
 
     @property
@@ -84,7 +81,7 @@ class Detail:
 
     @property
     def linked(self) -> list[str]:
-        """The ids of the traces that its span is linked with, of the messages of a batch for one."""
+        """The ids of traces that its span links to, as of the messages of a batch."""
         links = self.event.document.source.get("links")
         ids = (
             [identifier(link.get("trace_id")) for link in links if isinstance(link, dict)]
@@ -95,7 +92,7 @@ class Detail:
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """What else its document says of it."""
+        """Further fields of its document."""
         source, event = self.event.document.source, self.event
         status, scope = source.get("status"), source.get("scope")
         facts = {
@@ -137,7 +134,7 @@ class SessionView:
 
     @property
     def counts(self) -> list[tuple[int, str]]:
-        """How many there are of what."""
+        """Numbers of things, with their nouns."""
         counts = self.whole.counts
         named = (
             (len(self.whole.services), "service"),
@@ -186,10 +183,7 @@ class SessionView:
 
     @cached_property
     def page(self) -> int:
-        """The page of the list, from 1 on:
-
-        the one that is asked for, else the one with the event whose detail is shown.
-        """
+        """The page of the list, from 1: the one asked for, else that of the event in detail."""
         asked = self.query.page
         if asked is None:
             place = self._places.get(self.query.event, 0)
@@ -198,7 +192,7 @@ class SessionView:
 
     @property
     def first_number(self) -> int:
-        """The place in the list of the first row of the page, from 1 on."""
+        """The number of the page's first row, from 1."""
         return (self.page - 1) * ROWS + 1
 
     def rows(self) -> Iterator[Row]:
@@ -217,7 +211,7 @@ class SessionView:
 
     @cached_property
     def detail(self) -> Detail | None:
-        """The detail that is asked for, if there is such an event."""
+        """The event in detail, if it is asked for and exists."""
         event = next(
             (event for event in self.whole.events if event.document.id == self.query.event),
             None,
@@ -263,6 +257,6 @@ def _pairs(attributes: Mapping[str, Any], without: str = "") -> list[tuple[str, 
 def _cut(text: str) -> str:
     return (
         text
-        if len(text) <= _MOST_TEXT
-        else f"{text[:_MOST_TEXT]}… and {len(text) - _MOST_TEXT:,} more characters"
+        if len(text) <= _MAX_TEXT
+        else f"{text[:_MAX_TEXT]}… and {len(text) - _MAX_TEXT:,} more characters"
     )

@@ -1,8 +1,7 @@
-"""A timeline as a picture: services in lanes, spans as bars in rows, everything else as marks in
-place. Pure.
+"""A timeline as a picture: services in lanes, spans as bars in rows, other events as marks. Pure.
 
-Thousands of events on a thousand pixels cover each other, so what is narrower than can be seen,
-and lies side by side, is drawn as one.
+Thousands of events on a thousand pixels cover each other. So neighbours that are too narrow to see
+are drawn as one.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.timeline import EventKind, duration, offset
-from otel_asayer.web.axis import Axis
-from otel_asayer.web.ticks import ROOM, Cell, Tick, cells, ticks
+from otel_asayer.web.axis import ROOM, Axis, Cell, Tick, cells, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,21 +21,24 @@ if TYPE_CHECKING:
 __all__ = ["Lane", "Shape", "Waterfall", "colours_of", "draw"]
 
 _COLOURS: Final = 6
-_MOST_ROWS: Final = 12
-_MOST_SHAPES: Final = 1000
+_MAX_ROWS: Final = 12
+_MAX_SHAPES: Final = 1000
 _LEAST_WIDTH: Final = 0.25
-"""Percent: what can still be seen, and hit."""
+"""Percent that can still be seen, and clicked."""
 _CHARACTER: Final = 0.66
 _PADDING: Final = 1.4
 _LEAST_LABEL: Final = 7
-"""Percent that a character of a title takes in a bar of a wide picture, and the space around it; characters below which a cut title says nothing."""
+"""In a wide picture, percent for a character in a bar, and for the space around the title.
+
+A title that is cut to fewer characters than the least says nothing.
+"""
 _FINEST: Final = 0.05
-"""Percent, half a pixel on a thousand: what is narrower and nearer is drawn as one."""
+"""Percent, half a pixel in a thousand: narrower and nearer shapes are drawn as one."""
 _MARK_WIDTH: Final = 0.4
 _BLOCK: Final = 0.6
-"""Percent that events drawn as one take at most:
+"""Percent that events drawn as one may take.
 
-else thousands of short spans in a row would look like one long span.
+Without a limit, thousands of short spans in a row would look like one long span.
 """
 _SEVERITY: Final = {"error": 2, "warning": 1}
 _ROW, _DENSE_ROW, _MARKS_ROW, _MARGIN = 22, 9, 18, 5
@@ -61,12 +62,12 @@ class Shape:
 
     @property
     def width(self) -> float:
-        """As drawn."""
+        """The width, as drawn."""
         return max(self.end - self.x, _LEAST_WIDTH)
 
     @property
     def label(self) -> str:
-        """What there is room for of its title."""
+        """As much of its title as there is room for."""
         room = int((self.width - _PADDING) / _CHARACTER)
         title = self.event.title
         if self.count > 1 or room < min(len(title), _LEAST_LABEL):
@@ -75,10 +76,7 @@ class Shape:
 
     @property
     def least(self) -> str:
-        """The least picture that has room for the label:
-
-        `wide` or `middle`; on a small one there are none.
-        """
+        """The smallest picture with room for the label: `wide` or `middle`, never `small`."""
         return (
             "middle"
             if self.width >= (_PADDING + len(self.label) * _CHARACTER) * ROOM["middle"]
@@ -87,7 +85,7 @@ class Shape:
 
     @property
     def look(self) -> str:
-        """What it looks like: its kind, and its level where that is bad."""
+        """Its CSS classes: its kind, and its level if it is a warning or an error."""
         kind = (
             "mark"
             if not self.event.is_span
@@ -99,18 +97,18 @@ class Shape:
 
     @property
     def symbol(self) -> str:
-        """The form of a mark."""
+        """The symbol of a mark."""
         return "cross" if self.event.kind is EventKind.EXCEPTION else "diamond"
 
     @property
     def severity(self) -> int:
-        """What is worse is drawn over what is not, and never together with it."""
+        """A shape of higher severity is drawn over others, and never as one with them."""
         return _SEVERITY.get(self.event.level, 0)
 
 
 @dataclass
 class Lane:
-    """A service: its bars and marks, what is worst last."""
+    """A service: its bars and marks, the most severe last."""
 
     service: str
     colour: int
@@ -121,7 +119,7 @@ class Lane:
 
     @property
     def bars_top(self) -> int:
-        """Where the bars begin, in pixels; the marks are above them."""
+        """Where the bars begin, in pixels, below the marks."""
         return _MARGIN + (_MARKS_ROW if self.marks else 0)
 
     @property
@@ -147,14 +145,11 @@ class Waterfall:
 
     @property
     def shapes(self) -> int:
-        """How many links it has."""
+        """The number of its links."""
         return sum(len(lane.bars) + len(lane.marks) for lane in self.lanes)
 
     def target(self, shape: Shape, query: Query) -> str:
-        """Where a shape leads:
-
-        to the detail of its event, or closer to the several that it stands for.
-        """
+        """Return a shape's link: to the detail of its event, or zoomed in on its several events."""
         since_ns, until_ns = (
             shape.event.time_ns,
             shape.last.time_ns + max(shape.last.duration_ns or 0, 0),
@@ -169,7 +164,7 @@ class Waterfall:
         )
 
     def tip(self, shape: Shape) -> str:
-        """What is said of a shape where it is pointed at."""
+        """Return the tooltip of a shape."""
         event = shape.event
         level = event.level if event.level in _SEVERITY else ""
         when = offset(event.time_ns - self.started_at_ns)
@@ -190,15 +185,12 @@ class Waterfall:
 
 
 def colours_of(timeline: Timeline) -> dict[str, int]:
-    """Return the number of each service's colour, which it keeps under every filter:
-
-    six, in turn.
-    """
+    """Return the number of each service's colour, one of six, which no filter changes."""
     return {service: index % _COLOURS for index, service in enumerate(timeline.services)}
 
 
 def draw(whole: Timeline, shown: Timeline, query: Query) -> Waterfall | None:
-    """Return the picture of what is shown of a timeline; None where nothing is."""
+    """Return the picture of the events that are shown; None when there are none."""
     if not shown.events:
         return None
     axis = Axis.of(_clipped(shown, query))
@@ -214,7 +206,7 @@ def draw(whole: Timeline, shown: Timeline, query: Query) -> Waterfall | None:
 
 
 def _clipped(shown: Timeline, query: Query) -> Iterable[tuple[int, int]]:
-    """The times of the events, as far as they are in the part of the time that is asked for."""
+    """Yield the times of the events, cut to the range that is asked for."""
     least = None if query.since_ns is None else query.since_ns + shown.started_at_ns
     most = None if query.until_ns is None else query.until_ns + shown.started_at_ns
     for event in shown.events:
@@ -235,7 +227,7 @@ def _lane(service: str, colour: int, shown: Timeline, axis: Axis) -> Lane:
 
 
 def _packed(spans: Iterable[TimelineEvent], axis: Axis) -> list[Shape]:
-    """Place spans, in the order of their time, in the first row that is free and below their parent's."""
+    """Place spans, ordered by time, in the first free row below their parent's."""
     ends: list[float] = []
     rows: dict[tuple[str, str], int] = {}
     shapes = []
@@ -251,11 +243,11 @@ def _packed(spans: Iterable[TimelineEvent], axis: Axis) -> list[Shape]:
 
 def _free_row(ends: Sequence[float], x: float, least: int) -> int:
     free = (row for row in range(least, len(ends)) if ends[row] <= x)
-    return min(next(free, max(least, len(ends))), _MOST_ROWS - 1)
+    return min(next(free, max(least, len(ends))), _MAX_ROWS - 1)
 
 
 def _simplified(lanes: Sequence[Lane]) -> Sequence[Lane]:
-    """Draw as one what cannot be told apart, more and more, until there is little enough."""
+    """Draw shapes that cannot be told apart as one, more and more, until there are few enough."""
     nearness = _FINEST
     while True:
         for lane in lanes:
@@ -263,13 +255,13 @@ def _simplified(lanes: Sequence[Lane]) -> Sequence[Lane]:
                 _merged(lane.bars, nearness),
                 _merged(lane.marks, max(nearness, _MARK_WIDTH)),
             )
-        if sum(len(lane.bars) + len(lane.marks) for lane in lanes) <= _MOST_SHAPES or nearness > 1:
+        if sum(len(lane.bars) + len(lane.marks) for lane in lanes) <= _MAX_SHAPES or nearness > 1:
             return lanes
         nearness *= 2
 
 
 def _merged(shapes: Iterable[Shape], nearness: float) -> list[Shape]:
-    """Return the shapes with those as one that are narrow, near to each other, in one row and alike; what is worst last."""
+    """Merge shapes that are narrow, near, in one row and alike; return the most severe last."""
     latest: dict[tuple[int, int, str], Shape] = {}
     merged: list[Shape] = []
     for shape in shapes:

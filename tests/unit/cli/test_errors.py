@@ -131,7 +131,7 @@ def test_exceptions_that_were_not_looked_at_are_told_of(
     keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(*DOCUMENTS)
-    monkeypatch.setattr(command, "_MOST", 1)
+    monkeypatch.setattr(command, "_MAX", 1)
     assert run().output.endswith(
         "\n2 older exceptions of this time were not looked at: a shorter --since shows all of its "
         "own.\n"
@@ -141,7 +141,7 @@ def test_exceptions_that_were_not_looked_at_are_told_of(
 def test_nothing_found_among_the_latest_is_not_taken_for_nothing(
     keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "_MOST", 1)
+    monkeypatch.setattr(command, "_MAX", 1)
     keep(*DOCUMENTS)
     told, unseen = run("--service", "nobody").output.splitlines()
     assert told.partition(" in ")[0] == "No exceptions of nobody"

@@ -235,7 +235,7 @@ def test_without_the_rights_nothing_is_deleted_anywhere(
 
 
 class TestFiles:
-    """After it, `zgrep` finds nothing of the session in the folder of the spool, or the command has named what is left."""
+    """After it, `zgrep` finds nothing of the session in the spool, or the command named it."""
 
     def grep(self, folder: Path) -> list[str]:
         found = subprocess.run(
@@ -257,7 +257,10 @@ class TestFiles:
 
     def test_what_a_dead_process_had_leased_goes(self, place: Spool, tmp_path: Path) -> None:
         keep(place, *MINE)
-        code = f"from pathlib import Path; from otel_asayer.spool import Spool; s = Spool(Path({str(tmp_path)!r}), max_bytes=2**30)"
+        code = (
+            "from pathlib import Path; from otel_asayer.spool import Spool; "
+            f"s = Spool(Path({str(tmp_path)!r}), max_bytes=2**30)"
+        )
         subprocess.run([sys.executable, "-c", f"{code}; held = s.lease(), s.lease()"], check=True)
         assert run(SESSION, "--yes").exit_code == 0
         assert self.grep(tmp_path) == []

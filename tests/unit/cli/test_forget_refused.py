@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
-from otel_asayer.cli import refused
+from otel_asayer.cli import forget as forget_module
 from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.spool import LOCAL, Spool
 from otel_asayer.testing import ElasticsearchDouble, Exchange, status
@@ -251,7 +251,7 @@ def test_another_failure_of_deleting_is_told_too(server: Refusing) -> None:
 def test_a_failure_store_with_too_much_in_it_is_named(
     server: Refusing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refused, "_MOST", 2)
+    monkeypatch.setattr(forget_module, "_MAX_REFUSED", 2)
     place = told(server, "--yes")
     assert (place["found"], place["deleted"]) == (1, 1)
     assert list(server.refused) == ["b", "c"]
@@ -260,14 +260,14 @@ def test_a_failure_store_with_too_much_in_it_is_named(
 def test_as_many_documents_as_are_looked_through_are_not_too_many(
     server: Refusing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refused, "_MOST", 3)
+    monkeypatch.setattr(forget_module, "_MAX_REFUSED", 3)
     assert told(server, "--dry-run")["remains"] == []
 
 
 def test_one_document_more_than_are_looked_through_is_said(
     server: Refusing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refused, "_MOST", 2)
+    monkeypatch.setattr(forget_module, "_MAX_REFUSED", 2)
     assert told(server, "--dry-run")["remains"] == [
         (
             f"The failure store of {STREAM} holds more than 2 documents: those that came later "
@@ -351,7 +351,7 @@ def test_a_name_that_the_key_may_not_see_is_asked_for_so_that_it_is_an_error(
 def test_a_look_that_ends_early_gives_its_moment_back(
     server: Refusing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refused, "_MOST", 1)
+    monkeypatch.setattr(forget_module, "_MAX_REFUSED", 1)
     run(server, "--dry-run")
     assert server.asked[-1] == "DELETE /_pit"
 

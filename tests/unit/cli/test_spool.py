@@ -272,7 +272,10 @@ def test_a_folder_that_cannot_be_used_gives_a_sentence(tmp_path: Path) -> None:
 
 
 def test_without_the_extra_the_command_says_what_to_install() -> None:
-    code = "import sys; sys.modules['click'] = None; sys.modules['rich'] = None; from otel_asayer.cli import main; main()"
+    code = (
+        "import sys; sys.modules['click'] = None; sys.modules['rich'] = None; "
+        "from otel_asayer.cli import main; main()"
+    )
     result = subprocess.run(
         [sys.executable, "-c", code], check=False, capture_output=True, text=True
     )
@@ -284,7 +287,10 @@ def test_without_the_extra_the_command_says_what_to_install() -> None:
 
 
 def test_the_command_is_installed() -> None:
-    code = "import sys; sys.argv = ['otel-asayer', '--version']; from otel_asayer.cli import main; main()"
+    code = (
+        "import sys; sys.argv = ['otel-asayer', '--version']; "
+        "from otel_asayer.cli import main; main()"
+    )
     assert (
         "version"
         in subprocess.run(

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from otel_asayer.cli.commands import otel_asayer
-from otel_asayer.cli.times import parse_offset, parse_span
+from otel_asayer.cli.options import parse_offset, parse_span
 
 
 def said(*words: str) -> Result:

@@ -13,7 +13,10 @@ from unit.web.support import HOST, Page, Store, log
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
-POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 @pytest.fixture

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from otel_asayer.timeline import Stored
 
-STACK = 'Traceback (most recent call last):\n  File "/srv/shop/cart.py", line 42, in add\n    raise OutOfStockError\nshop.OutOfStockError: none left\n'
+STACK = (
+    'Traceback (most recent call last):\n  File "/srv/shop/cart.py", line 42, in add\n'
+    "    raise OutOfStockError\nshop.OutOfStockError: none left\n"
+)
 UUID = "c0ffee" * 5 + "00"
 REPLAY = "https://replay.example/7/session/{session_id}?jumpto={time_ms}"
 SHOP = (

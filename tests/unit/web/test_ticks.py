@@ -5,8 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from otel_asayer.web.axis import Axis
-from otel_asayer.web.ticks import ROOM, Tick, cells, ticks
+from otel_asayer.web.axis import ROOM, Axis, Tick, cells, ticks
 
 MS = 1_000_000
 S = 1000 * MS

@@ -1,7 +1,4 @@
-"""`otel-asayer demo`:
-
-the session of a visitor of a shop that does not exist, written as the exporter writes, and shown.
-"""
+"""`otel-asayer demo`: write the session of an invented shop's visitor, and show it."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from otel_asayer.cli import output
-from otel_asayer.cli.connection import connection, require_usable
 from otel_asayer.cli.demo.shop import Shop
+from otel_asayer.cli.options import connection, require_usable
 from otel_asayer.cli.timeline_view import print_timeline
 from otel_asayer.config import sdk_disabled
 from otel_asayer.elasticsearch.api import Api, write
@@ -127,7 +124,10 @@ def _show(config: Config, session_id: SessionId, console: Console) -> None:
                 store.documents(Selection(session_id=session_id)), replay_url=config.replay_url
             )
     except NotAllowedError:
-        text = "The application's key may not read what it wrote: set OTEL_ASAYER_VIEWER_API_KEY to see the timeline."
+        text = (
+            "The application's key may not read what it wrote: set OTEL_ASAYER_VIEWER_API_KEY to "
+            "see the timeline."
+        )
         output.print_whole(console, output.as_text(text))
     else:
         print_timeline(console, found, f"Session {session_id}")

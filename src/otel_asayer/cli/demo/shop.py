@@ -1,7 +1,4 @@
-"""A shop of three services that does not exist:
-
-what its backend records of a visitor, made by a real SDK.
-"""
+"""An invented shop of three services: what its backend records of a visitor, by a real SDK."""
 
 from __future__ import annotations
 
@@ -36,10 +33,10 @@ _SCARCE: Final = 0.2
 """The share of products of which few are left."""
 _PRODUCTS: Final = ("lamp", "sofa", "table", "chair", "shelf", "rug")
 _STACK: Final = """Traceback (most recent call last):
-  File "/srv/shop/.venv/lib/python3.12/site-packages/flask/app.py", line 880, in full_dispatch_request
+  File "/srv/venv/lib/python3.12/site-packages/flask/app.py", line 880, in full_dispatch_request
     rv = self.dispatch_request()
          ^^^^^^^^^^^^^^^^^^^^^^^
-  File "/srv/shop/.venv/lib/python3.12/site-packages/flask/app.py", line 865, in dispatch_request
+  File "/srv/venv/lib/python3.12/site-packages/flask/app.py", line 865, in dispatch_request
     return self.ensure_sync(self.view_functions[rule.endpoint])(**view_args)
            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   File "/srv/shop/storefront/checkout.py", line 52, in checkout

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 import click
 from rich.table import Table
 
-from otel_asayer.cli.connection import connection
 from otel_asayer.cli.doctor.examination import ReportEntry, Status, examine
 from otel_asayer.cli.doctor.plan import plan
 from otel_asayer.cli.doctor.server import ExaminedServer
 from otel_asayer.cli.doctor.settings import Environment
+from otel_asayer.cli.options import connection
 from otel_asayer.cli.output import AS_JSON, as_text, console, counted, print_json
 
 if TYPE_CHECKING:

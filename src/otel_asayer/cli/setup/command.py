@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from otel_asayer.cli.connection import connection, require_destination
+from otel_asayer.cli.options import connection, require_destination
 from otel_asayer.cli.output import AS_JSON
 from otel_asayer.cli.setup.report import show_plan, show_question, show_removal, show_result
 from otel_asayer.config.parsers import BadValueError, parse_namespace

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from otel_asayer.cli.connection import connection, require_destination
+from otel_asayer.cli.options import connection, require_destination
 
 if TYPE_CHECKING:
     from otel_asayer.config import Config

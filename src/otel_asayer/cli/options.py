@@ -1,11 +1,14 @@
-"""What the commands share:
+"""Options and arguments that commands share: the connection, the session, times.
 
-the way to Elasticsearch from the exporter's own variables, or from options of the same names.
+The connection comes from the exporter's own variables, or from options of the same names.
 """
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Final
 
@@ -14,8 +17,17 @@ import click
 from otel_asayer.config import Config
 from otel_asayer.environment_variables import OTEL_ASAYER_VIEWER_API_KEY
 from otel_asayer.errors import ConfigurationError
+from otel_asayer.timeline import NS_PER_S
 
-__all__ = ["SPOOL_DIRECTORY", "connection", "require_destination", "require_usable"]
+__all__ = [
+    "SESSION",
+    "SPOOL_DIRECTORY",
+    "connection",
+    "parse_offset",
+    "parse_span",
+    "require_destination",
+    "require_usable",
+]
 
 _CREDENTIALS: Final = (
     "api_key",
@@ -81,18 +93,34 @@ _PERSONAL: Final = (
     click.option("--bearer-token", help="Bearer token, in place of a user name."),
 )
 
+_MAX_CHARACTERS: Final = 8192
+"""Characters of a line that is read; the longest replay URL is far shorter."""
+_DOTS_OF_TOKENS: Final = 2
+"""At least this many: a token with a typo is a secret, too. Only a replay URL has as many."""
+_SHOWS: Final = (
+    "A token is a credential, and on the command line it shows in the list of processes and in the "
+    "shell's history. With - in its place, it is read from standard input."
+)
+
+_OFFSET: Final = re.compile(
+    r"(?:(?P<hours>[0-9]{1,6})h)?(?:(?P<minutes>[0-9]{1,6})m)?(?:(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)s?)?"
+)
+_CLOCK: Final = re.compile(
+    r"(?:(?P<hours>[0-9]{1,6}):)?(?P<minutes>[0-9]{1,6}):(?P<seconds>[0-9]{2}(?:\.[0-9]{1,9})?)"
+)
+_SPAN: Final = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhdw])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
 
 def connection(*, personal: bool = False, viewer: bool = False) -> Callable[[_Command], _Command]:
-    """Give a command the options of a connection, and the settings they make as its argument
-    `config`.
+    """Give a command the options of a connection, and its argument `config`.
 
-    Each stands for the exporter's variable `OTEL_EXPORTER_ELASTICSEARCH_…` of the same name, and
-    goes before it.
+    Each option overrides the exporter's variable `OTEL_EXPORTER_ELASTICSEARCH_…` of the same name.
 
     Args:
         personal: admit a person's credentials too: user name, password, bearer token.
-        viewer: use the viewer's key (`OTEL_ASAYER_VIEWER_API_KEY`) before the exporter's own,
-            unless an option names credentials.
+        viewer: prefer the viewer's key (`OTEL_ASAYER_VIEWER_API_KEY`) to the exporter's own, unless
+            an option gives credentials.
     """
     options = (*_COMMON, *(_PERSONAL if personal else ()))
     names = [option_name for option in options for option_name in _names(option)]
@@ -111,13 +139,13 @@ def connection(*, personal: bool = False, viewer: bool = False) -> Callable[[_Co
 
 
 def require_usable(config: Config) -> None:
-    """Raise a usage error that says what is wrong, if `config` names an Elasticsearch in a way that cannot work."""
+    """Raise a usage error that says what is wrong, if the connection in `config` cannot work."""
     if config.closed:
         raise click.UsageError(f"The connection to Elasticsearch is not usable: {config.closed}.")
 
 
 def require_destination(config: Config) -> None:
-    """Raise a usage error that says what is missing or wrong, unless `config` leads to an Elasticsearch."""
+    """Raise a usage error that says what is missing or wrong, unless `config` can connect."""
     require_usable(config)
     if not config.has_destination:
         raise click.UsageError(
@@ -136,7 +164,7 @@ def _config(arguments: dict[str, Any]) -> Config:
         if name not in given
     ]
     if "username" in given and "password" not in given:
-        # Of the variables, the password may go with a user name that an option gives.
+        # The password may come from its variable when an option gives the user name.
         ignoring.remove("password")
         if not Config.from_environment(
             ignoring=[name for name in _CREDENTIALS if name != "password"]
@@ -152,18 +180,73 @@ def _config(arguments: dict[str, Any]) -> Config:
 
 def _viewer(config: Config) -> Config:
     for problem in config.problems:
-        if (
-            problem.variable == OTEL_ASAYER_VIEWER_API_KEY
-        ):  # without a word, the exporter's own key would be used, which may not read
+        # Else the exporter's own key, which may not read, would be used without a word.
+        if problem.variable == OTEL_ASAYER_VIEWER_API_KEY:
             raise click.UsageError(f"{problem.variable}: {problem.message}.")
     return config.as_viewer()
 
 
 def _names(option: _Command) -> list[str]:
-    """The argument's name of a click option, asked of click itself."""
+    """Return the argument names of a click option, as click itself gives them."""
 
     def probe() -> None: ...
 
     option(probe)
     # Click's own mark on a function
     return [parameter.name for parameter in probe.__click_params__]  # type: ignore[attr-defined]
+
+
+def parse_offset(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Parse a time from the session's start (`90`, `90s`, `1m30s`, `1:30`) into nanoseconds."""
+    return _parsed(value, "a time from the session's start: write 90s, 1m30s or 1:30", _offset_ns)
+
+
+def parse_span(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Parse a time span until now (`90m`, `24h`, `7d`) into nanoseconds."""
+    return _parsed(value, "a time span: write 90m, 24h or 7d", _span_ns)
+
+
+def _parsed(value: str | None, expected: str, parse: Callable[[str], int | None]) -> int | None:
+    if value is None:
+        return None
+    parsed = parse(value.strip())
+    if parsed is None:
+        raise click.BadParameter(f"{value!r} is not {expected}")
+    return parsed
+
+
+def _offset_ns(text: str) -> int | None:
+    found = _CLOCK.fullmatch(text.removeprefix("+")) or _OFFSET.fullmatch(text.removeprefix("+"))
+    if not text or found is None:
+        return None
+    seconds = (
+        int(found["hours"] or 0) * 3600
+        + int(found["minutes"] or 0) * 60
+        + float(found["seconds"] or 0)
+    )
+    return round(seconds * NS_PER_S)
+
+
+def _span_ns(text: str) -> int | None:
+    found = _SPAN.fullmatch(text)
+    return int(found["number"]) * _UNITS[found["unit"]] * NS_PER_S if found else None
+
+
+def _session(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if value == "-":
+        return _from_standard_input()
+    if value.count(".") >= _DOTS_OF_TOKENS and "/" not in value:
+        click.echo(_SHOWS, err=True)
+    return value
+
+
+def _from_standard_input() -> str:
+    with suppress(UnicodeDecodeError):  # no session id has such a byte
+        if sys.stdin is not None and (line := sys.stdin.readline(_MAX_CHARACTERS).strip()):
+            return line
+    raise click.BadParameter(
+        "nothing came by standard input, where - lets the session be read from."
+    )
+
+
+SESSION: Final = click.argument("session", callback=_session)
