@@ -121,7 +121,7 @@ class DataStreams:
     """
 
     def __init__(self, dataset: str, namespace: str, most: int) -> None:
-        """Start with the configured pair; at most `most` pairs of dataset and namespace are used."""
+        """Start with the configured pair; `most` pairs of dataset and namespace are allowed."""
         self._most = most
         self.default = streams_of(dataset_of(None, dataset), namespace)
         self._known = {(self.default.dataset, self.default.namespace): self.default}

@@ -202,7 +202,7 @@ class _Cleaner:
             return f"<{type(value).__name__}>"
 
     def _first(self, items: Iterable[_T]) -> Iterator[_T]:
-        """Yield `items` while there is room for them; an application's own container may be endless."""
+        """Yield `items` while there is room: a container of the application may be endless."""
         for item in items:
             if self._left <= 0:
                 return
