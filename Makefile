@@ -55,7 +55,7 @@ bounds: ## run unit tests with the oldest packages that pyproject.toml allows, a
 	@PYTHON="$(PYTHON)" sh requirements/bounds.sh
 
 browser: $(READY) chromium $(TRACKERS)/.ready ## test the session page, and carry-session.js with real trackers, in headless Chromium
-	$(PYTEST) -m browser
+	$(PYTEST) $(PARALLEL) -m browser
 
 $(TRACKERS)/.ready: tests/browser/trackers/package.json tests/browser/trackers/package-lock.json
 	@command -v npm >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y npm >/dev/null)

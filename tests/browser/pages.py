@@ -63,7 +63,8 @@ def run(page: Page, script: str) -> Any:
 
 def loaded_in(page: Page) -> str | None:
     """The session that the page itself was loaded in."""
-    return page.evaluate("document.body.dataset.session") or None
+    body = page.locator("body[data-session]")  # of a new tab, it may not be there yet
+    return body.get_attribute("data-session") or None
 
 
 def text(value: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from browser.bundles import NEWEST, bundle
+from browser.bundles import NEWEST, TRACKERS, Tracker, bundle
 from browser.loopback import SIGNATURE
 from browser.network import API_OF_PAGE, CORS, SCRIPTS, TOKEN_HEADER, backend, environment_of
 from browser.pages import address, ask, make, opened, recording, run, start
@@ -86,14 +86,15 @@ def test_a_page_load_tells_its_trace(visitor: BrowserContext, web: Network, stor
     assert span["attributes"]["http.target"] == address()
 
 
+@pytest.mark.parametrize("tracker", TRACKERS[:3], ids=lambda tracker: tracker.name)
 def test_the_network_panel_records_the_trace_of_every_request(
-    visitor: BrowserContext, web: Network
+    visitor: BrowserContext, web: Network, tracker: Tracker
 ) -> None:
-    page, session = recording(visitor, web)
+    page, session = recording(visitor, web, tracker=tracker)
     trace = run(page, 'return (await fetch("/api/panel")).headers.get("traceresponse");')
 
     def recorded() -> bytes:
-        page.evaluate("tracker.forceFlushBatch()")
+        page.evaluate("tracker.app.forceFlushBatch()")
         return web.ingest.recorded(session)
 
     wait_for(lambda: f'"traceresponse":"{trace}"'.encode() in recorded(), "It is not recorded.")
