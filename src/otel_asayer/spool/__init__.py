@@ -9,7 +9,7 @@ from __future__ import annotations
 from otel_asayer.spool.bodies import Damage
 from otel_asayer.spool.directory import SpoolError
 from otel_asayer.spool.erasing import Remains
-from otel_asayer.spool.lease import Lease
+from otel_asayer.spool.lease import Lease, Recovered
 from otel_asayer.spool.locations import (
     LOCAL,
     Destination,
@@ -18,7 +18,7 @@ from otel_asayer.spool.locations import (
     spool_root,
 )
 from otel_asayer.spool.space import SpoolStatus, Written
-from otel_asayer.spool.spool import Recovered, Spool, configured_spool
+from otel_asayer.spool.spool import Spool, configured_spool
 
 __all__ = [
     "LOCAL",

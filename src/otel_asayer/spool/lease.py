@@ -1,13 +1,13 @@
-"""A body that one process leases, so that no other delivers it meanwhile."""
+"""A body that one process leases, so that no other delivers it; and getting stale leases back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool.bodies import Damage, DamagedBodyError, open_body, readable_operations
-from otel_asayer.spool.locations import DAMAGED
-from otel_asayer.spool.names import new_body, temporary_name
+from otel_asayer.spool.locations import DAMAGED, REJECTED
+from otel_asayer.spool.names import TemporaryFile, new_body, parse_file, temporary_name
 from otel_asayer.spool.space import evict
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_asayer.spool.locations import SpoolFolders
     from otel_asayer.spool.names import SpoolFile
 
-__all__ = ["Lease"]
+__all__ = ["Lease", "Recovered", "recover"]
 
 
 class Lease:
@@ -151,3 +151,43 @@ class Lease:
             if folder.rename(self._file.name, self._file.body, to=damaged):
                 limit = self._folders.side_bytes
                 evict(damaged, limit=limit, goal=limit)
+
+
+class Recovered(NamedTuple):
+    """What a crash had left behind."""
+
+    bodies: int
+    """Leased bodies that were given back."""
+
+    temporary_files: int
+    """Half-written files that were removed; nobody was ever told that they were written."""
+
+
+def recover(folders: SpoolFolders, stale_ns: int) -> Recovered:
+    """Give back the bodies that nobody works on, and remove files that nobody will finish.
+
+    A lease is stale when its owner is gone, or did not renew it for `stale_ns`: an owner on another
+    host cannot be asked, and one that hangs would keep the body forever. A temporary file costs
+    little and may be the last words of a process, so it goes only when it is that old *and* its
+    writer is not known to run.
+
+    Raises:
+        SpoolError: the folder cannot be used.
+    """
+    given_back = removed = 0
+    now_ns = folders.clock()
+    for side in ("", REJECTED):
+        with folders.find(side) as folder:
+            for name in list(folder.scan()) if folder else ():
+                file = parse_file(name)
+                modified_ns = folder.modified_ns(name) if folder and file else None
+                # Without a time: another process was faster.
+                if not (folder and file and file.owner) or modified_ns is None:
+                    continue
+                # A time far ahead of ours is as old: some clock was set back since.
+                is_old = abs(now_ns - modified_ns) > stale_ns
+                if isinstance(file, TemporaryFile):
+                    removed += is_old and not file.owner.is_alive and folder.remove(name)
+                elif is_old or file.owner.is_gone:
+                    given_back += folder.rename(name, file.body)
+    return Recovered(given_back, removed)

@@ -8,12 +8,12 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool import bodies, erasing, rejected
 from otel_asayer.spool.directory import Folder, SpoolError
-from otel_asayer.spool.lease import Lease
+from otel_asayer.spool.lease import Lease, Recovered, recover
 from otel_asayer.spool.locations import (
     DAMAGED,
     LOCAL,
@@ -24,11 +24,9 @@ from otel_asayer.spool.locations import (
 )
 from otel_asayer.spool.names import (
     SpoolFile,
-    TemporaryFile,
     leased_name,
     new_body,
     parse,
-    parse_file,
     temporary_name,
 )
 from otel_asayer.spool.space import Contents, Room, SpoolStatus, Written, contents_of, footprint
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
     from otel_asayer.documents import Operation
     from otel_asayer.spool.erasing import Remains
 
-__all__ = ["Recovered", "Spool", "configured_spool"]
+__all__ = ["Spool", "configured_spool"]
 
 _BACKLOG: Final = 1024
 """Names of waiting bodies kept in memory at once, however many there are."""
@@ -53,16 +51,6 @@ A small one takes a whole block of the disk, and a request of its own.
 
 _JOINED_BYTES_READ: Final = 24 * 1024 * 1024
 """Bytes of a joined body, uncompressed: fewer than are read of a small file (`bodies`)."""
-
-
-class Recovered(NamedTuple):
-    """What a crash had left behind."""
-
-    bodies: int
-    """Leased bodies that were given back."""
-
-    temporary_files: int
-    """Half-written files that were removed; nobody was ever told that they were written."""
 
 
 @dataclass
@@ -271,34 +259,14 @@ class Spool:
         return erasing.remains(self._folders, text)
 
     def recover(self) -> Recovered:
-        """Give back the bodies that nobody works on, and remove files that nobody will finish.
-
-        A lease is stale when its owner is gone, or did not renew it for `stale_seconds`: an owner
-        on another host cannot be asked, and one that hangs would keep the body forever. A temporary
-        file costs little and may be the last words of a process, so it goes only when it is that
-        old *and* its writer is not known to run.
+        """Give back stale leases, and remove half-written files; see `lease.recover`.
 
         Raises:
             SpoolError: the folder cannot be used.
         """
-        given_back = removed = 0
-        now_ns = self._folders.clock()
-        for side in ("", REJECTED):
-            with self._folders.find(side) as folder:
-                for name in list(folder.scan()) if folder else ():
-                    file = parse_file(name)
-                    modified_ns = folder.modified_ns(name) if folder and file else None
-                    # Without a time: another process was faster.
-                    if not (folder and file and file.owner) or modified_ns is None:
-                        continue
-                    # A time far ahead of ours is as old: some clock was set back since.
-                    is_old = abs(now_ns - modified_ns) > self._stale_ns
-                    if isinstance(file, TemporaryFile):
-                        removed += is_old and not file.owner.is_alive and folder.remove(name)
-                    elif is_old or file.owner.is_gone:
-                        given_back += folder.rename(name, file.body)
+        recovered = recover(self._folders, self._stale_ns)
         self._forget_backlog()
-        return Recovered(given_back, removed)
+        return recovered
 
     def status(self) -> SpoolStatus:
         """Return what the spool holds.

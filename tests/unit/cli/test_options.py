@@ -27,9 +27,8 @@ def shown(config: Config) -> None:
         "token": config.bearer_token,
     }
     where = ",".join(config.endpoint) or config.cloud_id
-    click.echo(
-        f"{where} {' '.join(f'{name}={value}' for name, value in credentials.items() if value)}".strip()
-    )
+    given = (f"{name}={value}" for name, value in credentials.items() if value)
+    click.echo(" ".join(filter(None, (where, *given))))
 
 
 @click.command()

@@ -166,8 +166,8 @@ def test_a_folder_that_this_user_cannot_write_to_is_said(reachable: Path) -> Non
         without_rights_to(reachable),
         pytest.raises(
             SpoolError,
-            match=rf"^The spool cannot use {reachable}/spool: this user has no right to it\. Choose "
-            r"a spool directory that",
+            match=rf"^The spool cannot use {reachable}/spool: this user has no right to it\. "
+            r"Choose a spool directory that",
         ),
     ):
         spool.write([operation(1)])

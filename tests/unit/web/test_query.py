@@ -23,7 +23,13 @@ QUERIES = st.builds(
 TIMELINE = Timeline.of([
     span("GET /cart", 0, 100, service="shop"),
     log("Adding LAMP", 10, service="shop"),
-    log("table is slow", 50, service="pricing", severity=13, having={"db.statement": "SELECT lamp"}),
+    log(
+        "table is slow",
+        50,
+        service="pricing",
+        severity=13,
+        having={"db.statement": "SELECT lamp"},
+    ),
     log("broken", 900, service="pricing", severity=17),
     log("pricing ends\nwith three bulbs", 950, service="pricing"),
 ])  # fmt: skip
