@@ -1,6 +1,7 @@
 """Sphinx configuration of the documentation site; `make site` builds it.
 
-Warnings are errors, so the build fails on a broken link or anchor and on a page without a link to it.
+Warnings are errors, so the build fails on a broken link or anchor, and on a page that nothing
+links to.
 """
 
 from __future__ import annotations

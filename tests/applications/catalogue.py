@@ -223,4 +223,5 @@ APPLICATIONS = (
 )
 
 QUICK = ("httpbin, gevent", "datasette", "aiohttp", "gRPC")
-"""Names of those that CI runs: one of each way to take requests in, and none that is long to install."""
+"""Names of those that CI runs: one of each way to take requests in, and none that is long to
+install."""

@@ -1,4 +1,5 @@
-"""Scripts as a page loads them: trackers and libraries from npm, put together by esbuild. `make browser` fetches both."""
+"""Scripts as a page loads them: trackers and libraries from npm, put together by esbuild. `make
+browser` fetches both."""
 
 from __future__ import annotations
 
@@ -30,11 +31,18 @@ class Tracker(NamedTuple):
     @property
     def script(self) -> str:
         """The module that makes the tracker known to the page."""
-        return f'import Tracker from "{self.package}"; globalThis.makeTracker = (ingest, more) => new Tracker({{ {self.options}, ...more }});'
+        return (
+            f'import Tracker from "{self.package}"; '
+            f"globalThis.makeTracker = "
+            f"(ingest, more) => new Tracker({{ {self.options}, ...more }});"
+        )
 
 
 _OPENREPLAY: Final = 'projectKey: "shop", ingestPoint: ingest, __DISABLE_SECURE_MODE: true'
-_ASAYER: Final = 'projectID: 7, ws_url: `${ingest.replace("http", "ws")}/ws/`, __fallback_origin: ingest, __allow_not_secure: true'
+_ASAYER: Final = (
+    'projectID: 7, ws_url: `${ingest.replace("http", "ws")}/ws/`, '
+    "__fallback_origin: ingest, __allow_not_secure: true"
+)
 _FORCE_NEW: Final = "tracker.stop(); await tracker.start({ forceNew: true });"
 _AGAIN: Final = "tracker.stop(); tracker.start();"
 
@@ -49,7 +57,8 @@ NEWEST: Final = TRACKERS[0]
 
 
 def bundle(script: str, **aliases: str) -> str:
-    """Return a module and all that it imports as one script; `aliases` say which package stands for another, with `_` for `/`."""
+    """Return a module and all that it imports as one script; `aliases` say which package stands for
+    another, with `_` for `/`."""
     done = subprocess.run(
         [
             PACKAGES / "node_modules" / ".bin" / "esbuild",

@@ -1,4 +1,5 @@
-"""A real browser, and the page as the command serves it, with a session that the exporter's own encoder wrote."""
+"""A real browser, and the page as the command serves it, with a session that the exporter's own
+encoder wrote."""
 
 from __future__ import annotations
 
@@ -116,7 +117,8 @@ class Seen:
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
-    """A window without a past, with a clipboard; what it complains of fails the test, and so does a request to another origin."""
+    """A window without a past, with a clipboard; what it complains of fails the test, and so does a
+    request to another origin."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
     context.set_default_timeout(HANG_SECONDS * 1000)
     window = context.new_page()

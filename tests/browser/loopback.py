@@ -1,4 +1,5 @@
-"""Servers of the browser tests, in a thread of this process: the trackers' ingest, and an origin of somebody else."""
+"""Servers of the browser tests, in a thread of this process: the trackers' ingest, and an origin of
+somebody else."""
 
 from __future__ import annotations
 
@@ -132,8 +133,8 @@ class Sent(NamedTuple):
 class Stranger:
     """An origin that is neither the page's own nor listed.
 
-    It allows every header, so that nothing which leaks is held back by CORS. Requests to `/strict` have only what needs
-    no preflight, and `/redirect` is answered by neither.
+    It allows every header, so that CORS holds back nothing that leaks. Requests to `/strict` have
+    only what needs no preflight, and `/redirect` is answered by neither.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,5 @@
-"""The network of the browser tests: a shop's two backends, a stranger, and a tracker's ingest service, on loopback."""
+"""The network of the browser tests: a shop's two backends, a stranger, and a tracker's ingest
+service, on loopback."""
 
 from __future__ import annotations
 
@@ -43,8 +44,8 @@ class Network(NamedTuple):
 
     Attributes:
         own: the origin of the pages, on Flask.
-        listed: another origin of the shop, on FastAPI, with the page's CORS snippet, which allows the
-            header of the tracker's own option as well.
+        listed: another origin of the shop, on FastAPI, with the page's CORS snippet, which allows
+            the header of the tracker's own option as well.
         foreign: the origin of the stranger.
         ingest_url: the origin of the ingest service.
         static: the folder of the scripts.
@@ -62,7 +63,8 @@ class Network(NamedTuple):
 
 
 def write_scripts(folder: Path) -> None:
-    """Write what the pages load: the script as the documentation's command writes it, trackers, libraries."""
+    """Write what the pages load: the script as the documentation's command writes it, trackers,
+    libraries."""
     folder.mkdir()
     command = [str(BINARIES / "otel-asayer"), "browser", "--output", "carry-session.js"]
     subprocess.run(command, cwd=folder, check=True)
@@ -78,7 +80,8 @@ def write_scripts(folder: Path) -> None:
 def backend(
     kind: str, folder: Path, environment: dict[str, str], *, page: str = "", snippet: str = ""
 ) -> Iterator[tuple[str, Application]]:
-    """Run a backend, with a snippet of the documentation that allows `page` what it needs; gives its origin."""
+    """Run a backend, with a snippet of the documentation that allows `page` what it needs; gives
+    its origin."""
     port = free_port()
     name = f"{kind}-{port}"
     variables = {

@@ -176,7 +176,10 @@ class TestTrackersOption:
     ) -> tuple[Page, str]:
         page = visitor.new_page()
         page.goto(f"{web.own}/page?scripts=axios.js,requests.js")
-        script = f'import Tracker from "@openreplay/tracker"; {option} globalThis.tracker = tracker; tracker.start();'
+        script = (
+            f'import Tracker from "@openreplay/tracker"; {option} '
+            f"globalThis.tracker = tracker; tracker.start();"
+        )
         snippet(page, web, script, package)
         return page, started(page)
 

@@ -1,4 +1,5 @@
-"""`carry-session.js` at the edges: options, cookies, redirects, failures, errors of the backend, and
+"""`carry-session.js` at the edges: options, cookies, redirects, failures, errors of the backend,
+and
 what no script can put a header on.
 """
 
@@ -172,7 +173,8 @@ class TestCalls:
     ) -> None:
         page, _ = recording(visitor, web)
         script = """
-          const unhandled = new Promise((resolve) => addEventListener("unhandledrejection", resolve));
+          const unhandled = new Promise((resolve) =>
+              addEventListener("unhandledrejection", resolve));
           fetch("/api/1", { signal: AbortSignal.abort() });
           return (await unhandled).reason.name;
         """
@@ -268,7 +270,8 @@ class TestSecFetchMode:
 
 
 class TestRedirects:
-    """A browser takes a header of ours along to the host that a redirect leads to, once that allows it."""
+    """A browser takes a header of ours along to the host that a redirect leads to, once that allows
+    it."""
 
     def test_a_host_that_does_not_allow_the_header_is_not_reached(
         self, visitor: BrowserContext, web: Network
@@ -345,7 +348,8 @@ class TestOtherRequests:
         run(
             page,
             """
-            const claimed = new Promise((resolve) => (navigator.serviceWorker.oncontrollerchange = resolve));
+            const claimed = new Promise((resolve) =>
+              (navigator.serviceWorker.oncontrollerchange = resolve));
             await navigator.serviceWorker.register("/scripts/worker.js", { scope: "/" });
             await claimed;
             """,

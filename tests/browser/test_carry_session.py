@@ -65,7 +65,8 @@ class Walk(NamedTuple):
 
 
 class Walker:
-    """Walks through the shop with one tracker: two pages, two sessions, every kind of request at every moment."""
+    """Walks through the shop with one tracker: two pages, two sessions, every kind of request at
+    every moment."""
 
     def __init__(self, web: Network, tracker: Tracker, page: Page) -> None:
         self._web, self._tracker, self._page = web, tracker, page

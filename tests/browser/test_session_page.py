@@ -19,8 +19,14 @@ pytestmark = pytest.mark.browser
 
 CHOSEN = "tr[aria-current] .what"
 SIGN = "element => getComputedStyle(element, '::before').content"
-IS_CUT = "element => element.scrollHeight > element.clientHeight + 2 || element.scrollWidth > element.clientWidth"
-SHOWN = "found => found.filter(one => getComputedStyle(one).display !== 'none').map(one => one.getBoundingClientRect())"
+IS_CUT = (
+    "element => element.scrollHeight > element.clientHeight + 2"
+    " || element.scrollWidth > element.clientWidth"
+)
+SHOWN = (
+    "found => found.filter(one => getComputedStyle(one).display !== 'none')"
+    ".map(one => one.getBoundingClientRect())"
+)
 DECLINED = "storefront.payment.PaymentDeclinedError: card declined for 349.80 EUR"
 
 
@@ -311,7 +317,8 @@ def test_ten_thousand_documents_are_pages(page: Page, large: tuple[str, str]) ->
 
 CONTRAST = """() => {
   const parse = colour => colour.match(/[\\d.]+/g).map(Number);
-  const channel = value => (value /= 255) <= .03928 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4;
+  const channel = value => (value /= 255) <= .03928 ? value / 12.92
+      : ((value + .055) / 1.055) ** 2.4;
   const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
   const behind = element => {
     for (let at = element; at; at = at.parentElement) {
@@ -334,17 +341,22 @@ CONTRAST = """() => {
 
 SHAPES = """() => {
   const parse = colour => colour.match(/[0-9.]+/g).map(Number);
-  const channel = value => (value /= 255) <= .04045 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4;
+  const channel = value => (value /= 255) <= .04045 ? value / 12.92
+      : ((value + .055) / 1.055) ** 2.4;
   const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
   const sheet = parse(getComputedStyle(document.querySelector(".waterfall")).backgroundColor);
-  const on = (colour, opacity) => colour === "none" ? sheet : parse(colour).map((value, index) => value * opacity + sheet[index] * (1 - opacity));
+  const on = (colour, opacity) => colour === "none" ? sheet : parse(colour)
+      .map((value, index) => value * opacity + sheet[index] * (1 - opacity));
   const ratio = (one, other) => (Math.max(one, other) + .05) / (Math.min(one, other) + .05);
   const bad = [];
   for (const shape of document.querySelectorAll(".lane a > rect, .lane a > use")) {
     const style = getComputedStyle(shape);
-    const seen = [on(style.fill, style.fillOpacity), on(style.stroke, style.strokeOpacity)].map(colour => ratio(light(colour), light(sheet)));
-    if (Math.max(...seen) < 3) bad.push(`${shape.parentElement.classList}: ${Math.max(...seen).toFixed(2)}`);
+    const seen = [on(style.fill, style.fillOpacity), on(style.stroke, style.strokeOpacity)]
+      .map(colour => ratio(light(colour), light(sheet)));
+    if (Math.max(...seen) < 3)
+      bad.push(`${shape.parentElement.classList}: ${Math.max(...seen).toFixed(2)}`);
   }
   return [...new Set(bad)];
 }"""
-"""What of the picture has a contrast below 3 to its ground (WCAG 2, AA), in its fill and in its edge."""
+"""What of the picture has a contrast below 3 to its ground (WCAG 2, AA), in its fill and in its
+edge."""

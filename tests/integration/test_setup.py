@@ -545,13 +545,19 @@ class TestWhoMayNot:
 
     def test_nobody(self, bare: Server) -> None:
         ran = setup(bare, HEADERS="x-from=shop")
-        sentence = "Error: This Elasticsearch needs credentials: give --username (you are asked for its password) or --bearer-token.\n"
+        sentence = (
+            "Error: This Elasticsearch needs credentials: "
+            "give --username (you are asked for its password) or --bearer-token.\n"
+        )
         assert ran.exit_code == 1
         assert ran.stderr == sentence
 
     def test_an_api_key_cannot_make_keys(self, bare: Server) -> None:
         ran = setup(bare, API_KEY=bare.create_api_key("all", {}))
-        sentence = "Error: These credentials are an API key, and keys that an API key creates have no privileges in Elasticsearch"
+        sentence = (
+            "Error: These credentials are an API key, "
+            "and keys that an API key creates have no privileges in Elasticsearch"
+        )
         assert ran.exit_code == 1
         assert ran.stderr.partition(". Give")[0] == sentence
 

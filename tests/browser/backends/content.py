@@ -16,7 +16,8 @@ STATIC = os.environ["STATIC"]
 
 
 def page(scripts: str) -> str:
-    """A page that tells the session it was loaded in, with a link, a form, and the scripts named, which are divided by commas."""
+    """A page that tells the session it was loaded in, with a link, a form, and the scripts named,
+    which are divided by commas."""
     address = html.escape(f"page?scripts={scripts}")
     tags = "".join(
         f'<script src="/scripts/{html.escape(name)}"></script>'

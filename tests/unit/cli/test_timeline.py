@@ -57,9 +57,10 @@ LOGGED = log("two lamps left", 1511, severity=13, inside="price", service="prici
 FAILED = raised("KeyError", "'lamp'", 1520, inside="GET /cart", service="storefront")
 CART = (FAILED, PRICE, LOGGED, REQUEST)
 
+COUNTS = "1 request · 2 spans · 1 log record · 1 exception"
 SHOWN = f"""\
 Session {SESSION}
-started 2024-01-24 02:27:39 UTC · 1.6 s long · 2 services · 1 request · 2 spans · 1 log record · 1 exception
+started 2024-01-24 02:27:39 UTC · 1.6 s long · 2 services · {COUNTS}
 
    +0:01.500  storefront  ▶ GET /cart 500  132 ms
    +0:01.510  pricing       ─ price  1.2 ms
