@@ -320,7 +320,7 @@ def test_old_days_of_replay_records_are_pruned_and_younger_ones_stay(
 def test_who_may_not_delete_days_is_told(node: Prepared) -> None:
     result = node.run(["prune", "--all", "--yes"], key=node.writer)
     assert result.exit_code == 1
-    assert "Not allowed to delete replay records: it takes" in result.output
+    assert "Not allowed to delete replay records: this needs" in result.output
 
 
 @pytest.mark.parametrize("name", ["timeline", "errors", "forget"])
