@@ -14,6 +14,7 @@ from pathlib import Path
 from elasticsearch_server import supervisor
 from elasticsearch_server.accounts import Account
 from elasticsearch_server.errors import HarnessError
+from patience import wait_for
 
 END_SECONDS = 30.0
 
@@ -87,6 +88,16 @@ class NodeProcess:
         """Send a signal to the JVM alone."""
         os.kill(self.pid, number)
 
+    def freeze_jvm(self) -> None:
+        """Stop the JVM, and return when it stands still.
+
+        `kill` returns while threads still run: each stops when it comes to the signal, and until
+        then it may answer a request. Where there is no /proc to look at, nothing is waited for.
+        """
+        tasks = Path(f"/proc/{self.pid}/task")
+        self.signal_jvm(signal.SIGSTOP)
+        wait_for(lambda: all(map(_is_stopped, tasks.glob("*/stat"))), "the JVM does not stop")
+
     def kill(self) -> None:
         """End launcher and JVM at once; the folder stays."""
         if self._supervisor is not None and self._supervisor.stdin is not None and self.running:
@@ -119,3 +130,13 @@ class NodeProcess:
         return "\n".join(
             [line for line in text.splitlines() if not line.lstrip().startswith("at ")][-lines:]
         )
+
+
+def _is_stopped(stat: Path) -> bool:
+    """Whether the thread of a `/proc/…/task/…/stat` stands still, or is gone."""
+    try:
+        return (
+            stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] in "Tt"
+        )
+    except (FileNotFoundError, ProcessLookupError):
+        return True

@@ -110,7 +110,7 @@ class Server(Endpoint):
 
     def pause(self) -> None:
         """Freeze it: connections are accepted by the system, and nobody answers."""
-        self._process.signal_jvm(signal.SIGSTOP)
+        self._process.freeze_jvm()
         self._paused = True
 
     def resume(self) -> None:
