@@ -69,8 +69,8 @@ chromium: # installs Debian's, unless this machine already has one
 chaos: $(READY) ## send 200,000 documents through faults of network, Elasticsearch, disk and application, next to OTLP
 	PYTHONPATH=tests $(BIN)/python -m chaos
 
-applications: $(READY) redis ## run published applications under load, bare and instrumented, and count all spans, log records and exceptions; QUICK=1 runs four
-	PYTHONPATH=tests $(BIN)/python -m applications $(if $(QUICK),--quick)
+applications: $(READY) redis ## run published applications under load, bare and instrumented, and count all spans, log records and exceptions
+	PYTHONPATH=tests $(BIN)/python -m applications
 
 redis: # installs Debian's, unless this machine already has one
 	@command -v redis-server >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y redis-server >/dev/null)

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from applications import report
-from applications.catalogue import APPLICATIONS, QUICK
+from applications.catalogue import APPLICATIONS
 from applications.environments import environments_of
 from applications.trial import Result, conduct
 from otel_asayer.config import Config
@@ -47,8 +47,7 @@ def main() -> int:
         )
 
     results: list[Result] = []
-    names = [*arguments.names, *(QUICK if arguments.quick else ())]
-    chosen = [one for one in APPLICATIONS if not names or one.name in names]
+    chosen = [one for one in APPLICATIONS if not arguments.names or one.name in arguments.names]
     with environments_of(chosen) as environments, default_server() as server:
         say("Elasticsearch is ready")
         key = _prepared(server)
@@ -108,7 +107,6 @@ def _arguments() -> argparse.Namespace:
         metavar="NAME",
         help=f"which applications; default: all of {', '.join(names)}",
     )
-    parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
     parser.add_argument("--keep", action="store_true", help="keep what the processes printed")
     arguments = parser.parse_args()
     if strange := set(arguments.names) - set(names):

@@ -221,7 +221,3 @@ APPLICATIONS = (
         ),
     ),
 )
-
-QUICK = ("httpbin, gevent", "datasette", "aiohttp", "gRPC")
-"""Names of those that CI runs: one of each way to take requests in, and none that is long to
-install."""

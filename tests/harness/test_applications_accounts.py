@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from applications.accounts import Account, Document, balance, compare_consoles
-from applications.catalogue import APPLICATIONS, QUICK
+from applications.catalogue import APPLICATIONS
 from applications.environments import PROGRAMS
 from applications.plan import HEADERS, REQUESTS, Application, Counts, Process, Request, Route
 
@@ -217,10 +217,6 @@ def test_an_application_meets_all_its_kinds_of_requests_in_turn() -> None:
         [routes[0], routes[1], routes[0]],
         REQUESTS,
     )
-
-
-def test_what_ci_runs_is_in_the_catalogue() -> None:
-    assert set(QUICK) <= {application.name for application in APPLICATIONS}
 
 
 def test_a_warning_that_threads_race_for_is_printed_by_no_run_of_titiler() -> None:
