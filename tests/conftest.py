@@ -7,7 +7,6 @@ node, which the main process keeps.
 
 import os
 import secrets
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,6 +29,7 @@ from elasticsearch_server import (
     missing,
     running,
 )
+from instrumented import heed_ctrl_c
 
 _ELASTICSEARCH_FIXTURES = {"secured", "small_limits", "elasticsearch_node", "matrix_server"}
 _MATRIX = [NodeConfig(version, mode) for version in VERSIONS for mode in MODES]
@@ -50,10 +50,8 @@ _left_out = pytest.StashKey[str]()
 
 
 def pytest_configure() -> None:
-    """Forget what the shell says of OpenTelemetry, and that a shell ignores Ctrl-C for what it
-    starts behind: a test says all it depends on."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Forget what the shell says of OpenTelemetry and of Ctrl-C: a test says all it depends on."""
+    heed_ctrl_c()
     for name in list(os.environ):
         if name.startswith("OTEL_") and not name.startswith("OTEL_ASAYER_TEST_"):
             del os.environ[name]

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 BINARIES = Path(sys.executable).parent
 
 
+def heed_ctrl_c() -> None:
+    """Let this process, and what it starts, end by Ctrl-C again.
+
+    A shell makes what it starts in the background ignore it, and programs inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What an application answered."""

@@ -27,6 +27,7 @@ from otel_asayer.timeline import EventKind, Timeline
 from examples.demo import screen
 from examples.demo.services import Request, send, service
 from examples.demo.stores import Cluster, LocalStore
+from instrumented import heed_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,6 +196,7 @@ def main() -> int:
         "--svg", type=Path, help="also save the output as an SVG image in this file"
     )
     arguments = parser.parse_args()
+    heed_ctrl_c()
     console = Console(
         width=120 if arguments.svg else max(shutil.get_terminal_size().columns, 120),
         highlight=False,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from otel_asayer.elasticsearch.client import Client
 from otel_asayer.setup.first_contact import ensure
 
 from elasticsearch_server import Endpoint, default_server
+from instrumented import heed_ctrl_c
 from store import WRITER
 
 WIDTH = 150
@@ -33,8 +33,7 @@ WIDTH = 150
 def main() -> int:
     """Run what the command line asks for; return the exit status."""
     arguments = _arguments()
-    # A shell makes what it starts in the background ignore Ctrl-C, and what that starts as well.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    heed_ctrl_c()
     console, began = Console(width=None if sys.stdout.isatty() else WIDTH), time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="applications-"))
 
