@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from base64 import b64encode
@@ -124,6 +125,11 @@ class Client:
             nodes, self._nodes = self._nodes, []
         for node in nodes:
             node.close()
+        del nodes
+        if patched_late():
+            # An error's traceback may hold a node still. urllib3 looks into the node's queue when
+            # it goes, and one of gevent's raises when the interpreter itself has ended.
+            gc.collect()
 
     def _exchange(
         self, method: str, target: str, body: bytes | Sequence[bytes] | None, timeout: float
@@ -154,19 +160,20 @@ class Client:
             **credentials,
             **request.headers,
         }
-        failures: list[UnreachableError] = []
+        # What they say, and not themselves: their tracebacks hold this frame, and the connections.
+        failures: list[tuple[str, bool]] = []
         for position, node in enumerate(nodes):
             share = max(0.001, (deadline - time.monotonic()) / (len(nodes) - position))
             try:
                 response = perform(node, request._replace(headers=headers), share, limit)
             except UnreachableError as failure:
-                failures.append(failure)
+                failures.append((failure.reason, failure.too_long))
             else:
                 self._prefer(node)
                 return response._replace(repeated=bool(failures))
         raise UnreachableError(
-            "; ".join(failure.reason for failure in failures),
-            too_long=any(failure.too_long for failure in failures),
+            "; ".join(reason for reason, _ in failures),
+            too_long=any(too_long for _, too_long in failures),
         )
 
     def _connected(self) -> list[BaseNode]:

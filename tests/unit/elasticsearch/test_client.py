@@ -37,10 +37,13 @@ if TYPE_CHECKING:
 AT_THE_END = """
 import atexit, sys
 from otel_asayer.config import Config
-from otel_asayer.elasticsearch.client import Client
+from otel_asayer.elasticsearch.client import Client, UnreachableError
 
 def ask():
-    print(client.request("HEAD", "/", timeout=60).status)
+    try:
+        print(client.request("HEAD", "/", timeout=60).status)
+    except UnreachableError:
+        print("unreachable")
     client.close()
 
 client = Client(Config.from_environment({{}}, endpoint=sys.argv[1]))
@@ -48,6 +51,7 @@ atexit.register(ask)
 {}
 """
 """A script whose first request is made while its interpreter ends."""
+PATCHED_BEFORE_THE_END = AT_THE_END.format("from gevent import monkey; monkey.patch_all()")
 BODY = b'{"create":{"_index":"traces-generic.otel-default","_id":"1"}}\n{"name":"GET /cart"}\n'
 DEAD = "http://127.0.0.1:9"
 UNAUTHORIZED = status(401, {"error": {"type": "security_exception", "reason": "no"}})
@@ -511,8 +515,18 @@ class TestFaults:
         self, double: ElasticsearchDouble
     ) -> None:
         """Greenlets that are being finalized cannot look into a queue, and the console says so."""
-        code = AT_THE_END.format("from gevent import monkey; monkey.patch_all()")
-        assert run(code, double.url) == ("200\n", "")
+        assert run(PATCHED_BEFORE_THE_END, double.url)[1] == ""
+
+    def test_a_first_request_at_the_end_is_answered_where_gevent_has_patched(
+        self, double: ElasticsearchDouble
+    ) -> None:
+        """Python 3.12 starts no thread then, and gevent needs one to look up a name.
+
+        What is to be sent stays in the spool.
+        """
+        unanswered = sys.version_info[:2] == (3, 12)
+        expected = "unreachable\n" if unanswered else "200\n"
+        assert run(PATCHED_BEFORE_THE_END, double.url)[0] == expected
 
     def test_every_endpoint_that_failed_is_named(self, connect: Connect) -> None:
         parts = reason(connect(endpoint=f"{DEAD},{DEAD}/b")).split("; ")
