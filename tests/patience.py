@@ -6,6 +6,7 @@ Only what hangs meets an end, which no busy machine comes near.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,3 +22,16 @@ def wait_for(condition: Callable[[], bool], complaint: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, complaint
         time.sleep(0.005)
+
+
+def kernel_state(task: str) -> str:
+    """Return the letter by which the kernel says what a process or thread does.
+
+    Args:
+        task: its folder in /proc: a process's id, or `<id>/task/<id>`.
+
+    Raises:
+        FileNotFoundError, ProcessLookupError: it has ended.
+    """
+    text = Path("/proc", task, "stat").read_text(encoding="ascii", errors="replace")
+    return text.rpartition(") ")[2][0]

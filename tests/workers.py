@@ -10,10 +10,9 @@ import os
 import signal
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patience import wait_for
+from patience import kernel_state, wait_for
 from store import SESSION
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 def is_in_state(state: str, process: int) -> bool:
     """Whether the kernel says that it sleeps (S), or is stopped (T)."""
-    return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].startswith(state)
+    return kernel_state(str(process)) == state
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from elasticsearch_server import supervisor
 from elasticsearch_server.accounts import Account
 from elasticsearch_server.errors import HarnessError
-from patience import wait_for
+from patience import kernel_state, wait_for
 
 END_SECONDS = 30.0
 
@@ -96,7 +96,7 @@ class NodeProcess:
         """
         tasks = Path(f"/proc/{self.pid}/task")
         self.signal_jvm(signal.SIGSTOP)
-        wait_for(lambda: all(map(_is_stopped, tasks.glob("*/stat"))), "the JVM does not stop")
+        wait_for(lambda: all(map(_is_stopped, tasks.glob("*"))), "the JVM does not stop")
 
     def kill(self) -> None:
         """End launcher and JVM at once; the folder stays."""
@@ -132,11 +132,9 @@ class NodeProcess:
         )
 
 
-def _is_stopped(stat: Path) -> bool:
-    """Whether the thread of a `/proc/…/task/…/stat` stands still, or is gone."""
+def _is_stopped(task: Path) -> bool:
+    """Whether the thread with this folder in /proc stands still, or is gone."""
     try:
-        return (
-            stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] in "Tt"
-        )
+        return kernel_state(str(task)) in "Tt"
     except (FileNotFoundError, ProcessLookupError):
         return True

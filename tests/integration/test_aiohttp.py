@@ -58,7 +58,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     ):
 
         def request(number: int) -> None:
-            path = "boom" if number >= REQUESTS else "work"
+            path = "boom" if number >= REQUESTS else "jobs"
             session = session_of(number)
             app.request("GET", f"/{path}/{number}", {"X-Session-Id": session} if session else {})
 

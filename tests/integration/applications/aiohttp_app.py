@@ -44,7 +44,7 @@ async def boom(request: web.Request) -> web.Response:
 application = web.Application()
 application.add_routes(
     [
-        web.get("/work/{number}", work),
+        web.get("/jobs/{number}", work),
         web.get("/leaf/{number}", leaf),
         web.get("/boom/{number}", boom),
     ]
