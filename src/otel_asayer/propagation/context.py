@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 __all__ = [
+    "attached",
     "context_of_request",
     "get_session_id",
     "keep_inside",
@@ -114,6 +115,16 @@ def remove_session_id(context: Context | None = None) -> Context:
 
 
 @contextmanager
+def attached(context: Context) -> Iterator[None]:
+    """Run a block with `context` as the current one."""
+    token = otel_context.attach(context)
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
+
+
+@contextmanager
 def session(session_id: str | int) -> Iterator[SessionId]:
     """Run a block inside a session: for jobs, scripts, WebSockets, and other ways to get the id.
 
@@ -127,14 +138,12 @@ def session(session_id: str | int) -> Iterator[SessionId]:
         InvalidSessionIdError: `session_id` is not a session id.
     """
     valid = require_session_id(session_id)
-    token = otel_context.attach(set_session_id(valid))
-    try:
-        yield valid
-    except BaseException as error:
-        remember_exception(error, valid)
-        raise
-    finally:
-        otel_context.detach(token)
+    with attached(set_session_id(valid)):
+        try:
+            yield valid
+        except BaseException as error:
+            remember_exception(error, valid)
+            raise
 
 
 def remember_exception(error: BaseException, session_id: SessionId) -> None:

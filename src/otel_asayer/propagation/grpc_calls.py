@@ -99,26 +99,23 @@ def _guard(
         warn_once(_logger, "No gRPC call gets a session id: this grpcio cannot be guarded.")
         return
 
-    def replace(original: Callable[..., Any]) -> Callable[..., Any]:
-        def replacement(caller: Any, *positional: Any, **keywords: Any) -> Any:
-            named = {
-                name: positional[place]
-                for name, place in (("metadata", _METADATA), ("channel", _CHANNEL))
-                if place < len(positional)
-            }
-            metadata = {**named, **keywords}.get("metadata")
-            if isinstance(metadata, Collection) and any(key in _CARRIED for key, _ in metadata):
-                target = _target(channel_of, caller, {**named, **keywords})
-                left = _permitted(metadata, target, withdraw)
-                if "metadata" in named:
-                    positional = (*positional[:_METADATA], left, *positional[_METADATA + 1 :])
-                else:
-                    keywords["metadata"] = left
-            return original(caller, *positional, **keywords)
+    def around(original: Callable[..., Any], caller: Any, *positional: Any, **keywords: Any) -> Any:
+        named = {
+            name: positional[place]
+            for name, place in (("metadata", _METADATA), ("channel", _CHANNEL))
+            if place < len(positional)
+        }
+        metadata = {**named, **keywords}.get("metadata")
+        if isinstance(metadata, Collection) and any(key in _CARRIED for key, _ in metadata):
+            target = _target(channel_of, caller, {**named, **keywords})
+            left = _permitted(metadata, target, withdraw)
+            if "metadata" in named:
+                positional = (*positional[:_METADATA], left, *positional[_METADATA + 1 :])
+            else:
+                keywords["metadata"] = left
+        return original(caller, *positional, **keywords)
 
-        return replacement
-
-    patch(owner, method, replace)
+    patch(owner, method, around)
 
 
 def _target(

@@ -13,15 +13,21 @@ __all__ = ["call_after", "patch"]
 _MARK: Final = "_otel_asayer_patched"
 
 
-def patch(owner: Any, name: str, replace: Callable[[Any], Callable[..., Any]]) -> None:
-    """Put `replace(original)` in the place of the function `name` of `owner`, unless it is there.
+def patch(owner: Any, name: str, around: Callable[..., Any]) -> None:
+    """Let the function `name` of `owner` call `around(original, …)`, unless it does so already.
+
+    The other arguments are those of the call.
 
     Raises:
         AttributeError: `owner` has no such function.
     """
     original = getattr(owner, name)
     if not hasattr(original, _MARK):
-        replacement = wraps(original)(replace(original))
+
+        @wraps(original)
+        def replacement(*arguments: Any, **keywords: Any) -> Any:
+            return around(original, *arguments, **keywords)
+
         setattr(replacement, _MARK, True)
         setattr(owner, name, replacement)
 
@@ -29,12 +35,9 @@ def patch(owner: Any, name: str, replace: Callable[[Any], Callable[..., Any]]) -
 def call_after(owner: Any, name: str, then: Callable[..., object]) -> None:
     """Call `then` with the result and the arguments of each call of the function `name`."""
 
-    def replace(original: Callable[..., Any]) -> Callable[..., Any]:
-        def replacement(*arguments: Any, **keywords: Any) -> Any:
-            result = original(*arguments, **keywords)
-            then(result, *arguments, **keywords)
-            return result
+    def around(original: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+        result = original(*arguments, **keywords)
+        then(result, *arguments, **keywords)
+        return result
 
-        return replacement
-
-    patch(owner, name, replace)
+    patch(owner, name, around)

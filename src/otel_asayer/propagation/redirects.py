@@ -102,16 +102,15 @@ def _guard_aiohttp(module: ModuleType) -> None:
     ours.on_request_redirect.append(_on_request_redirect)
     ours.freeze()
 
-    def replace(original: Callable[..., Any]) -> Callable[..., Any]:
-        def request(session: Any, *arguments: Any, **keywords: Any) -> Any:
-            configs = session._trace_configs  # noqa: SLF001 (the public name is read-only)
-            if configs and ours not in configs:  # where nobody traces, nobody injects
-                session._trace_configs = [*configs, ours]  # noqa: SLF001
-            return original(session, *arguments, **keywords)
+    def request(
+        original: Callable[..., Any], session: Any, *arguments: Any, **keywords: Any
+    ) -> Any:
+        configs = session._trace_configs  # noqa: SLF001 (the public name is read-only)
+        if configs and ours not in configs:  # where nobody traces, nobody injects
+            session._trace_configs = [*configs, ours]  # noqa: SLF001
+        return original(session, *arguments, **keywords)
 
-        return request
-
-    patch(module.ClientSession, "_request", replace)
+    patch(module.ClientSession, "_request", request)
 
 
 async def _on_request_redirect(_session: Any, _context: Any, redirect: Any) -> None:

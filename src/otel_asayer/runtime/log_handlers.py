@@ -153,21 +153,19 @@ def keep_celery_handlers() -> None:
 
 
 def _patch_celery(module: ModuleType) -> None:
-    def replace(original: Callable[..., Any]) -> Callable[..., Any]:
-        def setup_logging_subsystem(*arguments: Any, **keywords: Any) -> Any:
-            tasks = logging.getLogger("celery.task")
-            handlers = [handler for handler in handlers_of(logging.root) if is_telemetry(handler)]
+    patch(module.Logging, "setup_logging_subsystem", _set_up_celery_logging)
+
+
+def _set_up_celery_logging(original: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    tasks = logging.getLogger("celery.task")
+    handlers = list(filter(is_telemetry, handlers_of(logging.root)))
+    for handler in handlers:
+        logging.root.removeHandler(handler)
+    try:
+        return original(*arguments, **keywords)
+    finally:
+        for handler in handlers:
+            logging.root.addHandler(handler)
+        if not any(map(is_telemetry, handlers_of(tasks))):
             for handler in handlers:
-                logging.root.removeHandler(handler)
-            try:
-                return original(*arguments, **keywords)
-            finally:
-                for handler in handlers:
-                    logging.root.addHandler(handler)
-                if not any(map(is_telemetry, handlers_of(tasks))):
-                    for handler in handlers:
-                        tasks.addHandler(handler)
-
-        return setup_logging_subsystem
-
-    patch(module.Logging, "setup_logging_subsystem", replace)
+                tasks.addHandler(handler)

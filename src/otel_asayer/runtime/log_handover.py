@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +28,7 @@ from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_
 from wrapt import register_post_import_hook
 
 from otel_asayer.propagation.context import (
+    attached,
     context_of_request,
     get_session_id,
     remember_context,
@@ -68,47 +69,37 @@ def _patch_handler(module: ModuleType) -> None:
     patch(module.LoggingHandler, "flush", _flush_while_threads_start)
 
 
-def _emit_in_its_context(emit: Callable[..., None]) -> Callable[..., None]:
-    def replacement(self: logging.Handler, record: logging.LogRecord) -> None:
-        if record.name.startswith(_OURS) and sdk.is_shut_down(sdk.logger_provider_of(self)):
-            return
-        context = None
-        # Exceptions and requests of others may raise: the record must not be lost for that.
-        with suppress(Exception):
-            context = _context_of(record)
-        with suppress(Exception):
-            record = _admissible(record)
-        if context is None:
-            emit(self, record)
-            return
-        token = otel_context.attach(context)
-        try:
-            emit(self, record)
-        finally:
-            otel_context.detach(token)
-
-    return replacement
+def _emit_in_its_context(
+    emit: Callable[..., None], handler: logging.Handler, record: logging.LogRecord
+) -> None:
+    if record.name.startswith(_OURS) and sdk.is_shut_down(sdk.logger_provider_of(handler)):
+        return
+    context = None
+    # Exceptions and requests of others may raise: the record must not be lost for that.
+    with suppress(Exception):
+        context = _context_of(record)
+    with suppress(Exception):
+        record = _admissible(record)
+    with nullcontext() if context is None else attached(context):
+        emit(handler, record)
 
 
-def _flush_while_threads_start(flush: Callable[..., None]) -> Callable[..., None]:
-    def replacement(self: logging.Handler) -> None:
-        with suppress(RuntimeError):  # can't create new thread at interpreter shutdown
-            flush(self)
-
-    return replacement
+def _flush_while_threads_start(flush: Callable[..., None], handler: logging.Handler) -> None:
+    with suppress(RuntimeError):  # can't create new thread at interpreter shutdown
+        flush(handler)
 
 
 def _patch_django(module: ModuleType) -> None:
-    def replace(original: Callable[..., Any]) -> Callable[..., Any]:
-        def process_response(self: object, request: object, response: object) -> Any:
-            with suppress(AttributeError):  # a request object without a dictionary
-                remember_context(request, otel_context.get_current())
-            return original(self, request, response)
-
-        return process_response
-
     with suppress(AttributeError):  # `private_names.missing` says so
-        patch(sdk.django_middleware(module), "process_response", replace)
+        patch(sdk.django_middleware(module), "process_response", _process_response)
+
+
+def _process_response(
+    original: Callable[..., Any], middleware: object, request: object, response: object
+) -> Any:
+    with suppress(AttributeError):  # a request object without a dictionary
+        remember_context(request, otel_context.get_current())
+    return original(middleware, request, response)
 
 
 def _context_of(record: logging.LogRecord) -> Context | None:

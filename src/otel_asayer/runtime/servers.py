@@ -106,14 +106,11 @@ def _watch_waitress(module: ModuleType) -> None:
 
 
 def _watch_bottle(module: ModuleType) -> None:
-    def replace(original: Callable[..., object]) -> Callable[..., object]:
-        def run(*arguments: Any, **keywords: Any) -> object:
-            _try(lambda: _look_at(module.default_app(), "wsgi"))
-            return original(*arguments, **keywords)
+    def run(original: Callable[..., object], *arguments: Any, **keywords: Any) -> object:
+        _try(lambda: _look_at(module.default_app(), "wsgi"))
+        return original(*arguments, **keywords)
 
-        return run
-
-    patch(module, "run", replace)
+    patch(module, "run", run)
 
 
 _SERVERS: Final = {

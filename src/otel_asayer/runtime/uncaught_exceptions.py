@@ -39,7 +39,12 @@ from opentelemetry._logs import SeverityNumber, get_logger
 from opentelemetry.context import Context
 from wrapt import register_post_import_hook
 
-from otel_asayer.propagation.context import get_session_id, session_of_exception, set_session_id
+from otel_asayer.propagation.context import (
+    attached,
+    get_session_id,
+    session_of_exception,
+    set_session_id,
+)
 from otel_asayer.runtime import sdk
 from otel_asayer.runtime.log_handlers import handlers_of, is_telemetry
 from otel_asayer.version import __version__
@@ -204,11 +209,8 @@ def _context_of_failure(error: BaseException | None, find: Callable[[], Context]
     except Exception:
         _logger.warning("The context of an uncaught exception could not be found.", exc_info=True)
         context = Context()
-    token = otel_context.attach(context)
-    try:
+    with attached(context):
         yield
-    finally:
-        otel_context.detach(token)
 
 
 def _stored_session(error: BaseException | None) -> SessionId | None:
