@@ -209,7 +209,7 @@ class OneSpool(RuleBasedStateMachine):
         assert status.leased_files == len(self.held)
         assert status.bytes == number * BLOCK
         assert self.spools[0].empty == (not self.waiting)
-        assert sum(spool.evicted_documents for spool in self.spools) == self.evicted
+        assert sum(spool.status().evicted_documents for spool in self.spools) == self.evicted
 
     @invariant()
     def the_cap_holds(self) -> None:

@@ -88,14 +88,14 @@ def drain(config: Config, *, as_json: bool) -> None:
         if place is not None
     ]
     with _progress(
-        sum(drainer.status().documents for drainer in drainers), quiet=as_json
+        sum(drainer.spool.status().documents for drainer in drainers), quiet=as_json
     ) as advance:
         for drainer in drainers:
             drainer.drain(advance)
     drained, refused, damaged = map(
         delivery.counters.total, (Outcome.DRAINED, Outcome.REJECTED, Outcome.DROPPED)
     )
-    left = sum(drainer.status().documents for drainer in drainers)
+    left = sum(drainer.spool.status().documents for drainer in drainers)
     trouble = next((drainer.trouble.with_advice for drainer in drainers if drainer.trouble), None)
     if as_json:
         click.echo(

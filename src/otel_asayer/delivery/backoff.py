@@ -16,12 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["CircuitBreaker", "RetryBudget", "backoff_delays", "drain_delays", "retry_after"]
+__all__ = ["LIVENESS_SECONDS", "CircuitBreaker", "RetryBudget", "backoff_delays", "retry_after"]
 
-_FIRST: Final = 0.2
-_LONGEST: Final = 5.0
-_FIRST_LONG: Final = 1.0
-_LONGEST_LONG: Final = 60.0
 _PROBE: Final = 2.0
 """Seconds for the one try of an export while the destination is down."""
 _FIRST_PROBE: Final = 5.0
@@ -33,28 +29,21 @@ that is only slow must be found again."""
 _LONGEST_ASKED: Final = 3600.0
 """The most seconds that a server can ask to wait: a proxy's huge number must not end delivery, and
 threads cannot wait for every number."""
-_LIVENESS_SECONDS: Final = 1.25
+LIVENESS_SECONDS: Final = 1.25
 """Seconds that an ending process waits for a first answer: a busy machine needs them, and with the
 rest of its end they stay below two."""
 
 
-def backoff_delays(random: Callable[[], float]) -> Iterator[float]:
+def backoff_delays(
+    random: Callable[[], float], bound: float = 0.2, longest: float = 5.0
+) -> Iterator[float]:
     """Yield the seconds to wait before each next try, for ever.
 
-    `random` returns numbers from 0 to 1.
+    Args:
+        random: Returns numbers from 0 to 1.
+        bound: The first upper bound; each is twice the one before.
+        longest: The last upper bound.
     """
-    return _jitter(random, _FIRST, _LONGEST)
-
-
-def drain_delays(random: Callable[[], float]) -> Iterator[float]:
-    """Yield the seconds to wait before each next try to drain a spool.
-
-    They are evenly random below 1, 2, 4, … and at last 60.
-    """
-    return _jitter(random, _FIRST_LONG, _LONGEST_LONG)
-
-
-def _jitter(random: Callable[[], float], bound: float, longest: float) -> Iterator[float]:
     while True:
         yield random() * bound
         bound = min(longest, bound * 2)
@@ -130,6 +119,10 @@ class CircuitBreaker:
         self._first = True
         self._down = False
         self._next_long_probe = 0.0
+        self.resume()
+
+    def resume(self) -> None:
+        """Learn that the process goes on after all."""
         self._stopping = False
         self._end: float | None = None
         self._try_until: float | None = None
@@ -145,25 +138,19 @@ class CircuitBreaker:
         if self._stopping:
             end = self._begin_end()
             if self._try_until is None:
-                self._try_until = min(now + _LIVENESS_SECONDS, end)
+                self._try_until = min(now + LIVENESS_SECONDS, end)
             return RetryBudget(max(0.0, min(self._timeout, self._try_until - now)), repeat=False)
         probe = min(_PROBE, self._timeout)
         if not self._down:
-            return (
-                RetryBudget(
-                    min(_FIRST_PROBE, self._timeout) if self._first else probe, repeat=False
-                )
-                if self._prompt
-                else self._whole
+            if not self._prompt:
+                return RetryBudget(self._timeout, repeat=True)
+            return RetryBudget(
+                min(_FIRST_PROBE, self._timeout) if self._first else probe, repeat=False
             )
         if now < self._next_long_probe:
             return RetryBudget(0.0 if self._prompt else probe, repeat=False)
         self._next_long_probe = now + _LONG_PROBE_EVERY
         return RetryBudget(probe if self._prompt else self._timeout, repeat=False)
-
-    @property
-    def _whole(self) -> RetryBudget:
-        return RetryBudget(self._timeout, repeat=True)
 
     def succeeded(self) -> None:
         """Learn that the server answered."""
@@ -196,11 +183,6 @@ class CircuitBreaker:
         on a busy machine the import takes seconds, and says nothing about the server.
         """
         self._stopping = True
-
-    def resume(self) -> None:
-        """Learn that the process goes on after all."""
-        self._stopping, self._try_until, self._end = False, None, None
-        self.has_answered = self.is_silent = False
 
     def end(self) -> None:
         """Learn that the time for the end is over."""

@@ -23,7 +23,7 @@ import math
 import threading
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.delivery.backoff import RetryBudget, backoff_delays, drain_delays
+from otel_asayer.delivery.backoff import LIVENESS_SECONDS, RetryBudget, backoff_delays
 from otel_asayer.delivery.outcomes import Outcome
 from otel_asayer.delivery.sender import send
 from otel_asayer.delivery.spooling import release
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from otel_asayer.delivery.sender import ExportContext
     from otel_asayer.delivery.spooling import Spooler
     from otel_asayer.elasticsearch.bulk import BulkItemResult
-    from otel_asayer.spool import Lease, Spool, SpoolStatus
+    from otel_asayer.spool import Lease, Spool
 
 __all__ = ["Drainer"]
 
@@ -48,8 +48,8 @@ _LOOK_EVERY: Final = 30.0
 """Seconds between two looks at a spool that was empty."""
 _RECOVER_EVERY: Final = 300.0
 """Seconds between two looks for leases whose holder is gone."""
-_LIVENESS_SECONDS: Final = 1.25
-"""Seconds in which a server has to answer before it is sent anything at the end."""
+_PAUSES: Final = (1.0, 60.0)
+"""The first and the last upper bound of the pauses between tries, in seconds."""
 _MOST_IN_VAIN: Final = 100
 """Bodies in a row that a pass of the thread puts to the end of the line, as nothing of them is
 taken."""
@@ -67,7 +67,7 @@ class Drainer:
     def __init__(self, context: ExportContext, spooler: Spooler, spool: Spool) -> None:
         self._context = context
         self._spooler = spooler
-        self._spool = spool
+        self.spool = spool
         self._noticed = threading.Event()
         self._ended = threading.Event()
         self._started = False
@@ -109,14 +109,6 @@ class Drainer:
         """Let the thread that starts next wait as usual."""
         self._ended.clear()
 
-    def status(self) -> SpoolStatus:
-        """Return what waits.
-
-        Raises:
-            SpoolError: the spool cannot be used.
-        """
-        return self._spool.status()
-
     def drain(
         self, on_progress: Callable[[int], None] = lambda _: None, *, most_in_vain: float = math.inf
     ) -> bool:
@@ -132,16 +124,18 @@ class Drainer:
         Raises:
             SpoolError: the spool cannot be used.
         """
-        self._recover()
+        if self._context.clock() >= self._recover_at:
+            self._recover_at = self._context.clock() + _RECOVER_EVERY
+            self.spool.recover()
         self._put_back, self._in_vain = set(), 0
         while (
             not self._context.stopping.is_set()
             and self._in_vain < most_in_vain
-            and (lease := self._spool.lease())
+            and (lease := self.spool.lease())
         ):
             if not self._send(lease, self._allow, on_progress):
                 return False
-        return self._spool.empty
+        return self.spool.empty
 
     def finish(self, seconds: float, *, answered: bool) -> None:
         """Send what this process put on the disk itself, while Elasticsearch answers.
@@ -171,8 +165,8 @@ class Drainer:
             return max(0.0, until - self._context.clock())
 
         self._put_back, delays = set(), backoff_delays(self._context.random)
-        while left() > 0 and (lease := self._spool.lease_own()):
-            if asking and not self._context.answers(min(_LIVENESS_SECONDS, left())):
+        while left() > 0 and (lease := self.spool.lease(own=True)):
+            if asking and not self._context.answers(min(LIVENESS_SECONDS, left())):
                 release(lease)
                 return
             asking = not self._send(lease, lambda: RetryBudget(left(), repeat=False))
@@ -187,24 +181,21 @@ class Drainer:
                 self._context.wait(threading.Event(), pause)
 
     def _run(self) -> None:
+        delays = backoff_delays(self._context.random, *_PAUSES)
         try:
-            self._drain_until_the_end()
+            while not self._context.stopping.is_set():
+                self._noticed.clear()
+                before = self._context.counters.total(Outcome.DRAINED)
+                emptied = self._pass()
+                if emptied:
+                    self._least_pause = 0.0
+                    self._context.breaker.nothing_waits()
+                if emptied or self._context.counters.total(Outcome.DRAINED) > before:
+                    delays = backoff_delays(self._context.random, *_PAUSES)
+                if not emptied or self._noticed.wait(_LOOK_EVERY):
+                    self._ended.wait(max(next(delays), self._least_pause))
         finally:
             self._started = False
-
-    def _drain_until_the_end(self) -> None:
-        delays = drain_delays(self._context.random)
-        while not self._context.stopping.is_set():
-            self._noticed.clear()
-            before = self._context.counters.total(Outcome.DRAINED)
-            emptied = self._pass()
-            if emptied:
-                self._least_pause = 0.0
-                self._context.breaker.nothing_waits()
-            if emptied or self._context.counters.total(Outcome.DRAINED) > before:
-                delays = drain_delays(self._context.random)
-            if not emptied or self._noticed.wait(_LOOK_EVERY):
-                self._ended.wait(max(next(delays), self._least_pause))
 
     def _pass(self) -> bool:
         try:
@@ -219,15 +210,11 @@ class Drainer:
             )
         return False
 
-    def _recover(self) -> None:
-        if self._context.clock() >= self._recover_at:
-            self._recover_at = self._context.clock() + _RECOVER_EVERY
-            self._spool.recover()
-
     def _allow(self) -> RetryBudget:
         """The whole timeout for one try: this thread pauses by itself after a failure."""
-        stopping = self._context.stopping.is_set()
-        return RetryBudget(0.0 if stopping else self._context.config.timeout, repeat=False)
+        return RetryBudget(
+            0.0 if self._context.stopping.is_set() else self._context.config.timeout, repeat=False
+        )
 
     def _send(
         self,
@@ -271,7 +258,7 @@ class Drainer:
                 self._in_vain += 1
                 return True
             try:
-                self._spool.write(to_the_end)
+                self.spool.write(to_the_end)
             finally:
                 self._spooler.count_evicted()
             undelivered = [one for one in undelivered if one.for_good]

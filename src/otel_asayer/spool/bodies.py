@@ -41,6 +41,7 @@ __all__ = [
     "open_body",
     "operations_of",
     "read",
+    "read_body",
     "readable_operations",
 ]
 
@@ -146,6 +147,22 @@ def readable_operations(file: BinaryIO) -> tuple[list[Operation], DamagedBodyErr
     except DamagedBodyError as error:
         return list(filter(_is_intact, operations)), error
     return operations, None
+
+
+def read_body(folder: Folder, name: str) -> tuple[list[Operation], DamagedBodyError | None]:
+    """Return the operations of a body as `readable_operations` does; none when it vanished.
+
+    Raises:
+        SpoolError: this process has no file descriptor or memory left.
+    """
+    try:
+        file = open_body(folder, name)
+    except DamagedBodyError as error:
+        return [], error
+    if file is None:
+        return [], None
+    with file:
+        return readable_operations(file)
 
 
 def _is_intact(operation: Operation) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -23,9 +23,6 @@ from otel_asayer.errors import AsayerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
-
-    from typing_extensions import Self
 
 __all__ = ["Folder", "SpoolError", "explained", "find_folder", "make_folder"]
 
@@ -82,7 +79,7 @@ def explained(path: Path) -> Iterator[None]:
         raise SpoolError(f"The spool cannot use {path}: {advice}.") from error
 
 
-class Folder:
+class Folder(AbstractContextManager["Folder"]):
     """An open folder of ours; leaving its `with` block closes it.
 
     The descriptor lives for one operation only, so a forked child inherits none that matters.
@@ -92,15 +89,7 @@ class Folder:
         self._descriptor = descriptor
         self.path = path
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
 
     def scan(self) -> Iterator[str]:
@@ -116,15 +105,13 @@ class Folder:
         with explained(self.path), os.scandir(self._descriptor) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
-    def size(self, name: str) -> int | None:
-        """Return a file's size in bytes; None when it vanished."""
-        status = self._status(name)
-        return status and status.st_size
-
-    def modified_ns(self, name: str) -> int | None:
-        """Return a file's time of modification, nanoseconds since 1970; None when it vanished."""
-        status = self._status(name)
-        return status and status.st_mtime_ns
+    def status(self, name: str) -> os.stat_result | None:
+        """Return a file's size and times; None when it vanished."""
+        with explained(self.path):
+            try:
+                return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
 
     def write(self, name: str, temporary: str, content: bytes) -> None:
         """Write `content` as `name`, durably: a loss of power afterwards does not lose it.
@@ -139,7 +126,7 @@ class Folder:
                 _fill(descriptor, content)
                 os.rename(temporary, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
                 present = name
-                self._sync()
+                self.sync()
             except BaseException:
                 # Report the first error. The next start's recovery removes what stays here.
                 with suppress(OSError):
@@ -190,20 +177,12 @@ class Folder:
 
     def make(self, name: str) -> Folder:
         """Open a folder in this one, made when missing."""
-        found = self.find(name)
-        if found is None:
-            with explained(self.path / name):
-                _make(name, self._descriptor)
-                self._sync()
-            found = _present(self.find(name), self.path / name)
-        return found
-
-    def _status(self, name: str) -> os.stat_result | None:
-        with explained(self.path):
-            try:
-                return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
-            except FileNotFoundError:
-                return None
+        if found := self.find(name):
+            return found
+        with explained(self.path / name):
+            _make(name, self._descriptor)
+            self.sync()
+        return _present(self.find(name), self.path / name)
 
     def _unless_gone(self, operation: Callable[[], object]) -> bool:
         with explained(self.path):
@@ -213,7 +192,8 @@ class Folder:
                 return False
         return True
 
-    def _sync(self) -> None:
+    def sync(self) -> None:
+        """Make its entries durable, where the file system can."""
         try:
             os.fsync(self._descriptor)
         except OSError as error:
@@ -242,16 +222,18 @@ def make_folder(path: Path) -> Folder:
     Raises:
         SpoolError: it cannot be made, is a link, another user's, or writable by others.
     """
-    found = find_folder(path)
-    if found is None:
-        with explained(path):
-            for missing in reversed(
-                [folder for folder in (path, *path.parents) if not folder.exists()]
-            ):
-                _make(missing, None)
-                _sync_path(missing.parent)
-        found = _present(find_folder(path), path)
-    return found
+    if found := find_folder(path):
+        return found
+    with explained(path):
+        for missing in reversed(
+            [folder for folder in (path, *path.parents) if not folder.exists()]
+        ):
+            _make(missing, None)
+            above = missing.parent
+            # If that cannot be synced, only a loss of power right now removes the folder.
+            with suppress(OSError), Folder(os.open(above, os.O_RDONLY), above) as parent:
+                parent.sync()
+    return _present(find_folder(path), path)
 
 
 def _opened(name: Path | str, path: Path, parent: int | None) -> Folder | None:
@@ -320,16 +302,6 @@ def _restrict(name: Path | str, parent: int | None) -> None:
                 os.fchmod(descriptor, _FOLDER_MODE)
     finally:
         os.close(descriptor)
-
-
-def _sync_path(path: Path) -> None:
-    # The folder is made. If its parent cannot be synced, only a loss of power right now removes it.
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _fill(descriptor: int, content: bytes) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from otel_asayer.spool.bodies import DamagedBodyError, open_body, readable_operations
+from otel_asayer.spool.bodies import read_body
 from otel_asayer.spool.locations import DAMAGED, REJECTED
-from otel_asayer.spool.names import TemporaryFile, parse, parse_file, temporary_name
+from otel_asayer.spool.names import parse, temporary_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,7 +123,7 @@ def _all(folders: SpoolFolders) -> Iterator[tuple[Folder, str]]:
 
 
 def _remains(folder: Folder, name: str, side: str) -> Remains:
-    file = parse_file(name)
+    file = parse(name)
     unreadable = _is_unreadable(folder, name, side)
     if file and (owner := file.owner):
         why = f"process {owner.pid} is at work on it"
@@ -135,34 +135,25 @@ def _remains(folder: Folder, name: str, side: str) -> Remains:
         why = "it cannot be read"
     else:
         why = "documents of other sessions mention it"
-    is_body = file is not None and not isinstance(file, TemporaryFile)
-    return Remains(folder.path / name, why, apart=is_body and not unreadable)
+    apart = file is not None and not file.is_temporary and not unreadable
+    return Remains(folder.path / name, why, apart)
 
 
 def _is_unreadable(folder: Folder, name: str, side: str) -> bool:
     """Whether nobody works on a file of ours, and its documents cannot be told apart."""
-    file = parse_file(name)
-    if isinstance(file, TemporaryFile):
-        return not file.owner.is_alive
-    if file is None or file.owner is not None:
-        return False
-    return side == DAMAGED or (side == REJECTED and file.is_body and _is_damaged(folder, name))
-
-
-def _is_damaged(folder: Folder, name: str) -> bool:
-    try:
-        file = open_body(folder, name)
-    except DamagedBodyError:
-        return True
+    file = parse(name)
     if file is None:
         return False
-    with file:
-        return readable_operations(file)[1] is not None
+    if file.owner:
+        return file.is_temporary and not file.owner.is_alive
+    return side == DAMAGED or (
+        side == REJECTED and file.is_body and read_body(folder, name)[1] is not None
+    )
 
 
 def _erase_reasons(folder: Folder, name: str, text: bytes) -> None:
     file = parse(name)
-    if file is None or file.is_body or not _holds(folder, name, text):
+    if file is None or file.is_body or file.owner or not _holds(folder, name, text):
         return
     with folder.read(name) as reasons:
         lines = [line for line in reasons if text not in line]

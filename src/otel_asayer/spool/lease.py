@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_asayer.elasticsearch.compression import gzip_of
-from otel_asayer.spool.bodies import Damage, DamagedBodyError, open_body, readable_operations
+from otel_asayer.spool.bodies import Damage, DamagedBodyError, read_body
 from otel_asayer.spool.locations import DAMAGED, REJECTED
-from otel_asayer.spool.names import TemporaryFile, new_body, parse_file, temporary_name
+from otel_asayer.spool.names import new_body, parse, temporary_name
 from otel_asayer.spool.space import evict
 
 if TYPE_CHECKING:
@@ -64,10 +64,11 @@ class Lease:
         with self._folders.find() as folder:
             if folder is None:
                 return []
-            try:
-                operations, error = self._read(folder)
-            except DamagedBodyError as unreadable:
-                operations, error = [], unreadable
+            operations, error = read_body(folder, self._file.name)
+            if operations and error is None and len(operations) < self.documents:
+                error = DamagedBodyError(
+                    f"it holds {len(operations)} of {self.documents} documents"
+                )
             if error:
                 lost = max(self.documents - len(operations), error.foreign_lines)
                 self.damage = Damage(lost, f"{folder.path / self._file.body} is damaged: {error}")
@@ -122,21 +123,11 @@ class Lease:
             if folder is None:
                 return
             # The process that took a lost lease has the whole body.
-            if operations and folder.size(self._file.name) is not None:
+            if operations and folder.status(self._file.name):
                 rest = new_body(self.written_ns, len(operations))
                 folder.write(rest, temporary_name(rest), gzip_of(operations))
             self._remove(folder)
         self._on_return()
-
-    def _read(self, folder: Folder) -> tuple[list[Operation], DamagedBodyError | None]:
-        file = open_body(folder, self._file.name)
-        if file is None:
-            return [], None
-        with file:
-            operations, error = readable_operations(file)
-        if error is None and len(operations) < self.documents:
-            error = DamagedBodyError(f"it holds {len(operations)} of {self.documents} documents")
-        return operations, error
 
     def _rename(self, name: str) -> None:
         with self._folders.find() as folder:
@@ -179,15 +170,15 @@ def recover(folders: SpoolFolders, stale_ns: int) -> Recovered:
     for side in ("", REJECTED):
         with folders.find(side) as folder:
             for name in list(folder.scan()) if folder else ():
-                file = parse_file(name)
-                modified_ns = folder.modified_ns(name) if folder and file else None
-                # Without a time: another process was faster.
-                if not (folder and file and file.owner) or modified_ns is None:
+                file = parse(name)
+                status = folder.status(name) if folder and file else None
+                # Without a status: another process was faster.
+                if not (folder and file and file.owner and status):
                     continue
                 # A time far ahead of ours is as old: some clock was set back since.
-                is_old = abs(now_ns - modified_ns) > stale_ns
-                if isinstance(file, TemporaryFile):
+                is_old = abs(now_ns - status.st_mtime_ns) > stale_ns
+                if file.is_temporary:
                     removed += is_old and not file.owner.is_alive and folder.remove(name)
-                elif is_old or file.owner.is_gone:
+                elif is_old or file.owner.is_alive is False:
                     given_back += folder.rename(name, file.body)
     return Recovered(given_back, removed)

@@ -112,19 +112,14 @@ class SpoolFolders(NamedTuple):
     def make(self, side: str = "") -> Iterator[Folder]:
         """Open the destination's folder, or its folder `side`; make it when it is missing."""
         with make_folder(self.root) as root, root.make(self.destination.folder) as folder:
-            _describe(folder, self.destination)
+            if folder.status(_DESCRIPTION) is None:  # say what this folder is to those who find it
+                lines = "".join(f"{one}\n" for one in self.destination.endpoints) or _TO_NOWHERE
+                folder.write(_DESCRIPTION, temporary_name(_DESCRIPTION), (_GUIDE + lines).encode())
             if side:
                 with folder.make(side) as beside:
                     yield beside
             else:
                 yield folder
-
-
-def _describe(folder: Folder, destination: Destination) -> None:
-    """Say once what this folder is, for a person who finds it."""
-    if folder.size(_DESCRIPTION) is None:
-        lines = "".join(f"{endpoint}\n" for endpoint in destination.endpoints) or _TO_NOWHERE
-        folder.write(_DESCRIPTION, temporary_name(_DESCRIPTION), (_GUIDE + lines).encode())
 
 
 def destinations(root: Path) -> list[Destination]:

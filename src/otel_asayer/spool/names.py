@@ -30,18 +30,17 @@ from typing import Final, NamedTuple
 __all__ = [
     "LeaseOwner",
     "SpoolFile",
-    "TemporaryFile",
     "current_process",
     "leased_name",
     "new_body",
     "parse",
-    "parse_file",
     "reasons_name",
     "temporary_name",
 ]
 
 _BODY_SUFFIX: Final = ".ndjson.gz"
 _REASONS_SUFFIX: Final = ".reasons.ndjson"
+_TEMPORARY_SUFFIX: Final = ".tmp"
 
 _OWNER: Final = r"([0-9a-f]{8})-([1-9][0-9]{0,9})-([0-9]{1,19})-[0-9a-f]{8}"
 _FILE: Final = re.compile(
@@ -68,24 +67,13 @@ class LeaseOwner(NamedTuple):
         return f"{self.scope}-{self.pid}-{self.started}"
 
     @property
-    def is_gone(self) -> bool:
-        """Whether the process is known to have ended.
+    def is_alive(self) -> bool | None:
+        """Whether the process runs.
 
-        Nobody can know that of one on another host or in another container.
+        None: nobody can know that of one on another host or in another container.
         """
-        return self._is_near and not self._is_running
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the process is known to be running."""
-        return self._is_near and self._is_running
-
-    @property
-    def _is_near(self) -> bool:
-        return self.scope == current_process().scope
-
-    @property
-    def _is_running(self) -> bool:
+        if self.scope != current_process().scope:
+            return None
         started = _started(self.pid)
         return started is not None and (
             _UNKNOWN in (started, self.started) or started == self.started
@@ -93,18 +81,18 @@ class LeaseOwner(NamedTuple):
 
 
 class SpoolFile(NamedTuple):
-    """A body or the reasons beside one, as the file's name describes it."""
+    """A body, the reasons beside one, or a file being written, as its name describes it."""
 
     body: str
-    """The name without a lease: sorts by age."""
+    """The name without a lease: sorts by age. Of a file being written, all of the name."""
 
     name: str
     written_ns: int
     documents: int
-    """0 for the reasons beside a rejected body."""
+    """0 for anything but a body."""
 
     owner: LeaseOwner | None = None
-    """The process that leased it, or None while it waits."""
+    """The process that leased it, or writes it; None while it waits."""
 
     @property
     def writer(self) -> int:
@@ -113,33 +101,23 @@ class SpoolFile(NamedTuple):
 
     @property
     def is_body(self) -> bool:
-        """Whether this is a body, and not the reasons beside one."""
+        """Whether this is a body: not the reasons beside one, and not being written."""
         return self.body.endswith(_BODY_SUFFIX)
 
-
-class TemporaryFile(NamedTuple):
-    """A file that is being written, or was when its writer died."""
-
-    name: str
-    owner: LeaseOwner
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the file is being written, or was when its writer died."""
+        return self.body.endswith(_TEMPORARY_SUFFIX)
 
 
 def parse(name: str) -> SpoolFile | None:
-    """Return what a file's name says, or None for a file that is not a body of ours."""
-    match = _FILE.fullmatch(name)
-    if match is None:
-        return None
-    body, written, documents, reasons, scope, pid, started = match.groups()
-    owner = LeaseOwner(scope, int(pid), int(started)) if scope else None
-    return SpoolFile(body, name, int(written), 0 if reasons else int(documents), owner)
-
-
-def parse_file(name: str) -> SpoolFile | TemporaryFile | None:
     """Return what a file's name says, or None for a file that is not ours."""
-    if file := parse(name):
-        return file
+    if match := _FILE.fullmatch(name):
+        body, written, documents, reasons, scope, pid, started = match.groups()
+        owner = LeaseOwner(scope, int(pid), int(started)) if scope else None
+        return SpoolFile(body, name, int(written), 0 if reasons else int(documents), owner)
     match = _TEMPORARY.fullmatch(name)
-    return match and TemporaryFile(name, LeaseOwner(match[1], int(match[2]), int(match[3])))
+    return match and SpoolFile(name, name, 0, 0, LeaseOwner(match[1], int(match[2]), int(match[3])))
 
 
 def new_body(written_ns: int, documents: int) -> str:

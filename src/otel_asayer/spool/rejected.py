@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_asayer.documents import action_of
 from otel_asayer.elasticsearch.compression import gzip_of
-from otel_asayer.spool.bodies import DamagedBodyError, open_body, readable_operations
+from otel_asayer.spool.bodies import read_body
 from otel_asayer.spool.directory import SpoolError
 from otel_asayer.spool.names import new_body, parse, reasons_name, temporary_name
 from otel_asayer.spool.space import Written, evict, footprint
@@ -64,14 +64,7 @@ def erase_rejected(folder: Folder, wanted: Callable[[Operation], bool]) -> int:
 
 
 def _erase_from(folder: Folder, body: SpoolFile, wanted: Callable[[Operation], bool]) -> int:
-    try:
-        file = open_body(folder, body.name)
-    except DamagedBodyError:  # nobody can find anything in it
-        return 0
-    if file is None:
-        return 0
-    with file:
-        operations, _ = readable_operations(file)
+    operations, _ = read_body(folder, body.name)
     kept = [operation for operation in operations if not wanted(operation)]
     if len(kept) == len(operations):
         return 0

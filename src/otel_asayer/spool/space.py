@@ -14,12 +14,13 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_asayer.spool.names import SpoolFile, TemporaryFile, parse_file
+from otel_asayer.spool.names import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_asayer.spool.directory import Folder
+    from otel_asayer.spool.names import SpoolFile
 
 __all__ = [
     "Contents",
@@ -98,24 +99,6 @@ class Evicted(NamedTuple):
     """Documents that are lost."""
 
 
-class _Sized(NamedTuple):
-    body: str
-    size: int
-    file: SpoolFile
-
-    @property
-    def stem(self) -> str:
-        return self.body.partition(".")[0]
-
-
-class _Survey(NamedTuple):
-    taken: int
-    kept: int
-    """Bytes that cannot be evicted: what is leased, and what is being written."""
-
-    oldest: list[_Sized]
-
-
 def footprint(size: int) -> int:
     """Return the bytes that a file of `size` bytes takes on the disk."""
     return -(-size // _BLOCK) * _BLOCK
@@ -126,7 +109,7 @@ def contents_of(folder: Folder) -> Contents:
     found = Contents()
     for file, size in _sizes(folder):
         found = found._replace(bytes=found.bytes + size)
-        if isinstance(file, SpoolFile) and file.is_body:
+        if file.is_body:
             oldest_ns = file.written_ns if found.oldest_ns is None else found.oldest_ns
             found = found._replace(
                 files=found.files + 1,
@@ -137,13 +120,13 @@ def contents_of(folder: Folder) -> Contents:
     return found
 
 
-def _sizes(folder: Folder) -> Iterator[tuple[SpoolFile | TemporaryFile, int]]:
+def _sizes(folder: Folder) -> Iterator[tuple[SpoolFile, int]]:
     """Yield every file of ours, and its footprint."""
     for name in folder.scan():
-        file = parse_file(name)
-        size = folder.size(name) if file else None
-        if file and size is not None:
-            yield file, footprint(size)
+        file = parse(name)
+        status = folder.status(name) if file else None
+        if file and status:
+            yield file, footprint(status.st_size)
 
 
 def evict(folder: Folder, *, limit: int, goal: int) -> Evicted:
@@ -152,45 +135,50 @@ def evict(folder: Folder, *, limit: int, goal: int) -> Evicted:
     Leased files stay. Where these alone take more than `limit`, nothing is removed: it would be
     lost for nothing.
     """
-    found = _survey(folder)
+    taken, kept, oldest = _survey(folder)
     documents = 0
-    if found.taken > limit >= found.kept:
-        while found.taken > goal and found.oldest:
-            documents += _remove(folder, found.oldest, found.taken - goal)
-            found = _survey(folder)
-    return Evicted(found.taken, documents)
+    if taken > limit >= kept:
+        while taken > goal and oldest:
+            documents += _remove(folder, oldest, taken - goal)
+            taken, _, oldest = _survey(folder)
+    return Evicted(taken, documents)
 
 
-def _survey(folder: Folder) -> _Survey:
+def _survey(folder: Folder) -> tuple[int, int, list[tuple[SpoolFile, int]]]:
+    """Return the bytes of all files, those that cannot be evicted, and the oldest files that can.
+
+    What is leased, and what is being written, stays.
+    """
     taken = kept = 0
 
-    def waiting() -> Iterator[_Sized]:
+    def waiting() -> Iterator[tuple[SpoolFile, int]]:
         nonlocal taken, kept
         for file, size in _sizes(folder):
             taken += size
-            if isinstance(file, SpoolFile) and file.owner is None:
-                yield _Sized(file.body, size, file)
+            if file.owner is None:
+                yield file, size
             else:
                 kept += size
 
     oldest = heapq.nsmallest(_VICTIMS, waiting())
-    return _Survey(taken, kept, oldest)
+    return taken, kept, oldest
 
 
-def _remove(folder: Folder, oldest: list[_Sized], excess: int) -> int:
+def _remove(folder: Folder, oldest: list[tuple[SpoolFile, int]], excess: int) -> int:
     """Remove files in this order until `excess` bytes are gone; return their documents.
 
     A body's reasons stand next to it, and go with it.
     """
-    documents, stem = 0, None
-    for victim in oldest:
-        if excess <= 0 and victim.stem != stem:
+    documents, last = 0, None
+    for file, size in oldest:
+        stem = file.body.partition(".")[0]
+        if excess <= 0 and stem != last:
             break
-        if not folder.remove(victim.file.name):
+        if not folder.remove(file.name):
             break  # another process is at work: look again, it may have made the room
-        excess -= victim.size
-        documents += victim.file.documents
-        stem = victim.stem
+        excess -= size
+        documents += file.documents
+        last = stem
     return documents
 
 

@@ -133,16 +133,11 @@ class Spool:
         with self._folders.find() as folder:
             return folder is None or not any(True for _ in _waiting(folder))
 
-    @property
-    def evicted_documents(self) -> int:
-        """Documents of waiting bodies that this process evicted: they are lost.
+    def newly_evicted(self) -> int:
+        """Return how many documents were evicted, and so lost, since the last call.
 
         Complete, even after a write that failed.
         """
-        return self._state().evicted
-
-    def newly_evicted(self) -> int:
-        """Return how many of `evicted_documents` earlier calls have not returned."""
         state = self._state()
         with state.lock:
             new, state.evicted_reported = state.evicted - state.evicted_reported, state.evicted
@@ -175,27 +170,35 @@ class Spool:
         written, file = self._write(operations, leased=True)
         return written, Lease(self._folders, file, self._forget_backlog)
 
-    def lease(self) -> Lease | None:
+    def lease(self, *, own: bool = False) -> Lease | None:
         """Lease the oldest body that nobody has leased, or return None.
 
         Each process lists the bodies again after 1024 of them at the latest, so the order among
         processes is that of their last lists.
 
-        Raises:
-            SpoolError: the folder cannot be used.
-        """
-        return self._lease_oldest(own=False)
-
-    def lease_own(self) -> Lease | None:
-        """Lease the oldest body that this process wrote and nobody has leased, or return None.
-
-        A process of the same pid in another container that shares the folder cannot be told apart;
-        that does no harm.
+        Args:
+            own: only bodies that this process wrote. A process of the same pid in another container
+                that shares the folder cannot be told apart; that does no harm.
 
         Raises:
             SpoolError: the folder cannot be used.
         """
-        return self._lease_oldest(own=True)
+        state = self._state()
+        with self._folders.find() as folder, state.lock:
+            if folder is None:
+                return None
+            backlog = state.own_backlog if own else state.backlog
+            lease = self._lease_last(folder, backlog)
+            if lease is None:
+                pid = os.getpid()
+                waiting = (
+                    file
+                    for file in _waiting(folder)
+                    if not own or (file.writer == pid and file.written_ns >= state.since_ns)
+                )
+                backlog[:] = sorted(heapq.nsmallest(_BACKLOG, waiting), reverse=True)
+                lease = self._lease_last(folder, backlog)
+            return lease
 
     def reject(self, operations_with_reasons: Sequence[tuple[Operation, str]]) -> Written:
         """Keep operations that were refused for good, each with its reason, in `rejected/`.
@@ -313,12 +316,12 @@ class Spool:
         with state.lock:
             last, state.last = state.last, None
         with self._folders.find() as folder:
-            size = folder.size(last.name) if folder and last else None
+            status = folder.status(last.name) if folder and last else None
             if (
                 folder is None
                 or last is None
-                or size is None
-                or size > _JOINED_BYTES
+                or status is None
+                or status.st_size > _JOINED_BYTES
                 or (lease := self._lease(folder, last)) is None
             ):
                 return None
@@ -338,7 +341,7 @@ class Spool:
             with suppress(SpoolError):
                 lease.done()
         with state.lock:
-            state.room.free(footprint(size))
+            state.room.free(footprint(status.st_size))
             state.last = written[1]
         return written[0]._replace(documents=len(operations))
 
@@ -378,24 +381,6 @@ class Spool:
                 "needed. Raise its cap."
             )
         return evicted
-
-    def _lease_oldest(self, *, own: bool) -> Lease | None:
-        state = self._state()
-        with self._folders.find() as folder, state.lock:
-            if folder is None:
-                return None
-            backlog = state.own_backlog if own else state.backlog
-            lease = self._lease_last(folder, backlog)
-            if lease is None:
-                pid = os.getpid()
-                waiting = (
-                    file
-                    for file in _waiting(folder)
-                    if not own or (file.writer == pid and file.written_ns >= state.since_ns)
-                )
-                backlog[:] = sorted(heapq.nsmallest(_BACKLOG, waiting), reverse=True)
-                lease = self._lease_last(folder, backlog)
-            return lease
 
     def _lease_last(self, folder: Folder, backlog: list[SpoolFile]) -> Lease | None:
         while backlog:

@@ -886,7 +886,7 @@ class TestTheEnd:
     def test_a_disk_that_fails_at_the_end_raises_nothing(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(Spool, "lease_own", refuse)
+        monkeypatch.setattr(Spool, "lease", refuse)
         world.delivery.stop()
         world.delivery.finish()
         assert world.timeouts == []

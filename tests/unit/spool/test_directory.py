@@ -427,14 +427,13 @@ def test_no_descriptor_is_left_open_when_the_folder_cannot_be_described(
 
 def test_what_vanished_is_an_answer_and_no_error(folder: Folder) -> None:
     answers = (
-        folder.size("a"),
-        folder.modified_ns("a"),
+        folder.status("a"),
         folder.rename("a", "b"),
         folder.remove("a"),
         folder.touch("a", 1),
         folder.find("a"),
     )
-    assert answers == (None, None, False, False, False, None)
+    assert answers == (None, False, False, False, None)
 
 
 def test_a_folder_that_is_not_there_is_not_made_by_looking(root: Path, spool: Spool) -> None:

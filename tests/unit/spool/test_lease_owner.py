@@ -30,9 +30,7 @@ def without_proc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def knowledge(owner: LeaseOwner) -> str:
-    return {(True, False): "alive", (False, True): "gone", (False, False): "unknown"}[
-        owner.is_alive, owner.is_gone
-    ]
+    return {True: "alive", False: "gone", None: "unknown"}[owner.is_alive]
 
 
 def ended_pid() -> int:

@@ -8,12 +8,10 @@ import pytest
 
 from otel_asayer.spool.names import (
     SpoolFile,
-    TemporaryFile,
     current_process,
     leased_name,
     new_body,
     parse,
-    parse_file,
     reasons_name,
     temporary_name,
 )
@@ -65,11 +63,11 @@ def test_a_clock_before_1970_counts_as_1970() -> None:
 
 def test_a_temporary_file_tells_its_writer() -> None:
     name = temporary_name(BODY)
-    assert parse_file(name) == TemporaryFile(name, current_process())
+    assert (entry(name).is_temporary, entry(name).owner) == (True, current_process())
 
 
 def test_a_temporary_file_is_no_body() -> None:
-    assert parse(temporary_name(BODY)) is None
+    assert entry(temporary_name(BODY)).is_body is False
 
 
 def test_reasons_stand_next_to_their_body_and_are_none() -> None:
@@ -98,7 +96,6 @@ def test_reasons_stand_next_to_their_body_and_are_none() -> None:
 )
 def test_what_is_no_name_of_ours_is_left_alone(name: str) -> None:
     assert parse(name) is None
-    assert parse_file(name) is None
 
 
 def test_the_longest_name_is_one_that_every_file_system_takes() -> None:

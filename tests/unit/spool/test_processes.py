@@ -210,7 +210,7 @@ def test_processes_that_write_at_the_same_time_keep_to_the_cap(tmp_path: Path) -
         "import sys; from pathlib import Path; from otel_asayer.spool import Spool\n"
         "spool = Spool(Path(sys.argv[1]), max_bytes=32 * 4096)\n"
         "for _ in range(100): spool.write([b'{}\\n{}\\n'])\n"
-        "print(spool.evicted_documents)\n"
+        "print(spool.status().evicted_documents)\n"
     )
     with ExitStack() as stack:
         processes = [
@@ -260,9 +260,9 @@ def test_a_forked_child_counts_what_it_evicts_itself(tmp_path: Path) -> None:
         "write = lambda: spool.write([b'{}\\n{}\\n'])\n"
         "write(), write()\n"
         "if os.fork() == 0:\n"
-        "    before = spool.evicted_documents; write(); write()\n"
-        "    os._exit(0 if (before, spool.evicted_documents) == (0, 2) else 1)\n"
+        "    before = spool.status().evicted_documents; write(); write()\n"
+        "    os._exit(0 if (before, spool.status().evicted_documents) == (0, 2) else 1)\n"
         "status = os.waitstatus_to_exitcode(os.wait()[1])\n"
-        "raise SystemExit(status or spool.evicted_documents != 1)\n"
+        "raise SystemExit(status or spool.status().evicted_documents != 1)\n"
     )
     assert subprocess.run([sys.executable, "-c", program, tmp_path], check=False).returncode == 0

@@ -78,7 +78,7 @@ def test_a_lease_that_another_process_gives_back_first_is_not_counted(
     spool: Spool, dead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease_by(spool, US._replace(pid=dead))
-    monkeypatch.setattr(Folder, "modified_ns", lambda *_: None)
+    monkeypatch.setattr(Folder, "status", lambda *_: None)
     assert spool.recover() == Recovered(0, 0)
 
 
