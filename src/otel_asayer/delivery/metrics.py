@@ -77,33 +77,34 @@ class Instrument(NamedTuple):
         )
 
 
-def _exported(signal: str, unit: str, what: str) -> Instrument:
-    text = (
-        f"The number of {what} for which the export has finished: on the disk is successful, "
-        "lost or refused is failed."
-    )
-    return Instrument(
-        f"otel.sdk.exporter.{signal}.exported", "counter", unit, (*_EXPORTER, _ERROR_TYPE), text
-    )
-
-
-def _inflight(signal: str, unit: str, what: str) -> Instrument:
-    text = (
-        f"The number of {what} which were passed to the exporter, but that have not been exported "
-        "yet."
-    )
-    return Instrument(
-        f"otel.sdk.exporter.{signal}.inflight", "up_down_counter", unit, _EXPORTER, text
-    )
-
+_RECORDS: Final = (("span", "{span}", "spans"), ("log", "{log_record}", "log records"))
+"""Of each signal: its word in names, the unit, and its word in descriptions."""
 
 INSTRUMENTS: Final = {
     instrument.name: instrument
     for instrument in (
-        _exported("span", "{span}", "spans"),
-        _exported("log", "{log_record}", "log records"),
-        _inflight("span", "{span}", "spans"),
-        _inflight("log", "{log_record}", "log records"),
+        *(
+            Instrument(
+                f"otel.sdk.exporter.{signal}.exported",
+                "counter",
+                unit,
+                (*_EXPORTER, _ERROR_TYPE),
+                f"The number of {what} for which the export has finished: on the disk is "
+                "successful, lost or refused is failed.",
+            )
+            for signal, unit, what in _RECORDS
+        ),
+        *(
+            Instrument(
+                f"otel.sdk.exporter.{signal}.inflight",
+                "up_down_counter",
+                unit,
+                _EXPORTER,
+                f"The number of {what} which were passed to the exporter, but that have not been "
+                "exported yet.",
+            )
+            for signal, unit, what in _RECORDS
+        ),
         Instrument(
             "otel.sdk.exporter.operation.duration",
             "histogram",

@@ -114,8 +114,7 @@ class Counters:
 
     def reason(self, count: Count) -> str:
         """Return the last reason given for `count`, or its cause where none was."""
-        with self._lock:
-            reason = self._reasons.get(count)
+        reason = self._reasons.get(count)
         return f"{count.cause}: {reason}" if reason else count.cause.text
 
 

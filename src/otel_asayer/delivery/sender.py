@@ -17,11 +17,11 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from otel_asayer.delivery.backoff import CircuitBreaker, RetryBudget, backoff_delays, retry_after
-from otel_asayer.delivery.outcomes import NO_CAUSE, Counters, Outcome
+from otel_asayer.delivery.outcomes import Counters, Outcome
 from otel_asayer.documents import is_salvaged, salvage, with_new_id
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.elasticsearch.bulk import BulkItemResult, Cause, Disposition
-from otel_asayer.elasticsearch.client import UnreachableError
+from otel_asayer.elasticsearch.client import Requester, UnreachableError
 from otel_asayer.setup.first_contact import FirstContact
 
 if TYPE_CHECKING:
@@ -47,22 +47,8 @@ _SERVER_ERROR: Final = 500
 _TO_BE_RETRIED: Final = (Disposition.TRANSIENT, Disposition.OVERLOADED)
 
 
-class BulkTransport(Protocol):
+class BulkTransport(Requester, Protocol):
     """What delivery needs of the client."""
-
-    def request(
-        self,
-        method: str,
-        target: str,
-        body: bytes | Sequence[bytes] | None = None,
-        *,
-        timeout: float,
-    ) -> Response:
-        """Send one request that ends within `timeout` seconds.
-
-        Raises:
-            UnreachableError: no endpoint answers.
-        """
 
     def connect(self) -> None:
         """Do what can be done without network."""
@@ -73,9 +59,6 @@ class BulkTransport(Protocol):
 
     def abort(self, within: float) -> None:
         """Let no request under way outlast `within` seconds."""
-
-    def close(self) -> None:
-        """Close idle connections."""
 
 
 @dataclass(eq=False)
@@ -124,17 +107,14 @@ class ExportContext:
         except UnreachableError:
             return False
 
-    def check_liveness(self) -> None:
-        """Ask, once when the process ends, whether Elasticsearch answers.
+    def budget(self) -> RetryBudget:
+        """Return what an export that begins now may use.
 
-        A second is enough for that, and too short for a first document.
+        Once, when the process ends, it asks whether Elasticsearch answers. A second is enough for
+        that, and too short for a first document.
         """
         if seconds := self.breaker.begin_liveness_check():
             self.breaker.end_liveness_check(self.answers(seconds))
-
-    def budget(self) -> RetryBudget:
-        """Return what an export that begins now may use."""
-        self.check_liveness()
         return self.breaker.allow()
 
 
@@ -205,6 +185,7 @@ class _Export:
         interrupted: threading.Event | None,
     ) -> None:
         self._context = context
+        self._count = context.counters.add
         self._allow = allow
         self._first = first
         self._interrupted = interrupted
@@ -246,11 +227,6 @@ class _Export:
     def _remaining(self) -> float:
         return self._deadline - self._context.clock()
 
-    def _count(
-        self, outcome: Outcome, number: int, cause: Cause = NO_CAUSE, reason: str = ""
-    ) -> None:
-        self._context.counters.add(outcome, number, cause, reason)
-
     def _wait(self, seconds: float) -> bool:
         """Wait for the next round; return whether there is one."""
         if not self._repeat or self._is_over() or seconds >= self._remaining():
@@ -270,11 +246,16 @@ class _Export:
     def _round(self, operations: Sequence[Operation]) -> Sequence[Operation]:
         """Send every operation once; return those that have to be sent again."""
         self.least_pause = 0.0
-        if not self._make_first_contact():
+        try:
+            if self._context.first_contact.make(self._context.client, max(0.0, self._remaining())):
+                self._answered()
+        except UnreachableError as failure:
+            self._trouble = _unreachable(failure)
             return operations
         again: list[Operation] = []
-        limit = min(self._most_bytes, self._context.request_bytes)
-        requests = deque(bulk.bodies(operations, limit))
+        requests = deque(
+            bulk.bodies(operations, min(self._most_bytes, self._context.request_bytes))
+        )
         while requests:
             request = requests.popleft()
             step = self._send(request)
@@ -288,16 +269,6 @@ class _Export:
             if step.ends_round:
                 break
         return [*again, *chain.from_iterable(requests)]
-
-    def _make_first_contact(self) -> bool:
-        timeout = max(0.0, self._remaining())
-        try:
-            if self._context.first_contact.make(self._context.client, timeout):
-                self._answered()
-        except UnreachableError as failure:
-            self._trouble = _unreachable(failure)
-            return False
-        return True
 
     def _answered(self) -> None:
         self._context.breaker.succeeded()

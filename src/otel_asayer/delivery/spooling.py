@@ -115,7 +115,18 @@ class Spooler:
                 f"{result.reason or 'without a reason'}. {result.advice}.",
             )
         refused = [one for one in undelivered if one.for_good]
-        problem = self._put_aside(refused)
+        problem = ""
+        try:
+            if self._spool is not None:
+                self._spool.reject(
+                    [
+                        (operation, str(result))
+                        for result, several in refused
+                        for operation in several
+                    ]
+                )
+        except SpoolError as error:
+            problem = str(error)
         for result, operations in refused:
             if problem:
                 self._counters.add(
@@ -127,18 +138,6 @@ class Spooler:
             else:
                 self._counters.add(Outcome.REJECTED, len(operations), result.cause, result.reason)
         return [Lost(one.operations, one.result.cause) for one in refused]
-
-    def _put_aside(self, refused: Sequence[Undelivered]) -> str:
-        """Write what was refused to the spool, if there is one; return why that failed."""
-        reasons = [
-            (operation, str(result)) for result, operations in refused for operation in operations
-        ]
-        try:
-            if self._spool is not None:
-                self._spool.reject(reasons)
-        except SpoolError as error:
-            return str(error)
-        return ""
 
     def _leave_in(self, lease: Lease, waiting: Sequence[Undelivered]) -> bool:
         kept = [operation for one in waiting for operation in one.operations]

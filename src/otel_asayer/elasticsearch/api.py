@@ -5,7 +5,7 @@ from __future__ import annotations
 import http
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -16,7 +16,7 @@ from otel_asayer.elasticsearch.bulk import (
     parse_answer,
     target as bulk_target,
 )
-from otel_asayer.elasticsearch.client import Client, Requester, UnreachableError
+from otel_asayer.elasticsearch.client import Client, UnreachableError
 from otel_asayer.elasticsearch.explain import explain_refusal, explain_unreachable
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.sanitize import sanitize_line
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from otel_asayer.config import Config
     from otel_asayer.documents import Operation
     from otel_asayer.elasticsearch.bulk import BulkItemResult
+    from otel_asayer.elasticsearch.client import Requester
 
 __all__ = ["OLDEST", "Answer", "AnswerTooLongError", "Api", "Identity", "write"]
 
@@ -38,13 +39,6 @@ _LONGEST_NAME: Final = 200
 
 class AnswerTooLongError(ElasticsearchError):
     """An answer is too large or takes too long; one to a smaller request may come."""
-
-
-class Closable(Requester, Protocol):
-    """What is needed of the client."""
-
-    def close(self) -> None:
-        """Close idle connections."""
 
 
 class Answer(NamedTuple):
@@ -85,7 +79,7 @@ class Api:
         timeout: Seconds for each request.
     """
 
-    def __init__(self, client: Closable, *, timeout: float = 10.0) -> None:
+    def __init__(self, client: Requester, *, timeout: float = 10.0) -> None:
         self._client = client
         self._timeout = timeout
 
@@ -179,17 +173,11 @@ class Api:
         answer = self.ask("GET", "/")
         if answer.status == http.HTTPStatus.FORBIDDEN:
             return None
-        if not answer.good:
-            kind = (
-                NotAllowedError
-                if answer.status == http.HTTPStatus.UNAUTHORIZED
-                else ElasticsearchError
-            )
-            raise kind(explain_refusal(answer.status, answer.content, "who it is"))
-        told = answer.content.get("version")
+        content = self.content_of(answer, "who it is")
+        told = content.get("version")
         version = _name(told.get("number", "")) if isinstance(told, dict) else ""
         serverless = isinstance(told, dict) and told.get("build_flavor") == "serverless"
-        identity = Identity(version, _name(answer.content.get("cluster_name", "")), serverless)
+        identity = Identity(version, _name(content.get("cluster_name", "")), serverless)
         if not serverless and identity.release < OLDEST:
             oldest, found = ".".join(map(str, OLDEST)), version or "of an unknown version"
             raise ElasticsearchError(

@@ -48,7 +48,7 @@ class Requester(Protocol):
         self,
         method: str,
         target: str,
-        body: bytes | None = None,
+        body: bytes | Sequence[bytes] | None = None,
         *,
         timeout: float,
     ) -> Response:
@@ -57,6 +57,9 @@ class Requester(Protocol):
         Raises:
             UnreachableError: no endpoint answers.
         """
+
+    def close(self) -> None:
+        """Close idle connections."""
 
 
 class Client:

@@ -55,7 +55,7 @@ LOGS_INDEX = {"GET /_resolve/index/logs": (200, {"indices": [{"name": "logs"}]})
 class Server(Answering):
     """Gives each key the name that was asked for."""
 
-    def request(self, method: str, target: str, body: bytes | None = None, **keywords: Any) -> Any:
+    def request(self, method: str, target: str, body: Any = None, **keywords: Any) -> Any:
         if (method, target) == ("POST", "/_security/api_key") and body:
             self.answers[CREATE_KEY] = (200, {**KEY, "name": json.loads(body)["name"]})
         return super().request(method, target, body, **keywords)

@@ -54,7 +54,7 @@ class Answering:
         self,
         method: str,
         target: str,
-        body: bytes | None = None,
+        body: Any = None,
         *,
         timeout: float,
     ) -> Response:

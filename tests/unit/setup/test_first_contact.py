@@ -61,7 +61,7 @@ class Script:
         self,
         method: str,
         target: str,
-        body: bytes | None = None,
+        body: Any = None,
         *,
         timeout: float,
     ) -> Response:
@@ -73,6 +73,9 @@ class Script:
         return Response(
             status, {}, content if isinstance(content, bytes) else json.dumps(content).encode()
         )
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 def listed(*templates: tuple[str, str, int]) -> dict[str, Any]:
@@ -283,7 +286,7 @@ def test_settings_that_a_server_refuses_are_left_out_and_said() -> None:
         """Takes no template with a merge policy or a sort, and names one of them at a time."""
 
         def request(
-            self, method: str, target: str, body: bytes | None = None, *, timeout: float
+            self, method: str, target: str, body: Any = None, *, timeout: float
         ) -> Response:
             answer = super().request(method, target, body, timeout=timeout)
             settings = (

@@ -36,7 +36,7 @@ class Script:
         self,
         method: str,
         target: str,
-        body: bytes | None = None,
+        body: Any = None,
         *,
         timeout: float,
     ) -> Response:
