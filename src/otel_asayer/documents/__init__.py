@@ -33,7 +33,13 @@ from otel_asayer.documents.summaries import (
     exception_type_name,
     level_of,
 )
-from otel_asayer.documents.values import iso_timestamp, one_line, otel_timestamp, text_of
+from otel_asayer.documents.values import (
+    iso_timestamp,
+    json_object,
+    one_line,
+    otel_timestamp,
+    text_of,
+)
 
 __all__ = [
     "EXCEPTION_STACKTRACE",
@@ -57,6 +63,7 @@ __all__ = [
     "is_our_action",
     "is_salvaged",
     "iso_timestamp",
+    "json_object",
     "level_of",
     "mentions",
     "metadata_of",

@@ -26,13 +26,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from otel_asayer.attributes import SESSION_ID, UNMAPPED
-from otel_asayer.documents.operations import mentions, source_of, with_source
+from otel_asayer.documents.operations import Operation, mentions, source_of, with_source
+from otel_asayer.documents.values import json_object
 from otel_asayer.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from otel_asayer.documents.operations import Operation
 
 __all__ = ["is_salvaged", "salvage"]
 
@@ -66,7 +65,7 @@ def salvage(operation: Operation, reason: str) -> Operation | None:
         reason: Elasticsearch's reason for refusing the document; it may be cut, and has gone
             through `sanitize_line`.
     """
-    document = _parsed(source_of(operation))
+    document = json_object(source_of(operation))
     # A log record without attributes has a body that can be refused.
     attributes = document.setdefault("attributes", {})
     if not isinstance(attributes, dict) or _is_beyond_help(reason):
@@ -83,15 +82,6 @@ def salvage(operation: Operation, reason: str) -> Operation | None:
 def is_salvaged(operation: Operation) -> bool:
     """Whether something of the document is set aside already."""
     return mentions(operation, _MARK)
-
-
-def _parsed(text: bytes | str) -> dict[str, Any]:
-    """Return the JSON object in `text`, or an empty one."""
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _is_beyond_help(reason: str) -> bool:
@@ -197,7 +187,7 @@ def _merged(present: Any, moved: dict[str, Any]) -> dict[str, Any]:
 
     Anything else in that attribute is the application's own, and is kept as it is.
     """
-    before = _parsed(present) if isinstance(present, str) else {}
+    before = json_object(present) if isinstance(present, str) else {}
     if present is None or (before and before.keys().isdisjoint(moved)):
         return {**before, **moved}
     return {UNMAPPED: present, **moved}

@@ -34,6 +34,7 @@ __all__ = [
     "iso_timestamp",
     "json_fragment",
     "json_line",
+    "json_object",
     "one_line",
     "otel_timestamp",
     "text_of",
@@ -75,6 +76,15 @@ def json_line(value: Any, options: int = _LINE) -> bytes:
 def json_fragment(value: Any) -> Fragment:
     """Return `value` as JSON that orjson puts into documents as it is."""
     return Fragment(json_line(value, _FRAGMENT))
+
+
+def json_object(text: bytes | str) -> dict[str, Any]:
+    """Return the JSON object in `text`, or an empty one."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def text_of(value: Any) -> str:

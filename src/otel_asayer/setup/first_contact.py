@@ -16,22 +16,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from otel_asayer.elasticsearch.client import UnreachableError
+from otel_asayer.documents import json_object
+from otel_asayer.elasticsearch.client import Requester, UnreachableError
 from otel_asayer.elasticsearch.explain import reason_of
 from otel_asayer.once import new_sentences
 from otel_asayer.sanitize import sanitize_line
-from otel_asayer.setup.planner import NO_REPLAY_RECORDS, Planner
-from otel_asayer.setup.templates import LOGS, REPLAY, TRACES
+from otel_asayer.setup.planner import NO_REPLAY_RECORDS, Planner, Request
+from otel_asayer.setup.templates import LOGS, REPLAY, TRACES, IndexTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_asayer.config import Config
-    from otel_asayer.elasticsearch.client import Requester
-    from otel_asayer.setup.planner import Request
-    from otel_asayer.setup.templates import IndexTemplate
 
-__all__ = ["FirstContact", "SetupReport", "ensure"]
+__all__ = ["DeadlineServer", "FirstContact", "SetupReport", "ensure"]
 
 _logger = logging.getLogger(__name__)
 
@@ -40,13 +38,13 @@ _AT_RESTART: Final = (
     "OTEL_EXPORTER_ELASTICSEARCH_SETUP=off leaves it to you."
 )
 _SOON: Final = "It is tried again with the next export."
+# Statuses of a server that is starting, overloaded, or without a master.
 _TEMPORARY: Final = (
     http.HTTPStatus.TOO_MANY_REQUESTS,
     http.HTTPStatus.BAD_GATEWAY,
     http.HTTPStatus.SERVICE_UNAVAILABLE,
     http.HTTPStatus.GATEWAY_TIMEOUT,
 )
-"""Statuses of a server that is starting, overloaded, or without a master."""
 
 
 @dataclass(frozen=True)
@@ -129,38 +127,41 @@ def ensure(
     """
     if config.setup == "off":
         return SetupReport()
-    return _Installer(_DeadlineServer(client, clock() + timeout, clock), config).run()
+    return _Installer(DeadlineServer(client, clock() + timeout, clock), config).run()
 
 
+@dataclass(eq=False)
 class _Stopped(Exception):  # noqa: N818 (no error: most often the key may not, and need not)
     """A part of setup stopped; `problem` is empty where the key may not do it, and need not."""
 
-    def __init__(self, problem: str = "", *, temporary: bool = False) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.temporary = temporary
+    problem: str = ""
+    temporary: bool = False
 
 
-class _DeadlineServer:
-    """The server, until a deadline; each method raises `_Stopped`."""
+@dataclass(frozen=True)
+class DeadlineServer:
+    """The server, until a deadline; each method raises `_Stopped`.
 
-    def __init__(self, client: Requester, deadline: float, clock: Callable[[], float]) -> None:
-        self._client = client
-        self._deadline = deadline
-        self._clock = clock
+    It has the methods of `elasticsearch.api.Api` that a plan needs.
+    """
+
+    client: Requester
+    deadline: float
+    clock: Callable[[], float]
 
     def ask(self, method: str, target: str, body: object = None) -> tuple[int, dict[str, Any]]:
-        left = self._deadline - self._clock()
+        """Send a request; return the status, and the body (empty where it is no JSON object)."""
+        left = self.deadline - self.clock()
         if left <= 0:
             raise _Stopped(
                 f"Setup of Elasticsearch ran out of time before {method} {target}. {_SOON}",
                 temporary=True,
             )
         sent = None if body is None else orjson.dumps(body)
-        response = self._client.request(method, target, sent, timeout=left)
+        response = self.client.request(method, target, sent, timeout=left)
         if response.status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
             raise _Stopped
-        return response.status, _parse(response.body)
+        return response.status, json_object(response.body)
 
     def expect(
         self,
@@ -171,6 +172,7 @@ class _DeadlineServer:
         doing: str = "",  # noqa: ARG002 (a person's message needs it)
         or_nothing: bool = False,
     ) -> dict[str, Any]:
+        """Send a request; return the body of a success, or of a 404 nothing if `or_nothing`."""
         status, content = self.ask(method, target, body)
         if or_nothing and status == http.HTTPStatus.NOT_FOUND:
             return {}
@@ -178,6 +180,7 @@ class _DeadlineServer:
         return content
 
     def check(self, method: str, target: str, status: int, content: dict[str, Any]) -> None:
+        """Raise `_Stopped` for the answer of a request that is no success."""
         if status == http.HTTPStatus.OK:
             return
         temporary = status in _TEMPORARY
@@ -188,21 +191,12 @@ class _DeadlineServer:
         )
 
 
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 class _Installer:
     """One run: each part is carried out as soon as it is planned, and stops alone."""
 
-    def __init__(self, server: _DeadlineServer, config: Config) -> None:
+    def __init__(self, server: DeadlineServer, config: Config) -> None:
         self._server = server
         self._plan = Planner(server, config)
-        self._with_replay = config.replay_records
         self._installed: list[str] = []
         self._problems: list[str] = []
         self._unfinished = False
@@ -211,7 +205,7 @@ class _Installer:
         if self._finishes(lambda: self._plan.present):
             for template in (TRACES, LOGS):
                 self._finishes(self._install, template)
-            if self._with_replay and self._finishes(self._install, REPLAY):
+            if self._plan.config.replay_records and self._finishes(self._install, REPLAY):
                 self._finishes(self._install_pipeline)
         return SetupReport(tuple(self._installed), tuple(self._problems), self._unfinished)
 

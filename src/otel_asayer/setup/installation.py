@@ -19,7 +19,9 @@ from otel_asayer.elasticsearch import bulk
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.setup.inventory import (
     REPLAY_INDICES,
-    legacy_streams,
+    AliasConflict,
+    InstalledTemplate,
+    alias_conflict,
     mapping_difference,
     overriding_template,
     replay_indices,
@@ -43,7 +45,7 @@ from otel_asayer.setup.retention import (
     plan_streams,
     policy_on,
 )
-from otel_asayer.setup.templates import LOGS, READERS_ALIAS, REPLAY, TRACES
+from otel_asayer.setup.templates import LOGS, READERS_ALIAS, REPLAY, TRACES, IndexTemplate
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
@@ -51,8 +53,6 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.api import Api
-    from otel_asayer.setup.inventory import AliasConflict, InstalledTemplate
-    from otel_asayer.setup.templates import IndexTemplate
 
 __all__ = [
     "FIRST_RECORD_ID",
@@ -65,7 +65,6 @@ __all__ = [
 
 FIRST_RECORD_ID: Final = "otel-asayer-setup"
 """Always the same, so that Elasticsearch keeps one such record a day."""
-_FIRST_MESSAGE: Final = "otel-asayer is set up"
 _FORMER_ALIAS: Final = "former-logs"
 _OTHER_INDEX: Final = (
     "If only Asayer or OpenReplay 1.5 - 1.20 reads, you can leave it: give --no-alias, and enter "
@@ -109,9 +108,10 @@ def plan_installation(
 class _SetupPlanner(Planner):
     """First contact's plan, and what only a person may change."""
 
+    server: Api
+
     def __init__(self, api: Api, config: Config, options: SetupOptions) -> None:
         super().__init__(api, config)
-        self._api = api
         self._options = options
 
     def steps(self, now_ns: int) -> Iterator[Step]:
@@ -120,7 +120,7 @@ class _SetupPlanner(Planner):
         if self.config.replay_records:
             yield from self._replay_steps(now_ns)
         if self._options.retention:
-            yield from plan_streams(self._api, self._options.retention)
+            yield from plan_streams(self.server, self._options.retention)
 
     def _replay_steps(self, now_ns: int) -> Iterator[Step]:
         replay = self.replay_template()
@@ -140,25 +140,20 @@ class _SetupPlanner(Planner):
 
     @cached_property
     def _policy(self) -> Policy:
-        return policy_on(self._api)
+        return policy_on(self.server)
 
     @property
     def _sets_policy(self) -> bool:
         return bool(self._options.retention) and self._policy.possible
 
     @property
-    def legacy_streams(self) -> tuple[str, ...]:
-        """The data streams of an earlier version, with or without the alias."""
-        return legacy_streams(self._resolved)
-
-    @property
-    def alias_conflict(self) -> AliasConflict | None:
+    def _alias_conflict(self) -> AliasConflict | None:
         """What keeps replay records from the alias, where they are to have it."""
-        return super().alias_conflict if self._options.alias else None
+        return alias_conflict(self.alias) if self._options.alias else None
 
     def replay_template(self) -> Step:
         """Plan the template of replay records, unless something hides them from their readers."""
-        if conflict := self.conflict():
+        if conflict := self.conflict(self._resolved, self._alias_conflict):
             return conflict
         there = self.installed(REPLAY)
         other = self.overriding(REPLAY) or (there if there and not there.is_ours else None)
@@ -208,11 +203,13 @@ class _SetupPlanner(Planner):
             more = () if template is REPLAY else self._additions(template)
             return self._put(template, "upgraded", note, *more)
         if self._options.restore:
-            note = "It is as this version has it, whatever was changed there."
-            return self._put(template, "restored", note)
+            return self._put(
+                template, "restored", "It is as this version has it, whatever was changed there."
+            )
         if template is REPLAY and there.makes_streams:
-            note = "It made data streams, and makes an index a day from now on."
-            return self._put(template, "changed", note)
+            return self._put(
+                template, "changed", "It made data streams, and makes an index a day from now on."
+            )
         if changes := self._changes(template, there):
             return self._put(template, "changed", f"{changes}.")
         return Step(
@@ -264,7 +261,7 @@ class _SetupPlanner(Planner):
         if self._options.retention:
             yield plan_policy(self._policy, self._options.retention)
             if self._policy.possible:
-                yield from plan_indices(self._api, replay_indices(self._resolved))
+                yield from plan_indices(self.server, replay_indices(self._resolved))
 
     def _repairs(self) -> Iterator[Step]:
         """Repair indices that another template made, or an older one of ours."""
@@ -294,7 +291,7 @@ class _SetupPlanner(Planner):
     @cached_property
     def _without_alias(self) -> frozenset[str]:
         """The indices of replay records that should have the readers' alias, and do not."""
-        if not self._options.alias or self.alias_conflict:
+        if not self._options.alias or self._alias_conflict:
             return frozenset()
         aliased = self.server.expect(
             "GET",
@@ -313,7 +310,7 @@ class _SetupPlanner(Planner):
     def _additions(self, template: IndexTemplate) -> Iterator[Request]:
         """Add a newer template's fields to the data streams that it made before."""
         (pattern,) = template.body["index_patterns"]
-        for stream, backing_indices in streams_on(self._api, pattern).items():
+        for stream, backing_indices in streams_on(self.server, pattern).items():
             if overriding_template(template, stream, self.present) is None:
                 missing, _ = self._mapping_difference(template, stream, backing_indices[-1])
                 if missing:
@@ -323,12 +320,12 @@ class _SetupPlanner(Planner):
     def _mapping_difference(
         self, template: IndexTemplate, stream: str, write_index: str
     ) -> tuple[dict[str, Any], Sequence[str]]:
-        mappings = self.server.expect(
+        indices = self.server.expect(
             "GET", f"/{stream}/_mapping", doing=f"to read the mapping of {stream}"
         )
         return mapping_difference(
             template.body["template"]["mappings"]["properties"],
-            mappings[write_index]["mappings"].get("properties", {}),
+            indices[write_index]["mappings"].get("properties", {}),
         )
 
     def _first_record(self, now_ns: int, blocked: str) -> Step:
@@ -344,7 +341,7 @@ class _SetupPlanner(Planner):
             return Step(subject, "present")
         operation = _first_record(self.config, now_ns)
         request = Request("POST", f"{bulk.target()}&refresh=true", operation)
-        return Step(subject, "written", "", (request,))
+        return Step(subject, "written", requests=(request,))
 
     def _has_records(self, indices: str) -> bool:
         if not any(fnmatchcase(index, indices) for index in replay_indices(self._resolved)):
@@ -366,7 +363,7 @@ def _first_record(config: Config, now_ns: int) -> bytes:
         "@timestamp": time,
         "utc_time": time,
         "timestamp": time,
-        "message": _FIRST_MESSAGE,
+        "message": "otel-asayer is set up",
         "level": "info",
     }
     return ReplayIndices.of(config.namespace).operation(FIRST_RECORD_ID, document, day_of(time))
@@ -378,15 +375,12 @@ def streams_on(api: Api, pattern: str) -> dict[str, tuple[str, ...]]:
     Raises:
         ElasticsearchError: They cannot be listed; the message says why.
     """
-    resolved = api.expect(
-        "GET",
-        f"/_resolve/index/{pattern}",
-        doing=f"to look for data streams {pattern}",
-        or_nothing=True,
-    )
+    target, doing = f"/_resolve/index/{pattern}", f"to look for data streams {pattern}"
     return {
         stream["name"]: tuple(stream["backing_indices"])
-        for stream in resolved.get("data_streams", ())
+        for stream in api.expect("GET", target, doing=doing, or_nothing=True).get(
+            "data_streams", ()
+        )
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.documents import day_of_index
@@ -51,8 +52,8 @@ REPLAY_INDICES: Final = "/_resolve/index/asayer-logs-*"
 _LEGACY_STREAM: Final = re.compile(r"asayer-logs-.*")
 _BACKING_INDEX: Final = re.compile(r"\.ds-(?P<stream>.+)-[0-9]{4}\.[0-9]{2}\.[0-9]{2}-[0-9]{6}")
 _ANY_DAY: Final = "2000.01.01"
+# Parameters of a field's mapping that our searches need, and Elasticsearch cannot change later.
 _DECISIVE: Final = ("type", "similarity", "path", "subobjects", "index")
-"""Parameters of a field's mapping that our searches need, and Elasticsearch cannot change later."""
 
 
 class InstalledTemplate(NamedTuple):
@@ -82,26 +83,10 @@ class InstalledTemplate(NamedTuple):
 
     def matches(self, stream: str) -> bool:
         """Whether one of its patterns matches a data stream of this name."""
-        return any(_matches(pattern, stream) for pattern in self.patterns)
-
-
-def _matches(pattern: str, name: str) -> bool:
-    """Whether a pattern with stars matches a name.
-
-    Not by a regular expression: a dozen stars from a hostile server would take forever.
-    """
-    head, *parts = pattern.split("*")
-    if not parts:
-        return pattern == name
-    place = len(head)
-    for part in parts[:-1]:
-        found = name.find(part, place)
-        if found < 0:
-            return False
-        place = found + len(part)
-    return (
-        name.startswith(head) and name.endswith(parts[-1]) and len(name) - len(parts[-1]) >= place
-    )
+        # Only stars are special. `fnmatch` does not take forever for a hostile server's dozens.
+        return any(
+            fnmatchcase(stream, re.sub(r"[?[]", r"[\g<0>]", pattern)) for pattern in self.patterns
+        )
 
 
 def templates_in(content: Mapping[str, Any]) -> tuple[InstalledTemplate, ...]:
@@ -149,10 +134,11 @@ def overriding_template(
 
     It is Elasticsearch's own, or the user's.
     """
-    overriding = [
-        other for other in present if other.priority > template.priority and other.matches(stream)
-    ]
-    return max(overriding, key=lambda other: other.priority, default=None)
+    return max(
+        (one for one in present if one.priority > template.priority and one.matches(stream)),
+        key=lambda overriding: overriding.priority,
+        default=None,
+    )
 
 
 def hidden_reason(
@@ -193,8 +179,8 @@ def legacy_streams(resolved: Mapping[str, Any]) -> tuple[str, ...]:
         resolved: The answer to GET `REPLAY_INDICES` or `ALIAS`.
     """
     listed = {stream["name"] for stream in resolved.get("data_streams", ())}
-    aliased = set(_streams_with_alias(resolved))
-    return tuple(sorted(filter(_LEGACY_STREAM.fullmatch, listed | aliased)))
+    streams = listed.union(_streams_with_alias(resolved))
+    return tuple(sorted(filter(_LEGACY_STREAM.fullmatch, streams)))
 
 
 def legacy_streams_sentence(streams: Sequence[str]) -> str:

@@ -45,8 +45,8 @@ __all__ = [
 
 _TARGET: Final = "/_security/api_key"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# The end of the year 9999: a hostile server may say anything.
 _LAST_MS: Final = 253_402_300_799_000
-"""The end of the year 9999: a hostile server may say anything."""
 _LISTING: Final = "to list API keys"
 # Without security nothing handles these requests; Elasticsearch 8 then takes the path for that of
 # an index, which has other methods.
@@ -103,8 +103,8 @@ class Role(NamedTuple):
         }
 
 
+# All that otel-asayer writes, and no more: not a team's own `logs-nginx-default`.
 _STREAMS: Final = ("logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*")
-"""All that otel-asayer writes, and no more: not a team's own `logs-nginx-default`."""
 
 WRITER: Final = Role("writer", _STREAMS, ("create_doc", "auto_configure"))
 """For the application: it writes, and cannot read what it wrote."""
@@ -260,9 +260,8 @@ def require_privileges(
         "GET", "/_security/user/_has_privileges", asked, doing="which privileges there are"
     )
     if missing := missing_privileges(granted):
-        without_keys = _only(granted, required_privileges(namespace, ()))
-        only_for_keys = roles and missing != missing_privileges(without_keys)
-        more = f" {_NEEDED_FOR_KEYS}" if only_for_keys else ""
+        without_keys = missing_privileges(_only(granted, required_privileges(namespace, ())))
+        more = f" {_NEEDED_FOR_KEYS}" if roles and missing != without_keys else ""
         who = f"API key of {user.name!r}" if user.is_api_key else f"user {user.name!r}"
         raise NotAllowedError(
             f"The {who} may not set this up: it lacks {missing}. Add these privileges, or use "
@@ -349,9 +348,8 @@ def _creation(role: Role, options: KeyOptions, old: Sequence[Key]) -> Step:
         "name": role.key_name,
         "role_descriptors": {role.name: role.descriptor},
         "metadata": {"managed_by": MANAGED_BY, "role": role.name},
+        **({"expiration": options.expiration} if options.expiration else {}),
     }
-    if options.expiration:
-        body["expiration"] = options.expiration
     old_stay_valid = bool(old) and not options.invalidate_old
     note = (
         f"The older {_ids(old)} stays valid: invalidate it once the new one is in use "

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import http
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.documents import REPLAY_PIPELINE
 from otel_asayer.elasticsearch.explain import reason_of
@@ -38,45 +38,27 @@ from otel_asayer.setup.templates import (
     IndexTemplate,
     ReducedTemplate,
     is_ours,
-    without_refused_settings,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_asayer.config import Config
+    from otel_asayer.elasticsearch.api import Api
+    from otel_asayer.setup.first_contact import DeadlineServer
 
 __all__ = [
     "NO_REPLAY_RECORDS",
     "PIPELINE_SUBJECT",
     "Planner",
     "Request",
-    "Server",
     "Step",
     "not_possible",
     "template_subject",
 ]
 
 NO_REPLAY_RECORDS: Final = "Until then no replay records can be delivered"
-
-
 PIPELINE_SUBJECT: Final = f"ingest pipeline {REPLAY_PIPELINE}"
-
-
-class Server(Protocol):
-    """An Elasticsearch: `elasticsearch.api.Api`, or first contact's own with a deadline."""
-
-    def ask(self, method: str, target: str, body: object = None) -> tuple[int, dict[str, Any]]:
-        """Send a request; return the status, and the body (empty where it is not a JSON object)."""
-
-    def expect(
-        self, method: str, target: str, body: object = None, *, doing: str, or_nothing: bool = False
-    ) -> dict[str, Any]:
-        """Send a request; return the body of a success, raise for anything else.
-
-        `or_nothing` returns an empty body where the server has no such thing. `doing` is for the
-        message: `to list index templates`.
-        """
 
 
 class Request(NamedTuple):
@@ -119,7 +101,7 @@ class Planner:
     Each method raises what `server` raises.
     """
 
-    def __init__(self, server: Server, config: Config) -> None:
+    def __init__(self, server: Api | DeadlineServer, config: Config) -> None:
         self.server = server
         self.config = config
 
@@ -172,16 +154,15 @@ class Planner:
 
         Only the template of replay records has settings that it can do without.
         """
-        reduced: ReducedTemplate | None = None
+        accepted = ReducedTemplate(body)
         while template is REPLAY:
-            tried = reduced.body if reduced else body
-            status, content = self.server.ask("POST", "/_index_template/_simulate", tried)
+            status, content = self.server.ask("POST", "/_index_template/_simulate", accepted.body)
             if status != http.HTTPStatus.BAD_REQUEST or not (
-                smaller := without_refused_settings(body, reason_of(content), reduced)
+                smaller := accepted.without_refused(reason_of(content))
             ):
                 break
-            reduced = smaller
-        return (reduced.body, str(reduced)) if reduced else (body, "")
+            accepted = smaller
+        return accepted.body, str(accepted)
 
     def replay_template(self) -> Step:
         """Plan the template of replay records, unless something hides them from their readers."""
@@ -194,7 +175,8 @@ class Planner:
                 f"did. `otel-asayer setup`, with a user that may, changes that. "
                 f"{NO_REPLAY_RECORDS}."
             )
-        return (None if there else self.conflict()) or self.template(REPLAY)
+        conflict = None if there else self.conflict(self.alias, alias_conflict(self.alias))
+        return conflict or self.template(REPLAY)
 
     def hiding(self, other: InstalledTemplate) -> Step | None:
         """Return the problem that another template hides replay records, if it does."""
@@ -207,24 +189,19 @@ class Planner:
         reason = hidden_reason(other, indices, REPLAY.priority, simulated)
         return not_possible(f"{reason}.") if reason else None
 
-    def conflict(self) -> Step | None:
-        """Return the problem that replay records cannot have their alias, if they cannot."""
-        if legacy := self.legacy_streams:
+    def conflict(self, resolved: Mapping[str, Any], alias: AliasConflict | None) -> Step | None:
+        """Return the problem that replay records cannot have their alias, if they cannot.
+
+        Args:
+            resolved: What has the alias or the names of their indices.
+            alias: What keeps them from the alias.
+        """
+        if legacy := legacy_streams(resolved):
             return not_possible(
                 f"{legacy_streams_sentence(legacy)}. {NO_REPLAY_RECORDS}.",
                 Request("DELETE", f"/_data_stream/{','.join(legacy)}"),
             )
-        return self.conflict_step(self.alias_conflict) if self.alias_conflict else None
-
-    @property
-    def legacy_streams(self) -> tuple[str, ...]:
-        """The data streams of an earlier version that have the alias."""
-        return legacy_streams(self.alias)
-
-    @property
-    def alias_conflict(self) -> AliasConflict | None:
-        """What keeps replay records from the alias."""
-        return alias_conflict(self.alias)
+        return self.conflict_step(alias) if alias else None
 
     def conflict_step(self, conflict: AliasConflict) -> Step:
         """Return the problem that something else has the alias."""

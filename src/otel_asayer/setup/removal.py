@@ -9,18 +9,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.setup.installation import streams_on
-from otel_asayer.setup.inventory import TEMPLATES, overriding_template, templates_in
+from otel_asayer.setup.inventory import (
+    TEMPLATES,
+    InstalledTemplate,
+    overriding_template,
+    templates_in,
+)
 from otel_asayer.setup.keys import invalidation, keys_on
 from otel_asayer.setup.planner import PIPELINE_SUBJECT, Request, Step, template_subject
 from otel_asayer.setup.retention import POLICY_SUBJECT, POLICY_TARGET, policy_on, shortened
-from otel_asayer.setup.templates import LOGS, NOT_OURS, PIPELINE_TARGET, REPLAY, TRACES, is_ours
+from otel_asayer.setup.templates import (
+    LOGS,
+    NOT_OURS,
+    PIPELINE_TARGET,
+    REPLAY,
+    TRACES,
+    IndexTemplate,
+    is_ours,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_asayer.elasticsearch.api import Api
-    from otel_asayer.setup.inventory import InstalledTemplate
-    from otel_asayer.setup.templates import IndexTemplate
 
 __all__ = ["plan_removal"]
 
@@ -30,8 +41,8 @@ _NEEDED: Final = (
 )
 
 
-def plan_removal(api: Api, *, keys: bool) -> tuple[Step, ...]:
-    """Return the steps that remove what setup brought, and say what stays.
+def plan_removal(api: Api, *, keys: bool) -> Iterator[Step]:
+    """Yield the steps that remove what setup brought, and say what stays.
 
     Args:
         api: The server.
@@ -40,10 +51,6 @@ def plan_removal(api: Api, *, keys: bool) -> tuple[Step, ...]:
     Raises:
         ElasticsearchError: The server cannot be looked at; the message says why.
     """
-    return tuple(_steps(api, keys=keys))
-
-
-def _steps(api: Api, *, keys: bool) -> Iterator[Step]:
     present = templates_in(api.expect("GET", TEMPLATES, doing="to list index templates"))
     there = api.expect("GET", PIPELINE_TARGET, doing="to read ingest pipelines", or_nothing=True)
     if any(map(is_ours, there.values())):

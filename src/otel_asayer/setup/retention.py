@@ -46,8 +46,8 @@ POLICY_TARGET: Final = f"/_ilm/policy/{POLICY}"
 POLICY_SUBJECT: Final = f"ILM policy {POLICY}"
 SETTING: Final = "index.lifecycle.name"
 """The setting of an index that names its policy."""
+# A day, in the units of Elasticsearch's times.
 _DAY: Final = {"d": 1, "h": 24, "m": 1440, "s": 86400}
-"""A day, in the units of Elasticsearch's times."""
 _NO_API: Final = (
     http.HTTPStatus.BAD_REQUEST,
     http.HTTPStatus.METHOD_NOT_ALLOWED,
@@ -64,23 +64,22 @@ _FOREIGN: Final = (
     "templates. To set it all the same, send the request that is shown."
 )
 _PRUNING_PRIVILEGES: Final = ("delete_index", "read", "view_index_metadata")
+# Indices that one request deletes: its path contains their names.
 _INDICES_A_REQUEST: Final = 50
-"""Indices that one request deletes: its path contains their names."""
 
 
-class Policy:
+class Policy(NamedTuple):
     """The policy of replay records as a server has it.
 
     Attributes:
-        possible: Whether the server has index lifecycle management.
         body: The policy with our name; empty where there is none.
         indices: Names of the indices that follow it.
+        possible: Whether the server has index lifecycle management.
     """
 
-    def __init__(self, body: Mapping[str, Any] | None, indices: Sequence[str] = ()) -> None:
-        self.possible = body is not None
-        self.body = body or {}
-        self.indices = tuple(indices)
+    body: Mapping[str, Any]
+    indices: Sequence[str] = ()
+    possible: bool = True
 
     @property
     def is_ours(self) -> bool:
@@ -101,7 +100,7 @@ def policy_on(api: Api) -> Policy:
     """
     answer = api.ask("GET", POLICY_TARGET)
     if answer.status in _NO_API:
-        return Policy(None)
+        return Policy({}, possible=False)
     if answer.status == http.HTTPStatus.NOT_FOUND:
         return Policy({})
     found = api.content_of(answer, "to read ILM policies").get(POLICY, {})

@@ -35,7 +35,6 @@ __all__ = [
     "IndexTemplate",
     "ReducedTemplate",
     "is_ours",
-    "without_refused_settings",
 ]
 
 READERS_ALIAS: Final = "logs"
@@ -146,47 +145,39 @@ class ReducedTemplate(NamedTuple):
     """
 
     body: Mapping[str, Any]
-    refused: tuple[str, ...]
+    refused: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Say which settings are missing, and what that means, as a sentence."""
+        """Say which settings are missing, and what that means, as a sentence, or nothing."""
         return (
             f"Elasticsearch refuses {', '.join(self.refused)}, so the index template of replay "
             f"records is installed without: {OUT_OF_ORDER}."
+            if self.refused
+            else ""
         )
 
+    def without_refused(self, reason: str) -> ReducedTemplate | None:
+        """Return the template without those settings of `ORDERING` that `reason` names.
 
-def without_refused_settings(
-    body: Mapping[str, Any], reason: str, before: ReducedTemplate | None = None
-) -> ReducedTemplate | None:
-    """Return an index template without those settings of `ORDERING` that a refusal names.
-
-    Field and order of the sort belong together.
-
-    Args:
-        body: The whole template.
-        reason: Why the server refused it. A server may name one setting at a time.
-        before: The result of the call before, for the refusal before.
-
-    Returns:
-        None where the reason names no setting that the template still has.
-    """
-    body, refused = before or (body, ())
-    settings = body["template"].get("settings", {})
-    named = {
-        name
-        for name in settings
-        if name in ORDERING and re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", reason)
-    }
-    if any(name.startswith(_SORT) for name in named):
-        named |= {name for name in settings if name.startswith(_SORT)}
-    if not named:
-        return None
-    kept = {name: value for name, value in settings.items() if name not in named}
-    return ReducedTemplate(
-        {**body, "template": {**body["template"], "settings": kept}},
-        tuple(sorted({*refused, *named})),
-    )
+        Field and order of the sort belong together. A server may name one setting at a time.
+        Return None where the reason names no setting that the template still has.
+        """
+        template = self.body["template"]
+        settings = template.get("settings", {})
+        named = {
+            name
+            for name in settings
+            if name in ORDERING and re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", reason)
+        }
+        if any(name.startswith(_SORT) for name in named):
+            named |= {name for name in settings if name.startswith(_SORT)}
+        if not named:
+            return None
+        kept = {name: value for name, value in settings.items() if name not in named}
+        return ReducedTemplate(
+            {**self.body, "template": {**template, "settings": kept}},
+            tuple(sorted({*self.refused, *named})),
+        )
 
 
 REPLAY: Final = IndexTemplate(

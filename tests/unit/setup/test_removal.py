@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,9 @@ from otel_asayer.setup.planner import Request, Step
 from otel_asayer.setup.removal import plan_removal
 from otel_asayer.setup.templates import LOGS, REPLAY, TRACES
 from unit.elasticsearch.answering import Answering
+
+if TYPE_CHECKING:
+    from otel_asayer.elasticsearch.api import Api
 
 TEMPLATES = "GET /_index_template"
 STEP = Step("thing", "made", "", (Request("PUT", "/a", {}), Request("PUT", "/b", {})))
@@ -39,8 +42,12 @@ def streams(*names: str) -> tuple[int, Any]:
     return 200, {"data_streams": [{"name": name, "backing_indices": ["x"]} for name in names]}
 
 
+def planned(api: Api, *, keys: bool) -> tuple[Step, ...]:
+    return tuple(plan_removal(api, keys=keys))
+
+
 def words(answers: dict[str, tuple[int, Any]], *, keys: bool = False) -> list[str]:
-    return [step.word for step in plan_removal(Answering(answers).api, keys=keys)]
+    return [step.word for step in planned(Answering(answers).api, keys=keys)]
 
 
 PIPELINE = {
@@ -62,7 +69,7 @@ def policy(*indices: str, managed_by: str = "otel-asayer") -> tuple[int, Any]:
 
 
 def test_the_pipeline_goes_before_the_template_that_it_stands_for() -> None:
-    steps = plan_removal(Answering({TEMPLATES: listed(), **PIPELINE}).api, keys=False)
+    steps = planned(Answering({TEMPLATES: listed(), **PIPELINE}).api, keys=False)
     assert steps[0] == Step(
         "ingest pipeline asayer-replay",
         "removed",
@@ -73,7 +80,7 @@ def test_the_pipeline_goes_before_the_template_that_it_stands_for() -> None:
 
 def test_a_pipeline_of_somebody_elses_stays() -> None:
     assert (
-        plan_removal(
+        planned(
             Answering({"GET /_ingest/pipeline/asayer-replay": (200, {"asayer-replay": {}})}).api,
             keys=False,
         )
@@ -82,12 +89,12 @@ def test_a_pipeline_of_somebody_elses_stays() -> None:
 
 
 def test_a_policy_that_no_index_follows_goes() -> None:
-    (step,) = plan_removal(Answering({POLICY: policy()}).api, keys=False)
+    (step,) = planned(Answering({POLICY: policy()}).api, keys=False)
     assert step.requests == (Request("DELETE", "/_ilm/policy/otel-asayer-replay"),)
 
 
 def test_a_policy_that_indices_follow_is_left() -> None:
-    (step,) = plan_removal(
+    (step,) = planned(
         Answering({POLICY: policy("asayer-logs-a-2026.11.24", "asayer-logs-a-2026.11.25")}).api,
         keys=False,
     )
@@ -98,15 +105,15 @@ def test_a_policy_that_indices_follow_is_left() -> None:
 
 
 def test_a_policy_of_somebody_elses_stays() -> None:
-    assert plan_removal(Answering({POLICY: policy(managed_by="jane")}).api, keys=False) == ()
+    assert planned(Answering({POLICY: policy(managed_by="jane")}).api, keys=False) == ()
 
 
 def test_where_nothing_is_there_is_nothing_to_remove() -> None:
-    assert plan_removal(Answering().api, keys=True) == ()
+    assert planned(Answering().api, keys=True) == ()
 
 
 def test_templates_that_no_data_stream_needs_go() -> None:
-    steps = plan_removal(Answering({TEMPLATES: listed()}).api, keys=False)
+    steps = planned(Answering({TEMPLATES: listed()}).api, keys=False)
     assert [step.requests for step in steps] == [
         (Request("DELETE", f"/_index_template/{one.name}"),) for one in (TRACES, LOGS, REPLAY)
     ]
@@ -119,7 +126,7 @@ def test_a_template_that_a_data_stream_needs_is_left_with_the_request_that_delet
         TEMPLATES: listed(),
         "GET /_resolve/index/asayer-logs-*": streams("asayer-logs-a", "asayer-logs-b"),
     }
-    step = plan_removal(Answering(answers).api, keys=False)[-1]
+    step = planned(Answering(answers).api, keys=False)[-1]
     assert step.word == "left"
     assert (
         step.note
@@ -135,7 +142,7 @@ def test_of_traces_only_the_data_streams_that_need_it_are_named() -> None:
         TEMPLATES: listed(),
         "GET /_resolve/index/traces-*.otel-*": streams("traces-a.otel-b"),
     }
-    assert plan_removal(Answering(answers).api, keys=False)[0].advised == (
+    assert planned(Answering(answers).api, keys=False)[0].advised == (
         Request("DELETE", "/_data_stream/traces-a.otel-b"),
     )
 
@@ -158,7 +165,7 @@ def test_our_keys_go_and_nobody_elses() -> None:
         {"id": "b", "metadata": {"managed_by": "otel-asayer"}},
         {"id": "c", "metadata": {}},
     ]
-    (step,) = plan_removal(
+    (step,) = planned(
         Answering({"GET /_security/api_key": (200, {"api_keys": entries})}).api, keys=True
     )
     assert step.requests == (Request("DELETE", "/_security/api_key", {"ids": ["a", "b"]}),)

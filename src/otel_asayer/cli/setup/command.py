@@ -229,7 +229,7 @@ class _Run:
 
     def uninstall(self) -> bool:
         """Remove what setup brought, or show the plan; return whether there is a problem."""
-        steps = plan_removal(self.api, keys=bool(self.roles) and self.user.secured)
+        steps = tuple(plan_removal(self.api, keys=bool(self.roles) and self.user.secured))
         if self.options["dry_run"]:
             return show_plan(steps, self.config, self.server, as_json=self.options["as_json"])
         if any(step.requests for step in steps) and not self.options["yes"]:
