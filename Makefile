@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(COVERAGE),--cov --cov-append --cov-repo
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test nodes processes matrix pythons bounds browser chromium chaos applications redis soak coverage lint types imports check docs site bench clean
+.PHONY: help demo test nodes processes matrix pythons bounds browser chromium chaos applications redis soak coverage lint types imports check constraints docs site bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -90,6 +90,9 @@ docs: $(READY) ## regenerate the generated pages of the documentation
 	$(BIN)/python docs/generate_documents.py
 	$(BIN)/python docs/generate_commands.py
 	cp src/otel_asayer/cli/otel-asayer.ndjson docs/kibana/
+
+constraints: $(READY) ## renew the constraints that we publish, from the installed release of OpenTelemetry
+	$(BIN)/python requirements/published.py
 
 site: $(VENV)/.docs ## build the documentation site in build/site; warnings are errors
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky -d build/doctrees docs build/site

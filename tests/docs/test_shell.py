@@ -34,6 +34,7 @@ from packaging.requirements import Requirement
 
 from otel_asayer import environment_variables
 from otel_asayer.cli.kibana import ndjson
+from otel_asayer.cli.release import constraints
 from otel_asayer.config import Config
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 from otel_asayer.propagation.session_id import EPOCH_MS
@@ -83,7 +84,7 @@ KNOWN_VARIABLES = {
     *vars(opentelemetry.instrumentation.environment_variables),
     *vars(opentelemetry.sdk.environment_variables),
 }
-WHEEL = re.compile(r"[\w./-]*\.whl(\[\w+\])")
+WHEEL = re.compile(r"[\w./-]*\.whl(\[\w+\])?")
 LOOKED_UP = {
     "OTEL_PROPAGATORS": "opentelemetry_propagator",
     "OTEL_TRACES_EXPORTER": "opentelemetry_traces_exporter",
@@ -97,6 +98,8 @@ class TestEveryPage:
     @pytest.mark.parametrize("line", beginning_with("pip install"))
     def test_what_is_to_be_installed_is_there_with_its_extras(self, line: str) -> None:
         for text in shlex.split(line, comments=True)[2:]:
+            if text == "--no-deps":
+                continue
             requirement = Requirement(WHEEL.sub(r"otel-asayer\1", text))
             assert version(requirement.name)
             assert requirement.extras <= set(
@@ -107,9 +110,11 @@ class TestEveryPage:
     def test_a_wheel_is_installed_by_the_name_that_it_is_built_under(self) -> None:
         (line,) = {line for _, line in EVERY_LINE if line.startswith("pip wheel ")}
         folder = shlex.split(line)[-2]
-        installed = [line for _, line in EVERY_LINE if WHEEL.search(line)]
-        assert [WHEEL.split(line)[0] for line in installed] == ["pip install '"]
-        assert f"'{folder}/otel_asayer-{__version__}-" in installed[0]
+        installed = [
+            word for _, line in EVERY_LINE for word in shlex.split(line) if WHEEL.fullmatch(word)
+        ]
+        wheel = f"{folder}/otel_asayer-{__version__}-py3-none-any.whl"
+        assert installed == [wheel, f"{wheel}[distro]"]
 
     def test_the_clone_is_entered_by_its_name(self) -> None:
         found = {line for _, line in EVERY_LINE if line.startswith("git ")}
@@ -156,6 +161,14 @@ class TestEveryPage:
         assert {"demo", "test", "chaos"} <= named
         typed(f"make --dry-run --directory {ROOT} {' '.join(sorted(named))}", tmp_path, {})
 
+    def test_pip_takes_the_constraints_of_the_line_before(self, tmp_path: Path) -> None:
+        printed = {line for _, line in EVERY_LINE if line.startswith("otel-asayer constraints")}
+        set_to = {line for _, line in EVERY_LINE if line.startswith("export PIP_CONSTRAINT")}
+        assert set_to == {"export PIP_CONSTRAINT=$PWD/constraints.txt"}
+        (command,) = printed
+        typed(command, tmp_path, {})
+        assert (tmp_path / "constraints.txt").read_text(encoding="utf-8") == constraints()
+
     def test_every_other_line_is_a_command_that_the_pages_tests_know(self) -> None:
         programs = ("opentelemetry-instrument", "otel-asayer", "curl", "gunzip")
         assert {command.split()[0] for page in PAGES for command in commands(page)} - {
@@ -173,7 +186,11 @@ class TestEveryPage:
     def test_an_application_is_started_by_one_command_and_no_other_is_shown(
         self, page: Path
     ) -> None:
-        assert [command.split()[0] for command in commands(page)] == ["opentelemetry-instrument"]
+        assert [
+            command.split()[0]
+            for command in commands(page)
+            if not command.startswith("otel-asayer constraints")
+        ] == ["opentelemetry-instrument"]
 
 
 class Service:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from otel_asayer.cli.browser import browser
+from otel_asayer.cli.constraints import constraints
 from otel_asayer.cli.demo import demo
 from otel_asayer.cli.doctor import doctor
 from otel_asayer.cli.errors import errors
@@ -44,6 +45,7 @@ def otel_asayer() -> None:
 
 
 otel_asayer.add_command(browser)
+otel_asayer.add_command(constraints)
 otel_asayer.add_command(demo)
 otel_asayer.add_command(doctor)
 otel_asayer.add_command(errors)

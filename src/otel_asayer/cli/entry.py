@@ -1,4 +1,7 @@
-"""The entry point of `otel-asayer`: without click and rich, it says what to install."""
+"""The entry point of `otel-asayer`: without click and rich, it says what to install.
+
+Only `otel-asayer constraints` works without them: people use it before they install anything else.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,13 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
+from otel_asayer.cli.release import constraints
+
 __all__ = ["main"]
 
 _NEEDED = ("click", "rich", "jinja2", "starlette", "uvicorn")
+_BARE: Final = ["constraints"]
+"""The arguments that need no other package."""
 _OUTPUT_ERRORS: Final = (
     errno.EPIPE,
     errno.ENOSPC,
@@ -27,16 +34,20 @@ _OUTPUT_ERRORS: Final = (
 
 def main() -> None:
     """Run the command line; exit status 0 all is well, 1 a problem was found, 2 wrong usage."""
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing and sys.argv[1:] != _BARE:
         sys.exit(
             f"The command otel-asayer needs {' and '.join(missing)}: pip install 'otel-asayer[cli]'"
         )
-    from otel_asayer.cli.commands import otel_asayer
-
     _open_streams()
     try:
         try:
-            otel_asayer()
+            if missing:
+                sys.stdout.write(constraints())
+            else:
+                from otel_asayer.cli.commands import otel_asayer
+
+                otel_asayer()
         finally:
             # Else the interpreter does so at its end, where nobody catches what comes of it
             sys.stdout.flush()
