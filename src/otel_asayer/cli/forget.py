@@ -5,19 +5,19 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import click
 import orjson
 
 from otel_asayer.cli import output
 from otel_asayer.cli.options import SESSION, connection, require_usable
-from otel_asayer.documents import mentions, source_of
+from otel_asayer.documents import Operation, mentions, source_of
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import Spool, destinations, spool_root
-from otel_asayer.timeline import parse_selection
+from otel_asayer.timeline import Selection, Stored, parse_selection
 from otel_asayer.timeline.failure_stores import (
     FailureStore,
     failure_stores,
@@ -29,14 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.documents import Operation
-    from otel_asayer.timeline import Selection, Stored
 
 __all__ = ["forget"]
 
 _PRIVILEGES: Final = ("read", "delete")
+# Documents of a failure store that are read, one by one: no query finds them by session.
 _MAX_REFUSED: Final = 100_000
-"""Documents of a failure store that are read, one by one: no query finds them by session."""
 
 
 @click.command()
@@ -72,7 +70,16 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
         said = _troubles(locations)
         if not as_json:
             _show(found, selection, said)
-        wanted = bool(sum(found.values())) and not dry_run and _agreed(selection, yes=yes)
+        wanted = (
+            bool(sum(found.values()))
+            and not dry_run
+            and (
+                yes
+                or click.confirm(
+                    f"Delete them? What is deleted of {selection.named} cannot be brought back"
+                )
+            )
+        )
         deleted = (
             {location.name: location.delete(selection) for location in locations} if wanted else {}
         )
@@ -106,32 +113,30 @@ def forget(config: Config, session: str, *, yes: bool, dry_run: bool, as_json: b
     )
 
 
-class _Location(Protocol):
-    """A store in which a session may have documents."""
+class _Location:
+    """A store in which a session may have documents; of this class, nothing is seen in it."""
 
-    @property
-    def name(self) -> str:
-        """Its name, for a person."""
+    def __init__(self, name: str, *troubles: str) -> None:
+        """Name it, for a person, and say why its content is not known, or why documents stay."""
+        self.name = name
+        self.troubles: Sequence[str] = troubles
 
-    def count(self, selection: Selection) -> int:
+    def count(self, selection: Selection) -> int:  # noqa: ARG002 (nothing is seen)
         """Return how many of a session's documents are there."""
+        return 0
 
-    def delete(self, selection: Selection) -> int:
+    def delete(self, selection: Selection) -> int:  # noqa: ARG002 (nothing is seen)
         """Delete them; return how many."""
+        return 0
 
-    def remains(self, selection: Selection) -> list[str]:
+    def remains(self, selection: Selection) -> list[str]:  # noqa: ARG002 (no files of ours)
         """Return the files in which the session's id is still found, each with the reason."""
-
-    @property
-    def troubles(self) -> Sequence[str]:
-        """Sentences: why its content is not known, or why documents stay."""
+        return []
 
 
-class _InElasticsearch:
-    troubles: Sequence[str] = ()
-
+class _InElasticsearch(_Location):
     def __init__(self, config: Config, api: Api) -> None:
-        self.name = config.destination
+        super().__init__(config.destination)
         self._search = Search(api, (*OTEL_STREAMS, *REPLAY_STREAMS))
         self.identity = api.identify()
         self._search.require(*_PRIVILEGES)
@@ -142,15 +147,10 @@ class _InElasticsearch:
     def delete(self, selection: Selection) -> int:
         return self._search.delete(selection)
 
-    def remains(self, selection: Selection) -> list[str]:  # noqa: ARG002 (it has no files of ours)
-        return []
 
-
-class _InSpool:
-    troubles: Sequence[str] = ()
-
+class _InSpool(_Location):
     def __init__(self, spool: Spool) -> None:
-        self.name = str(spool.folder)
+        super().__init__(str(spool.folder))
         self._spool = spool
 
     def count(self, selection: Selection) -> int:
@@ -173,58 +173,37 @@ class _InSpool:
         ]
 
 
-class _Unseen:
-    """Failure stores that may exist: Elasticsearch did not list them."""
-
-    def __init__(self, config: Config, why: ElasticsearchError) -> None:
-        self.name = f"{config.destination}, failure stores"
-        self.troubles: Sequence[str] = (
-            f"It is not known whether failure stores hold documents of it. {why}",
-        )
-
-    def count(self, selection: Selection) -> int:  # noqa: ARG002 (nothing is seen)
-        return 0
-
-    delete = count
-
-    def remains(self, selection: Selection) -> list[str]:  # noqa: ARG002 (it has no files of ours)
-        return []
-
-
-class _InFailureStore:
+class _InFailureStore(_Location):
     """A failure store; no error there keeps documents elsewhere from being deleted."""
 
     def __init__(self, config: Config, api: Api, store: FailureStore) -> None:
         self._stream = sanitize_line(store.stream)
-        self.name = f"{config.destination}, failure store of {self._stream}"
+        super().__init__(f"{config.destination}, failure store of {self._stream}")
         self._api = api
         self._store = store
         self._found: list[Stored] = []
-        self._unseen = self._undeleted = ""
-
-    @property
-    def troubles(self) -> Sequence[str]:
-        return [sentence for sentence in (self._unseen, self._undeleted) if sentence]
+        self._undeleted = ""
 
     def count(self, selection: Selection) -> int:
         stream = self._stream
         unknown = f"It is not known whether the failure store of {stream} holds documents of it"
-        self._found, self._unseen = [], ""
+        self._found, unseen = [], ""
         try:
             self._found, complete = self._store.find(self._api, selection, _MAX_REFUSED)
         except NotAllowedError:
-            self._unseen = (
+            unseen = (
                 f"{unknown}: not allowed to look there, which takes the index privilege "
                 f"'read_failure_store' on {stream}."
             )
         except ElasticsearchError as error:
-            self._unseen = f"{unknown}. {error}"
+            unseen = f"{unknown}. {error}"
         else:
             if not complete:
-                self._unseen = (
+                unseen = (
                     f"The failure store of {stream} holds more than {_MAX_REFUSED:,} documents: "
                     "those that came later were not looked at."
                 )
+        self.troubles = [sentence for sentence in (unseen, self._undeleted) if sentence]
         return len(self._found)
 
     def delete(self, selection: Selection) -> int:
@@ -241,9 +220,6 @@ class _InFailureStore:
             f"and not all could be deleted: {why}."
         )
         return 0
-
-    def remains(self, selection: Selection) -> list[str]:  # noqa: ARG002 (it has no files of ours)
-        return []
 
 
 def _is_of(selection: Selection, operation: Operation) -> bool:
@@ -270,14 +246,20 @@ def _locations(config: Config, stack: ExitStack) -> list[_Location]:
     return found
 
 
-def _failure_stores(config: Config, api: Api) -> Iterator[_InFailureStore | _Unseen]:
-    """Yield failure stores that are not empty; last, as documents are refused meanwhile."""
+def _failure_stores(config: Config, api: Api) -> Iterator[_Location]:
+    """Yield failure stores that are not empty; last, as documents are refused meanwhile.
+
+    If Elasticsearch does not list them, yield one that is not seen.
+    """
     try:
         yield from (
             _InFailureStore(config, api, store) for store in failure_stores(api) if store.indices
         )
     except ElasticsearchError as error:
-        yield _Unseen(config, error)
+        yield _Location(
+            f"{config.destination}, failure stores",
+            f"It is not known whether failure stores hold documents of it. {error}",
+        )
 
 
 def _counts(locations: Sequence[_Location], selection: Selection) -> dict[str, int]:
@@ -311,12 +293,6 @@ def _show(found: dict[str, int], selection: Selection, troubles: dict[str, list[
         if number:
             table.add_row(str(number), output.as_text(name))
     output.console().print(table)
-
-
-def _agreed(selection: Selection, *, yes: bool) -> bool:
-    return yes or click.confirm(
-        f"Delete them? What is deleted of {selection.named} cannot be brought back"
-    )
 
 
 def _outcome(deleted: int, left: dict[str, int], troubles: dict[str, list[str]]) -> str:

@@ -19,9 +19,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 
 from otel_asayer.attributes import SESSION_ID
+from otel_asayer.cli.options import NAMESPACE
 from otel_asayer.cli.output import TO_FILE
 from otel_asayer.config import Config
-from otel_asayer.config.parsers import BadValueError, parse_namespace, parse_replay_url
+from otel_asayer.config.parsers import BadValueError, parse_replay_url
 from otel_asayer.environment_variables import OTEL_ASAYER_REPLAY_URL
 
 if TYPE_CHECKING:
@@ -31,24 +32,15 @@ __all__ = ["kibana", "ndjson", "saved_objects", "session_link"]
 
 _SAVED_OBJECTS: Final = Path(__file__).with_name("otel-asayer.ndjson")
 _DATA_VIEW: Final = "index-pattern"
+# A data view's pattern up to its namespace, which is `*` in the file.
 _NAMESPACE: Final = re.compile(r"^(?P<before>.*\.otel-|asayer-logs-)\*")
-"""A data view's pattern up to its namespace, which is `*` in the file."""
+# The whole name of the field, and the short one that Elasticsearch finds it by as well.
 _SESSION_FIELDS: Final = (f"attributes.{SESSION_ID}", SESSION_ID)
-"""The whole name of the field, and the short one that Elasticsearch finds it by as well."""
 # A parameter whose value is a moment, wherever in the URL parameters stand: also behind a `#`,
 # where some applications have their paths.
 _MOMENT: Final = re.compile(r"(?<=[?&])[^?&#=]*=[^?&#]*\{(?:time_ms|offset_ms)\}[^?&#]*&?")
 _DANGLING: Final = re.compile(r"[?&]+(?=#|$)")
 _NO_LINK: Final = f"Session ids are not links: set {OTEL_ASAYER_REPLAY_URL} or give --replay-url."
-
-
-def _namespaces(
-    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    try:
-        return tuple(map(parse_namespace, values))
-    except BadValueError as reason:
-        raise click.BadParameter(f"{reason}.") from None
 
 
 @click.command()
@@ -61,7 +53,7 @@ def _namespaces(
     "--namespace",
     "namespaces",
     multiple=True,
-    callback=_namespaces,
+    type=NAMESPACE,
     help="Namespace of the data streams; may be repeated. Default: all.",
 )
 @TO_FILE

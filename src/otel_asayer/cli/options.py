@@ -15,11 +15,13 @@ from typing import Any, Final
 import click
 
 from otel_asayer.config import Config
+from otel_asayer.config.parsers import BadValueError, parse_namespace
 from otel_asayer.environment_variables import OTEL_ASAYER_VIEWER_API_KEY
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.timeline import NS_PER_S
 
 __all__ = [
+    "NAMESPACE",
     "SESSION",
     "SPOOL_DIRECTORY",
     "connection",
@@ -110,6 +112,20 @@ _CLOCK: Final = re.compile(
 )
 _SPAN: Final = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhdw])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+class _Namespace(click.ParamType):  # type: ignore[type-arg] # generic in newer versions of click
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return parse_namespace(value)
+        except BadValueError as reason:
+            self.fail(f"{reason}.", param, ctx)
+
+
+NAMESPACE: Final = _Namespace()
+"""The type of an option that is the namespace of data streams."""
 
 
 def connection(*, personal: bool = False, viewer: bool = False) -> Callable[[_Command], _Command]:

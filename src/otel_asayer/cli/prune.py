@@ -12,13 +12,12 @@ import click
 from otel_asayer.cli import output
 from otel_asayer.cli.options import connection, require_destination
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.setup.retention import days_before, delete_days
+from otel_asayer.setup.retention import Day, days_before, delete_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.setup.retention import Day
 
 __all__ = ["prune"]
 

@@ -6,7 +6,8 @@ The settings are the exporter's own variables; options override them.
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -227,20 +228,17 @@ def _lost(refused: int, damaged: int, root: Path) -> Iterator[str]:
         yield f"{damaged} could not be read: their files lie in damaged/ below {root}."
 
 
-class _progress:  # noqa: N801 (used like a function)
-    """A progress bar on stderr; nothing if that is no terminal."""
-
-    def __init__(self, total: int, *, quiet: bool) -> None:
-        columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        console = output.console(stderr=True)
-        self._bar = Progress(
-            *columns, console=console, disable=quiet or not console.is_terminal, transient=True
-        )
-        self._task = self._bar.add_task("sending", total=total)
-
-    def __enter__(self) -> Callable[[int], None]:
-        self._bar.start()
-        return lambda number: self._bar.advance(self._task, number)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+@contextmanager
+def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr, if that is a terminal; the value advances it."""
+    console = output.console(stderr=True)
+    with Progress(
+        TextColumn("sending"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=quiet or not console.is_terminal,
+        transient=True,
+    ) as bar:
+        yield partial(bar.advance, bar.add_task("sending", total=total))

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from otel_asayer.cli.options import connection, require_destination
+from otel_asayer.cli.options import NAMESPACE, connection, require_destination
 from otel_asayer.cli.output import AS_JSON
 from otel_asayer.cli.setup.report import show_plan, show_question, show_removal, show_result
-from otel_asayer.config.parsers import BadValueError, parse_namespace
-from otel_asayer.elasticsearch.api import Api
+from otel_asayer.elasticsearch.api import Api, Identity
 from otel_asayer.errors import NotAllowedError
 from otel_asayer.setup.installation import SetupOptions, carry_out, plan_installation
 from otel_asayer.setup.keys import (
     FORGETTER,
     ROLES,
+    AuthenticatedUser,
     KeyOptions,
+    Role,
     authenticate,
     plan_keys,
     require_privileges,
@@ -29,11 +30,9 @@ from otel_asayer.setup.planner import Step
 from otel_asayer.setup.removal import plan_removal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.elasticsearch.api import Identity
-    from otel_asayer.setup.keys import AuthenticatedUser, Role
 
 __all__ = ["setup"]
 
@@ -62,15 +61,6 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
     return value
 
 
-def _namespace(
-    _context: click.Context, _parameter: click.Parameter, value: str | None
-) -> str | None:
-    try:
-        return value if value is None else parse_namespace(value)
-    except BadValueError as reason:
-        raise click.BadParameter(f"{reason}.") from None
-
-
 def _roles(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[Role, ...]:
     names = [name.strip() for name in value.split(",") if name.strip()]
     known = [role.name for role in ROLES]
@@ -79,81 +69,70 @@ def _roles(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     return tuple(role for role in ROLES if role.name in names)
 
 
-_OPTIONS: Final = (
-    click.option(
-        "--namespace",
-        callback=_namespace,
-        help="Namespace of the data streams. Default: OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE.",
-    ),
-    click.option(
-        "--retention",
-        callback=_time,
-        metavar="TIME",
-        help="How long to keep our data streams and replay records, 30d. Default: no change.",
-    ),
-    click.option(
-        "--no-alias",
-        is_flag=True,
-        help="Do not create the alias `logs`. OpenReplay from 1.21 on finds nothing without it.",
-    ),
-    click.option(
-        "--restore-templates",
-        is_flag=True,
-        help="Undo changes to our index templates.",
-    ),
-    click.option(
-        "--keys",
-        "roles",
-        callback=_roles,
-        default="writer,reader,viewer",
-        show_default=True,
-        help="API keys to create.",
-    ),
-    click.option(
-        "--forget-key",
-        is_flag=True,
-        help="Also create the API key that `otel-asayer forget` needs: it may read and delete.",
-    ),
-    click.option("--no-keys", is_flag=True, help="Create no API keys."),
-    click.option(
-        "--expiration",
-        callback=_time,
-        metavar="TIME",
-        help="How long new API keys are valid, 90d. Default: for ever.",
-    ),
-    click.option(
-        "--new-keys",
-        is_flag=True,
-        help="Create new API keys even if there are valid ones. Those stay valid.",
-    ),
-    click.option(
-        "--invalidate-old-keys",
-        is_flag=True,
-        help="Invalidate all but the newest API key of each kind.",
-    ),
-    click.option(
-        "--dry-run",
-        is_flag=True,
-        help="Change nothing. Print the requests for Kibana's console and for curl.",
-    ),
-    click.option(
-        "--uninstall",
-        is_flag=True,
-        help="Remove our index templates, pipeline and policy, and invalidate our API keys. Data "
-        "stays.",
-    ),
-    click.option("--yes", is_flag=True, help="With --uninstall: do not ask."),
-)
-
-
-def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
 @click.command()
-@_with_options
+@click.option(
+    "--namespace",
+    type=NAMESPACE,
+    help="Namespace of the data streams. Default: OTEL_EXPORTER_ELASTICSEARCH_NAMESPACE.",
+)
+@click.option(
+    "--retention",
+    callback=_time,
+    metavar="TIME",
+    help="How long to keep our data streams and replay records, 30d. Default: no change.",
+)
+@click.option(
+    "--no-alias",
+    is_flag=True,
+    help="Do not create the alias `logs`. OpenReplay from 1.21 on finds nothing without it.",
+)
+@click.option(
+    "--restore-templates",
+    is_flag=True,
+    help="Undo changes to our index templates.",
+)
+@click.option(
+    "--keys",
+    "roles",
+    callback=_roles,
+    default="writer,reader,viewer",
+    show_default=True,
+    help="API keys to create.",
+)
+@click.option(
+    "--forget-key",
+    is_flag=True,
+    help="Also create the API key that `otel-asayer forget` needs: it may read and delete.",
+)
+@click.option("--no-keys", is_flag=True, help="Create no API keys.")
+@click.option(
+    "--expiration",
+    callback=_time,
+    metavar="TIME",
+    help="How long new API keys are valid, 90d. Default: for ever.",
+)
+@click.option(
+    "--new-keys",
+    is_flag=True,
+    help="Create new API keys even if there are valid ones. Those stay valid.",
+)
+@click.option(
+    "--invalidate-old-keys",
+    is_flag=True,
+    help="Invalidate all but the newest API key of each kind.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Change nothing. Print the requests for Kibana's console and for curl.",
+)
+@click.option(
+    "--uninstall",
+    is_flag=True,
+    help="Remove our index templates, pipeline and policy, and invalidate our API keys. Data "
+    "stays.",
+)
+@click.option("--yes", is_flag=True, help="With --uninstall: do not ask.")
 @AS_JSON
 @connection(personal=True)
 def setup(
@@ -218,9 +197,8 @@ class _Run:
         )
         if self.options["dry_run"]:
             return show_plan(steps, self.config, self.server, as_json=self.options["as_json"])
-        outcomes = [carry_out(self.api, step) for step in steps]
         return show_result(
-            outcomes,
+            [carry_out(self.api, step) for step in steps],
             self.config,
             self.server,
             secured=self.user.secured,
@@ -246,13 +224,12 @@ class _Run:
             return ()
         if not self.user.secured:
             return (_NO_SECURITY,)
-        options = self.options
         return plan_keys(
             self.api,
             KeyOptions(
                 self.roles,
-                options["expiration"],
-                options["new_keys"],
-                options["invalidate_old_keys"],
+                self.options["expiration"],
+                self.options["new_keys"],
+                self.options["invalidate_old_keys"],
             ),
         )

@@ -16,7 +16,6 @@ from rich.text import Text
 
 from otel_asayer.cli.output import as_text, console, counted, plain_table, print_json
 from otel_asayer.cli.setup import paste
-from otel_asayer.cli.setup.paste import url_of
 from otel_asayer.sanitize import sanitize_line, sanitize_text
 from otel_asayer.setup.installation import StepResult
 from otel_asayer.setup.keys import FORGETTER, ROLES
@@ -52,21 +51,19 @@ def console_text(request: Request) -> str:
 
 def curl_text(request: Request, config: Config) -> str:
     """Return the request for a shell, with variables for passwords and tokens."""
-    words = [
-        "curl",
-        *_identity(config),
-        *_tls(config),
-        "-X",
-        request.method,
-        quote(url_of(config) + request.target),
-    ]
-    if body := _text(request.body):
-        words += [
-            _NDJSON if isinstance(request.body, bytes) else _JSON,
-            "--data-binary",
-            quote(body),
+    body = _text(request.body)
+    content_type = _NDJSON if isinstance(request.body, bytes) else _JSON
+    return " ".join(
+        [
+            "curl",
+            *_identity(config),
+            *_tls(config),
+            "-X",
+            request.method,
+            quote(paste.url_of(config) + request.target),
+            *([content_type, "--data-binary", quote(body)] if body else []),
         ]
-    return " ".join(words)
+    )
 
 
 def curl_notes(config: Config) -> list[str]:
@@ -89,8 +86,11 @@ def curl_notes(config: Config) -> list[str]:
 
 def as_object(request: Request) -> dict[str, Any]:
     """Return the request for a program."""
-    body = request.body.decode() if isinstance(request.body, bytes) else request.body
-    return {"method": request.method, "path": request.target, "body": body}
+    return {
+        "method": request.method,
+        "path": request.target,
+        "body": request.body.decode() if isinstance(request.body, bytes) else request.body,
+    }
 
 
 def _text(body: Any, indent: int | None = None) -> str:
@@ -133,7 +133,7 @@ def show_plan(
     steps: Sequence[Step], config: Config, server: Identity | None, *, as_json: bool
 ) -> bool:
     """Print the plan and its requests; return whether there is a problem."""
-    outcomes = [StepResult(step) for step in steps]
+    outcomes = list(map(StepResult, steps))
     if as_json:
         print_json(
             {
@@ -142,22 +142,20 @@ def show_plan(
                 "steps": [_entry(outcome, config) for outcome in outcomes],
             }
         )
-        return _has_problems(outcomes)
-    _show_table(outcomes, server, planned=True)
-    _show_problems(outcomes)
-    requests = [request for step in steps for request in step.requests]
-    if requests:
-        _section("For Kibana's console", "\n\n".join(map(console_text, requests)))
-        _section("For a shell", "\n\n".join(curl_text(request, config) for request in requests))
-        _show_notes(curl_notes(config))
-    click.echo(f"Nothing was changed. {counted(len(requests), 'request')} would be sent.")
+    else:
+        _show_table(outcomes, server, planned=True)
+        _show_problems(outcomes)
+        if requests := [request for step in steps for request in step.requests]:
+            _section("For Kibana's console", "\n\n".join(map(console_text, requests)))
+            _section("For a shell", "\n\n".join(curl_text(one, config) for one in requests))
+            _show_notes(curl_notes(config))
+        click.echo(f"Nothing was changed. {counted(len(requests), 'request')} would be sent.")
     return _has_problems(outcomes)
 
 
 def show_question(steps: Sequence[Step], server: Identity | None) -> None:
     """Print the plan that a person is asked to confirm."""
-    outcomes = [StepResult(step) for step in steps]
-    _show_table(outcomes, server, planned=True, stderr=True)
+    _show_table(list(map(StepResult, steps)), server, planned=True, stderr=True)
 
 
 def show_result(
@@ -171,35 +169,34 @@ def show_result(
     """Print what was done, and what to paste where; return whether there is a problem."""
     keys = _created_keys(outcomes)
     if as_json:
-        steps = [_entry(outcome) for outcome in outcomes]
         print_json(
             {
                 **_head(server),
                 "security": secured,
-                "steps": steps,
+                "steps": list(map(_entry, outcomes)),
                 "environment": paste.environment(config),
                 "keys": keys,
             }
         )
-        return _has_problems(outcomes)
-    _show_table(outcomes, server)
-    _show_problems(outcomes)
-    _show_pastes(config, keys, secured=secured)
-    _show_end(outcomes)
+    else:
+        _show_table(outcomes, server)
+        _show_problems(outcomes)
+        _show_pastes(config, keys, secured=secured)
+        _show_end(outcomes)
     return _has_problems(outcomes)
 
 
 def show_removal(outcomes: Sequence[StepResult], server: Identity | None, *, as_json: bool) -> bool:
     """Print what was removed, and what stays; return whether there is a problem."""
     if as_json:
-        print_json({**_head(server), "steps": [_entry(outcome) for outcome in outcomes]})
-        return _has_problems(outcomes)
-    if outcomes:
-        _show_table(outcomes, server)
-        _show_problems(outcomes)
+        print_json({**_head(server), "steps": list(map(_entry, outcomes))})
     else:
-        click.echo("Nothing of otel-asayer is installed.")
-    console().print(Text(_DATA_STAY))
+        if outcomes:
+            _show_table(outcomes, server)
+            _show_problems(outcomes)
+        else:
+            click.echo("Nothing of otel-asayer is installed.")
+        console().print(Text(_DATA_STAY))
     return _has_problems(outcomes)
 
 
@@ -305,13 +302,10 @@ def _show_notes(notes: Sequence[str]) -> None:
 def _show_end(outcomes: Sequence[StepResult]) -> None:
     if problems := sum(outcome.problem for outcome in outcomes):
         click.echo(f"{counted(problems, 'problem')} left.")
+    elif any(outcome.step.requests for outcome in outcomes):
+        click.echo("Everything is set up.")
     else:
-        changed = any(outcome.step.requests for outcome in outcomes)
-        click.echo(
-            "Everything is set up."
-            if changed
-            else "Everything was set up already; nothing was changed."
-        )
+        click.echo("Everything was set up already; nothing was changed.")
 
 
 def _section(title: str, text: str) -> None:
@@ -342,14 +336,13 @@ def _entry(outcome: StepResult, config: Config | None = None) -> dict[str, Any]:
         "result": outcome.word,
         "note": outcome.failure or step.note,
         "problem": outcome.problem,
+        "advised": list(map(as_object, step.advised)),
     }
-    entry["advised"] = [as_object(request) for request in step.advised]
     if config:
-        forms = (
+        entry["requests"] = [
             {**as_object(one), "console": console_text(one), "curl": curl_text(one, config)}
             for one in step.requests
-        )
-        entry["requests"] = list(forms)
+        ]
     return entry
 
 
