@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import quote
 
 from otel_asayer import environment_variables as env
 from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.config import parsers
-from otel_asayer.config.conflicts import conflicts_of
 from otel_asayer.config.parsers import FailClosed, Problem
 from otel_asayer.config.targets import INTERNAL, Targets
 from otel_asayer.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
     from dataclasses import dataclass as config_class
 
     from typing_extensions import Unpack
@@ -254,10 +251,10 @@ class Config:
             (name, environ[name]) for name in _BASE_DIRECTORIES if name in environ
         )
         config = cls(**values, **given, problems=tuple(problems))
-        conflicts = conflicts_of(config)
+        conflicts = _conflicts_of(config)
         if given and (
             caused := [
-                conflict for conflict in conflicts if conflict not in conflicts_of(cls(**values))
+                conflict for conflict in conflicts if conflict not in _conflicts_of(cls(**values))
             ]
         ):
             raise ConfigurationError(
@@ -276,7 +273,6 @@ class Config:
             SETTINGS[name].variable
             for name in ("api_key", "api_key_file", "username", "password", "bearer_token")
         }
-        problems = tuple(problem for problem in self.problems if problem.variable not in variables)
         return replace(
             self,
             api_key=self.viewer_api_key,
@@ -284,7 +280,7 @@ class Config:
             username=None,
             password=None,
             bearer_token=None,
-            problems=problems,
+            problems=tuple(one for one in self.problems if one.variable not in variables),
         )
 
     @property
@@ -305,10 +301,11 @@ class Config:
         return ", ".join(self.endpoint) or ("Elastic Cloud" if self.cloud_id else "")
 
     def __repr__(self) -> str:
-        shown = []
-        for f in fields(self):
-            value = getattr(self, f.name)
-            shown.append(f"{f.name}={_MASK if value and _is_secret(f.name) else repr(value)}")
+        values = ((f.name, getattr(self, f.name)) for f in fields(self))
+        shown = (
+            f"{name}={_MASK if value and _is_secret(name) else repr(value)}"
+            for name, value in values
+        )
         return f"Config({', '.join(shown)})"
 
 
@@ -327,29 +324,9 @@ def _argument(name: str, value: Any) -> Any:
     if setting is None:
         raise ConfigurationError(f"There is no setting {name!r}; there are: {', '.join(SETTINGS)}.")
     try:
-        return setting.parse(_as_text(value))
+        return setting.parse(parsers.as_text(value))
     except ValueError as error:
         raise ConfigurationError(f"The argument {name} cannot be used: {error}.") from None
-
-
-def _as_text(value: Any) -> str:
-    """Return the text that a variable would hold for `value`.
-
-    So one parser serves variables, arguments, and lists and numbers from YAML.
-    """
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        value = tuple(value.items())
-    return ",".join(map(_item_as_text, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _item_as_text(item: Any) -> str:
-    """Return the text of a list's item; a pair has the form of the headers' variable."""
-    if not isinstance(item, (list, tuple)):
-        return str(item)
-    name, value = item
-    return f"{name}={quote(_as_text(value))}"
 
 
 def _from_variables(
@@ -371,6 +348,65 @@ def _from_variables(
             if setting.closes is FailClosed.TARGETS:
                 values[name] = Targets()
     return values, problems
+
+
+def _conflicts_of(config: Config) -> list[Problem]:
+    """Return a problem for each pair of settings that exclude each other.
+
+    A guess could send a credential to the wrong place.
+    """
+    tls = (
+        config.certificate
+        or config.certificate_fingerprint
+        or config.client_certificate
+        or not config.verify_certs
+    )
+    rules = (
+        (
+            sum(
+                map(
+                    bool,
+                    (config.api_key, config.api_key_file, config.username, config.bearer_token),
+                )
+            )
+            > 1,
+            env.OTEL_EXPORTER_ELASTICSEARCH_API_KEY,
+            (
+                "expected one of API key, API key file, user name and bearer token, and there are "
+                "several"
+            ),
+        ),
+        (
+            bool(config.username) != bool(config.password),
+            env.OTEL_EXPORTER_ELASTICSEARCH_PASSWORD,
+            "expected a user name and a password, and there is only one of them",
+        ),
+        (
+            config.endpoint and config.cloud_id,
+            env.OTEL_EXPORTER_ELASTICSEARCH_CLOUD_ID,
+            "expected an endpoint or a Cloud ID, and there are both",
+        ),
+        (
+            config.client_key and not config.client_certificate,
+            env.OTEL_EXPORTER_ELASTICSEARCH_CLIENT_KEY,
+            "expected a client certificate beside its key, and there is none",
+        ),
+        (
+            config.certificate and config.certificate_fingerprint,
+            env.OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE_FINGERPRINT,
+            "expected a CA file or a fingerprint, and there are both",
+        ),
+        (
+            tls and not all(url.startswith("https:") for url in config.endpoint),
+            env.OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT,
+            "expected https:// in every URL, for TLS is configured",
+        ),
+    )
+    return [
+        Problem(variable, message, FailClosed.EXPORTER)
+        for holds, variable, message in rules
+        if holds
+    ]
 
 
 @lru_cache(maxsize=1)

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import unquote, urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, unquote, urlsplit
 
 __all__ = [
     "REPLAY_URL_FIELDS",
     "BadValueError",
     "FailClosed",
     "Problem",
+    "as_text",
     "parse_api_key",
     "parse_boolean",
     "parse_choice",
@@ -62,9 +61,9 @@ class BadValueError(ValueError):
 
 
 class FailClosed(Enum):
-    """What a bad value turns off, so that nothing leaves the process unprotected."""
+    """What a bad value leads to, so that nothing leaves the process unprotected."""
 
-    NOTHING = "nothing"
+    NOTHING = "its default is used"
     TARGETS = "no session id leaves the process"
     EXPORTER = "nothing is sent to Elasticsearch"
 
@@ -80,18 +79,39 @@ class Problem(NamedTuple):
     closes: FailClosed
 
     def __str__(self) -> str:
-        consequence = (
-            "its default is used" if self.closes is FailClosed.NOTHING else self.closes.value
-        )
-        return f"{self.variable}: {self.message}; {consequence}"
+        return f"{self.variable}: {self.message}; {self.closes.value}"
+
+
+def as_text(value: Any) -> str:
+    """Return the text that a variable would hold for `value`.
+
+    So one parser serves variables, arguments, and lists and numbers from YAML.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        value = tuple(value.items())
+    return ",".join(map(_item, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _item(item: Any) -> str:
+    """Return the text of a list's item; a pair has the form of the headers' variable."""
+    if not isinstance(item, (list, tuple)):
+        return str(item)
+    name, value = item
+    return f"{name}={quote(as_text(value))}"
+
+
+def _matching(text: str, pattern: str, expected: str) -> str:
+    """Return `text` if all of it matches `pattern`."""
+    if not re.fullmatch(pattern, text):
+        raise BadValueError(expected)
+    return text
 
 
 def parse_boolean(text: str) -> bool:
     """`true` or `false`, in any case."""
-    folded = text.strip().lower()
-    if folded not in ("true", "false"):
-        raise BadValueError("expected 'true' or 'false'")
-    return folded == "true"
+    return _matching(text.strip().lower(), "true|false", "expected 'true' or 'false'") == "true"
 
 
 def parse_seconds(text: str) -> float:
@@ -122,14 +142,8 @@ def parse_integer(least: int, most: int) -> Callable[[str], int]:
 
 def parse_choice(*choices: str) -> Callable[[str], str]:
     """A parser of one word out of `choices`, in any case."""
-
-    def parse(text: str) -> str:
-        folded = text.strip().lower()
-        if folded not in choices:
-            raise BadValueError("expected one of " + ", ".join(choices))
-        return folded
-
-    return parse
+    expected = "expected one of " + ", ".join(choices)
+    return lambda text: _matching(text.strip().lower(), "|".join(choices), expected)
 
 
 def parse_header_names(text: str) -> tuple[str, ...]:
@@ -142,10 +156,7 @@ def parse_header_names(text: str) -> tuple[str, ...]:
 
 def parse_cookie_name(text: str) -> str:
     """A cookie's name, or nothing."""
-    name = text.strip()
-    if name and not re.fullmatch(_NAME, name):
-        raise BadValueError("expected a cookie's name")
-    return name
+    return _matching(text.strip(), f"(?:{_NAME})?", "expected a cookie's name")
 
 
 def parse_headers(text: str) -> tuple[tuple[str, str], ...]:
@@ -192,24 +203,24 @@ def _endpoint(url: str) -> str:
     if parts.query or parts.fragment:
         raise BadValueError("expected URLs without a query")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = port or (443 if parts.scheme == "https" else 80)
-    return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
+    default = 443 if parts.scheme == "https" else 80
+    return f"{parts.scheme}://{host}:{port or default}{parts.path.rstrip('/')}"
 
 
 def parse_cloud_id(text: str) -> str:
     """An Elastic Cloud ID, `name:base64`."""
-    cloud_id = text.strip()
-    if ":" not in cloud_id or not re.fullmatch(_VISIBLE, cloud_id):
-        raise BadValueError("expected a Cloud ID, name:base64, as the deployment's page shows it")
-    return cloud_id
+    return _matching(
+        text.strip(),
+        f"(?=.*:){_VISIBLE}",
+        "expected a Cloud ID, name:base64, as the deployment's page shows it",
+    )
 
 
 def parse_secret(text: str) -> str:
     """A password or token: visible characters, or spaces inside."""
-    secret = text.strip("\r\n")
-    if not secret or not re.fullmatch(_HEADER_VALUE, secret):
-        raise BadValueError("expected visible ASCII characters")
-    return secret
+    return _matching(
+        text.strip("\r\n"), f"(?!$){_HEADER_VALUE}", "expected visible ASCII characters"
+    )
 
 
 def parse_password(text: str) -> str:
@@ -224,11 +235,9 @@ def parse_api_key(text: str) -> str:
     key = text.strip()
     if key.count(":") == 1 and re.fullmatch(_VISIBLE, key):
         key = b64encode(key.encode()).decode()
-    if not re.fullmatch(_API_KEY, key):
-        raise BadValueError(
-            "expected an API key, the field 'encoded' of the answer that created it"
-        )
-    return key
+    return _matching(
+        key, _API_KEY, "expected an API key, the field 'encoded' of the answer that created it"
+    )
 
 
 def parse_file(text: str) -> str:
@@ -254,10 +263,11 @@ def parse_directory(text: str) -> str:
 
 def parse_fingerprint(text: str) -> str:
     """A SHA-256 fingerprint in hex; colons are dropped."""
-    fingerprint = text.strip().replace(":", "").lower()
-    if not re.fullmatch(_FINGERPRINT, fingerprint):
-        raise BadValueError("expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits")
-    return fingerprint
+    return _matching(
+        text.strip().replace(":", "").lower(),
+        _FINGERPRINT,
+        "expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits",
+    )
 
 
 def parse_dataset(text: str) -> str:
@@ -271,21 +281,17 @@ def parse_dataset(text: str) -> str:
 
 def parse_namespace(text: str) -> str:
     """Namespace of a data stream's name: lower case."""
-    part = text.strip()
-    if not re.fullmatch(_DATA_STREAM_PART, part):
-        raise BadValueError(
-            "expected a part of a data stream's name: at most 100 characters, lower case, no "
-            'spaces, none of \\/*?"<>|,#:'
-        )
-    return part
+    return _matching(
+        text.strip(),
+        _DATA_STREAM_PART,
+        "expected a part of a data stream's name: at most 100 characters, lower case, no "
+        'spaces, none of \\/*?"<>|,#:',
+    )
 
 
 def parse_pipeline(text: str) -> str:
     """Name of an ingest pipeline."""
-    name = text.strip()
-    if not re.fullmatch(_VISIBLE, name):
-        raise BadValueError("expected the name of an ingest pipeline")
-    return name
+    return _matching(text.strip(), _VISIBLE, "expected the name of an ingest pipeline")
 
 
 def parse_replay_url(text: str) -> str:

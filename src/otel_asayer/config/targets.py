@@ -36,20 +36,20 @@ _INTERNAL_NETWORKS: Final = (
     "::1/128",
     "fc00::/7",
 )
+# Names of metadata services that would count as `internal`; GCE and EC2 complete the last two.
 _METADATA_NAMES: Final = (
     "metadata.google.internal",
     "instance-data.ec2.internal",
     "metadata",
     "instance-data",
 )
-"""Names of metadata services that would count as `internal`; GCE and EC2 complete the last two."""
+# Networks of AWS's and Google's own services, and addresses of Scaleway's and Linode's.
 _METADATA_NETWORKS: Final = (
     "fd00:ec2::/32",
     "fd20:ce::/32",
     "fd00:42::42/128",
     "fd00:a9fe:a9fe::1/128",
 )
-"""Networks of AWS's and Google's own services, and addresses of Scaleway's and Linode's."""
 _HOST: Final = r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*"
 _NUMERIC_LABEL: Final = r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)"
 _SCHEME: Final = r"[a-zA-Z][a-zA-Z0-9+.-]*://"
@@ -109,13 +109,13 @@ class Targets:
 
     def __str__(self) -> str:
         """The list as `parse` reads it."""
-        words = [INTERNAL] * self.internal + ["*"] * self.everything
         return ",".join(
             [
                 *sorted(self.names),
                 *(f"*{suffix}" for suffix in self.suffixes),
                 *map(str, self.networks),
-                *words,
+                *[INTERNAL] * self.internal,
+                *["*"] * self.everything,
             ]
         )
 
@@ -166,9 +166,9 @@ def _networks(blocks: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 def _is_internal_name(name: str, *, is_absolute: bool) -> bool:
-    if name in _METADATA_NAMES:
-        return False
-    return name.endswith(_INTERNAL_SUFFIXES) or ("." not in name and not is_absolute)
+    return name not in _METADATA_NAMES and (
+        name.endswith(_INTERNAL_SUFFIXES) or ("." not in name and not is_absolute)
+    )
 
 
 def _is_name(text: str) -> bool:
