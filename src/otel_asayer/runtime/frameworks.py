@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
     from re import Pattern
 
-__all__ = ["BY_HAND", "INSTRUMENTED", "SERVERS", "WORKERS", "Installed", "normalised"]
+__all__ = [
+    "BY_HAND",
+    "CLIENTS_TOO",
+    "INSTRUMENTED",
+    "SERVERS",
+    "WORKERS",
+    "Installed",
+    "normalised",
+]
 
 INSTRUMENTED: Final[Mapping[str, tuple[str, ...]]] = {
     "aio-pika": ("aio-pika",),
@@ -33,6 +41,20 @@ INSTRUMENTED: Final[Mapping[str, tuple[str, ...]]] = {
 
 One of them is enough.
 """
+
+CLIENTS_TOO: Final = frozenset(
+    {
+        "aio-pika",
+        "aiohttp",
+        "confluent-kafka",
+        "grpcio",
+        "kafka-python",
+        "pika",
+        "tornado",
+    }
+)
+"""The members of `INSTRUMENTED` that other packages bring along as clients or loops: that they are
+there does not say that the application takes requests or messages with them."""
 
 WORKERS: Final = frozenset({"aio-pika", "celery", "confluent-kafka", "kafka-python", "pika"})
 """The members of `INSTRUMENTED` that take jobs and messages, and no requests."""

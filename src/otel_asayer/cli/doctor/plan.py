@@ -13,6 +13,15 @@ from otel_asayer.cli.doctor.installation import (
     check_viewer,
     check_writer,
 )
+from otel_asayer.cli.doctor.instrumentations import check_instrumentations
+from otel_asayer.cli.doctor.packages import (
+    check_distros,
+    check_django,
+    check_gevent,
+    check_internals,
+    check_logging,
+    check_opentelemetry,
+)
 from otel_asayer.cli.doctor.replay import (
     READERS,
     Record,
@@ -31,19 +40,13 @@ from otel_asayer.cli.doctor.server import (
     check_version,
 )
 from otel_asayer.cli.doctor.settings import (
-    check_distros,
-    check_django,
     check_exporters,
-    check_gevent,
-    check_instrumentations,
-    check_internals,
-    check_logging,
-    check_opentelemetry,
     check_propagators,
     check_replay_link,
     check_variables,
 )
 from otel_asayer.cli.doctor.spool import check_disk, check_spool
+from otel_asayer.cli.doctor.versions import check_frameworks, check_versions
 from otel_asayer.setup.templates import READERS_ALIAS
 from otel_asayer.spool import spool_root
 
@@ -82,6 +85,7 @@ def plan(config: Config, environment: Environment, server: ExaminedServer | None
         ),
         Check(_SETTINGS, "exporters", partial(check_exporters, environment)),
         Check(_SETTINGS, "replay link", partial(check_replay_link, config)),
+        Check(_PACKAGES, "versions", partial(check_versions, environment.installed)),
         Check(_PACKAGES, "distribution", partial(check_distros, environment), needs=(_START,)),
         Check(_PACKAGES, "internals", check_internals, needs=(_START,)),
         Check(_PACKAGES, "logging", partial(check_logging, environment), needs=(_START,)),
@@ -90,6 +94,11 @@ def plan(config: Config, environment: Environment, server: ExaminedServer | None
             "instrumentation",
             partial(check_instrumentations, environment),
             needs=(_START,),
+        ),
+        Check(
+            _PACKAGES,
+            "frameworks",
+            partial(check_frameworks, environment.installed, environment.only_ours),
         ),
         Check(_PACKAGES, "Django", partial(check_django, environment)),
         *(

@@ -1,20 +1,21 @@
-"""Checks on the environment: variables, and installed packages."""
+"""Checks on the variables of the environment."""
 
 from __future__ import annotations
 
-import importlib
 import os
 from difflib import get_close_matches
-from importlib.metadata import entry_points, version
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from otel_asayer.cli.doctor.examination import ok, problem, skipped, warning
+from otel_asayer.cli.doctor.versions import InstalledPackage, installed_packages
 from otel_asayer.config import SETTINGS, opentelemetry_variables, sdk_disabled
 from otel_asayer.documents.replay_records import ReplayLink
 from otel_asayer.propagation.session_id import SessionId
-from otel_asayer.runtime.frameworks import BY_HAND, INSTRUMENTED, SERVERS, WORKERS, Installed
+from otel_asayer.runtime.frameworks import Installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,18 +27,12 @@ if TYPE_CHECKING:
 __all__ = [
     "SIGNALS",
     "Environment",
-    "check_distros",
-    "check_django",
     "check_exporters",
-    "check_gevent",
-    "check_instrumentations",
-    "check_internals",
-    "check_logging",
-    "check_opentelemetry",
     "check_propagators",
     "check_replay_link",
     "check_variables",
     "is_loopback",
+    "of_finding",
 ]
 
 SIGNALS: Final = ("traces", "logs", "metrics")
@@ -51,12 +46,14 @@ class Environment(NamedTuple):
         packages: Names of installed distributions, normalised: lower case, with hyphens.
         exporters: The names of the installed exporters of each signal.
         only_ours: The packages that only our extra `cli` needs, and no application uses.
+        installed: Versions and requirements of the packages.
     """
 
     variables: Mapping[str, str]
     packages: frozenset[str]
     exporters: Mapping[str, frozenset[str]]
     only_ours: frozenset[str] = frozenset()
+    installed: Mapping[str, InstalledPackage] = MappingProxyType({})
 
     @classmethod
     def of_this_process(cls) -> Environment:
@@ -70,6 +67,7 @@ class Environment(NamedTuple):
                 for signal in SIGNALS
             },
             installed.only_ours,
+            installed_packages(),
         )
 
     def value(self, name: str) -> str:
@@ -249,42 +247,6 @@ def is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in _LOOPBACK
 
 
-_INSTRUMENTATION: Final = "opentelemetry-instrumentation"
-_GEVENT_VARIABLE: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
-_UPDATE: Final = "Update otel-asayer; if that does not help, report this as a bug of otel-asayer"
-_LATE: Final = frozenset({"locust"})
-"""Packages that patch with gevent when they are imported."""
-
-
-def check_opentelemetry(environment: Environment) -> Iterator[CheckResult]:
-    """Check that OpenTelemetry can be imported.
-
-    A propagator that is not installed makes that fail, and our own requests with it.
-    """
-    try:
-        # The checks after this one use the second module.
-        for module in ("opentelemetry.propagate", "otel_asayer.runtime.diagnostics"):
-            importlib.import_module(module)
-    except Exception as error:
-        names = environment.value("OTEL_PROPAGATORS")
-        yield problem(
-            f"OpenTelemetry does not start with OTEL_PROPAGATORS={names} ({error})",
-            "Set OTEL_PROPAGATORS=tracecontext,asayer",
-        )
-        return
-    yield ok(f"version {version('opentelemetry-sdk')}")
-
-
-def check_internals() -> Iterator[CheckResult]:
-    """Check that OpenTelemetry still has the private names that otel-asayer uses."""
-    from otel_asayer.runtime import private_names
-
-    found = [
-        warning(sentence.rstrip("."), _UPDATE) for sentence in private_names.missing(load=True)
-    ]
-    yield from found or [ok("this OpenTelemetry has all internals that otel-asayer uses")]
-
-
 def check_propagators(config: Config, environment: Environment) -> Iterator[CheckResult]:
     """Check that the session id comes in and is passed on, and to nobody else."""
     if not config.enabled:
@@ -301,145 +263,14 @@ def check_propagators(config: Config, environment: Environment) -> Iterator[Chec
     # Only the application knows whether a response header is set.
     found = list(diagnostics.on_propagators(trace_response=False))
     yield from (
-        map(_problem, found)
+        map(of_finding, found)
         if found
         else [ok(f"{environment.value('OTEL_PROPAGATORS')} are active")]
     )
 
 
-def check_distros(environment: Environment) -> Iterator[CheckResult]:
-    """Check that exactly one package sets up the SDK."""
-    from otel_asayer.runtime import diagnostics
-
-    if not environment.has_distro:
-        # Exporters named in variables need a package that reads them; configure() needs none.
-        reads_variables = environment.value("OTEL_TRACES_EXPORTER") or environment.value(
-            "OTEL_LOGS_EXPORTER"
-        )
-        result = _problem(diagnostics.NO_CONFIGURATOR)
-        yield (
-            result
-            if reads_variables
-            else warning(
-                f"{result.detail}. If you call otel_asayer.configure(), you need none",
-                result.remedy,
-            )
-        )
-        return
-    found = dict.fromkeys(diagnostics.on_packages())
-    yield from map(_problem, found) if found else [ok("one package sets up OpenTelemetry's SDK")]
-
-
-def check_logging(environment: Environment) -> Iterator[CheckResult]:
-    """Check that something hands log records of Python's logging to OpenTelemetry."""
-    from otel_asayer.runtime import diagnostics
-
-    if f"{_INSTRUMENTATION}-logging" not in environment.packages:
-        yield _problem(diagnostics.NO_LOGGING)
-    else:
-        yield ok(f"{_INSTRUMENTATION}-logging is installed")
-
-
-def check_instrumentations(environment: Environment) -> Iterator[CheckResult]:
-    """Check that web frameworks are instrumented: without that, no session id comes in."""
-    used = environment.packages - environment.only_ours
-    there = [framework for framework in INSTRUMENTED if framework in used]
-    bare = [
-        framework
-        for framework in there
-        if not any(
-            f"{_INSTRUMENTATION}-{name}" in environment.packages for name in INSTRUMENTED[framework]
-        )
-    ]
-    if bare:
-        yield warning(
-            f"Installed and not instrumented: {', '.join(bare)}. Their requests have no session "
-            f"and "
-            f"no spans",
-            f"opentelemetry-bootstrap -a install, or pip install "
-            f"{' '.join(f'{_INSTRUMENTATION}-{INSTRUMENTED[name][0]}' for name in bare)}",
-        )
-    by_hand = [name for name in BY_HAND if name in used]
-    servers = [name for name in SERVERS if name in used and WORKERS.issuperset(there)]
-    yield from _to_wrap(by_hand, servers)
-    if not (bare or by_hand or servers):
-        yield ok(
-            ", ".join(there)
-            or f"no web framework or worker that needs one is installed{_not_counted(environment)}"
-        )
-
-
-def _to_wrap(by_hand: list[str], servers: list[str]) -> Iterator[CheckResult]:
-    """Warn about what no package instruments.
-
-    That is a framework, or an application that a server runs without any known framework.
-    """
-    from otel_asayer.runtime import diagnostics
-
-    if by_hand:
-        interface = BY_HAND[by_hand[0]]
-    elif servers:
-        interface = SERVERS[servers[0]]
-    else:
-        return
-    what = ", ".join(by_hand) or f"what {' or '.join(servers)} serves"
-    fault, remedy = diagnostics.not_wrapped(what, interface)
-    yield warning(
-        f"{fault}. If you wrap the application already, nothing is wrong",
-        remedy[:1].upper() + remedy[1:],
-    )
-
-
-def _not_counted(environment: Environment) -> str:
-    ours = sorted(environment.only_ours & {*INSTRUMENTED, *SERVERS})
-    return f" ({', '.join(ours)} came with otel-asayer[cli])" if ours else ""
-
-
-def check_gevent(environment: Environment) -> Iterator[CheckResult]:
-    """Check that gevent patches modules before OpenTelemetry imports them.
-
-    Otherwise TLS recurses forever, and some applications hang.
-    """
-    late = sorted(_LATE & environment.packages)
-    if environment.value(_GEVENT_VARIABLE) == "patch_all":
-        yield ok("gevent patches before OpenTelemetry is imported")
-    elif late:
-        yield problem(
-            f"{', '.join(late)} patches with gevent after OpenTelemetry is imported: under "
-            f"opentelemetry-instrument it hangs at its start",
-            f"Set {_GEVENT_VARIABLE}=patch_all",
-        )
-    else:
-        yield warning(
-            "gevent is installed. An application that calls gevent.monkey.patch_all() itself does "
-            "so after OpenTelemetry is imported, and may hang; gunicorn's gevent workers do not",
-            f"Set {_GEVENT_VARIABLE}=patch_all where the application patches by itself",
-        )
-
-
-def check_django(environment: Environment) -> Iterator[CheckResult]:
-    """Check that Django's instrumentation finds the site's settings.
-
-    It starts before `manage.py` names them, and would use Django's defaults.
-    """
-    if (
-        f"{_INSTRUMENTATION}-django" not in environment.packages
-        or "django" not in environment.packages
-    ):
-        yield skipped("Django is not installed, or not instrumented")
-    elif environment.value("DJANGO_SETTINGS_MODULE"):
-        yield ok(f"DJANGO_SETTINGS_MODULE is {environment.value('DJANGO_SETTINGS_MODULE')}")
-    else:
-        yield warning(
-            "DJANGO_SETTINGS_MODULE is not set. Without it a Django site does not start under "
-            "opentelemetry-instrument: 'CommandError: You must set settings.ALLOWED_HOSTS if DEBUG "
-            "is False.'",
-            "Set DJANGO_SETTINGS_MODULE to the site's settings, as in its manage.py, before "
-            "opentelemetry-instrument starts",
-        )
-
-
-def _problem(finding: Finding) -> CheckResult:
+def of_finding(finding: Finding) -> CheckResult:
+    """Return a finding of the start-up message as a problem."""
     remedy = finding.remedy
     return problem(
         finding.fault, remedy if remedy.startswith("pip ") else remedy[:1].upper() + remedy[1:]

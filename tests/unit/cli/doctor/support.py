@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_asayer.cli.doctor.server import ExaminedServer
 from otel_asayer.cli.doctor.settings import SIGNALS, Environment
+from otel_asayer.cli.doctor.versions import InstalledPackage
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.elasticsearch.client import Response, UnreachableError
@@ -67,9 +68,18 @@ def examined(
 
 
 def environment(*packages: str, **variables: str) -> Environment:
-    """These packages and variables, an exporter to Elasticsearch, and one to the console."""
+    """These packages and variables, an exporter to Elasticsearch, and one to the console.
+
+    A package is a name, or `name==version`.
+    """
     exporters = frozenset({"elasticsearch", "console", "otlp_proto_http"})
-    return Environment(variables, frozenset(packages), dict.fromkeys(SIGNALS, exporters))
+    pinned = dict(text.split("==") for text in packages if "==" in text)
+    return Environment(
+        variables,
+        frozenset(text.partition("==")[0] for text in packages),
+        dict.fromkeys(SIGNALS, exporters),
+        installed={name: InstalledPackage(version) for name, version in pinned.items()},
+    )
 
 
 def short(results: Iterable[CheckResult]) -> list[tuple[str, str]]:
