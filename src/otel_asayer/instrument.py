@@ -32,17 +32,17 @@ from otel_asayer.once import new_sentences
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.propagation.redirects import guard_redirects, propagators_at_work
 from otel_asayer.propagator import AsayerPropagator
-from otel_asayer.runtime import diagnostics, private_names, sdk
-from otel_asayer.runtime.exit_flush import flush_at_exits
-from otel_asayer.runtime.log_handlers import (
-    install_last_resort_handler,
-    keep_celery_handlers,
-    keep_console,
+from otel_asayer.runtime import (
+    diagnostics,
+    exit_flush,
+    frameworks,
+    log_handlers,
+    private_names,
+    sdk,
+    stdio,
+    trace_response,
+    uncaught_exceptions,
 )
-from otel_asayer.runtime.log_handover import improve_log_handover, keep_django_context
-from otel_asayer.runtime.servers import watch_servers
-from otel_asayer.runtime.stdio import stamp_stdio
-from otel_asayer.runtime.uncaught_exceptions import watch_exceptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -64,18 +64,18 @@ def pre_instrument() -> None:
     all instrumentation off.
     """
     try:
-        install_last_resort_handler()
+        log_handlers.install_last_resort_handler()
         config = environment_config()
         # First: the logging instrumentation adds its handler even if the SDK is disabled.
         if config.keep_console:
-            keep_console()
+            log_handlers.keep_console()
         if sdk_disabled():
             return
         tracer_provider, logger_provider = trace.get_tracer_provider(), get_logger_provider()
         _set_up(config, tracer_provider, logger_provider)
         _report([*_findings(config, tracer_provider, logger_provider), *diagnostics.on_packages()])
         if _is_sdk(tracer_provider, "add_span_processor"):
-            watch_servers(_report_application)
+            frameworks.watch_servers(_report_application)
     except Exception:
         _logger.exception(
             "otel-asayer could not be set up; OpenTelemetry goes on without sessions."
@@ -104,10 +104,10 @@ def configure(
         ConfigurationError: a provider is not the SDK's, an option does not exist, or its value
             cannot be used. Problems with variables are logged instead.
     """
-    install_last_resort_handler()
+    log_handlers.install_last_resort_handler()
     config = Config.from_environment(**options)
     if config.keep_console:
-        keep_console()
+        log_handlers.keep_console()
     _require(tracer_provider, "add_span_processor")
     _require(logger_provider, "add_log_record_processor")
     if config.enabled:
@@ -137,22 +137,20 @@ def _set_up(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
 
 
 def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
-    improve_log_handover()
+    log_handlers.improve_log_handover()
     if not config.enabled:
         return
     if _is_sdk(tracer_provider, "add_span_processor"):
         sdk.add_span_processor_first(tracer_provider, SessionSpanProcessor())
     if _is_sdk(logger_provider, "add_log_record_processor"):
         sdk.add_log_record_processor_first(logger_provider, SessionLogRecordProcessor())
-    watch_exceptions(logger_provider)
-    keep_django_context()
+    uncaught_exceptions.watch_exceptions(logger_provider)
+    log_handlers.keep_django_context()
     guard_redirects()
     if config.stamp_stdio:
-        stamp_stdio()
+        stdio.stamp_stdio()
     if config.trace_response:
-        from otel_asayer.runtime.trace_response import answer_with_trace
-
-        answer_with_trace()
+        trace_response.answer_with_trace()
 
 
 def _is_sdk(provider: object, method: str) -> bool:
@@ -224,10 +222,10 @@ def _support_our_exporters(tracer_provider: Any, logger_provider: Any) -> None:
     Only for our own exporters: users of others did not ask for changes to exits and logging.
     """
     for provider in filter(_feeds_ours, (tracer_provider, logger_provider)):
-        flush_at_exits(provider, of_this_process)
+        exit_flush.flush_at_exits(provider, of_this_process)
         sdk.attach_drop_listeners(provider, _listener_of)
     if _feeds_ours(logger_provider):
-        keep_celery_handlers()
+        log_handlers.keep_celery_handlers()
 
 
 def _feeds_ours(provider: object) -> bool:

@@ -34,8 +34,8 @@ __all__ = ["flush_at_exits"]
 
 _logger = logging.getLogger(__name__)
 
+# Priority of our finalizer: those of the application run before it, and may still end spans.
 _LAST: Final = -1_000_000
-"""Priority of our finalizer: those of the application run before it, and may still end spans."""
 
 
 class _Provider(Protocol):
@@ -170,14 +170,12 @@ def _export() -> None:
     for delivery in deliveries:
         steps += [delivery.finish, delivery.resume]
     for step in steps:
-        _do(step)
-
-
-def _do(step: Callable[[], object]) -> None:
-    try:
-        step()
-    except Exception:
-        _logger.exception("Telemetry that this process held when it ended could not be exported")
+        try:
+            step()
+        except Exception:  # noqa: PERF203 (one that fails must not cost the others)
+            _logger.exception(
+                "Telemetry that this process held when it ended could not be exported"
+            )
 
 
 def _discard_inherited() -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["unforked"]
 
+# Seconds that a fork waits at most.
 _LONGEST: Final = 5.0
-"""Seconds that a fork waits at most."""
 
 
 class _Gate:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["missing"]
 
+# What works less well without private names: each of a module and a class, or of the module.
 _NEEDS: Final = {
     "a span or log record with more attributes than its limit can lose its session id": (
         ("opentelemetry.attributes", "BoundedAttributes", ("_dict", "_lock")),
@@ -77,7 +78,6 @@ _NEEDS: Final = {
         ),
     ),
 }
-"""What works less well without private names: each of a module and a class, or of the module."""
 
 
 def missing(*, load: bool = False) -> list[str]:
@@ -85,12 +85,11 @@ def missing(*, load: bool = False) -> list[str]:
 
     Only imported modules are checked; `load` imports all that can be imported first.
     """
-    sentences = []
-    for consequence, needs in _NEEDS.items():
-        gone = " and no ".join(filter(None, (_gone(*need, load=load) for need in needs)))
-        if gone:
-            sentences.append(f"The installed OpenTelemetry has no {gone}: {consequence}.")
-    return sentences
+    return [
+        f"The installed OpenTelemetry has no {gone}: {consequence}."
+        for consequence, needs in _NEEDS.items()
+        if (gone := " and no ".join(filter(None, (_gone(*need, load=load) for need in needs))))
+    ]
 
 
 def _gone(module: str, owner: str, names: Iterable[str], *, load: bool) -> str:

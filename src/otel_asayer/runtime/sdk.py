@@ -23,27 +23,35 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from contextlib import suppress
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
-from opentelemetry.sdk._logs import ConcurrentMultiLogRecordProcessor
-from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor
+from opentelemetry.sdk._logs import (
+    ConcurrentMultiLogRecordProcessor,
+    LoggerProvider,
+    LogRecordProcessor,
+)
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    Event,
+    ReadableSpan,
+    Span,
+    SpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from otel_asayer.attributes import NOTED_SESSION_ID, SESSION_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
     from threading import Thread
     from types import FrameType
 
     from opentelemetry._logs import LogRecord
     from opentelemetry.context import Context
-    from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import Link, SpanContext, SpanKind, Status
@@ -58,9 +66,10 @@ __all__ = [
     "django_middleware",
     "enum_value",
     "environment_sampler",
-    "exceptions_are_instrumented",
     "exporters",
     "fields_of",
+    "is_instrumented",
+    "is_shut_down",
     "logger_provider_of",
     "replace_id_generator",
     "restore_session",
@@ -332,11 +341,6 @@ def is_instrumented(name: str) -> bool:
     return any(
         getattr(instance, "is_instrumented_by_opentelemetry", False) for instance in instances
     )
-
-
-def exceptions_are_instrumented() -> bool:
-    """Whether `opentelemetry-instrumentation-exceptions` records uncaught exceptions now."""
-    return is_instrumented("exceptions")
 
 
 class Fields(NamedTuple):

@@ -35,7 +35,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
-from opentelemetry._logs import SeverityNumber, get_logger
+from opentelemetry._logs import LoggerProvider, SeverityNumber, get_logger
 from opentelemetry.context import Context
 from wrapt import register_post_import_hook
 
@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from types import ModuleType, TracebackType
     from typing import TypeAlias
 
-    from opentelemetry._logs import LoggerProvider
-
     from otel_asayer.propagation.session_id import SessionId
 
     Report: TypeAlias = dict[str, Any]  # what asyncio passes to a loop's exception handler
@@ -63,9 +61,8 @@ if TYPE_CHECKING:
 __all__ = ["unwatch_exceptions", "watch_exceptions"]
 
 _logger = logging.getLogger(__name__)
+# The name of the distribution: records of this package's own loggers are never exported.
 _SCOPE: Final = "otel-asayer"
-"""The name of the distribution: records of this package's own loggers are never exported."""
-_EVENT_NAME: Final = "exception"
 _MAX_RELATED: Final = 32
 _LOOPS: Final = (
     ("asyncio.selector_events", "BaseSelectorEventLoop"),
@@ -150,7 +147,7 @@ class _Watch:
                 severity_number=severity,
                 severity_text=severity.name,
                 body=text,
-                event_name=_EVENT_NAME,
+                event_name="exception",
                 exception=error,
             )
         except Exception:  # `str()` of an application's exception may raise, too
@@ -171,7 +168,7 @@ def _is_instrumented(loop: object) -> bool:
 
         if not isinstance(loop, BaseEventLoop):
             return False
-    return sdk.exceptions_are_instrumented()
+    return sdk.is_instrumented("exceptions")
 
 
 def _hook_loop(name: str, module: ModuleType) -> None:

@@ -27,7 +27,7 @@ from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcess
 from otel_asayer.propagation.context import remember_context, session, set_session_id
 from otel_asayer.propagation.session_id import SessionId
 from otel_asayer.runtime import sdk
-from otel_asayer.runtime.log_handover import improve_log_handover
+from otel_asayer.runtime.log_handlers import improve_log_handover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -385,11 +385,11 @@ def test_the_garbage_collector_sees_the_context_of_a_task_and_of_a_handle() -> N
 
 def test_the_exceptions_instrumentation_is_seen_while_it_is_at_work() -> None:
     instrumentor = UnhandledExceptionInstrumentor()  # type: ignore[no-untyped-call]
-    seen = [sdk.exceptions_are_instrumented()]
+    seen = [sdk.is_instrumented("exceptions")]
     instrumentor.instrument()
-    seen.append(sdk.exceptions_are_instrumented())
+    seen.append(sdk.is_instrumented("exceptions"))
     instrumentor.uninstrument()
-    seen.append(sdk.exceptions_are_instrumented())
+    seen.append(sdk.is_instrumented("exceptions"))
     assert seen == [False, True, False]
 
 
@@ -397,7 +397,7 @@ def test_the_exceptions_instrumentation_is_not_imported_to_look_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delitem(sys.modules, "opentelemetry.instrumentation.exceptions")
-    assert not sdk.exceptions_are_instrumented()
+    assert not sdk.is_instrumented("exceptions")
 
 
 def test_asking_for_the_instance_of_the_exceptions_instrumentation_resets_it() -> None:

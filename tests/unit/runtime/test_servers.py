@@ -11,7 +11,7 @@ import uvicorn
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from starlette.applications import Starlette
 
-from otel_asayer.runtime import sdk, servers
+from otel_asayer.runtime import frameworks, sdk
 from otel_asayer.runtime.frameworks import Installed
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class Bottle:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[TOLD]:
     """What is told, in a process in which no framework is imported."""
     found: list[TOLD] = []
-    monkeypatch.setattr(servers._State, "wrapped", False)
-    monkeypatch.setattr(servers, "_FRAMEWORKS", {})
-    monkeypatch.setattr(servers._State, "tell", lambda *words: found.append(words))
+    monkeypatch.setattr(frameworks._State, "wrapped", False)
+    monkeypatch.setattr(frameworks, "_FRAMEWORKS", {})
+    monkeypatch.setattr(frameworks._State, "tell", lambda *words: found.append(words))
     return found
 
 
@@ -57,7 +57,7 @@ class Gunicorn:
 
 def load_by_gunicorn(application: object) -> None:
     worker = type("Worker", (Gunicorn,), {"load_wsgi": Gunicorn.load_wsgi})
-    servers._watch_gunicorn(module(Worker=worker))
+    frameworks._watch_gunicorn(module(Worker=worker))
     worker(application).load_wsgi()
 
 
@@ -66,7 +66,7 @@ def module(**names: object) -> ModuleType:
 
 
 def active(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    monkeypatch.setattr(servers, "_FRAMEWORKS", {"os": "flask"})
+    monkeypatch.setattr(frameworks, "_FRAMEWORKS", {"os": "flask"})
     monkeypatch.setattr(sdk, "is_instrumented", lambda name: name in names)
 
 
@@ -86,21 +86,21 @@ def test_an_application_that_uvicorn_loads_is_told_of(
     monkeypatch.setattr(
         uvicorn.Config, "load", unwrap(uvicorn.Config.load)
     )  # a test of the hook may have left word there
-    servers._watch_uvicorn(uvicorn.config)
+    frameworks._watch_uvicorn(uvicorn.config)
     uvicorn.Config(asgi_page, log_config=None).load()
     assert told == [(f"{__name__}.asgi_page", "asgi", "")]
 
 
 def test_an_application_that_waitress_serves_is_told_of(told: list[TOLD]) -> None:
     waitress: Any = module(create_server=lambda _, port: port)
-    servers._watch_waitress(waitress)
+    frameworks._watch_waitress(waitress)
     assert waitress.create_server(page, port=8080) == 8080
     assert told == [(f"{__name__}.page", "wsgi", "")]
 
 
 def test_what_bottle_itself_serves_is_told_of(told: list[TOLD]) -> None:
     bottle: Any = module(run=lambda **_: "served", default_app=Bottle)
-    servers._watch_bottle(bottle)
+    frameworks._watch_bottle(bottle)
     assert bottle.run(port=8080) == "served"
     assert told == [("bottle.Bottle", "wsgi", "")]
 
@@ -134,7 +134,7 @@ def test_an_instrumented_starlette_that_only_our_extra_brought_is_not_in_use(
     told: list[TOLD], monkeypatch: pytest.MonkeyPatch, only_ours: set[str], number: int
 ) -> None:
     active(monkeypatch, "starlette")
-    monkeypatch.setattr(servers, "_FRAMEWORKS", {"starlette": "starlette"})
+    monkeypatch.setattr(frameworks, "_FRAMEWORKS", {"starlette": "starlette"})
     monkeypatch.setattr(Installed, "here", lambda: Installed(frozenset(), frozenset(only_ours)))
     load_by_gunicorn(asgi_page)
     assert len(told) == number
@@ -144,7 +144,7 @@ def test_a_starlette_that_is_the_application_is_in_use(
     told: list[TOLD], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     active(monkeypatch, "starlette")
-    monkeypatch.setattr(servers, "_FRAMEWORKS", {"starlette": "starlette"})
+    monkeypatch.setattr(frameworks, "_FRAMEWORKS", {"starlette": "starlette"})
     monkeypatch.setattr(Installed, "here", lambda: Installed(frozenset(), frozenset({"starlette"})))
     load_by_gunicorn(Starlette())
     assert told == []
@@ -154,7 +154,7 @@ def test_a_wrapped_application_is_not_told_of(told: list[TOLD]) -> None:
     contrib: Any = module(
         OpenTelemetryMiddleware=type("OpenTelemetryMiddleware", (OpenTelemetryMiddleware,), {})
     )
-    servers._note_middleware(contrib)
+    frameworks._note_middleware(contrib)
     load_by_gunicorn(contrib.OpenTelemetryMiddleware(asgi_page))
     assert told == []
 
@@ -162,17 +162,19 @@ def test_a_wrapped_application_is_not_told_of(told: list[TOLD]) -> None:
 def test_a_server_goes_on_when_its_application_cannot_be_looked_at(
     told: list[TOLD], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servers, "_look_at", lambda *_: 1 / 0)
+    monkeypatch.setattr(frameworks, "_look_at", lambda *_: 1 / 0)
     load_by_gunicorn(page)
     assert told == []
 
 
 def test_servers_are_watched_once(monkeypatch: pytest.MonkeyPatch) -> None:
     watched: list[str] = []
-    monkeypatch.setattr(servers._State, "tell", None)
-    monkeypatch.setattr(servers, "register_post_import_hook", lambda _, name: watched.append(name))
-    servers.watch_servers(lambda *_: None)
-    servers.watch_servers(lambda *_: None)
+    monkeypatch.setattr(frameworks._State, "tell", None)
+    monkeypatch.setattr(
+        frameworks, "register_post_import_hook", lambda _, name: watched.append(name)
+    )
+    frameworks.watch_servers(lambda *_: None)
+    frameworks.watch_servers(lambda *_: None)
     assert watched == [
         "opentelemetry.instrumentation.wsgi",
         "opentelemetry.instrumentation.asgi",
