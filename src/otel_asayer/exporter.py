@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from functools import cache, partial
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeVar
 from weakref import WeakSet
 
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
@@ -22,9 +22,9 @@ import otel_asayer.delivery
 from otel_asayer import elasticsearch, setup, spool
 from otel_asayer.config import Config
 from otel_asayer.delivery import delivery
-from otel_asayer.delivery.metrics import ExporterMetrics, meter_of, observe
+from otel_asayer.delivery.metrics import ExporterMetrics, ExportObservation, meter_of, observe
 from otel_asayer.delivery.outcomes import Outcome
-from otel_asayer.documents import DataStreams, DocumentSettings, Encoder, metadata_of
+from otel_asayer.documents import DataStreams, DocumentSettings, Encoded, Encoder, metadata_of
 from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.once import warn_once
 from otel_asayer.runtime import sdk
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from otel_asayer.config.options import Options
-    from otel_asayer.delivery.metrics import ExportObservation
-    from otel_asayer.documents import Encoded
 
 __all__ = ["ElasticsearchLogRecordExporter", "ElasticsearchSpanExporter", "encoder_of"]
 
@@ -79,97 +77,6 @@ class _Signal(NamedTuple):
     """The variable that sets the size of the batch processor's queue."""
 
 
-_SPANS: Final = _Signal("span", "traces", "OTEL_BSP_MAX_QUEUE_SIZE")
-_LOG_RECORDS: Final = _Signal("log", "logs", "OTEL_BLRP_MAX_QUEUE_SIZE")
-
-
-class ElasticsearchSpanExporter(SpanExporter):
-    """Exports spans, their events and their replay records to Elasticsearch.
-
-    Args:
-        meter_provider: Takes the metrics; default, the global one.
-        **options: Settings, by the names of `otel_asayer.config.Config`'s fields; they go before
-            the environment variables.
-
-    Raises:
-        ConfigurationError: an option has no such name, or a value that cannot be used. Variables
-            never raise.
-    """
-
-    def __init__(
-        self, *, meter_provider: MeterProvider | None = None, **options: Unpack[Options]
-    ) -> None:
-        self._path = _Path(_SPANS, type(self), Config.from_environment(**options), meter_provider)
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Encode and deliver `spans`.
-
-        SUCCESS means that Elasticsearch or the disk has every document.
-        """
-        return (
-            SpanExportResult.SUCCESS
-            if self._path.export(self._path.encoder.spans, spans)
-            else SpanExportResult.FAILURE
-        )
-
-    # Nothing is ever left between exports
-    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002
-        """Return True: an export is over when it returns."""
-        return True
-
-    def shutdown(self) -> None:
-        """Close connections, when no other exporter shares them.
-
-        What is exported later is lost, and counted.
-        """
-        self._path.shutdown()
-
-
-class ElasticsearchLogRecordExporter(LogRecordExporter):
-    """Exports log records and their replay records to Elasticsearch.
-
-    Args:
-        meter_provider: Takes the metrics; default, the global one.
-        **options: Settings, by the names of `otel_asayer.config.Config`'s fields; they go before
-            the environment variables.
-
-    Raises:
-        ConfigurationError: an option has no such name, or a value that cannot be used. Variables
-            never raise.
-    """
-
-    def __init__(
-        self, *, meter_provider: MeterProvider | None = None, **options: Unpack[Options]
-    ) -> None:
-        self._path = _Path(
-            _LOG_RECORDS, type(self), Config.from_environment(**options), meter_provider
-        )
-
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Encode and deliver `batch`.
-
-        SUCCESS means that Elasticsearch or the disk has every document.
-        """
-        records = [record for record in batch if not _is_own(record)]
-        return (
-            LogRecordExportResult.SUCCESS
-            if self._path.export(self._path.encoder.log_records, records)
-            else LogRecordExportResult.FAILURE
-        )
-
-    # Nothing is ever left between exports
-    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002
-        """Return True: an export is over when it returns."""
-        return True
-
-    def shutdown(self) -> None:
-        """Close connections, when no other exporter shares them.
-
-        What is exported later is lost, and counted.
-        """
-        self._path.shutdown()
-
-
 class _Call(NamedTuple):
     """One export under way."""
 
@@ -180,35 +87,33 @@ class _Call(NamedTuple):
     done: threading.Event
 
 
-class _Path:
+class _Exporter:
     """What both signals share: from records of the SDK to a delivered, or counted, batch."""
 
+    _signal: ClassVar[_Signal]
+
     def __init__(
-        self, signal: _Signal, exporter: type, config: Config, meter_provider: MeterProvider | None
+        self, *, meter_provider: MeterProvider | None = None, **options: Unpack[Options]
     ) -> None:
-        self._signal = signal
-        self._config = config
-        self._exported = False
-        self._closed = False
+        self._config = config = Config.from_environment(**options)
+        self._exported = self._closed = False
         self._under_way: set[_Call] = set()
-        self._stop = partial(
-            _stop, config
-        )  # no method: the exit handlers must not keep an exporter alive that nobody uses
-        self.encoder = encoder_of(config)
+        # No method: the exit handlers must not keep an exporter alive that nobody uses.
+        self._stop = partial(_stop, config)
+        self._encoder = encoder_of(config)
         install_last_resort_handler()
-        if (
-            not config.closed
-        ):  # what closes it is listed by the start-up message, which comes after this
+        # What closes it is listed by the start-up message, which comes after this.
+        if not config.closed:
             delivery.shared(config).announce()
         meter = meter_of(meter_provider)
-        self._metrics = ExporterMetrics(meter, exporter, signal.name, config)
+        self._metrics = ExporterMetrics(meter, type(self), self._signal.name, config)
         observe(meter, delivery.deliveries)
         if not _open.get(config):  # the last one has stopped what they shared
             delivery.shared(config).resume()
         _open.setdefault(config, WeakSet()).add(self)
         atexit.register(self._stop)
 
-    def export(
+    def _deliver(
         self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record]
     ) -> bool:
         """Encode and deliver; return whether Elasticsearch or the disk has every document.
@@ -253,7 +158,16 @@ class _Path:
         except Exception:
             _logger.debug("What the queue dropped could not be counted.", exc_info=True)
 
+    # Nothing is ever left between exports
+    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002
+        """Return True: an export is over when it returns."""
+        return True
+
     def shutdown(self) -> None:
+        """Close connections, when no other exporter shares them.
+
+        What is exported later is lost, and counted.
+        """
         if self._closed:
             return
         self._closed = True
@@ -261,9 +175,8 @@ class _Path:
         _open[self._config].discard(self)
         current = delivery.shared(self._config)
         self._interrupt(current)
-        if not _open[
-            self._config
-        ]:  # the last one writes the line about losses: each would write one of its own
+        # The last one writes the line about losses: each would write one of its own.
+        if not _open[self._config]:
             current.stop()
             current.finish()
             current.close()
@@ -293,12 +206,13 @@ class _Path:
         observation: ExportObservation,
         call: _Call,
     ) -> bool:
-        if current.disabled_reason:
-            current.announce()
+        current.announce()
         if self._closed:
             return self._lose(current, observation, len(records), Cause.of("exporter shut down"))
         operations, failures = encode(records)
-        self._count_diverted(current)
+        if diverted := self._encoder.take_diverted():
+            current.counters.add(Outcome.DIVERTED, diverted, Cause.of("too many data streams"))
+            warn_once(_logger, _DIVERTED.format(self._config.max_data_streams))
         encoded = (
             self._lose(current, observation, len(failures), Cause.of("not encoded"), failures[-1])
             if failures
@@ -311,12 +225,7 @@ class _Path:
                 metadata_of(operation).stream_type == self._signal.stream_type
                 for operation in operations_lost
             )
-        return delivered.complete and encoded
-
-    def _count_diverted(self, current: delivery.Delivery) -> None:
-        if diverted := self.encoder.take_diverted():
-            current.counters.add(Outcome.DIVERTED, diverted, Cause.of("too many data streams"))
-            warn_once(_logger, _DIVERTED.format(self._config.max_data_streams))
+        return encoded and not delivered.lost
 
     def _lose(
         self,
@@ -348,7 +257,63 @@ class _Path:
                 self._stop()
 
 
-_open: Final[dict[Config, WeakSet[_Path]]] = {}
+class ElasticsearchSpanExporter(_Exporter, SpanExporter):
+    """Exports spans, their events and their replay records to Elasticsearch.
+
+    Args:
+        meter_provider: Takes the metrics; default, the global one.
+        **options: Settings, by the names of `otel_asayer.config.Config`'s fields; they go before
+            the environment variables.
+
+    Raises:
+        ConfigurationError: an option has no such name, or a value that cannot be used. Variables
+            never raise.
+    """
+
+    _signal = _Signal("span", "traces", "OTEL_BSP_MAX_QUEUE_SIZE")
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Encode and deliver `spans`.
+
+        SUCCESS means that Elasticsearch or the disk has every document.
+        """
+        return (
+            SpanExportResult.SUCCESS
+            if self._deliver(self._encoder.spans, spans)
+            else SpanExportResult.FAILURE
+        )
+
+
+class ElasticsearchLogRecordExporter(_Exporter, LogRecordExporter):
+    """Exports log records and their replay records to Elasticsearch.
+
+    Args:
+        meter_provider: Takes the metrics; default, the global one.
+        **options: Settings, by the names of `otel_asayer.config.Config`'s fields; they go before
+            the environment variables.
+
+    Raises:
+        ConfigurationError: an option has no such name, or a value that cannot be used. Variables
+            never raise.
+    """
+
+    _signal = _Signal("log", "logs", "OTEL_BLRP_MAX_QUEUE_SIZE")
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        """Encode and deliver `batch`.
+
+        SUCCESS means that Elasticsearch or the disk has every document.
+        """
+        return (
+            LogRecordExportResult.SUCCESS
+            if self._deliver(
+                self._encoder.log_records, [record for record in batch if not _is_own(record)]
+            )
+            else LogRecordExportResult.FAILURE
+        )
+
+
+_open: Final[dict[Config, WeakSet[_Exporter]]] = {}
 """The exporters that are not shut down, by their settings: they share one delivery, and a forked
 process has all of them."""
 
@@ -369,27 +334,24 @@ atexit.register(_finish)  # before any provider could register its own, and so r
 
 def encoder_of(config: Config) -> Encoder:
     """Return what makes documents by these settings, with `_id`s of its own for log records."""
-    settings = DocumentSettings(
-        config.dataset,
-        config.namespace,
-        config.replay_url,
-        config.replay_records,
-        config.replay_level,
-        config.session_headers,
-        config.session_cookie,
-        config.max_data_streams,
-    )
     return Encoder(
-        settings,
+        DocumentSettings(
+            config.dataset,
+            config.namespace,
+            config.replay_url,
+            config.replay_records,
+            config.replay_level,
+            config.session_headers,
+            config.session_cookie,
+            config.max_data_streams,
+        ),
         delivery.random_id,
         _data_streams(config.dataset, config.namespace, config.max_data_streams),
     )
 
 
-@cache
-def _data_streams(dataset: str, namespace: str, most: int) -> DataStreams:
-    """Return the data streams of all exporters in this process with these defaults."""
-    return DataStreams(dataset, namespace, most)
+_data_streams: Final = cache(DataStreams)
+"""Returns the data streams of all exporters in this process with these defaults."""
 
 
 def _is_own(record: ReadableLogRecord) -> bool:

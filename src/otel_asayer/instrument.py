@@ -223,25 +223,22 @@ def _support_our_exporters(tracer_provider: Any, logger_provider: Any) -> None:
     """
     for provider in filter(_feeds_ours, (tracer_provider, logger_provider)):
         exit_flush.flush_at_exits(provider, of_this_process)
-        sdk.attach_drop_listeners(provider, _listener_of)
+        sdk.attach_drop_listeners(provider, _if_ours)
     if _feeds_ours(logger_provider):
         log_handlers.keep_celery_handlers()
 
 
 def _feeds_ours(provider: object) -> bool:
-    return any(map(_is_ours, sdk.exporters(provider)))
+    return any(map(_if_ours, sdk.exporters(provider)))
 
 
-def _is_ours(exporter: object) -> bool:
-    """Whether it is an exporter of ours, or of a subclass: none is while nobody has loaded them."""
+def _if_ours(exporter: object) -> Any:
+    """Return an exporter of ours, or of a subclass; None for others, or while none is loaded."""
     module = sys.modules.get("otel_asayer.exporter")
-    return module is not None and isinstance(
+    is_ours = module is not None and isinstance(
         exporter, (module.ElasticsearchSpanExporter, module.ElasticsearchLogRecordExporter)
     )
-
-
-def _listener_of(exporter: object) -> sdk.Listener | None:
-    return getattr(exporter, "_path", None) if _is_ours(exporter) else None
+    return exporter if is_ours else None
 
 
 def _findings(config: Config, tracer_provider: object, logger_provider: object) -> Iterator[object]:

@@ -277,9 +277,9 @@ class TestRefusals:
             Delivery(Config.from_environment(**settings)),
             f"traces-generic.otel-{store.namespace}",
         )
-        assert not delivery.deliver(
+        assert delivery.deliver(
             [operation(stream, name) for name in ("a", "b" * 513, "c", "d")]
-        ).complete
+        ).lost
         delivery.close()
         assert len(store.spans()) == 3
         assert delivery.counters.snapshot() == {
@@ -300,7 +300,7 @@ class TestRefusals:
             },
         )
         delivery = Delivery(Config.from_environment(**{**settings, "api_key": key}))
-        assert not delivery.deliver([operation(stream, "a") for stream in streams]).complete
+        assert delivery.deliver([operation(stream, "a") for stream in streams]).lost
         delivery.close()
         assert len(store.spans()) == 1
         assert delivery.counters.snapshot() == {
@@ -325,9 +325,9 @@ class TestRefusals:
         server.request("PUT", f"/_index_template/{TEMPLATE}-{store.namespace}", body)
         server.request("PUT", f"/plain-{store.namespace}", {"aliases": {alias: {}}})
         delivery = Delivery(Config.from_environment(**settings))
-        assert not delivery.deliver(
+        assert delivery.deliver(
             [operation(stream, "a"), operation(f"traces-generic.otel-{store.namespace}", "b")]
-        ).complete
+        ).lost
         delivery.close()
         assert delivery.counters.snapshot() == {
             INDEXED: 1,
@@ -372,9 +372,9 @@ class TestLimits:
     def test_more_than_fits_into_one_request_is_delivered(
         self, delivery: Delivery, small_limits: Server, stream: str
     ) -> None:
-        assert delivery.deliver(
+        assert not delivery.deliver(
             [operation(stream, str(number), {"text": "x" * 10_000}) for number in range(300)]
-        ).complete
+        ).lost
         assert self.found(small_limits, stream) == 300
 
     def test_what_is_rejected_for_load_is_delivered_later(
@@ -386,7 +386,7 @@ class TestLimits:
         ]
         with ThreadPoolExecutor(6) as threads:
             delivered = list(threads.map(delivery.deliver, batches))
-        assert [one.complete for one in delivered] == [True] * 6
+        assert [one.lost for one in delivered] == [[]] * 6
         assert self.found(small_limits, stream) == 120
         assert delivery.counters.total(Outcome.RETRIED) > 0
 

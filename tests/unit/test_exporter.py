@@ -342,7 +342,7 @@ class TestShutdown:
         operation = Operation(
             b'{"create":{"_index":"traces-generic.otel-default","_id":"a"}}\n{}\n'
         )
-        assert delivery.deliver([operation]).complete is True
+        assert not delivery.deliver([operation]).lost
         with pytest.raises(UnreachableError):
             delivery.context.post([operation], 60)
         assert double.exchanges == []
@@ -577,13 +577,13 @@ class TestQueues:
 
         with monkeypatch.context() as patched:
             patched.setattr("otel_asayer.delivery.delivery.shared", fail)
-            span_exporter._path.drop_items(1)
+            span_exporter.drop_items(1)
 
 
 def test_an_exporter_that_is_shut_down_has_no_exit_handler_any_more(
     span_exporter: ElasticsearchSpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registered: list[object] = [span_exporter._path._stop]
+    registered: list[object] = [span_exporter._stop]
     with monkeypatch.context() as patched:
         patched.setattr("atexit.unregister", registered.remove)
         span_exporter.shutdown()
@@ -714,7 +714,7 @@ sys.stdin.read()
 
 class Last:
     def __init__(self):
-        self.counters = shared(exporter._path._config).counters
+        self.counters = shared(exporter._config).counters
         self.outcome, self.print = Outcome.DROPPED, print
     def __del__(self):
         self.print(self.counters.total(self.outcome))
@@ -804,7 +804,7 @@ def test_too_many_data_streams_are_counted_and_said_once(
     tracer = provider.get_tracer("t")
     for number in range(5):
         tracer.start_span("s", attributes={"data_stream.namespace": f"n{number}"}).end()
-    counted = shared(exporter._path._config).counters.snapshot()
+    counted = shared(exporter._config).counters.snapshot()
     provider.shutdown()
     assert counted[Count(Outcome.DIVERTED, Cause.of("too many data streams"))] == 4
     assert (

@@ -27,22 +27,19 @@ from otel_asayer.config.parsers import FailClosed
 from otel_asayer.delivery.backoff import CircuitBreaker
 from otel_asayer.delivery.drain import Drainer
 from otel_asayer.delivery.outcomes import Digest, Outcome
-from otel_asayer.delivery.sender import ExportContext, send
+from otel_asayer.delivery.sender import BulkTransport, ExportContext, send
 from otel_asayer.delivery.spooling import Lost, Spooler
-from otel_asayer.elasticsearch import bulk
-from otel_asayer.elasticsearch.bulk import Cause
+from otel_asayer.elasticsearch.bulk import Cause, bodies
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.environment_variables import OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT
 from otel_asayer.once import new_sentences
-from otel_asayer.spool import configured_spool
+from otel_asayer.spool import Spool, configured_spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.delivery.sender import BulkTransport
     from otel_asayer.documents import Operation
-    from otel_asayer.spool import Spool
 
 __all__ = ["Delivered", "Delivery", "deliveries", "of_this_process", "random_id", "shared"]
 
@@ -68,13 +65,9 @@ class Delivered(NamedTuple):
     """What became of the operations of one export."""
 
     lost: Sequence[Lost] = ()
+    """Without any, Elasticsearch or the disk has every document."""
     status: int | None = None
     """Of the last answer; None without any."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether Elasticsearch or the disk has every document."""
-        return not self.lost
 
 
 class Delivery:
@@ -166,7 +159,7 @@ class Delivery:
             return Delivered()
         parts = [
             self._deliver(part, interrupted or threading.Event())
-            for part in bulk.bodies(operations, _MOST_BYTES)
+            for part in bodies(operations, _MOST_BYTES)
         ]
         answered = [part.status for part in parts if part.status is not None]
         return Delivered(
@@ -242,8 +235,7 @@ class Delivery:
             )
         if self.drainer and not self.has_stopped():
             self.drainer.start()
-        always = self.config.spool == "always"
-        lease = self._spooler.write_ahead(operations) if always else None
+        lease = self._spooler.write_ahead(operations) if self.config.spool == "always" else None
         self._waiting.add(interrupted)
         try:
             sent = send(

@@ -25,20 +25,16 @@ from typing import TYPE_CHECKING, Final
 
 from otel_asayer.delivery.backoff import LIVENESS_SECONDS, RetryBudget, backoff_delays
 from otel_asayer.delivery.outcomes import Outcome
-from otel_asayer.delivery.sender import send
-from otel_asayer.delivery.spooling import release
+from otel_asayer.delivery.sender import ExportContext, send
+from otel_asayer.delivery.spooling import Spooler, release
 from otel_asayer.documents import moved_to_its_day
-from otel_asayer.elasticsearch.bulk import Cause, Disposition
+from otel_asayer.elasticsearch.bulk import BulkItemResult, Cause, Disposition
 from otel_asayer.elasticsearch.request_pool import start_thread
-from otel_asayer.spool import SpoolError
+from otel_asayer.spool import Lease, Spool, SpoolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_asayer.delivery.sender import ExportContext
-    from otel_asayer.delivery.spooling import Spooler
-    from otel_asayer.elasticsearch.bulk import BulkItemResult
-    from otel_asayer.spool import Lease, Spool
 
 __all__ = ["Drainer"]
 

@@ -19,9 +19,16 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from opentelemetry.metrics import Meter, NoOpMeter, Observation, get_meter
+from opentelemetry.metrics import (
+    CallbackOptions,
+    Meter,
+    MeterProvider,
+    NoOpMeter,
+    Observation,
+    get_meter,
+)
 
-from otel_asayer.config import sdk_disabled
+from otel_asayer.config import Config, sdk_disabled
 from otel_asayer.delivery.outcomes import NO_CAUSE
 from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.errors import AsayerError
@@ -30,9 +37,6 @@ from otel_asayer.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from opentelemetry.metrics import CallbackOptions, MeterProvider
-
-    from otel_asayer.config import Config
     from otel_asayer.delivery.delivery import Delivery
     from otel_asayer.spool import Spool, SpoolStatus
 
@@ -71,9 +75,11 @@ class Instrument(NamedTuple):
         self, meter: Meter, *callbacks: Callable[[CallbackOptions], Iterable[Observation]]
     ) -> Any:
         """Make it; an observable one reads `callbacks`."""
-        observed = {"callbacks": callbacks} if callbacks else {}
         return getattr(meter, f"create_{self.kind}")(
-            self.name, unit=self.unit, description=self.description, **observed
+            self.name,
+            unit=self.unit,
+            description=self.description,
+            **({"callbacks": callbacks} if callbacks else {}),
         )
 
 

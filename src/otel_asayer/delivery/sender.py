@@ -18,18 +18,25 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from otel_asayer.delivery.backoff import CircuitBreaker, RetryBudget, backoff_delays, retry_after
 from otel_asayer.delivery.outcomes import Counters, Outcome
-from otel_asayer.documents import is_salvaged, salvage, with_new_id
-from otel_asayer.elasticsearch import bulk
-from otel_asayer.elasticsearch.bulk import BulkItemResult, Cause, Disposition
-from otel_asayer.elasticsearch.client import Requester, UnreachableError
+from otel_asayer.documents import Operation, is_salvaged, salvage, with_new_id
+from otel_asayer.elasticsearch.bulk import (
+    FAILURE_STORE,
+    BulkItemResult,
+    Cause,
+    Disposition,
+    MalformedAnswerError,
+    bodies,
+    judge_request,
+    parse_answer,
+    target,
+)
+from otel_asayer.elasticsearch.client import Requester, Response, UnreachableError
 from otel_asayer.setup.first_contact import FirstContact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.documents import Operation
-    from otel_asayer.elasticsearch.client import Response
 
 __all__ = ["BulkTransport", "ExportContext", "Sent", "Undelivered", "send"]
 
@@ -50,7 +57,7 @@ _TO_BE_RETRIED: Final = (Disposition.TRANSIENT, Disposition.OVERLOADED)
 class BulkTransport(Requester, Protocol):
     """What delivery needs of the client."""
 
-    def connect(self) -> None:
+    def connect(self) -> object:
         """Do what can be done without network."""
 
     @property
@@ -88,7 +95,7 @@ class ExportContext:
         self.request_bytes = self.config.max_request_bytes
         """Bytes of a request beyond which Elasticsearch is known to refuse it."""
         self.first_contact = FirstContact(self.config)
-        self._target = bulk.target(self.config.pipeline)
+        self._target = target(self.config.pipeline)
 
     def post(self, operations: Sequence[Operation], timeout: float) -> Response:
         """Send one bulk request.
@@ -253,9 +260,7 @@ class _Export:
             self._trouble = _unreachable(failure)
             return operations
         again: list[Operation] = []
-        requests = deque(
-            bulk.bodies(operations, min(self._most_bytes, self._context.request_bytes))
-        )
+        requests = deque(bodies(operations, min(self._most_bytes, self._context.request_bytes)))
         while requests:
             request = requests.popleft()
             step = self._send(request)
@@ -285,7 +290,7 @@ class _Export:
         except UnreachableError as failure:
             return _Step(self._retry(_unreachable(failure), operations), ends_round=True)
         self.status = response.status
-        result = bulk.judge_request(response.status, response.body)
+        result = judge_request(response.status, response.body)
         if response.repeated:
             self._perhaps_there.update(operations)
         if result.disposition in _TO_BE_RETRIED:
@@ -294,9 +299,11 @@ class _Export:
         if result.disposition is Disposition.INDEXED:
             return self._take_items(operations, response.body)
         self._answered()
-        if result.disposition is Disposition.CONFIGURATION:
-            return _Step(refused=result)
-        return _Step(halves=self._halves(operations, result))
+        return (
+            _Step(refused=result)
+            if result.disposition is Disposition.CONFIGURATION
+            else _Step(halves=self._halves(operations, result))
+        )
 
     def _retry(
         self, result: BulkItemResult, operations: Sequence[Operation]
@@ -332,14 +339,15 @@ class _Export:
         return operations[:middle], operations[middle:]
 
     def _refuse(self, result: BulkItemResult, operations: Sequence[Operation]) -> None:
-        refused = result._replace(disposition=Disposition.REFUSED)
-        self._undelivered.append(Undelivered(refused, operations))
+        self._undelivered.append(
+            Undelivered(result._replace(disposition=Disposition.REFUSED), operations)
+        )
 
     def _take_items(self, operations: Sequence[Operation], body: bytes) -> _Step:
         """Count what became of each operation of an answered request."""
         try:
-            answer = bulk.parse_answer(body, len(operations))
-        except bulk.MalformedAnswerError as problem:
+            answer = parse_answer(body, len(operations))
+        except MalformedAnswerError as problem:
             result = BulkItemResult(
                 Disposition.TRANSIENT, Cause.of("malformed answer"), str(problem)
             )
@@ -412,6 +420,8 @@ def _mended(operation: Operation, result: BulkItemResult) -> Operation | None:
     What a failure store holds may contradict nothing, because an ingest pipeline may have failed.
     So it is sent only once more: each try leaves a copy there.
     """
-    if result.cause == bulk.FAILURE_STORE and is_salvaged(operation):
-        return None
-    return salvage(operation, result.reason)
+    return (
+        None
+        if result.cause == FAILURE_STORE and is_salvaged(operation)
+        else salvage(operation, result.reason)
+    )

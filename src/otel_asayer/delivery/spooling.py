@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from otel_asayer.delivery.outcomes import Outcome
 from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.once import new_sentences
-from otel_asayer.spool import SpoolError
+from otel_asayer.spool import Lease, Spool, SpoolError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_asayer.delivery.sender import ExportContext, Undelivered
     from otel_asayer.documents import Operation
-    from otel_asayer.spool import Lease, Spool
 
 __all__ = ["Lost", "Spooler", "release"]
 
@@ -142,10 +141,7 @@ class Spooler:
     def _leave_in(self, lease: Lease, waiting: Sequence[Undelivered]) -> bool:
         kept = [operation for one in waiting for operation in one.operations]
         try:
-            if kept:
-                lease.replace(kept)
-            else:
-                lease.done()
+            lease.replace(kept)
         except SpoolError as error:
             # The body stays as it is, and all of it is sent once more: the documents' ids make that
             # harmless.

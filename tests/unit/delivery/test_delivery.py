@@ -67,7 +67,7 @@ class World(Relay):
         self.on_pause()
 
     def deliver(self, *operations: bytes) -> bool:
-        return self.delivery.deliver([*map(Operation, operations)]).complete
+        return not self.delivery.deliver([*map(Operation, operations)]).lost
 
     @property
     def counts(self) -> Mapping[Count, int]:
