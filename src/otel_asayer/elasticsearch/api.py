@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from otel_asayer.elasticsearch.bulk import (
+    BulkItemResult,
     Disposition,
     MalformedAnswerError,
     judge_request,
     parse_answer,
     target as bulk_target,
 )
-from otel_asayer.elasticsearch.client import Client, UnreachableError
+from otel_asayer.elasticsearch.client import Client, Requester, UnreachableError
 from otel_asayer.elasticsearch.explain import explain_refusal, explain_unreachable
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.sanitize import sanitize_line
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
     from otel_asayer.documents import Operation
-    from otel_asayer.elasticsearch.bulk import BulkItemResult
-    from otel_asayer.elasticsearch.client import Requester
 
 __all__ = ["OLDEST", "Answer", "AnswerTooLongError", "Api", "Identity", "write"]
 
@@ -147,9 +146,11 @@ class Api:
             ElasticsearchError: there is no good answer; the message says why and what to do.
         """
         answer = self.ask(method, target, body)
-        if or_nothing and answer.status == http.HTTPStatus.NOT_FOUND:
-            return {}
-        return self.content_of(answer, doing)
+        return (
+            {}
+            if or_nothing and answer.status == http.HTTPStatus.NOT_FOUND
+            else self.content_of(answer, doing)
+        )
 
     @staticmethod
     def content_of(answer: Answer, doing: str) -> dict[str, Any]:

@@ -22,13 +22,12 @@ from urllib.parse import quote
 
 import orjson
 
-from otel_asayer.documents import REPLAY_PIPELINE
+from otel_asayer.documents import REPLAY_PIPELINE, Operation
 from otel_asayer.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
-    from otel_asayer.documents import Operation
 
 __all__ = [
     "FAILURE_STORE",
@@ -250,8 +249,8 @@ class MalformedAnswerError(ValueError):
 
 def target(pipeline: str | None = None) -> str:
     """Return the path and query of a bulk request."""
-    query = f"require_data_stream=true&filter_path={_ANSWER_FIELDS}"
-    return f"/_bulk?{query}&pipeline={quote(pipeline, safe='')}" if pipeline else f"/_bulk?{query}"
+    named = f"&pipeline={quote(pipeline, safe='')}" if pipeline else ""
+    return f"/_bulk?require_data_stream=true&filter_path={_ANSWER_FIELDS}{named}"
 
 
 def bodies(operations: Sequence[Operation], max_bytes: int) -> Iterator[Sequence[Operation]]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import operator
 import threading
 import time
 from base64 import b64encode
@@ -71,7 +72,7 @@ class Client:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._credentials = _Credentials(config)
+        self._key = config.api_key
         self._calls = RequestPool()
         self._lock = threading.Lock()
         self._nodes: list[BaseNode] = []
@@ -98,19 +99,28 @@ class Client:
         """
         # On a busy machine the import alone takes longer than a request may: no deadline counts it.
         self.connect()
-        exchange = partial(self._exchange, method, target, body, timeout)
         try:
-            return self._calls.run(exchange, timeout + _GRACE)
+            return self._calls.run(
+                partial(self._exchange, method, target, body, timeout), timeout + _GRACE
+            )
         except CallAbortedError as given_up:
             raise UnreachableError(str(given_up)) from None
 
-    def connect(self) -> None:
+    def connect(self) -> list[BaseNode]:
         """Import and build what requests need, which takes some tenths of a second and no network.
 
         Raises:
             UnreachableError: the settings do not make a client; the reason says why.
         """
-        self._connected()
+        with self._lock:
+            if not self._nodes:
+                try:
+                    self._nodes = build_nodes(self._config)
+                except Exception as error:
+                    raise UnreachableError(
+                        f"the settings make no client for Elasticsearch: {error}"
+                    ) from error
+            return self._nodes
 
     @property
     def busy(self) -> bool:
@@ -139,10 +149,10 @@ class Client:
     ) -> Response:
         deadline = time.monotonic() + timeout
         request = Request(method, target, *_encoded(body, self._config.compression))
-        used = self._credentials.headers()
+        used = self._authorization()
         response = self._send(request, used, deadline, timeout)
         # Compared with what this request has used: another one may have read the new key meanwhile.
-        if response.status == _UNAUTHORIZED and (fresh := self._credentials.read_again()) != used:
+        if response.status == _UNAUTHORIZED and (fresh := self._authorization(again=True)) != used:
             return self._send(request, fresh, deadline, timeout)
         return response
 
@@ -153,12 +163,14 @@ class Client:
 
         Each has its share of what is left of `timeout` seconds until `deadline`.
         """
-        nodes = self._connected()
+        nodes = self.connect()
         limit = (
             f"within {timeout:.3g} s" if len(nodes) == 1 else f"within its share of {timeout:.3g} s"
         )
         headers = {
-            **_base_headers(),
+            **_BASE_HEADERS,
+            # None is kept then (`_IdleConnections`), and the server need not keep it either.
+            **({"connection": "close"} if patched_late() else {}),
             **dict(self._config.headers),
             **credentials,
             **request.headers,
@@ -172,44 +184,22 @@ class Client:
             except UnreachableError as failure:
                 failures.append((failure.reason, failure.too_long))
             else:
-                self._prefer(node)
+                if failures:
+                    # Begin with it next time: a dead endpoint costs its time only once.
+                    self._nodes = sorted(self._nodes, key=partial(operator.is_not, node))
                 return response._replace(repeated=bool(failures))
         raise UnreachableError(
             "; ".join(reason for reason, _ in failures),
             too_long=any(too_long for _, too_long in failures),
         )
 
-    def _connected(self) -> list[BaseNode]:
-        with self._lock:
-            if not self._nodes:
-                try:
-                    self._nodes = build_nodes(self._config)
-                except Exception as error:
-                    raise UnreachableError(
-                        f"the settings make no client for Elasticsearch: {error}"
-                    ) from error
-            return self._nodes
+    def _authorization(self, *, again: bool = False) -> dict[str, str]:
+        """Return the header with our credentials.
 
-    def _prefer(self, node: BaseNode) -> None:
-        """Begin with `node` next time, so that a dead endpoint costs its time only once."""
-        nodes = self._nodes
-        if nodes and nodes[0] is not node:
-            self._nodes = [node, *(other for other in nodes if other is not node)]
-
-
-class _Credentials:
-    """The header with our credentials.
-
-    A key in a file is read when it is first needed, and again after it was refused.
-    """
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._key = config.api_key
-
-    def headers(self) -> dict[str, str]:
+        A key in a file is read when it is first needed, and `again` after it was refused.
+        """
         config = self._config
-        if config.api_key_file and self._key is None:
+        if config.api_key_file and (again or self._key is None):
             self._key = _read_key(config.api_key_file)
         if self._key:
             return {"authorization": f"ApiKey {self._key}"}
@@ -217,12 +207,6 @@ class _Credentials:
             pair = f"{config.username}:{config.password}".encode()
             return {"authorization": f"Basic {b64encode(pair).decode()}"}
         return {"authorization": f"Bearer {config.bearer_token}"} if config.bearer_token else {}
-
-    def read_again(self) -> dict[str, str]:
-        """Read the key's file, if there is one, once more; return the header."""
-        if self._config.api_key_file:
-            self._key = _read_key(self._config.api_key_file)
-        return self.headers()
 
 
 def _read_key(path: str) -> str:
@@ -244,11 +228,6 @@ _BASE_HEADERS: Final = {
 }
 
 
-def _base_headers() -> Mapping[str, str]:
-    # None is kept then (`_IdleConnections`), and the server need not keep it either.
-    return {**_BASE_HEADERS, "connection": "close"} if patched_late() else _BASE_HEADERS
-
-
 def _encoded(
     body: bytes | Sequence[bytes] | None, compression: str
 ) -> tuple[bytes | None, Mapping[str, str]]:
@@ -256,6 +235,8 @@ def _encoded(
     if body is None:
         return None, {}
     pieces = [body] if isinstance(body, bytes) else body
-    if compression == "none":
-        return b"".join(pieces), {}
-    return gzip_of(pieces), {"content-encoding": "gzip"}
+    return (
+        (b"".join(pieces), {})
+        if compression == "none"
+        else (gzip_of(pieces), {"content-encoding": "gzip"})
+    )

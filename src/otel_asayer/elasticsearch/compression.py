@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from functools import cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.runtime.fork_safety import unforked
 
@@ -26,14 +26,6 @@ _AT_A_TIME: Final = 32
 that the allocator keeps. To join a whole body costs more than isal takes to compress it."""
 
 
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes:
-        """Take `data`; return what is ready."""
-
-    def flush(self) -> bytes:
-        """Return the rest."""
-
-
 def gzip_of(pieces: Sequence[bytes]) -> bytes:
     """Return the concatenation of `pieces`, compressed.
 
@@ -48,7 +40,8 @@ def gzip_of(pieces: Sequence[bytes]) -> bytes:
 
 
 @cache
-def _open() -> Callable[[], _Compressor]:
+def _open() -> Callable[[], Any]:
+    """Return what makes a compressor, as zlib's and isal's are."""
     try:
         with unforked():
             from isal import isal_zlib

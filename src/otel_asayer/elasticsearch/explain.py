@@ -169,7 +169,7 @@ def explain_refusal(status: int, content: Mapping[str, Any], doing: str) -> str:
     """
     reason = reason_of(content)
     if status == http.HTTPStatus.UNAUTHORIZED:
-        states = f"{reason} {_all_text(content)}".lower()
+        states = f"{reason} {content.get('error')}".lower()
         advice = next(
             (advice for word, advice in _KEY_STATES if word in states), _UNKNOWN_CREDENTIALS
         )
@@ -207,21 +207,16 @@ def _inner(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def missing_privileges(granted: Mapping[str, Any]) -> str:
     """Name the privileges that an answer of `_has_privileges` does not grant, or return nothing."""
+    lacking: dict[str, list[str]] = {}
+    for index, privileges in granted.get("index", {}).items():
+        for name in (name for name, has in privileges.items() if not has):
+            lacking.setdefault(name, []).append(index)
     by_indices: dict[str, list[str]] = {}
-    for name, indices in sorted(_lacking_on(granted.get("index", {})).items()):
+    for name, indices in sorted(lacking.items()):
         by_indices.setdefault(", ".join(indices), []).append(name)
     parts = [f"{_privileges('index', names)} on {indices}" for indices, names in by_indices.items()]
     cluster = sorted(name for name, has in granted.get("cluster", {}).items() if not has)
     return "; ".join([*([_privileges("cluster", cluster)] if cluster else []), *parts])
-
-
-def _lacking_on(granted: Mapping[str, Mapping[str, bool]]) -> dict[str, list[str]]:
-    """The indices on which each privilege is missing."""
-    lacking: dict[str, list[str]] = {}
-    for index, privileges in granted.items():
-        for name in (name for name, has in privileges.items() if not has):
-            lacking.setdefault(name, []).append(index)
-    return lacking
 
 
 def _privileges(kind: str, names: Sequence[str]) -> str:
@@ -236,10 +231,7 @@ def _missing(reason: str) -> str:
     on = _ON_INDICES.search(reason)
     where = f" on {on['names']}" if on and granted["kind"] == "index" else ""
     least = granted["names"].split(",")[0]
-    privilege = f"{granted['kind']} privilege {least!r}{where}"
-    return f"the {privilege} is missing. Use a key or user that has it"
-
-
-def _all_text(content: Mapping[str, Any]) -> str:
-    error = content.get("error")
-    return str(error) if isinstance(error, dict) else ""
+    return (
+        f"the {granted['kind']} privilege {least!r}{where} is missing. "
+        "Use a key or user that has it"
+    )

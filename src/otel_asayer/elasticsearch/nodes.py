@@ -15,6 +15,7 @@ from __future__ import annotations
 import queue
 import time
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.elasticsearch.request_pool import patched_late, silence_loggers
@@ -136,9 +137,11 @@ def _describe(error: BaseException, limit: str) -> str:
 
     if type(error) is BadStatusLine:  # all it says is what was read; of its subclass, a sentence
         return f"what answers is no HTTP: {str(error).strip()}"
-    if type(error) is _EndlessAnswerError:
-        return f"its answer does not end {limit}, or {_LONGEST_ANSWER} bytes"
-    return str(error) or type(error).__name__
+    return (
+        f"its answer does not end {limit}, or {_LONGEST_ANSWER} bytes"
+        if type(error) is _EndlessAnswerError
+        else str(error) or type(error).__name__
+    )
 
 
 def build_nodes(config: Config) -> list[BaseNode]:
@@ -166,22 +169,21 @@ def build_nodes(config: Config) -> list[BaseNode]:
             # Nothing here may hold a reference to itself: what is left for the interpreter's end to
             # collect has its queue emptied by urllib3 then, and one of gevent's cannot even say any
             # more that it is empty.
-            self.pool = _Pool(partial(_open, self.pool.urlopen), self.pool.close)  # type: ignore[assignment]
+            self.pool = SimpleNamespace(  # type: ignore[assignment]
+                urlopen=partial(_open, self.pool.urlopen), close=self.pool.close
+            )
 
     silence_loggers()
     # Its nodes are not used, only what it makes of the settings: it holds references to itself, and
     # would hold connections as long.
     settings = Elasticsearch(
-        **_addresses(config), **_tls(config), node_class=BaseNode, http_compress=False
+        hosts=None if config.cloud_id else list(dict.fromkeys(config.endpoint)),
+        cloud_id=config.cloud_id or None,
+        **_tls(config),
+        node_class=BaseNode,
+        http_compress=False,
     )
     return [Node(node.config) for node in settings.transport.node_pool.all()]
-
-
-class _Pool(NamedTuple):
-    """What a node needs of a pool of urllib3's."""
-
-    urlopen: Callable[..., _Answer]
-    close: Callable[[], None]
 
 
 class _IdleConnections:
@@ -217,14 +219,7 @@ class _IdleConnections:
             self._connections.append(connection)
 
 
-class _Answer(NamedTuple):
-    """What a node needs of an answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    data: bytes
-
-
+# Not a built-in one, which a node of the elasticsearch package would pass on as it is.
 class _PackedError(Exception):
     """An answer is encoded as no Elasticsearch encodes one; the message says so."""
 
@@ -235,8 +230,8 @@ class _EndlessAnswerError(Exception):
 
 def _open(
     urlopen: Callable[..., Any], method: str, target: str, *, timeout: float, **options: Any
-) -> _Answer:
-    """Send a request, and read the answer as long as it is safe.
+) -> SimpleNamespace:
+    """Send a request, and read the answer, or what a node needs of it, as long as it is safe.
 
     An answer that never ends would fill the memory long after everybody has stopped waiting for it.
     """
@@ -254,15 +249,7 @@ def _open(
             response.close()
             raise _EndlessAnswerError
     response.release_conn()
-    return _Answer(response.status, response.headers, b"".join(pieces))
-
-
-def _addresses(config: Config) -> dict[str, Any]:
-    return (
-        {"cloud_id": config.cloud_id}
-        if config.cloud_id
-        else {"hosts": list(dict.fromkeys(config.endpoint))}
-    )
+    return SimpleNamespace(status=response.status, headers=response.headers, data=b"".join(pieces))
 
 
 def _tls(config: Config) -> dict[str, Any]:

@@ -73,13 +73,17 @@ class Pin(NamedTuple):
         """
         fingerprints = [sha256(certificate).hexdigest() for certificate in certificates]
         if self.fingerprint == fingerprints[0]:
-            pinned = {
+            return {
                 "cert_reqs": "CERT_NONE",
                 "assert_fingerprint": self.fingerprint,
                 "assert_hostname": False,
+                "ssl_context": self.context(),
             }
-            return {**pinned, "ssl_context": self.context()}
-        known = dict(zip(fingerprints, certificates, strict=True)) | _known_here()
+        # Servers that a public authority vouches for do not send its certificate.
+        here = ssl.create_default_context().get_ca_certs(binary_form=True)
+        known = {
+            sha256(certificate).hexdigest(): certificate for certificate in (*certificates, *here)
+        }
         if self.fingerprint not in known:
             shown = ", ".join(fingerprints[:_MOST_NAMED])
             raise SSLError(
@@ -165,14 +169,3 @@ def _der(certificate: Any) -> bytes:
         if isinstance(certificate, bytes)
         else ssl.PEM_cert_to_DER_cert(certificate.public_bytes())
     )
-
-
-def _known_here() -> dict[str, bytes]:
-    """The system's authorities by their fingerprints.
-
-    Servers that a public one vouches for do not send its certificate.
-    """
-    return {
-        sha256(certificate).hexdigest(): certificate
-        for certificate in ssl.create_default_context().get_ca_certs(binary_form=True)
-    }

@@ -23,7 +23,7 @@ import logging
 import threading
 import time
 from _thread import allocate_lock, start_new_thread
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
@@ -32,7 +32,6 @@ from otel_asayer.runtime.fork_safety import unforked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     _Jobs = SimpleQueue[Callable[[], None] | None]
 
@@ -77,21 +76,16 @@ class CallAbortedError(Exception):
     """A call was not over in time; the message says in which."""
 
 
-class _Silence(logging.Filter):
-    """Drops what is logged on a thread that carries a request of ours."""
-
-    # The place counts, not the record
-    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
-        return not getattr(_here, "quiet", False)
-
-
-_SILENCE: Final = _Silence()
+# The place counts, not the record
+def _is_loud(record: logging.LogRecord) -> bool:  # noqa: ARG001
+    """Filter what is logged on a thread that carries a request of ours."""
+    return not getattr(_here, "quiet", False)
 
 
 def silence_loggers() -> None:
     """Put the filter on all loggers of `SILENCED`; a second time changes nothing."""
     for name in SILENCED:
-        logging.getLogger(name).addFilter(_SILENCE)
+        logging.getLogger(name).addFilter(_is_loud)
 
 
 def patched_late() -> bool:
