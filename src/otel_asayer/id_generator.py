@@ -18,9 +18,6 @@ from opentelemetry.trace import INVALID_SPAN_ID, INVALID_TRACE_ID
 
 __all__ = ["SystemRandomIdGenerator"]
 
-_SPAN_ID_BYTES = 8
-_TRACE_ID_BYTES = 16
-
 
 class SystemRandomIdGenerator(RandomIdGenerator):
     """Makes trace and span ids from the system's randomness: `random.seed()` repeats none.
@@ -30,11 +27,11 @@ class SystemRandomIdGenerator(RandomIdGenerator):
 
     def generate_span_id(self) -> int:
         """Return a new span id: 64 random bits, not all zero."""
-        return _random(_SPAN_ID_BYTES, INVALID_SPAN_ID)
+        return _random(8, INVALID_SPAN_ID)
 
     def generate_trace_id(self) -> int:
         """Return a new trace id: 128 random bits, not all zero."""
-        return _random(_TRACE_ID_BYTES, INVALID_TRACE_ID)
+        return _random(16, INVALID_TRACE_ID)
 
 
 def _random(size: int, invalid: int) -> int:

@@ -20,8 +20,8 @@ import sys
 from threading import current_thread
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk._logs import LogRecordProcessor
-from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk.trace import Event, Span, SpanProcessor
 
 from otel_asayer.once import warn_once
 from otel_asayer.propagation.context import (
@@ -34,12 +34,7 @@ from otel_asayer.propagation.context import (
 from otel_asayer.runtime import sdk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from opentelemetry._logs import LogRecord
     from opentelemetry.context import Context
-    from opentelemetry.sdk._logs import ReadWriteLogRecord
-    from opentelemetry.sdk.trace import Event, Span
 
     from otel_asayer.propagation.session_id import SessionId
 
@@ -57,7 +52,11 @@ class SessionSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp a span with the session of its parent context (None: the current context)."""
-        _stamp(sdk.stamp_span, span, get_session_id, parent_context)
+        try:
+            if session_id := get_session_id(parent_context):
+                sdk.stamp_span(span, session_id)
+        except Exception as error:
+            _warn(error)
 
     def _on_ending(self, span: Span) -> None:
         """Stamp it again: a limit may have dropped or cut the id, or the application replaced it.
@@ -92,11 +91,17 @@ class SessionLogRecordProcessor(LogRecordProcessor):
 
         A record of an exception that has no trace gets the span that the exception left.
         """
-        record = log_record.log_record
-        _stamp(sdk.stamp_log_record, record, _session_of, log_record)
-        error = getattr(record, "exception", None)
-        if error is not None and not record.trace_id:
-            _set_span(record, error)
+        try:
+            record = log_record.log_record
+            if session_id := _session_of(log_record):
+                sdk.stamp_log_record(record, session_id)
+            error = getattr(record, "exception", None)
+            # Two records of one trace are one in the replay.
+            if error is not None and not record.trace_id and (span := span_of_exception(error)):
+                record.trace_id, record.span_id = span.trace_id, span.span_id
+                record.trace_flags = span.trace_flags
+        except Exception as failure:
+            _warn(failure)
 
     def enabled(self, **_: Any) -> bool:
         """Return False: it exports nothing, and others decide whether a logger is enabled."""
@@ -124,21 +129,6 @@ def _events_of(span: Span, error: BaseException) -> list[Event]:
     ]
 
 
-def _stamp(
-    write: Callable[[Any, str], None],
-    target: Any,
-    find: Callable[[Any], SessionId | None],
-    place: Any,
-) -> None:
-    """Write the session that `find` finds in `place` on `target`, if any; never raise."""
-    try:
-        session_id = find(place)
-        if session_id is not None:
-            write(target, session_id)
-    except Exception as error:
-        _warn(error)
-
-
 def _session_of(emitted: ReadWriteLogRecord) -> SessionId | None:
     """Return the session of a log record: that of its context, else that of its exception.
 
@@ -157,23 +147,6 @@ def _session_of(emitted: ReadWriteLogRecord) -> SessionId | None:
         started_in = sdk.thread_context(current_thread())
         session_id = None if started_in is None else get_session_id(started_in)
     return session_id
-
-
-def _set_span(record: LogRecord, error: BaseException) -> None:
-    """Move a record of an exception to the span that recorded it before; never raise.
-
-    Two records of one trace are one in the replay.
-    """
-    try:
-        span = span_of_exception(error)
-        if span is not None:
-            record.trace_id, record.span_id, record.trace_flags = (
-                span.trace_id,
-                span.span_id,
-                span.trace_flags,
-            )
-    except Exception as failure:
-        _warn(failure)
 
 
 def _warn(error: Exception) -> None:

@@ -26,14 +26,21 @@ With `OTEL_ASAYER_ENABLED=false` it only carries baggage, without `session.id`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.context import get_current
-from opentelemetry.propagators.textmap import TextMapPropagator, default_getter, default_setter
-from opentelemetry.trace import SpanKind, get_current_span
+from opentelemetry.context import Context, get_current
+from opentelemetry.propagators.textmap import (
+    CarrierT,
+    Getter,
+    Setter,
+    TextMapPropagator,
+    default_getter,
+    default_setter,
+)
+from opentelemetry.trace import Span, SpanKind, get_current_span
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID
 from otel_asayer.config import Config, attribute_length_limit, environment_config
@@ -55,11 +62,6 @@ from otel_asayer.propagation.context import (
 from otel_asayer.propagation.session_id import SessionId, parse_session_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from opentelemetry.context import Context
-    from opentelemetry.propagators.textmap import CarrierT, Getter, Setter
-    from opentelemetry.trace import Span
     from typing_extensions import Unpack
 
     from otel_asayer.config.options import Options

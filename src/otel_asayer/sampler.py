@@ -83,10 +83,8 @@ class ParentBasedSessionSampler(ParentBased):
 
 
 def _ratio(arg: float | str | None) -> float:
-    if arg is None or (isinstance(arg, str) and not arg.strip()):
-        return 1.0
     try:
-        ratio = float(arg)
+        ratio = 1.0 if arg is None or (isinstance(arg, str) and not arg.strip()) else float(arg)
     except (TypeError, ValueError):
         ratio = -1.0
     if 0.0 <= ratio <= 1.0:  # NaN is not

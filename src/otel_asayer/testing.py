@@ -33,18 +33,17 @@ from otel_asayer.elasticsearch.client import Response, UnreachableError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from ssl import SSLContext
-    from types import TracebackType
 
     from typing_extensions import Self
 
 __all__ = ["IDENTITY", "ElasticsearchDouble", "Exchange", "Fault", "items", "status"]
 
 _PRODUCT: Final = {"x-elastic-product": "Elasticsearch", "content-type": "application/json"}
-_CREATED: Final = 201
-_CONFLICT: Final = {
-    "type": "version_conflict_engine_exception",
-    "reason": "version conflict, document already exists",
-}
+_CONFLICT: Final = (
+    409,
+    "version_conflict_engine_exception",
+    "version conflict, document already exists",
+)
 
 
 class Fault(Enum):
@@ -208,21 +207,19 @@ class ElasticsearchDouble:
 
     def _carry_out(self, exchange: Exchange) -> Response:
         if exchange.target.startswith("/_bulk"):
-            return self._take(exchange)
+            return items(
+                *(
+                    self._store(action["create"], document)
+                    for action, document in exchange.operations
+                )
+            )
         return IDENTITY if (exchange.method, exchange.target) == ("GET", "/") else status(404, {})
-
-    def _take(self, exchange: Exchange) -> Response:
-        return items(
-            *(self._store(action["create"], document) for action, document in exchange.operations)
-        )
 
     def _store(
         self, action: Mapping[str, str], document: dict[str, Any]
     ) -> int | tuple[int, str, str]:
         key = action["_index"], action["_id"]
-        if self.stored.setdefault(key, document) is not document:
-            return 409, _CONFLICT["type"], _CONFLICT["reason"]
-        return _CREATED
+        return 201 if self.stored.setdefault(key, document) is document else _CONFLICT
 
     def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", 0), partial(_Handler, self))
@@ -238,12 +235,7 @@ class ElasticsearchDouble:
         ).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closing.set()
         if self._server:
             self._server.shutdown()
@@ -287,17 +279,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self._double.wait_until_closed()
             self.close_connection = True
             return
-        self._send(reply)
+        self.send_response(reply.status)
+        for name, value in {**reply.headers, "content-length": str(len(reply.body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(reply.body)
 
     # The standard library's names
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815
-
-    def _send(self, response: Response) -> None:
-        self.send_response(response.status)
-        for name, value in {**response.headers, "content-length": str(len(response.body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(response.body)
 
     # The standard library's name
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002

@@ -66,7 +66,8 @@ def read_baggage(header: str) -> Incoming:
         key, is_pair, value = entry.partition("=")
         key = key.rstrip(_SPACE)
         if _is_session_key(key):
-            sessions.append(_session_value(value))
+            # Decoded, and without its properties.
+            sessions.append(unquote_plus(value.partition(";")[0]).strip())
             continue
         listed += 1
         if listed > _MAX_ENTRIES or not (
@@ -101,11 +102,6 @@ def _is_session_key(key: str) -> bool:
     return key == BAGGAGE_SESSION_ID or (
         ("%" in key or "+" in key) and unquote_plus(key).strip() == BAGGAGE_SESSION_ID
     )
-
-
-def _session_value(value: str) -> str:
-    """Return a value without its properties, decoded."""
-    return unquote_plus(value.partition(";")[0]).strip()
 
 
 def _is_value(value: str) -> bool:

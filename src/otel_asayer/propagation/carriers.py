@@ -68,9 +68,11 @@ class HeaderReader:
         """
         try:
             names = list(getter.keys(carrier))
-            if not names:
-                return self._names
-            return {lower: name for name in names if (lower := str.lower(name)) in self._names}
+            return (
+                {lower: name for name in names if (lower := str.lower(name)) in self._names}
+                if names
+                else self._names
+            )
         except Exception as error:
             report_failure("list the names of", error)
             return self._names

@@ -17,7 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from opentelemetry import baggage, context as otel_context
-from opentelemetry.trace import INVALID_SPAN, SpanContext, TraceFlags, get_current_span
+from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, TraceFlags, get_current_span
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID, NOTED_SESSION_ID, SESSION_ID
 from otel_asayer.config import attribute_length_limit, environment_config
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span
 
 __all__ = [
     "attached",

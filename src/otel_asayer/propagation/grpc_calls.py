@@ -11,7 +11,7 @@ gets a session id (`is_guarded`).
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,6 @@ from otel_asayer.once import warn_once
 from otel_asayer.propagation.patching import patch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, MutableMapping
     from types import ModuleType
 
     Withdraw = Callable[[MutableMapping[str, Any], str | None], None]

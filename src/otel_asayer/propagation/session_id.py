@@ -136,9 +136,8 @@ def parse_session_id(value: str, *, opaque: bool = False) -> SessionId | None:
     if token := _compiled(_TOKEN).fullmatch(text):
         number = int(token[1], 36)
         return _made(str(number)) if 0 < number < _LIMIT else None
-    if not opaque or text in _MISSING or not _compiled(_OPAQUE).fullmatch(text):
-        return None
-    return _made(text)
+    accepted = opaque and text not in _MISSING and _compiled(_OPAQUE).fullmatch(text)
+    return _made(text) if accepted else None
 
 
 def require_session_id(value: str | int, *, opaque: bool | None = None) -> SessionId:

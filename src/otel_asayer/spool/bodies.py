@@ -25,13 +25,12 @@ from os import SEEK_END
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from otel_asayer.documents import Operation, action_of, is_our_action, source_of
-from otel_asayer.spool.directory import explained
+from otel_asayer.spool.directory import Folder, explained
 from otel_asayer.spool.names import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_asayer.spool.directory import Folder
     from otel_asayer.spool.locations import SpoolFolders
 
 __all__ = [
@@ -198,7 +197,8 @@ def read(
             if seen is not None and body in seen:
                 continue
             try:
-                file = _open(folders, side, name)
+                with folders.find(side) as folder:
+                    file = open_body(folder, name) if folder else None
                 if file is None and body != missed:
                     missed = body
                     break  # renamed or removed since it was listed: list again, from here on
@@ -225,8 +225,3 @@ def _bodies(folders: SpoolFolders, side: str, *, after: str) -> list[tuple[str, 
         return sorted(
             {file.body: file.name for file in files if file.is_body and file.body > after}.items()
         )
-
-
-def _open(folders: SpoolFolders, side: str, name: str) -> BinaryIO | None:
-    with folders.find(side) as folder:
-        return open_body(folder, name) if folder else None

@@ -11,7 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from otel_asayer.spool.bodies import read_body
-from otel_asayer.spool.locations import DAMAGED, REJECTED
+from otel_asayer.spool.locations import DAMAGED, REJECTED, SpoolFolders
 from otel_asayer.spool.names import parse, temporary_name
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from otel_asayer.documents import Operation
     from otel_asayer.spool.directory import Folder
     from otel_asayer.spool.lease import Lease
-    from otel_asayer.spool.locations import SpoolFolders
 
 __all__ = ["Remains", "erase_remains", "erase_waiting", "remains"]
 
@@ -66,10 +65,7 @@ def erase_waiting(lease: Callable[[], Lease | None], wanted: Callable[[Operation
             kept = [operation for operation in operations if not wanted(operation)]
             if len(kept) < len(operations):
                 unchanged.pop()
-                if kept:
-                    leased.replace(kept)
-                else:
-                    leased.done()
+                leased.replace(kept)
                 erased += len(operations) - len(kept)
     finally:
         # Only now: a body given back at once would be leased again at once.
@@ -135,8 +131,9 @@ def _remains(folder: Folder, name: str, side: str) -> Remains:
         why = "it cannot be read"
     else:
         why = "documents of other sessions mention it"
-    apart = file is not None and not file.is_temporary and not unreadable
-    return Remains(folder.path / name, why, apart)
+    return Remains(
+        folder.path / name, why, file is not None and not file.is_temporary and not unreadable
+    )
 
 
 def _is_unreadable(folder: Folder, name: str, side: str) -> bool:

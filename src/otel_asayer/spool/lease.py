@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool.bodies import Damage, DamagedBodyError, read_body
-from otel_asayer.spool.locations import DAMAGED, REJECTED
-from otel_asayer.spool.names import new_body, parse, temporary_name
+from otel_asayer.spool.locations import DAMAGED, REJECTED, SpoolFolders
+from otel_asayer.spool.names import SpoolFile, new_body, parse, temporary_name
 from otel_asayer.spool.space import evict
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from otel_asayer.documents import Operation
     from otel_asayer.spool.directory import Folder
-    from otel_asayer.spool.locations import SpoolFolders
-    from otel_asayer.spool.names import SpoolFile
 
 __all__ = ["Lease", "Recovered", "recover"]
 
@@ -86,9 +84,7 @@ class Lease:
         Raises:
             SpoolError: it could not be removed, and will be delivered once more.
         """
-        with self._folders.find() as folder:
-            if folder:
-                self._remove(folder)
+        self.replace(())
 
     def release(self) -> None:
         """Give the body back, in its old place by age.
@@ -113,8 +109,8 @@ class Lease:
     def replace(self, operations: Sequence[Operation]) -> None:
         """Leave only these operations, in the body's old place by age: the rest is delivered.
 
-        They are written before the old body is removed: a crash between the two leaves some
-        documents twice, and loses none.
+        Without any, the body goes. They are written before it is removed: a crash between the two
+        leaves some documents twice, and loses none.
 
         Raises:
             SpoolError: they could not be written; the lease goes on, and holds the whole body.
@@ -127,7 +123,8 @@ class Lease:
                 rest = new_body(self.written_ns, len(operations))
                 folder.write(rest, temporary_name(rest), gzip_of(operations))
             self._remove(folder)
-        self._on_return()
+        if operations:
+            self._on_return()
 
     def _rename(self, name: str) -> None:
         with self._folders.find() as folder:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -72,9 +72,8 @@ class Destination(NamedTuple):
         found = tuple(
             sorted({_QUERY.sub("", _USER_AND_PASSWORD.sub("", endpoint)) for endpoint in endpoints})
         )
-        joined = ",".join(found)
-        folder = hashlib.sha256(joined.encode()).hexdigest()[:16] if joined else _LOCAL_FOLDER
-        return cls(folder, found)
+        joined = ",".join(found).encode()
+        return cls(hashlib.sha256(joined).hexdigest()[:16] if joined else _LOCAL_FOLDER, found)
 
 
 LOCAL: Final = Destination(_LOCAL_FOLDER)
@@ -140,15 +139,11 @@ def destinations(root: Path) -> list[Destination]:
 
 
 def _endpoints_in(root: Folder, name: str) -> tuple[str, ...]:
-    folder = root.find(name)
-    if folder is None:
-        return ()
-    with folder:
-        try:
-            with folder.read(_DESCRIPTION) as file:
-                lines = file.read(_MAX_DESCRIPTION_BYTES).decode(errors="replace").splitlines()
-        except OSError:  # removed, or not written yet: it is for people, and nothing needs it
-            return ()
+    lines: list[str] = []
+    if folder := root.find(name):
+        # Removed, or not written yet: it is for people, and nothing needs it.
+        with folder, suppress(OSError), folder.read(_DESCRIPTION) as file:
+            lines = file.read(_MAX_DESCRIPTION_BYTES).decode(errors="replace").splitlines()
     return tuple(line for line in lines if line and not line.startswith(_COMMENT))
 
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from otel_asayer.documents import action_of
+from otel_asayer.documents import Operation, action_of
 from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool.bodies import read_body
-from otel_asayer.spool.directory import SpoolError
-from otel_asayer.spool.names import new_body, parse, reasons_name, temporary_name
+from otel_asayer.spool.directory import Folder, SpoolError
+from otel_asayer.spool.names import SpoolFile, new_body, parse, reasons_name, temporary_name
 from otel_asayer.spool.space import Written, evict, footprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_asayer.documents import Operation
-    from otel_asayer.spool.directory import Folder
-    from otel_asayer.spool.names import SpoolFile
 
 __all__ = ["erase_rejected", "reject"]
 
@@ -59,8 +56,11 @@ def erase_rejected(folder: Folder, wanted: Callable[[Operation], bool]) -> int:
     Raises:
         SpoolError: the folder cannot be written to.
     """
-    bodies = [file for name in list(folder.scan()) if (file := parse(name)) and file.is_body]
-    return sum(_erase_from(folder, body, wanted) for body in bodies)
+    return sum(
+        _erase_from(folder, file, wanted)
+        for name in list(folder.scan())
+        if (file := parse(name)) and file.is_body
+    )
 
 
 def _erase_from(folder: Folder, body: SpoolFile, wanted: Callable[[Operation], bool]) -> int:

@@ -14,13 +14,12 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_asayer.spool.names import parse
+from otel_asayer.spool.names import SpoolFile, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_asayer.spool.directory import Folder
-    from otel_asayer.spool.names import SpoolFile
 
 __all__ = [
     "Contents",

@@ -210,9 +210,13 @@ class Spool:
         """
         if not operations_with_reasons:
             return Written(0, 0, 0)
-        limit, now_ns = self._folders.side_bytes, self._folders.clock()
         with self._folders.make(REJECTED) as side:
-            written = rejected.reject(side, operations_with_reasons, max_bytes=limit, now_ns=now_ns)
+            written = rejected.reject(
+                side,
+                operations_with_reasons,
+                max_bytes=self._folders.side_bytes,
+                now_ns=self._folders.clock(),
+            )
         state = self._state()
         with state.lock:
             state.evicted_rejected += written.evicted
@@ -391,9 +395,12 @@ class Spool:
     def _lease(self, folder: Folder, file: SpoolFile) -> Lease | None:
         leased = file._replace(name=leased_name(file.body))
         # Touched before it is leased: with its old time it would look like a stale lease.
-        if folder.touch(file.name, self._folders.clock()) and folder.rename(file.name, leased.name):
-            return Lease(self._folders, leased, self._forget_backlog)
-        return None
+        return (
+            Lease(self._folders, leased, self._forget_backlog)
+            if folder.touch(file.name, self._folders.clock())
+            and folder.rename(file.name, leased.name)
+            else None
+        )
 
     def _forget_backlog(self) -> None:
         state = self._state()

@@ -73,10 +73,10 @@ def test_a_body_that_is_never_where_it_was_listed_is_left_out(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(spool)
-    opened = bodies._open
+    opened = bodies.open_body
     _, second, _ = files_in(spool.folder)
     monkeypatch.setattr(
-        bodies, "_open", lambda *where: None if where[-1] == second else opened(*where)
+        bodies, "open_body", lambda *where: None if where[-1] == second else opened(*where)
     )
     assert names_of(spool.read()) == ["a1", "a2", "c1", "c2"]
 
