@@ -30,7 +30,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from otel_asayer.documents import DocumentSettings, Encoder
+from otel_asayer.config import Config
+from otel_asayer.documents import Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,9 +127,7 @@ def contests() -> list[Contest]:
     """What is measured."""
     numbers = count()
     encoder = Encoder(
-        DocumentSettings(
-            replay_url="https://app.openreplay.com/7/session/{session_id}?jumpto={time_ms}"
-        ),
+        Config(replay_url="https://app.openreplay.com/7/session/{session_id}?jumpto={time_ms}"),
         lambda: f"{next(numbers):020}",
     )
     session: dict[str, AttributeValue] = {"session.id": SESSION}

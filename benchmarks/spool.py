@@ -33,7 +33,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from otel_asayer.config import Config
-from otel_asayer.documents import DocumentSettings, Encoder, Operation
+from otel_asayer.documents import Encoder, Operation
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.elasticsearch.compression import gzip_of
@@ -96,7 +96,7 @@ def documents() -> list[Operation]:
                 }
             )
     return (
-        Encoder(DocumentSettings(), lambda: os.urandom(12).hex())
+        Encoder(Config(), lambda: os.urandom(12).hex())
         .spans(memory.get_finished_spans())
         .operations
     )

@@ -24,7 +24,7 @@ from otel_asayer.config import Config
 from otel_asayer.delivery import delivery
 from otel_asayer.delivery.metrics import ExporterMetrics, ExportObservation, meter_of, observe
 from otel_asayer.delivery.outcomes import Outcome
-from otel_asayer.documents import DataStreams, DocumentSettings, Encoded, Encoder, metadata_of
+from otel_asayer.documents import DataStreams, Encoded, Encoder, metadata_of
 from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.once import warn_once
 from otel_asayer.runtime import sdk
@@ -335,16 +335,7 @@ atexit.register(_finish)  # before any provider could register its own, and so r
 def encoder_of(config: Config) -> Encoder:
     """Return what makes documents by these settings, with `_id`s of its own for log records."""
     return Encoder(
-        DocumentSettings(
-            config.dataset,
-            config.namespace,
-            config.replay_url,
-            config.replay_records,
-            config.replay_level,
-            config.session_headers,
-            config.session_cookie,
-            config.max_data_streams,
-        ),
+        config,
         delivery.random_id,
         _data_streams(config.dataset, config.namespace, config.max_data_streams),
     )

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_asayer.cli.demo.shop import Shop
-from otel_asayer.documents import DocumentSettings, Encoder, Operation
+from otel_asayer.config import Config
+from otel_asayer.documents import Encoder, Operation
 from otel_asayer.propagation.session_id import SessionId, id_of_session_from
 from otel_asayer.spool import LOCAL, Spool
 
@@ -79,4 +80,4 @@ def _shop(started_at_ms: int) -> tuple[SessionId, Shop]:
 
 def _encoder() -> Encoder:
     ids = count()
-    return Encoder(DocumentSettings(replay_url=REPLAY_URL), lambda: f"log{next(ids):017}")
+    return Encoder(Config(replay_url=REPLAY_URL), lambda: f"log{next(ids):017}")

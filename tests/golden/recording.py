@@ -23,7 +23,8 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from otel_asayer.documents import DocumentSettings, Encoder, Operation
+from otel_asayer.config import Config
+from otel_asayer.documents import Encoder, Operation
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger
@@ -117,7 +118,7 @@ def caller(*, is_remote: bool = True, trace_state: TraceState | None = None) -> 
 def encoder(**settings: Any) -> Encoder:
     """An encoder whose random ids count: log-1, log-2."""
     ids = iter(range(1, 1_000_000))
-    return Encoder(DocumentSettings(**settings), lambda: f"log-{next(ids)}")
+    return Encoder(Config(**settings), lambda: f"log-{next(ids)}")
 
 
 def encode(recording: Recording, **settings: Any) -> list[Operation]:

@@ -14,7 +14,8 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 
-from otel_asayer.documents import DocumentSettings, Encoder, Operation
+from otel_asayer.config import Config
+from otel_asayer.documents import Encoder, Operation
 
 from readers import Event, Gen1Reader, Gen2Reader, Gen3Reader, PanelBroken, PollerCrashed, Row
 from store import action, replay_index
@@ -97,7 +98,7 @@ def visit(
 ) -> Visit:
     """A session with `number` log records, 137 ms apart."""
     encoder = Encoder(
-        DocumentSettings(namespace=namespace, replay_level="debug"), lambda: secrets.token_hex(10)
+        Config(namespace=namespace, replay_level="debug"), lambda: secrets.token_hex(10)
     )
     times = [START + timedelta(milliseconds=137 * step) for step in range(number)]
     shown = [levels[step % len(levels)] for step in range(number)]

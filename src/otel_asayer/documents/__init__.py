@@ -3,7 +3,7 @@
 Pure: it has no clock, randomness, thread or network of its own.
 """
 
-from otel_asayer.documents.encoder import DocumentSettings, Encoded, Encoder
+from otel_asayer.documents.encoder import Encoded, Encoder
 from otel_asayer.documents.operations import (
     Metadata,
     Operation,
@@ -46,7 +46,6 @@ __all__ = [
     "EXCEPTION_TYPE",
     "REPLAY_PIPELINE",
     "DataStreams",
-    "DocumentSettings",
     "Encoded",
     "Encoder",
     "Metadata",

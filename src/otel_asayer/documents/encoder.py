@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from otel_asayer.documents.attributes import Credentials
@@ -19,48 +18,26 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from otel_asayer.config import Config
     from otel_asayer.documents.operations import Operation
 
-__all__ = ["DocumentSettings", "Encoded", "Encoder"]
+__all__ = ["Encoded", "Encoder"]
 
 _T = TypeVar("_T")
 
 _MAX_REASON: Final = 200
 
 
-@dataclass(frozen=True)
-class DocumentSettings:
-    """What documents depend on.
+class Encoded(NamedTuple):
+    """What became of a batch.
 
     Attributes:
-        dataset: dataset of the data streams; `.otel` is appended.
-        namespace: namespace of the data streams.
-        replay_url: template of links to the replay, or None for no links.
-        replay_records: whether replay records are made.
-        replay_level: least level of replay records: `debug`, `info`, `warning` or `error`.
-        session_headers: headers that carry sessions, in lower case: captured as attributes, they
-            are reduced to ids.
-        session_cookie: the cookie that carries one, likewise.
-        max_data_streams: how many pairs of dataset and namespace are written to.
+        operations: A bulk request is their concatenation.
+        failures: A sentence for each span or log record that could not be encoded.
     """
 
-    dataset: str = "generic"
-    namespace: str = "default"
-    replay_url: str | None = None
-    replay_records: bool = True
-    replay_level: str = "info"
-    session_headers: tuple[str, ...] = ("x-session-id",)
-    session_cookie: str = ""
-    max_data_streams: int = 32
-
-
-class Encoded(NamedTuple):
-    """What became of a batch."""
-
     operations: list[Operation]
-    """A bulk request is their concatenation."""
     failures: list[str]
-    """A sentence for each span or log record that could not be encoded."""
 
 
 class Encoder:
@@ -68,32 +45,33 @@ class Encoder:
 
     def __init__(
         self,
-        settings: DocumentSettings,
+        config: Config,
         random_id: Callable[[], str],
         data_streams: DataStreams | None = None,
     ) -> None:
-        """Prepare for documents of these settings.
+        """Prepare for documents of these config.
 
         Args:
-            settings: what the documents depend on.
+            config: what the documents depend on: dataset and namespace of the data streams, how
+                many pairs of them are written to, the headers and the cookie that carry sessions
+                (captured as attributes, they are reduced to ids), links to the replay, and replay
+                records.
             random_id: returns a new `_id` for a log record's document, at most 500 bytes of
                 letters, digits, `-` and `_`.
             data_streams: shared with other encoders of these settings, and bounded together.
 
         Raises:
-            ValueError: `settings.replay_url` is not a template of links, or
-                `settings.replay_level` not a level.
+            ValueError: `config.replay_url` is not a template of links, or
+                `config.replay_level` not a level.
         """
         data_streams = data_streams or DataStreams(
-            settings.dataset, settings.namespace, settings.max_data_streams
+            config.dataset, config.namespace, config.max_data_streams
         )
-        credentials = Credentials(frozenset(settings.session_headers), settings.session_cookie)
-        scopes = ResourceScopeCache(data_streams, credentials, links=bool(settings.replay_url))
+        credentials = Credentials(frozenset(config.session_headers), config.session_cookie)
+        scopes = ResourceScopeCache(data_streams, credentials, links=bool(config.replay_url))
         self.take_diverted = data_streams.take_diverted
-        link = ReplayLink(settings.replay_url) if settings.replay_url else None
-        replay_records = ReplayRecords(
-            link, settings.replay_level if settings.replay_records else None
-        )
+        link = ReplayLink(config.replay_url) if config.replay_url else None
+        replay_records = ReplayRecords(link, config.replay_level if config.replay_records else None)
         self._spans = SpanDocuments(scopes, replay_records)
         self._log_records = LogRecordDocuments(scopes, replay_records, random_id)
 

@@ -5,14 +5,14 @@ Each field is that of the OpenTelemetry Collector's elasticsearchexporter in its
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry._logs import SeverityNumber
+from opentelemetry._logs import LogRecord, SeverityNumber
 
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
-from otel_asayer.documents.replay_records import Source
+from otel_asayer.documents.replay_records import Batch, ReplayRecords, Source
 from otel_asayer.documents.summaries import (
     EXCEPTION_EVENT,
     EXCEPTION_MESSAGE,
@@ -26,12 +26,8 @@ from otel_asayer.propagation.session_id import without_tokens
 from otel_asayer.runtime.sdk import enum_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from opentelemetry._logs import LogRecord
     from opentelemetry.sdk._logs import ReadableLogRecord
 
-    from otel_asayer.documents.replay_records import Batch, ReplayRecords
     from otel_asayer.documents.resource_scopes import ResourceScopeCache
 
 __all__ = ["LogRecordDocuments"]

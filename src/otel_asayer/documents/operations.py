@@ -37,6 +37,8 @@ __all__ = [
 Operation = NewType("Operation", bytes)
 """The two lines of one document in a bulk request, with both newlines."""
 
+# What this program writes, in its only form: in another one, JSON lets a name stand twice, and
+# readers disagree which counts.
 _ACTION: Final = re.compile(
     rb'\{"create":\{"_index":"(?:'
     rb'(?:traces|logs)-[^-"\\/*?<>|,#: ]+-[^"\\/*?<>|,#: ]+"|'
@@ -44,23 +46,23 @@ _ACTION: Final = re.compile(
     rb']+"(?:,"pipeline":"asayer-replay")?(?:,"require_data_stream":(?:true|false))?'
     rb'),"_id":"[^"\\\x00-\x1f]+"\}\}\n'
 )
-"""What this program writes, in its only form:
-
-in another one, JSON lets a name stand twice, and readers disagree which counts.
-"""
+# The `_id` of an exception's replay record (`replay_records`).
 _SHARED_ID: Final = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}r")
-"""The `_id` of an exception's replay record (`replay_records`)."""
+# What the `_id` of every replay record ends with. That of a span or a span event is hexadecimal,
+# and that of a log record may end with it by chance, which harms nothing.
 _REPLAY: Final = "r"
-"""What the `_id` of every replay record ends with. That of a span or a span event is hexadecimal,
-and that of a log record may end with it by chance, which harms nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Where an operation creates its document."""
+    """Where an operation creates its document.
+
+    Attributes:
+        index: The data stream, or the index of a replay record.
+        id: The document's `_id`.
+    """
 
     index: str
-    """The data stream, or the index of a replay record."""
     id: str
 
     @property

@@ -20,12 +20,13 @@ in milliseconds since 1970 from OpenReplay 1.15 on, and an offset from the sessi
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.attributes import HANDLED, REPLAY_LEVELS, REPLAY_URL, SESSION_ID
 from otel_asayer.config.parsers import parse_replay_url
-from otel_asayer.documents.streams import day_of
+from otel_asayer.documents.streams import ReplayIndices, day_of
 from otel_asayer.documents.summaries import exception_message, exception_text, exception_type_name
 from otel_asayer.documents.values import iso_timestamp
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from otel_asayer.documents.operations import Operation
     from otel_asayer.documents.resource_scopes import ResourceScope
-    from otel_asayer.documents.streams import ReplayIndices
     from otel_asayer.propagation.session_id import SessionId
 
 __all__ = ["Batch", "ReplayLink", "ReplayRecords", "Source"]
@@ -44,8 +44,8 @@ _NS_PER_MS: Final = 1_000_000
 # whatever stands between it and the number. It lower-cases `İ` to `i`, as Python's IGNORECASE does.
 _TAG: Final = re.compile(r"(asayer_session|openReplaySession)(?=_id|\.id|Token)", re.IGNORECASE)
 _IN_EACH_TAG: Final = "sess"
+# A tag that no reader finds: an invisible zero-width space divides its term in two.
 _WITHOUT_EFFECT: Final = "\\1\u200b"
-"""A tag that no reader finds: an invisible zero-width space divides its term in two."""
 
 
 class ReplayLink:
@@ -76,17 +76,15 @@ class ReplayLink:
         )
 
 
+@dataclass(slots=True)
 class Batch:
     """What one call of the encoder has made so far."""
 
-    __slots__ = ("exceptions", "failures", "operations")
-
-    def __init__(self) -> None:
-        self.operations: list[Operation] = []
-        self.failures: list[str] = []
-        # Ids of the exceptions' replay records: an exception that passes through several spans is
-        # sent with its stack once.
-        self.exceptions: set[str] = set()
+    operations: list[Operation] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    # Ids of the exceptions' replay records: an exception that passes through several spans is
+    # sent with its stack once.
+    exceptions: set[str] = field(default_factory=set)
 
 
 class Source(NamedTuple):

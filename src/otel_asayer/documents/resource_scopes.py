@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.attributes import REPLAY_URL
 from otel_asayer.documents.attributes import (
+    Credentials,
     copied,
     is_captured,
     is_part_of_point,
     join_points,
     reduce_captured,
 )
-from otel_asayer.documents.streams import dataset_of, namespace_of
+from otel_asayer.documents.streams import DataStreams, Streams, dataset_of, namespace_of
 from otel_asayer.documents.values import json_fragment, one_line, text_of
 
 if TYPE_CHECKING:
@@ -27,32 +28,35 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from orjson import Fragment
 
-    from otel_asayer.documents.attributes import Credentials
-    from otel_asayer.documents.streams import DataStreams, Streams
-
 __all__ = ["ResourceScope", "ResourceScopeCache"]
 
 _DATASET: Final = "data_stream.dataset"
 _NAMESPACE: Final = "data_stream.namespace"
 _ROUTING: Final = ("data_stream.type", _DATASET, _NAMESPACE)
 _SERVICE_NAME: Final = "service.name"
+# A program that makes a tracer per request has a scope per request.
 _MAX_ENTRIES: Final = 256
-"""A program that makes a tracer per request has a scope per request."""
 _MAX_NAMES: Final = 4096
 _MAX_NAME_LENGTH: Final = 128
 
 
 class ResourceScope(NamedTuple):
-    """A resource and a scope, encoded."""
+    """A resource and a scope, encoded.
+
+    Attributes:
+        resource: The field `resource`.
+        scope: The field `scope`.
+        service: What replay records append for the service's name, or nothing.
+        service_resource: A resource with the service's name alone, if it has one.
+        streams: Where the documents go, unless their own attributes say otherwise.
+        key: Resource and scope themselves.
+    """
 
     resource: Fragment
     scope: Fragment
     service: str
-    """What replay records append for the service's name, or nothing."""
     service_resource: Fragment | None
-    """A resource with the service's name alone, if it has one."""
     streams: Streams
-    """Where the documents go, unless their own attributes say otherwise."""
     key: tuple[Resource | None, InstrumentationScope | None]
 
 

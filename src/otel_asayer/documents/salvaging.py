@@ -44,14 +44,19 @@ _FIELD: Final = re.compile(r"failed to parse field \[(.+)\] of type \[")
 
 
 class _Field(NamedTuple):
-    """A value that can be set aside."""
+    """A value that can be set aside.
+
+    Attributes:
+        holder: The map that it is in.
+        name: Its name there.
+        path: As Elasticsearch writes it in a reason, and sanitized as reasons are.
+        key: Its key in `otel_asayer.unmapped`.
+    """
 
     holder: dict[str, Any]
     name: str
     path: str
-    """As Elasticsearch writes it in a reason, and sanitized as reasons are."""
     key: str
-    """Its key in `otel_asayer.unmapped`."""
 
 
 def salvage(operation: Operation, reason: str) -> Operation | None:

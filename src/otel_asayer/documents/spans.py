@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from opentelemetry.trace import DEFAULT_TRACE_STATE
+from opentelemetry.trace import DEFAULT_TRACE_STATE, Link, Status
 
 from otel_asayer.attributes import HANDLED, SESSION_ID
 from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
-from otel_asayer.documents.replay_records import Source
+from otel_asayer.documents.replay_records import Batch, ReplayRecords, Source
 from otel_asayer.documents.summaries import (
     EXCEPTION_EVENT,
     blames_the_caller,
@@ -20,28 +20,25 @@ from otel_asayer.documents.summaries import (
     reduce_exception,
 )
 from otel_asayer.documents.values import hex_span_id, hex_trace_id, one_line, otel_timestamp
-from otel_asayer.propagation.session_id import without_tokens
+from otel_asayer.propagation.session_id import SessionId, without_tokens
 from otel_asayer.runtime.sdk import enum_value, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from opentelemetry.sdk.trace import Event, ReadableSpan
-    from opentelemetry.trace import Link, Status
 
-    from otel_asayer.documents.replay_records import Batch, ReplayRecords
     from otel_asayer.documents.resource_scopes import ResourceScope, ResourceScopeCache
     from otel_asayer.documents.streams import Streams
-    from otel_asayer.propagation.session_id import SessionId
 
 __all__ = ["SpanDocuments"]
 
+# By the value of `SpanKind`.
 _KINDS: Final = ("Internal", "Server", "Client", "Producer", "Consumer")
-"""By the value of `SpanKind`."""
 _ENTRY_KINDS: Final = ("Server", "Consumer")
+# Places in a `SpanContext`, which is a tuple.
 _SPAN_ID: Final = 1
 _IS_REMOTE: Final = 2
-"""Places in a `SpanContext`, which is a tuple."""
 
 
 class SpanDocuments:
@@ -178,24 +175,25 @@ class SpanDocuments:
 
 
 class _Written(NamedTuple):
-    """A span whose document is written; its events and replay records follow."""
+    """A span whose document is written; its events and replay records follow.
+
+    `entered` is the session with which a request enters this service.
+    """
 
     span: ReadableSpan
     document: dict[str, Any]
     resource_scope: ResourceScope
     streams: Streams
     entered: SessionId | None
-    """The session with which a request enters this service."""
 
     def source(self, document_id: str, session: SessionId, streams: Streams) -> Source:
-        document = self.document
         return Source(
             document_id,
             session,
             streams.replay,
             self.resource_scope,
-            document["trace_id"],
-            document["span_id"],
+            self.document["trace_id"],
+            self.document["span_id"],
         )
 
 

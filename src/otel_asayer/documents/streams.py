@@ -23,15 +23,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from otel_asayer.documents.operations import action_of, source_of
+from otel_asayer.documents.operations import Operation, action_of, source_of
 from otel_asayer.documents.values import json_fragment, json_line, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orjson import Fragment
-
-    from otel_asayer.documents.operations import Operation
 
 __all__ = [
     "REPLAY_PIPELINE",
@@ -61,12 +59,15 @@ _PIPELINE: Final = b'"pipeline":'
 
 
 class Stream(NamedTuple):
-    """A data stream, prepared for its documents."""
+    """A data stream, prepared for its documents.
+
+    Attributes:
+        head: The first line of an operation, up to the id of the document.
+        data_stream: The field `data_stream`.
+    """
 
     head: str
-    """The first line of an operation, up to the id of the document."""
     data_stream: Fragment
-    """The field `data_stream`."""
 
     def operation(self, document_id: str, document: Mapping[str, Any]) -> Operation:
         """Return the operation that creates `document`; the id needs no escaping in JSON."""
@@ -75,10 +76,13 @@ class Stream(NamedTuple):
 
 
 class ReplayIndices(NamedTuple):
-    """The indices of replay records in one namespace, prepared for their documents."""
+    """The indices of replay records in one namespace, prepared for their documents.
+
+    Attributes:
+        head: The first line of an operation, up to the day.
+    """
 
     head: str
-    """The first line of an operation, up to the day."""
 
     @classmethod
     def of(cls, namespace: str) -> ReplayIndices:

@@ -45,11 +45,9 @@ EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 
+# Least severity number and level, by the ranges of the log data model: ERROR and FATAL, WARN, INFO,
+# DEBUG and TRACE.
 _LEVELS: Final = ((17, "error"), (13, "warning"), (9, "info"), (1, "debug"))
-"""Least severity number and level, by the ranges of the log data model.
-
-They are ERROR and FATAL, WARN, INFO, DEBUG and TRACE.
-"""
 _AUTHORITY: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*|[^/?#]*@")
 _AFTER_PATH: Final = re.compile(r"[?#]")
 _STATUS_CODE: Final = re.compile(r"[1-9][0-9]{2}")
@@ -57,6 +55,8 @@ _STATUS_CODES: Final = range(100, 600)
 _NS_PER_MS: Final = 1_000_000
 _CLIENT_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
+# Statuses of gRPC that blame the caller, by its semantic conventions. Old conventions have the
+# number as attribute, new ones the name.
 _RPC_CODES_OF_CALLERS: Final = {
     1: "CANCELLED",
     3: "INVALID_ARGUMENT",
@@ -69,10 +69,6 @@ _RPC_CODES_OF_CALLERS: Final = {
     11: "OUT_OF_RANGE",
     16: "UNAUTHENTICATED",
 }
-"""Statuses of gRPC that blame the caller, by its semantic conventions.
-
-Old conventions have the number as attribute, new ones the name.
-"""
 
 
 def level_of(severity: int) -> str:

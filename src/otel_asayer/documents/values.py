@@ -13,20 +13,17 @@ would be stored as half a millisecond.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence, Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 from orjson import Fragment
 
 from otel_asayer.sanitize import encodable, one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 __all__ = [
     "hex_span_id",
@@ -58,11 +55,9 @@ _LINE: Final = _FRAGMENT | orjson.OPT_APPEND_NEWLINE
 # `Z` is appended below: isoformat() writes UTC as `+00:00`.
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001
 _NS_PER_MS: Final = 1_000_000
+# The last time that `date_nanos` holds, in 2262; its first is 1970. Elasticsearch refuses a
+# document with a time outside.
 _LAST_NS: Final = (1 << 63) - 1
-"""The last time that `date_nanos` holds, in 2262; its first is 1970.
-
-Elasticsearch refuses a document with a time outside.
-"""
 
 
 def json_line(value: Any, options: int = _LINE) -> bytes:

@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery, shared
 from otel_asayer.delivery.outcomes import Count, Outcome
-from otel_asayer.documents import DocumentSettings, Encoder, Operation
+from otel_asayer.documents import Encoder, Operation
 from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.elasticsearch.client import Client, Response, UnreachableError
 from otel_asayer.setup import first_contact
@@ -527,7 +527,7 @@ class TestConfiguration:
             attributes={"session.id": "7" * 19, "a": 1},
         )
         encoded = (
-            Encoder(DocumentSettings(), lambda: "id")
+            Encoder(Config(), lambda: "id")
             .log_records([ReadableLogRecord(record, Resource({}))])
             .operations
         )

@@ -14,7 +14,8 @@ from opentelemetry.trace import SpanContext
 
 import otel_asayer.documents
 from golden.recording import RESOURCE, SESSION, START, TRACE_ID, encoder, read
-from otel_asayer.documents import DocumentSettings, Encoded, Encoder
+from otel_asayer.config import Config
+from otel_asayer.documents import Encoded, Encoder
 
 PACKAGE = Path(otel_asayer.documents.__file__).parent
 IMPURE = {
@@ -150,7 +151,7 @@ def test_an_error_that_cannot_be_said_is_named() -> None:
 
 def test_a_template_of_links_that_cannot_be_used_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="expected a URL"):
-        Encoder(DocumentSettings(replay_url="https://replay/"), str)
+        Encoder(Config(replay_url="https://replay/"), str)
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)

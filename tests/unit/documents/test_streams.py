@@ -8,7 +8,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind
 
 from golden.recording import START, Recording, documents
-from otel_asayer.documents import DocumentSettings, Encoder
+from otel_asayer.config import Config
+from otel_asayer.documents import Encoder
 from otel_asayer.documents.streams import dataset_of, namespace_of, streams_of
 
 DATASET = "data_stream.dataset"
@@ -185,7 +186,7 @@ def test_scopes_and_resources_are_bounded_with_the_rest() -> None:
 
 
 def test_each_document_that_goes_elsewhere_is_counted_once() -> None:
-    encoder = Encoder(DocumentSettings(max_data_streams=3), lambda: "1")
+    encoder = Encoder(Config(max_data_streams=3), lambda: "1")
     encoder.spans(asking(5).spans)
     assert (encoder.take_diverted(), encoder.take_diverted()) == (3, 0)
 
@@ -194,7 +195,7 @@ def test_each_document_of_a_resource_that_goes_elsewhere_is_counted() -> None:
     recording = Recording(Resource({NAMESPACE: "r"}))
     for _ in range(3):
         recording.tracer.start_span("GET", start_time=START).end(START)
-    encoder = Encoder(DocumentSettings(max_data_streams=1), lambda: "1")
+    encoder = Encoder(Config(max_data_streams=1), lambda: "1")
     encoder.spans(recording.spans)
     assert encoder.take_diverted() == 3
 

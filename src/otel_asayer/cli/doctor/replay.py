@@ -28,8 +28,8 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_asayer.attributes import REPLAY_LEVELS, SESSION_ID
 from otel_asayer.cli.doctor.examination import ok, problem, skipped, warning
+from otel_asayer.config import Config
 from otel_asayer.documents import (
-    DocumentSettings,
     Encoder,
     day_of_index,
     metadata_of,
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
     from otel_asayer.cli.doctor.examination import CheckResult
     from otel_asayer.cli.doctor.server import ExaminedServer
-    from otel_asayer.config import Config
     from otel_asayer.documents import Operation
 
 __all__ = [
@@ -202,7 +201,7 @@ class Record(NamedTuple):
             f"otel-asayer-doctor-{secrets.token_hex(10)}",
         )
         encoder = Encoder(
-            DocumentSettings(config.dataset, config.namespace, replay_level="debug"),
+            Config(dataset=config.dataset, namespace=config.namespace, replay_level="debug"),
             lambda: document_id,
         )
         record = LogRecord(
