@@ -137,8 +137,10 @@ def _header_name(captured: str, credentials: Credentials) -> str:
     Instrumentations write some characters of the name as underscores.
     """
     folded = _folded(captured)
-    names = (*credentials.headers, "baggage", "cookie")
-    return next((name for name in names if _folded(name) == folded), "")
+    return next(
+        (name for name in (*credentials.headers, "baggage", "cookie") if _folded(name) == folded),
+        "",
+    )
 
 
 def _folded(name: str) -> str:

@@ -67,11 +67,16 @@ class Encoder:
         data_streams = data_streams or DataStreams(
             config.dataset, config.namespace, config.max_data_streams
         )
-        credentials = Credentials(frozenset(config.session_headers), config.session_cookie)
-        scopes = ResourceScopeCache(data_streams, credentials, links=bool(config.replay_url))
+        scopes = ResourceScopeCache(
+            data_streams,
+            Credentials(frozenset(config.session_headers), config.session_cookie),
+            links=bool(config.replay_url),
+        )
         self.take_diverted = data_streams.take_diverted
-        link = ReplayLink(config.replay_url) if config.replay_url else None
-        replay_records = ReplayRecords(link, config.replay_level if config.replay_records else None)
+        replay_records = ReplayRecords(
+            ReplayLink(config.replay_url) if config.replay_url else None,
+            config.replay_level if config.replay_records else None,
+        )
         self._spans = SpanDocuments(scopes, replay_records)
         self._log_records = LogRecordDocuments(scopes, replay_records, random_id)
 

@@ -131,10 +131,15 @@ class SpanDocuments:
             level, text = entry_summary(
                 span.name, document["attributes"], span.status, document["duration"]
             )
-            source = written.source(
-                document["trace_id"] + document["span_id"], written.entered, written.streams
+            self._replay_records.add(
+                batch,
+                written.source(
+                    document["trace_id"] + document["span_id"], written.entered, written.streams
+                ),
+                span.start_time or 0,
+                level,
+                one_line(text),
             )
-            self._replay_records.add(batch, source, span.start_time or 0, level, one_line(text))
         for exception in exceptions:
             self._replay_records.add_exception(batch, *exception)
 

@@ -157,8 +157,9 @@ class DeadlineServer:
                 f"Setup of Elasticsearch ran out of time before {method} {target}. {_SOON}",
                 temporary=True,
             )
-        sent = None if body is None else orjson.dumps(body)
-        response = self.client.request(method, target, sent, timeout=left)
+        response = self.client.request(
+            method, target, None if body is None else orjson.dumps(body), timeout=left
+        )
         if response.status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
             raise _Stopped
         return response.status, json_object(response.body)

@@ -226,8 +226,12 @@ class _SetupPlanner(Planner):
         *more: Request,
     ) -> Step:
         body, reduced = self.accepted(template, self.body(template))
-        put = Request("PUT", f"/_index_template/{template.name}", body)
-        return Step(template_subject(template), word, f"{note} {reduced}".strip(), (put, *more))
+        return Step(
+            template_subject(template),
+            word,
+            f"{note} {reduced}".strip(),
+            (Request("PUT", f"/_index_template/{template.name}", body), *more),
+        )
 
     def body(self, template: IndexTemplate) -> Mapping[str, Any]:
         """Return the template with the retention asked for, else with that set before."""
@@ -285,8 +289,12 @@ class _SetupPlanner(Planner):
             elif missing:
                 requests.append(Request("PUT", f"/{index}/_mapping", {"properties": missing}))
             if requests or notes:
-                word = "repaired" if requests else "left"
-                yield Step(f"index {index}", word, " ".join(notes), tuple(requests))
+                yield Step(
+                    f"index {index}",
+                    "repaired" if requests else "left",
+                    " ".join(notes),
+                    tuple(requests),
+                )
 
     @cached_property
     def _without_alias(self) -> frozenset[str]:
@@ -314,8 +322,9 @@ class _SetupPlanner(Planner):
             if overriding_template(template, stream, self.present) is None:
                 missing, _ = self._mapping_difference(template, stream, backing_indices[-1])
                 if missing:
-                    target = f"/{stream}/_mapping?write_index_only=true"
-                    yield Request("PUT", target, {"properties": missing})
+                    yield Request(
+                        "PUT", f"/{stream}/_mapping?write_index_only=true", {"properties": missing}
+                    )
 
     def _mapping_difference(
         self, template: IndexTemplate, stream: str, write_index: str
@@ -359,14 +368,17 @@ def _release(version: str) -> tuple[int, ...]:
 def _first_record(config: Config, now_ns: int) -> bytes:
     """A record in the form that all generations of readers need, without a session."""
     time = iso_timestamp(now_ns)
-    document = {
-        "@timestamp": time,
-        "utc_time": time,
-        "timestamp": time,
-        "message": "otel-asayer is set up",
-        "level": "info",
-    }
-    return ReplayIndices.of(config.namespace).operation(FIRST_RECORD_ID, document, day_of(time))
+    return ReplayIndices.of(config.namespace).operation(
+        FIRST_RECORD_ID,
+        {
+            "@timestamp": time,
+            "utc_time": time,
+            "timestamp": time,
+            "message": "otel-asayer is set up",
+            "level": "info",
+        },
+        day_of(time),
+    )
 
 
 def streams_on(api: Api, pattern: str) -> dict[str, tuple[str, ...]]:

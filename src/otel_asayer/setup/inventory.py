@@ -179,8 +179,9 @@ def legacy_streams(resolved: Mapping[str, Any]) -> tuple[str, ...]:
         resolved: The answer to GET `REPLAY_INDICES` or `ALIAS`.
     """
     listed = {stream["name"] for stream in resolved.get("data_streams", ())}
-    streams = listed.union(_streams_with_alias(resolved))
-    return tuple(sorted(filter(_LEGACY_STREAM.fullmatch, streams)))
+    return tuple(
+        sorted(filter(_LEGACY_STREAM.fullmatch, listed.union(_streams_with_alias(resolved))))
+    )
 
 
 def legacy_streams_sentence(streams: Sequence[str]) -> str:

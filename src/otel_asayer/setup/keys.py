@@ -332,8 +332,14 @@ def plan_keys(api: Api, options: KeyOptions) -> tuple[Step, ...]:
         old = keys if creates else keys[:-1]
         steps.append(_creation(role, options, old) if creates else _present(role, keys[-1]))
         if old and options.invalidate_old:
-            subject = f"older API keys {role.key_name}"
-            steps.append(Step(subject, "invalidated", _ids(old), (invalidation(old),)))
+            steps.append(
+                Step(
+                    f"older API keys {role.key_name}",
+                    "invalidated",
+                    _ids(old),
+                    (invalidation(old),),
+                )
+            )
     return tuple(steps)
 
 
@@ -351,16 +357,13 @@ def _creation(role: Role, options: KeyOptions, old: Sequence[Key]) -> Step:
         **({"expiration": options.expiration} if options.expiration else {}),
     }
     old_stay_valid = bool(old) and not options.invalidate_old
-    note = (
-        f"The older {_ids(old)} stays valid: invalidate it once the new one is in use "
-        "(--invalidate-old-keys)."
-        if old_stay_valid
-        else ""
-    )
     return Step(
         f"API key {role.key_name}",
         "created",
-        note,
+        f"The older {_ids(old)} stays valid: invalidate it once the new one is in use "
+        "(--invalidate-old-keys)."
+        if old_stay_valid
+        else "",
         (Request("POST", _TARGET, body),),
         (invalidation(old),) if old_stay_valid else (),
     )
@@ -373,11 +376,12 @@ def _present(role: Role, key: Key) -> Step:
         if role.is_granted_by(key.descriptors)
         else " Its privileges differ from those of a new key."
     )
-    note = (
+    return Step(
+        f"API key {role.key_name}",
+        "present",
         f"Its id is {key.id}{until}. Elasticsearch shows a secret only once: --new-keys creates "
-        f"another key.{differs}"
+        f"another key.{differs}",
     )
-    return Step(f"API key {role.key_name}", "present", note)
 
 
 def _time(ms: int) -> datetime:
@@ -390,12 +394,11 @@ def _ids(keys: Sequence[Key]) -> str:
 
 def _key(entry: Mapping[str, Any], *, own: bool) -> Key:
     expiration = entry.get("expiration")
-    expires = _time(expiration).date().isoformat() if expiration else ""
     return Key(
         entry["id"],
         str(entry["metadata"].get("role", "")),
         entry.get("creation", 0),
-        expires,
+        _time(expiration).date().isoformat() if expiration else "",
         entry.get("role_descriptors", {}),
         own,
     )

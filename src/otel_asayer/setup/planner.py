@@ -133,8 +133,11 @@ class Planner:
             return self.existing(template, there)
         if other := self.overriding(template):
             what = "these indices" if template is REPLAY else "these data streams"
-            note = f"The index template {other.name} takes {what}."
-            return Step(template_subject(template), "not needed", note)
+            return Step(
+                template_subject(template),
+                "not needed",
+                f"The index template {other.name} takes {what}.",
+            )
         body, note = self.accepted(template, self.body(template))
         request = Request("PUT", f"/_index_template/{template.name}?create=true", body)
         return Step(template_subject(template), "installed", note, (request,))

@@ -61,8 +61,12 @@ def plan_removal(api: Api, *, keys: bool) -> Iterator[Step]:
                 yield _template(api, template, installed, present)
     yield from _policy(api)
     if keys and (ours := keys_on(api)):
-        note = f"{', '.join(f'{key.role} {key.id}' for key in ours)}."
-        yield Step("API keys", "invalidated", note, (invalidation(ours),))
+        yield Step(
+            "API keys",
+            "invalidated",
+            f"{', '.join(f'{key.role} {key.id}' for key in ours)}.",
+            (invalidation(ours),),
+        )
 
 
 def _template(
@@ -80,15 +84,22 @@ def _template(
         for stream in streams_on(api, pattern)
         if overriding_template(template, stream, present) is None
     ]:
-        deletion = Request("DELETE", f"/_data_stream/{','.join(needing)}")
-        return Step(subject, "left", f"{', '.join(needing)}: {_NEEDED}", advised=(deletion,))
+        return Step(
+            subject,
+            "left",
+            f"{', '.join(needing)}: {_NEEDED}",
+            advised=(Request("DELETE", f"/_data_stream/{','.join(needing)}"),),
+        )
     return Step(subject, "removed", "", (Request("DELETE", f"/_index_template/{template.name}"),))
 
 
 def _policy(api: Api) -> Iterator[Step]:
     policy = policy_on(api)
     if policy.is_ours and policy.indices:
-        note = f"{shortened(policy.indices)}: a policy that indices follow cannot be removed."
-        yield Step(POLICY_SUBJECT, "left", note)
+        yield Step(
+            POLICY_SUBJECT,
+            "left",
+            f"{shortened(policy.indices)}: a policy that indices follow cannot be removed.",
+        )
     elif policy.is_ours:
         yield Step(POLICY_SUBJECT, "removed", "", (Request("DELETE", POLICY_TARGET),))

@@ -110,11 +110,12 @@ def policy_on(api: Api) -> Policy:
 def plan_policy(policy: Policy, retention: str) -> Step:
     """Return the step that keeps replay records for `retention`, `30d`."""
     if not policy.possible:
-        note = (
+        return Step(
+            "retention of replay records",
+            "not possible",
             "This Elasticsearch has no index lifecycle management. Run `otel-asayer prune "
-            f"--older-than {retention} --yes` once a day instead."
+            f"--older-than {retention} --yes` once a day instead.",
         )
-        return Step("retention of replay records", "not possible", note)
     if policy.body and not policy.is_ours:
         return Step(POLICY_SUBJECT, "left alone", NOT_OURS)
     if policy.retention == retention:
@@ -134,8 +135,12 @@ def _policy_body(retention: str) -> dict[str, Any]:
     """
     age = f"{int(retention[:-1]) + _DAY[retention[-1]]}{retention[-1]}"
     phases = {"hot": {"actions": {}}, "delete": {"min_age": age, "actions": {"delete": {}}}}
-    meta = {"managed_by": MANAGED_BY, "version": __version__, "retention": retention}
-    return {"policy": {"_meta": meta, "phases": phases}}
+    return {
+        "policy": {
+            "_meta": {"managed_by": MANAGED_BY, "version": __version__, "retention": retention},
+            "phases": phases,
+        }
+    }
 
 
 def plan_indices(api: Api, indices: Sequence[str]) -> Iterator[Step]:
@@ -154,8 +159,7 @@ def plan_indices(api: Api, indices: Sequence[str]) -> Iterator[Step]:
     )
     if free := [index for index in indices if not settings.get(index)]:
         request = Request("PUT", f"/{','.join(free)}/_settings", {SETTING: POLICY})
-        note = f"{shortened(free)}."
-        yield Step("retention of existing indices", "changed", note, (request,))
+        yield Step("retention of existing indices", "changed", f"{shortened(free)}.", (request,))
 
 
 def shortened(names: Sequence[str]) -> str:
@@ -192,11 +196,18 @@ def plan_streams(api: Api, retention: str) -> Iterator[Step]:
     if ours:
         yield Step(_STREAMS, "changed", f"{', '.join(ours)}.", (_lifecycle(ours, retention),))
     if others:
-        advised = (_lifecycle(others, retention),)
-        yield Step("retention of traces and logs", "left alone", _FOREIGN, advised=advised)
+        yield Step(
+            "retention of traces and logs",
+            "left alone",
+            _FOREIGN,
+            advised=(_lifecycle(others, retention),),
+        )
     if managed:
-        note = f"An ILM policy decides for {', '.join(managed)}: set it there."
-        yield Step("retention by ILM policy", "left alone", note)
+        yield Step(
+            "retention by ILM policy",
+            "left alone",
+            f"An ILM policy decides for {', '.join(managed)}: set it there.",
+        )
 
 
 def _lifecycle(streams: Sequence[str], retention: str) -> Request:
@@ -256,9 +267,11 @@ def delete_days(api: Api, days: Sequence[Day]) -> None:
 def _require_pruning(api: Api) -> None:
     if not authenticate(api).secured:
         return
-    asked = {"index": [{"names": [_INDICES], "privileges": list(_PRUNING_PRIVILEGES)}]}
     granted = api.expect(
-        "POST", "/_security/user/_has_privileges", asked, doing="which privileges there are"
+        "POST",
+        "/_security/user/_has_privileges",
+        {"index": [{"names": [_INDICES], "privileges": list(_PRUNING_PRIVILEGES)}]},
+        doing="which privileges there are",
     )
     if missing := missing_privileges(granted):
         raise NotAllowedError(
@@ -282,5 +295,8 @@ def _namespace_of(index: str) -> str:
 
 
 def _count(api: Api, index: str) -> int:
-    target = f"/{index}/_count?ignore_unavailable=true"
-    return int(api.expect("GET", target, doing=f"to count {index}").get("count", 0))
+    return int(
+        api.expect(
+            "GET", f"/{index}/_count?ignore_unavailable=true", doing=f"to count {index}"
+        ).get("count", 0)
+    )
