@@ -156,7 +156,10 @@ class _InSpool(_Location):
     def count(self, selection: Selection) -> int:
         """Count documents, and files whose documents cannot be told apart."""
         documents = sum(
-            map(partial(_is_of, selection), chain(self._spool.read(), self._spool.read_rejected()))
+            map(
+                partial(_is_of, selection),
+                chain(self._spool.read(), self._spool.read(rejected=True)),
+            )
         )
         return documents + sum(
             not one.apart for one in self._spool.remains(selection.session_id.encode())

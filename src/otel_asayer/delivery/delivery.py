@@ -50,15 +50,13 @@ _MOST_BYTES: Final = 24 * 1024 * 1024
 is read of a small file (`spool.bodies`)."""
 _GRACE: Final = 1.0
 """Seconds that a request may still take when an exporter is shut down."""
-_ID_BYTES: Final = 15
-"""Random bytes of an `_id`, 20 characters of base64: as many as Elasticsearch's own."""
 
 _system_random: Final = SystemRandom()  # forked workers would share the state of any other
 
 
 def random_id() -> str:
     """Return a new `_id`, from the system: forked workers would draw the same from `random`."""
-    return urlsafe_b64encode(os.urandom(_ID_BYTES)).decode()
+    return urlsafe_b64encode(os.urandom(15)).decode()  # 20 characters, as Elasticsearch's own
 
 
 class Delivered(NamedTuple):
@@ -103,14 +101,20 @@ class Delivery:
             "" if config.has_destination else f"{OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT} is not set"
         )
         self.spool = spool
-        breaker = CircuitBreaker(
-            config.timeout,
-            clock,
-            prompt=spool is not None,
-            shutdown_timeout=config.shutdown_timeout,
-        )
         self.context = ExportContext(
-            config, client or Client(config), breaker, clock, random, wait, now, new_id
+            config,
+            client or Client(config),
+            CircuitBreaker(
+                config.timeout,
+                clock,
+                prompt=spool is not None,
+                shutdown_timeout=config.shutdown_timeout,
+            ),
+            clock,
+            random,
+            wait,
+            now,
+            new_id,
         )
         self.counters = self.context.counters
         self._spooler = Spooler(spool, self.context)

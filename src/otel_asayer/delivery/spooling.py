@@ -127,15 +127,12 @@ class Spooler:
         except SpoolError as error:
             problem = str(error)
         for result, operations in refused:
-            if problem:
-                self._counters.add(
-                    Outcome.DROPPED,
-                    len(operations),
-                    Cause.of("rejected and not kept"),
-                    f"{result}; {problem}",
-                )
-            else:
-                self._counters.add(Outcome.REJECTED, len(operations), result.cause, result.reason)
+            self._counters.add(
+                Outcome.DROPPED if problem else Outcome.REJECTED,
+                len(operations),
+                Cause.of("rejected and not kept") if problem else result.cause,
+                f"{result}; {problem}" if problem else result.reason,
+            )
         return [Lost(one.operations, one.result.cause) for one in refused]
 
     def _leave_in(self, lease: Lease, waiting: Sequence[Undelivered]) -> bool:

@@ -11,7 +11,7 @@ gets a session id (`is_guarded`).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Collection, Iterable, MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,25 +23,30 @@ if TYPE_CHECKING:
 
     Withdraw = Callable[[MutableMapping[str, Any], str | None], None]
 
-__all__ = ["guard_calls", "guard_calls_of_asyncio", "is_guarded", "urls_of"]
+__all__ = ["guard_calls", "is_guarded", "urls_of"]
 
 _CALLS: Final = {
-    "_UnaryUnaryMultiCallable": ("__call__", "with_call", "future"),
-    "_UnaryStreamMultiCallable": ("__call__",),
-    "_SingleThreadedUnaryStreamMultiCallable": ("__call__",),
-    "_StreamUnaryMultiCallable": ("__call__", "with_call", "future"),
-    "_StreamStreamMultiCallable": ("__call__",),
+    "grpc._channel": (
+        "_UnaryUnaryMultiCallable.__call__",
+        "_UnaryUnaryMultiCallable.with_call",
+        "_UnaryUnaryMultiCallable.future",
+        "_UnaryStreamMultiCallable.__call__",
+        "_SingleThreadedUnaryStreamMultiCallable.__call__",
+        "_StreamUnaryMultiCallable.__call__",
+        "_StreamUnaryMultiCallable.with_call",
+        "_StreamUnaryMultiCallable.future",
+        "_StreamStreamMultiCallable.__call__",
+    ),
+    "grpc.aio._call": (
+        "UnaryUnaryCall.__init__",
+        "UnaryStreamCall.__init__",
+        "StreamUnaryCall.__init__",
+        "StreamStreamCall.__init__",
+    ),
 }
-"""The methods that send a call: each takes a request, a timeout and metadata."""
-_CALLS_OF_ASYNCIO: Final = (
-    "UnaryUnaryCall",
-    "UnaryStreamCall",
-    "StreamUnaryCall",
-    "StreamStreamCall",
-)
-"""Classes whose constructor sends a call.
+"""The methods that send a call: each takes a request, a timeout or deadline, and metadata.
 
-It takes a request, a deadline, metadata, credentials, `wait_for_ready` and a channel.
+The constructors take credentials, `wait_for_ready` and a channel as well.
 """
 _METADATA: Final = 2
 _CHANNEL: Final = 5
@@ -62,37 +67,19 @@ def is_guarded() -> bool:
 
 
 def guard_calls(module: ModuleType, withdraw: Withdraw) -> None:
-    """Guard the calls of `grpc._channel`.
+    """Guard the calls of a module of gRPC's.
 
     Args:
-        module: that module.
+        module: `grpc._channel` or `grpc.aio._call`.
         withdraw: takes the session out of headers, given a URL, or None for an unknown one.
     """
-    for name, methods in _CALLS.items():
-        for method in methods:
-            _guard(
-                getattr(module, name, None),
-                f"{name}.{method}",
-                lambda caller, _: caller._channel,  # noqa: SLF001
-                withdraw,
-            )
+    for name in _CALLS[module.__name__]:
+        _guard(module, name, withdraw)
 
 
-def guard_calls_of_asyncio(module: ModuleType, withdraw: Withdraw) -> None:
-    """Guard the calls of `grpc.aio._call`; for the arguments see `guard_calls`."""
-    for name in _CALLS_OF_ASYNCIO:
-        _guard(
-            getattr(module, name, None),
-            f"{name}.__init__",
-            lambda _, arguments: arguments["channel"],
-            withdraw,
-        )
-
-
-def _guard(
-    owner: Any, name: str, channel_of: Callable[[Any, dict[str, Any]], Any], withdraw: Withdraw
-) -> None:
-    method = name.partition(".")[2]
+def _guard(module: ModuleType, name: str, withdraw: Withdraw) -> None:
+    owner_name, method = name.split(".")
+    owner = getattr(module, owner_name, None)
     if not hasattr(owner, method):
         _missing.append(name)
         warn_once(_logger, "No gRPC call gets a session id: this grpcio cannot be guarded.")
@@ -106,7 +93,7 @@ def _guard(
         }
         metadata = {**named, **keywords}.get("metadata")
         if isinstance(metadata, Collection) and any(key in _CARRIED for key, _ in metadata):
-            target = _target(channel_of, caller, {**named, **keywords})
+            target = _target(caller, {**named, **keywords})
             left = _permitted(metadata, target, withdraw)
             if "metadata" in named:
                 positional = (*positional[:_METADATA], left, *positional[_METADATA + 1 :])
@@ -117,11 +104,10 @@ def _guard(
     patch(owner, method, around)
 
 
-def _target(
-    channel_of: Callable[[Any, dict[str, Any]], Any], caller: Any, arguments: dict[str, Any]
-) -> str | None:
+def _target(caller: Any, arguments: dict[str, Any]) -> str | None:
     try:
-        target = channel_of(caller, arguments).target  # of asyncio's, a value
+        # A call of asyncio's gets its channel, whose target is a value; others have theirs.
+        target = (getattr(caller, "_channel", None) or arguments["channel"]).target
         text = target() if callable(target) else target
         return text.decode() if isinstance(text, bytes) else str(text)
     except Exception:
@@ -130,21 +116,13 @@ def _target(
 
 def _permitted(metadata: Iterable[tuple[str, Any]], target: str | None, withdraw: Withdraw) -> Any:
     """Return the part of `metadata` that may go to `target`, in a collection of the same type."""
-    urls = urls_of(target)
-    pairs = [pair for key, value in metadata for pair in _pairs(key, value, urls, withdraw)]
+    pairs: list[tuple[str, Any]] = []
+    for key, value in metadata:
+        headers = {key: value}
+        for url in urls_of(target) if key in _CARRIED else ():
+            withdraw(headers, url)
+        pairs += headers.items()
     return tuple(pairs) if isinstance(metadata, (tuple, list)) else type(metadata)(*pairs)
-
-
-def _pairs(
-    key: str, value: Any, urls: Iterable[str | None], withdraw: Withdraw
-) -> Iterator[tuple[str, Any]]:
-    if key not in _CARRIED:
-        yield key, value
-        return
-    headers = {key: value}
-    for url in urls:
-        withdraw(headers, url)
-    yield from headers.items()
 
 
 @lru_cache(maxsize=128)

@@ -128,19 +128,13 @@ def _guard_grpc(module: ModuleType) -> None:
     guard_calls(module, _withdraw)
 
 
-def _guard_grpc_of_asyncio(module: ModuleType) -> None:
-    from otel_asayer.propagation.grpc_calls import guard_calls_of_asyncio
-
-    guard_calls_of_asyncio(module, _withdraw)
-
-
 _CLIENTS: Final[dict[str, Callable[[ModuleType], None]]] = {
     "requests.sessions": _guard_requests,
     "urllib.request": _guard_urllib,
     "httpx._client": _guard_httpx,
     "aiohttp.client": _guard_aiohttp,
     "grpc._channel": _guard_grpc,
-    "grpc.aio._call": _guard_grpc_of_asyncio,
+    "grpc.aio._call": _guard_grpc,
 }
 
 
@@ -150,17 +144,18 @@ def _withdraw(headers: MutableMapping[str, Any], url: str | None) -> None:
             withdraw(headers, url)
 
 
-def propagators_at_work() -> list[TextMapPropagator]:
-    """Return the global propagator, or the members of a composite one, at any depth.
+def propagators_at_work(textmap: TextMapPropagator | None = None) -> list[TextMapPropagator]:
+    """Return a propagator (default: the global one), or the members of a composite, at any depth.
 
     The members of a composite have a private name in OpenTelemetry's API. Without it, a composite
     counts as one propagator.
     """
     from opentelemetry.propagate import get_global_textmap  # it may be what loads this module
 
-    return _members(get_global_textmap())
-
-
-def _members(textmap: TextMapPropagator) -> list[TextMapPropagator]:
+    textmap = textmap or get_global_textmap()
     members: Iterable[TextMapPropagator] | None = getattr(textmap, "_propagators", None)
-    return [textmap] if members is None else [one for member in members for one in _members(member)]
+    return (
+        [textmap]
+        if members is None
+        else [one for member in members for one in propagators_at_work(member)]
+    )

@@ -10,7 +10,7 @@ from otel_asayer.spool.bodies import Damage
 from otel_asayer.spool.directory import SpoolError
 from otel_asayer.spool.erasing import Remains
 from otel_asayer.spool.lease import Lease, Recovered
-from otel_asayer.spool.locations import (
+from otel_asayer.spool.names import (
     LOCAL,
     Destination,
     default_directory,

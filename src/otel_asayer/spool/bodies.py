@@ -26,12 +26,11 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from otel_asayer.documents import Operation, action_of, is_our_action, source_of
 from otel_asayer.spool.directory import Folder, explained
-from otel_asayer.spool.names import parse
+from otel_asayer.spool.names import SpoolFolders, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_asayer.spool.locations import SpoolFolders
 
 __all__ = [
     "Damage",

@@ -152,9 +152,13 @@ class Folder(AbstractContextManager["Folder"]):
 
         So one of several processes learns that another was faster.
         """
-        target = (to or self)._descriptor  # noqa: SLF001 (of this class)
         return self._unless_gone(
-            lambda: os.rename(name, new_name, src_dir_fd=self._descriptor, dst_dir_fd=target)
+            lambda: os.rename(
+                name,
+                new_name,
+                src_dir_fd=self._descriptor,
+                dst_dir_fd=(to or self)._descriptor,  # noqa: SLF001 (of this class)
+            )
         )
 
     def remove(self, name: str) -> bool:

@@ -1,4 +1,6 @@
-"""Removing from a spool for good: single operations that wait, and files that hold a text.
+"""Refused operations with their reasons, and removing from a spool for good.
+
+`rejected/` holds operations that were refused for good, with the reasons, for a person to look at.
 
 Where documents can be told apart, they are removed one by one, but not those that another process
 is delivering. Other files are searched as `zgrep` searches, whatever they are: files that cannot
@@ -7,22 +9,33 @@ be read, files that a dead process was writing, and anything else that lies ther
 
 from __future__ import annotations
 
+import json
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
+from otel_asayer.documents import Operation, action_of
+from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool.bodies import read_body
-from otel_asayer.spool.locations import DAMAGED, REJECTED, SpoolFolders
-from otel_asayer.spool.names import parse, temporary_name
+from otel_asayer.spool.directory import Folder, SpoolError
+from otel_asayer.spool.names import (
+    DAMAGED,
+    REJECTED,
+    SpoolFile,
+    SpoolFolders,
+    new_body,
+    parse,
+    reasons_name,
+    temporary_name,
+)
+from otel_asayer.spool.space import Written, evict, footprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from otel_asayer.documents import Operation
-    from otel_asayer.spool.directory import Folder
     from otel_asayer.spool.lease import Lease
 
-__all__ = ["Remains", "erase_remains", "erase_waiting", "remains"]
+__all__ = ["Remains", "erase_rejected", "erase_remains", "erase_waiting", "reject", "remains"]
 
 _PIECE: Final = 64 * 1024
 _MAX_BYTES: Final = 1024 * 1024 * 1024
@@ -45,6 +58,37 @@ class Remains(NamedTuple):
 
     Those that are left belong to other sessions, or are being sent.
     """
+
+
+def reject(
+    folder: Folder, rejected: Sequence[tuple[Operation, str]], *, max_bytes: int, now_ns: int
+) -> Written:
+    """Write operations as a body like any other, and beside it a line with the reason of each.
+
+    Raises:
+        SpoolError: they could not be written, or take more than `max_bytes`.
+    """
+    body = new_body(now_ns, len(rejected))
+    operations = gzip_of([operation for operation, _ in rejected])
+    reasons = b"".join(
+        b"%b%b}\n" % (_beginning(operation), json.dumps(reason).encode())
+        for operation, reason in rejected
+    )
+    size = footprint(len(operations)) + footprint(len(reasons))
+    if size > max_bytes:
+        raise SpoolError(
+            f"The spool cannot keep {size} bytes of rejected documents: {folder.path} may take "
+            f"{max_bytes}. Raise the spool's cap."
+        )
+    _, evicted = evict(folder, limit=max_bytes - size, goal=max_bytes - size)
+    # The reasons first: a process that sees a body can read why it is there.
+    folder.write(reasons_name(body), temporary_name(reasons_name(body)), reasons)
+    try:
+        folder.write(body, temporary_name(body), operations)
+    except SpoolError:
+        folder.remove(reasons_name(body))
+        raise
+    return Written(len(rejected), size, evicted)
 
 
 def erase_waiting(lease: Callable[[], Lease | None], wanted: Callable[[Operation], bool]) -> int:
@@ -72,6 +116,49 @@ def erase_waiting(lease: Callable[[], Lease | None], wanted: Callable[[Operation
         for leased in unchanged:
             leased.release()
     return erased
+
+
+def erase_rejected(folder: Folder, wanted: Callable[[Operation], bool]) -> int:
+    """Remove the operations that are `wanted`, and their reasons; return how many they were.
+
+    Raises:
+        SpoolError: the folder cannot be written to.
+    """
+    return sum(
+        _erase_from(folder, file, wanted)
+        for name in list(folder.scan())
+        if (file := parse(name)) and file.is_body
+    )
+
+
+def _erase_from(folder: Folder, body: SpoolFile, wanted: Callable[[Operation], bool]) -> int:
+    operations, _ = read_body(folder, body.name)
+    kept = [operation for operation in operations if not wanted(operation)]
+    if len(kept) == len(operations):
+        return 0
+    if kept:
+        rest = new_body(body.written_ns, len(kept))
+        reasons = _reasons_of(folder, body, kept)
+        folder.write(reasons_name(rest), temporary_name(reasons_name(rest)), reasons)
+        folder.write(rest, temporary_name(rest), gzip_of(kept))
+    folder.remove(body.name)
+    folder.remove(reasons_name(body.body))
+    return len(operations) - len(kept)
+
+
+def _reasons_of(folder: Folder, body: SpoolFile, kept: Sequence[Operation]) -> bytes:
+    """Return the lines of the body's reasons that belong to these operations."""
+    beginnings = tuple(map(_beginning, kept))
+    try:
+        with folder.read(reasons_name(body.body)) as file:
+            return b"".join(line for line in file if line.startswith(beginnings))
+    except OSError:  # there are no reasons to keep
+        return b""
+
+
+def _beginning(operation: Operation) -> bytes:
+    """Return the beginning of the line with an operation's reason."""
+    return b'{"operation":%b,"reason":' % action_of(operation)
 
 
 def erase_remains(folders: SpoolFolders, text: bytes) -> int:

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool.bodies import Damage, DamagedBodyError, read_body
-from otel_asayer.spool.locations import DAMAGED, REJECTED, SpoolFolders
-from otel_asayer.spool.names import SpoolFile, new_body, parse, temporary_name
+from otel_asayer.spool.names import (
+    DAMAGED,
+    REJECTED,
+    SpoolFile,
+    SpoolFolders,
+    new_body,
+    parse,
+    temporary_name,
+)
 from otel_asayer.spool.space import evict
 
 if TYPE_CHECKING:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Contents",
-    "Evicted",
     "Room",
     "SpoolStatus",
     "Written",
@@ -88,16 +87,6 @@ class Written(NamedTuple):
     """Documents of the oldest bodies that had to go for this one: they are lost."""
 
 
-class Evicted(NamedTuple):
-    """What `evict` did."""
-
-    left: int
-    """Bytes that the folder still takes."""
-
-    documents: int
-    """Documents that are lost."""
-
-
 def footprint(size: int) -> int:
     """Return the bytes that a file of `size` bytes takes on the disk."""
     return -(-size // _BLOCK) * _BLOCK
@@ -128,11 +117,14 @@ def _sizes(folder: Folder) -> Iterator[tuple[SpoolFile, int]]:
             yield file, footprint(status.st_size)
 
 
-def evict(folder: Folder, *, limit: int, goal: int) -> Evicted:
+def evict(folder: Folder, *, limit: int, goal: int) -> tuple[int, int]:
     """Remove the oldest files, where all take more than `limit` bytes, until they take `goal`.
 
     Leased files stay. Where these alone take more than `limit`, nothing is removed: it would be
     lost for nothing.
+
+    Returns:
+        The bytes that the folder still takes, and the documents that are lost.
     """
     taken, kept, oldest = _survey(folder)
     documents = 0
@@ -140,7 +132,7 @@ def evict(folder: Folder, *, limit: int, goal: int) -> Evicted:
         while taken > goal and oldest:
             documents += _remove(folder, oldest, taken - goal)
             taken, _, oldest = _survey(folder)
-    return Evicted(taken, documents)
+    return taken, documents
 
 
 def _survey(folder: Folder) -> tuple[int, int, list[tuple[SpoolFile, int]]]:
@@ -190,19 +182,19 @@ class Room:
         self._taken = 0
         self._writes = _WRITES_BETWEEN_LOOKS
 
-    def make(self, folder: Folder, size: int) -> Evicted:
-        """Make room for a file that takes `size` bytes.
+    def make(self, folder: Folder, size: int) -> tuple[int, int]:
+        """Make room for a file that takes `size` bytes; return what `evict` does.
 
-        `left` is what the folder takes before it: more than allowed when all of it is leased.
+        The folder takes more than allowed when all of it is leased.
         """
-        evicted = Evicted(self._taken, 0)
+        taken, documents = self._taken, 0
         self._writes += 1
         if self._writes > _WRITES_BETWEEN_LOOKS or self._taken + size > self._max_bytes:
             limit = self._max_bytes - size
-            evicted = evict(folder, limit=limit, goal=max(limit - self._slack, 0))
+            taken, documents = evict(folder, limit=limit, goal=max(limit - self._slack, 0))
             self._writes = 0
-        self._taken = evicted.left + size
-        return evicted
+        self._taken = taken + size
+        return taken, documents
 
     def free(self, size: int) -> None:
         """Note that a file that took `size` bytes is gone."""

@@ -11,22 +11,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.elasticsearch.compression import gzip_of
-from otel_asayer.spool import bodies, erasing, rejected
+from otel_asayer.spool import bodies, erasing
 from otel_asayer.spool.directory import Folder, SpoolError
 from otel_asayer.spool.lease import Lease, Recovered, recover
-from otel_asayer.spool.locations import (
+from otel_asayer.spool.names import (
     DAMAGED,
     LOCAL,
     REJECTED,
     Destination,
-    SpoolFolders,
-    spool_root,
-)
-from otel_asayer.spool.names import (
     SpoolFile,
+    SpoolFolders,
     leased_name,
     new_body,
     parse,
+    spool_root,
     temporary_name,
 )
 from otel_asayer.spool.space import Contents, Room, SpoolStatus, Written, contents_of, footprint
@@ -211,7 +209,7 @@ class Spool:
         if not operations_with_reasons:
             return Written(0, 0, 0)
         with self._folders.make(REJECTED) as side:
-            written = rejected.reject(
+            written = erasing.reject(
                 side,
                 operations_with_reasons,
                 max_bytes=self._folders.side_bytes,
@@ -222,13 +220,12 @@ class Spool:
             state.evicted_rejected += written.evicted
         return written
 
-    def read(self, seen: set[str] | None = None) -> Iterator[Operation]:
-        """Yield all operations, oldest first, without leasing; see `bodies.read`."""
-        return bodies.read(self._folders, seen=seen)
+    def read(self, seen: set[str] | None = None, *, rejected: bool = False) -> Iterator[Operation]:
+        """Yield all operations, oldest first, without leasing; see `bodies.read`.
 
-    def read_rejected(self) -> Iterator[Operation]:
-        """Yield the operations that were refused for good, oldest first; see `bodies.read`."""
-        return bodies.read(self._folders, REJECTED)
+        Those that wait, or those that were refused for good.
+        """
+        return bodies.read(self._folders, REJECTED if rejected else "", seen=seen)
 
     def erase(self, wanted: Callable[[Operation], bool]) -> int:
         """Remove the operations that are `wanted` for good, refused ones too.
@@ -245,7 +242,7 @@ class Spool:
         self.recover()
         erased = erasing.erase_waiting(self.lease, wanted)
         with self._folders.find(REJECTED) as side:
-            return erased + (rejected.erase_rejected(side, wanted) if side else 0)
+            return erased + (erasing.erase_rejected(side, wanted) if side else 0)
 
     def erase_remains(self, text: bytes) -> int:
         """Remove whole files that hold `text` and are of no use any more; return how many.

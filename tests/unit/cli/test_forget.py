@@ -54,7 +54,7 @@ def keep(place: Spool, *documents: Stored) -> None:
 
 
 def kept(place: Spool) -> list[Operation]:
-    return [*place.read(), *place.read_rejected()]
+    return [*place.read(), *place.read(rejected=True)]
 
 
 def run(*words: str, typed: str | None = None) -> Result:

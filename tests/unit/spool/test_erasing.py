@@ -77,7 +77,7 @@ def test_a_question_that_fails_leaves_every_body_where_it_was(spool: Spool) -> N
 def test_refused_operations_go_with_their_reasons(spool: Spool) -> None:
     spool.reject([(operation("a"), "because a"), (operation("x"), "because x")])
     assert spool.erase(called("x")) == 1
-    assert names_of(spool.read_rejected()) == ["a"]
+    assert names_of(spool.read(rejected=True)) == ["a"]
     (reasons,) = (spool.folder / "rejected").glob("*.reasons.ndjson")
     assert (
         reasons.read_bytes()
@@ -108,11 +108,11 @@ def test_reasons_that_are_gone_or_damaged_keep_nothing_from_being_erased(
     if left:
         reasons.write_text(left)
     assert spool.erase(called("x")) == 1
-    assert names_of(spool.read_rejected()) == ["a"]
+    assert names_of(spool.read(rejected=True)) == ["a"]
 
 
 def test_a_spool_without_a_folder_has_nothing_to_erase(tmp_path: Path) -> None:
     empty = Spool(tmp_path / "none", max_bytes=2**20)
     assert empty.erase(everything) == 0
-    assert list(empty.read_rejected()) == []
+    assert list(empty.read(rejected=True)) == []
     assert not (tmp_path / "none").exists()

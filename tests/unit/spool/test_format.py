@@ -44,7 +44,7 @@ def test_all_that_waits_is_read_a_leased_body_included(older: Spool) -> None:
 
 
 def test_what_was_refused_is_read(older: Spool) -> None:
-    assert b"".join(older.read_rejected()) == (GOLDEN / "rejected.txt").read_bytes()
+    assert b"".join(older.read(rejected=True)) == (GOLDEN / "rejected.txt").read_bytes()
 
 
 def test_a_lease_of_the_older_version_and_its_half_written_file_are_recovered(older: Spool) -> None:
