@@ -24,7 +24,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.config import Config
-from otel_asayer.documents.streams import ReplayIndices, day_of
+from otel_asayer.documents.operations import ReplayIndices, day_of
 from otel_asayer.documents.values import iso_timestamp
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.setup.first_contact import ensure

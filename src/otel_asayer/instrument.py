@@ -37,7 +37,6 @@ from otel_asayer.runtime import (
     exit_flush,
     frameworks,
     log_handlers,
-    private_names,
     sdk,
     stdio,
     trace_response,
@@ -243,7 +242,7 @@ def _if_ours(exporter: object) -> Any:
 
 def _findings(config: Config, tracer_provider: object, logger_provider: object) -> Iterator[object]:
     yield from config.problems
-    yield from private_names.missing()
+    yield from diagnostics.missing_private_names()
     if not (
         _is_sdk(tracer_provider, "add_span_processor")
         or _is_sdk(logger_provider, "add_log_record_processor")

@@ -16,8 +16,8 @@ DIRECTIONS: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Characters that change the direction of writing, as part of a pattern's `[]`."""
 
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Control characters but tab and newline, and those that change the direction of writing.
 _STEERING: Final = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff{DIRECTIONS}]")
-"""Control characters but tab and newline, and those that change the direction of writing."""
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 

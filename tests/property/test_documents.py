@@ -16,7 +16,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from golden.recording import Document, encoder, read
-from otel_asayer.documents.streams import dataset_of, namespace_of
+from otel_asayer.documents.operations import dataset_of, namespace_of
 from otel_asayer.documents.values import iso_timestamp, json_line, otel_timestamp
 from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.spool.bodies import readable_operations

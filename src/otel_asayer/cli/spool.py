@@ -24,7 +24,14 @@ from otel_asayer.delivery.outcomes import Outcome
 from otel_asayer.documents import action_of, source_of
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.sanitize import sanitize_line
-from otel_asayer.spool import LOCAL, Spool, destinations, spool_root
+from otel_asayer.spool import (
+    LOCAL,
+    Destination,
+    Spool,
+    SpoolStatus,
+    destinations,
+    spool_root,
+)
 from otel_asayer.timeline import NS_PER_S, duration
 
 if TYPE_CHECKING:
@@ -32,8 +39,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.table import Table
-
-    from otel_asayer.spool import Destination, SpoolStatus
 
 __all__ = ["spool"]
 

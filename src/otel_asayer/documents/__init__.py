@@ -5,25 +5,23 @@ Pure: it has no clock, randomness, thread or network of its own.
 
 from otel_asayer.documents.encoder import Encoded, Encoder
 from otel_asayer.documents.operations import (
+    REPLAY_PIPELINE,
+    DataStreams,
     Metadata,
     Operation,
+    ReplayIndices,
     action_of,
+    day_of,
+    day_of_index,
     is_our_action,
     mentions,
     metadata_of,
+    moved_to_its_day,
     source_of,
     with_new_id,
 )
 from otel_asayer.documents.replay_records import ReplayLink
 from otel_asayer.documents.salvaging import is_salvaged, salvage
-from otel_asayer.documents.streams import (
-    REPLAY_PIPELINE,
-    DataStreams,
-    ReplayIndices,
-    day_of,
-    day_of_index,
-    moved_to_its_day,
-)
 from otel_asayer.documents.summaries import (
     EXCEPTION_STACKTRACE,
     EXCEPTION_TYPE,

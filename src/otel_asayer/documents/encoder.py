@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from otel_asayer.documents.attributes import Credentials
 from otel_asayer.documents.log_records import LogRecordDocuments
+from otel_asayer.documents.operations import DataStreams, Operation
 from otel_asayer.documents.replay_records import Batch, ReplayLink, ReplayRecords
 from otel_asayer.documents.resource_scopes import ResourceScopeCache
 from otel_asayer.documents.spans import SpanDocuments
-from otel_asayer.documents.streams import DataStreams
 from otel_asayer.documents.values import text_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_asayer.config import Config
-    from otel_asayer.documents.operations import Operation
 
 __all__ = ["Encoded", "Encoder"]
 

@@ -26,14 +26,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.attributes import HANDLED, REPLAY_LEVELS, REPLAY_URL, SESSION_ID
 from otel_asayer.config.parsers import parse_replay_url
-from otel_asayer.documents.streams import ReplayIndices, day_of
+from otel_asayer.documents.operations import Operation, ReplayIndices, day_of
 from otel_asayer.documents.summaries import exception_message, exception_text, exception_type_name
 from otel_asayer.documents.values import iso_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_asayer.documents.operations import Operation
     from otel_asayer.documents.resource_scopes import ResourceScope
     from otel_asayer.propagation.session_id import SessionId
 

@@ -18,7 +18,7 @@ from otel_asayer.documents.attributes import (
     join_points,
     reduce_captured,
 )
-from otel_asayer.documents.streams import DataStreams, Streams, dataset_of, namespace_of
+from otel_asayer.documents.operations import DataStreams, Streams, dataset_of, namespace_of
 from otel_asayer.documents.values import json_fragment, one_line, text_of
 
 if TYPE_CHECKING:

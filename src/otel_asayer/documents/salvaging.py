@@ -21,6 +21,7 @@ keys are the names of attributes; keys for the rest are paths (`resource.attribu
 from __future__ import annotations
 
 import re
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -142,48 +143,29 @@ def _everything(fields: Iterable[_Field]) -> list[_Field]:
 
 def _refused(fields: Sequence[_Field], reason: str) -> list[_Field]:
     """Return what the first round sets aside: the fields that the reason names most clearly."""
-    for is_named in (
-        _is_itself_named,
-        _is_above_the_named,
-        _is_below_the_named,
-        _is_cut,
-        _is_named_without_path,
-    ):
-        if chosen := [field for field in fields if is_named(field, reason)]:
-            return chosen
+    for named in zip(*(_namings(field, reason) for field in fields), strict=True):
+        if any(named):
+            return list(compress(fields, named))
     return [field for field in fields if field.path.startswith(_ATTRIBUTES)] or _everything(fields)
 
 
-def _is_itself_named(field: _Field, reason: str) -> bool:
-    return f"[{field.path}]" in reason
-
-
-def _is_above_the_named(field: _Field, reason: str) -> bool:
-    """Whether the refused value is inside the attribute's.
-
-    `Limit of mapping depth [20] has been exceeded due to object field [attributes.a.a.a]`.
-    """
-    return f"[{field.path}." in reason
-
-
-def _is_below_the_named(field: _Field, reason: str) -> bool:
-    """Whether `attributes.a` was refused for an attribute `a.b`, as in mappings with objects."""
-    start = len(next(filter(field.path.startswith, ("links.attributes.", *_PATHS))))
-    dots = [match.start() for match in re.finditer(r"\.", field.path[start:])]
-    return any(f"[{field.path[: start + dot]}]" in reason for dot in dots)
-
-
-def _is_cut(field: _Field, reason: str) -> bool:
-    """Whether the reason ends in the middle of the name: reasons are cut."""
+def _namings(field: _Field, reason: str) -> tuple[bool, ...]:
+    """Whether a reason names a field in each of the ways that there are, the clearest first."""
+    path, name = field.path, sanitize_line(field.name)
+    start = len(next(filter(path.startswith, ("links.attributes.", *_PATHS))))
     _, _, rest = reason.rpartition("[")
-    return rest.startswith(("links.", *_PATHS)) and "]" not in rest and field.path.startswith(rest)
-
-
-def _is_named_without_path(field: _Field, reason: str) -> bool:
-    name = sanitize_line(field.name)
     return (
+        f"[{path}]" in reason,
+        # The refused value is inside the attribute's: `Limit of mapping depth [20] has been
+        # exceeded due to object field [attributes.a.a.a]`.
+        f"[{path}." in reason,
+        # `attributes.a` was refused for an attribute `a.b`, as in mappings with objects.
+        any(f"[{path[:dot]}]" in reason for dot in range(start, len(path)) if path[dot] == "."),
+        # Reasons are cut, this one in the middle of the name.
+        rest.startswith(("links.", *_PATHS)) and "]" not in rest and path.startswith(rest),
+        # Without the path.
         reason.endswith((f": ['{name}']", f": [{name}]", f" value for {name}", f"] for {name}"))
-        or f" introduction of [{name}] within [" in reason
+        or f" introduction of [{name}] within [" in reason,
     )
 
 

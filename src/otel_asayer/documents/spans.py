@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import Event, ReadableSpan
 
+    from otel_asayer.documents.operations import Streams
     from otel_asayer.documents.resource_scopes import ResourceScope, ResourceScopeCache
-    from otel_asayer.documents.streams import Streams
 
 __all__ = ["SpanDocuments"]
 
@@ -174,9 +174,11 @@ class SpanDocuments:
             document["dropped_attributes_count"] = event.dropped_attributes
         document_id = f"{document['trace_id']}{document['span_id']}-{index}"
         batch.operations.append(streams.logs.operation(document_id, document))
-        if session is None or not is_exception:
-            return None
-        return written.source(document_id, session, streams), event.timestamp, attributes
+        return (
+            (written.source(document_id, session, streams), event.timestamp, attributes)
+            if session is not None and is_exception
+            else None
+        )
 
 
 class _Written(NamedTuple):

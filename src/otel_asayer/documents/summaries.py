@@ -105,9 +105,8 @@ def entry_summary(
         if is_error
         else ""
     )
-    if duration_ns is None:
-        return level, f"{subject}{outcome}"
-    return level, f"{subject}{outcome} in {(duration_ns + _NS_PER_MS // 2) // _NS_PER_MS} ms"
+    took = "" if duration_ns is None else f" in {(duration_ns + _NS_PER_MS // 2) // _NS_PER_MS} ms"
+    return level, f"{subject}{outcome}{took}"
 
 
 def blames_the_caller(attributes: Mapping[str, Any]) -> bool:

@@ -18,12 +18,13 @@ from __future__ import annotations
 import atexit
 import logging
 import sys
-from functools import cache, wraps
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakSet
 
 from wrapt import register_post_import_hook
 
+from otel_asayer.propagation.patching import patch
 from otel_asayer.runtime import sdk
 
 if TYPE_CHECKING:
@@ -36,11 +37,6 @@ _logger = logging.getLogger(__name__)
 
 # Priority of our finalizer: those of the application run before it, and may still end spans.
 _LAST: Final = -1_000_000
-
-
-class _Provider(Protocol):
-    def force_flush(self) -> object:
-        """Export everything held."""
 
 
 class _Delivery(Protocol):
@@ -57,12 +53,12 @@ class _Delivery(Protocol):
         """Learn that the process continues after all."""
 
 
-_providers: Final[WeakSet[_Provider]] = WeakSet()
+_providers: Final[WeakSet[Any]] = WeakSet()
 _find_deliveries: Final[list[Callable[[], Sequence[_Delivery]]]] = []
 
 
 def flush_at_exits(
-    provider: _Provider, find_deliveries: Callable[[], Sequence[_Delivery]] | None = None
+    provider: Any, find_deliveries: Callable[[], Sequence[_Delivery]] | None = None
 ) -> None:
     """Export what `provider` holds when this process or its child ends in one of these ways.
 
@@ -98,34 +94,25 @@ def _watch_multiprocessing(module: ModuleType) -> None:
 
 
 def _watch_celery(module: ModuleType) -> None:
-    ending = module.worker_process_shutdown
-    # Not a receiver of the signal: those of the application would run after it, and may still end
-    # spans.
-    ending.send = _exporting_after(ending.send)
-
-
-def _exporting_after(original: Callable[..., object]) -> Callable[..., object]:
-    @wraps(original)
-    def call(*arguments: Any, **keywords: Any) -> object:
+    def send(original: Callable[..., object], *arguments: Any, **keywords: Any) -> object:
         try:
             return original(*arguments, **keywords)
         finally:
             _export()
 
-    return call
+    # Not a receiver of the signal: those of the application would run after it, and may still end
+    # spans.
+    patch(module.worker_process_shutdown, "send", send)
 
 
 def _watch_uvicorn(module: ModuleType) -> None:
-    original = module.Server.shutdown
-
-    @wraps(original)
-    async def shutdown(*arguments: Any, **keywords: Any) -> None:
+    async def shutdown(original: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
         try:
             await original(*arguments, **keywords)
         finally:
             _export()
 
-    module.Server.shutdown = shutdown
+    patch(module.Server, "shutdown", shutdown)
 
 
 class _AwaitUwsgi:

@@ -189,11 +189,10 @@ def _remove_from_root(handler: logging.Handler) -> None:
 
 def keep_celery_handlers() -> None:
     """Keep OpenTelemetry's handlers in Celery's workers; a second call has no effect."""
-    register_post_import_hook(_patch_celery, "celery.app.log")
-
-
-def _patch_celery(module: ModuleType) -> None:
-    patch(module.Logging, "setup_logging_subsystem", _set_up_celery_logging)
+    register_post_import_hook(
+        lambda module: patch(module.Logging, "setup_logging_subsystem", _set_up_celery_logging),
+        "celery.app.log",
+    )
 
 
 def _set_up_celery_logging(original: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
@@ -247,7 +246,7 @@ def _flush_while_threads_start(flush: Callable[..., None], handler: logging.Hand
 
 
 def _patch_django(module: ModuleType) -> None:
-    with suppress(AttributeError):  # `private_names.missing` says so
+    with suppress(AttributeError):  # `diagnostics` says so
         patch(sdk.django_middleware(module), "process_response", _process_response)
 
 

@@ -15,7 +15,7 @@ Why this package uses private names:
 - After a fork without Python's at-fork hooks, a batch processor that is shut down waits 30 seconds
   for a thread that does not exist.
 
-`private_names` reports which of these names are gone.
+`diagnostics` reports which of these names are gone.
 """
 # ruff: noqa: SLF001 (this module exists for it)
 

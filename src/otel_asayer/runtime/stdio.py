@@ -109,9 +109,11 @@ def _stamp() -> str:
 
 def _stamped(text: str, stamp: str, *, at_line_start: bool) -> str:
     head = stamp if at_line_start else ""
-    if text.endswith("\n"):
-        return f"{head}{text[:-1].replace(chr(10), chr(10) + stamp)}\n"
-    return head + text.replace("\n", "\n" + stamp)
+    return (
+        f"{head}{text[:-1].replace(chr(10), chr(10) + stamp)}\n"
+        if text.endswith("\n")
+        else head + text.replace("\n", "\n" + stamp)
+    )
 
 
 def stamp_stdio() -> None:

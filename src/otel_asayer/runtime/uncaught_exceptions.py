@@ -32,7 +32,7 @@ from contextlib import contextmanager
 from contextvars import Context as Variables
 from functools import partial
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry._logs import LoggerProvider, SeverityNumber, get_logger
@@ -52,7 +52,6 @@ from otel_asayer.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType, TracebackType
-    from typing import TypeAlias
 
     from otel_asayer.propagation.session_id import SessionId
 

@@ -125,9 +125,11 @@ def ensure(
     Raises:
         UnreachableError: There is no answer.
     """
-    if config.setup == "off":
-        return SetupReport()
-    return _Installer(DeadlineServer(client, clock() + timeout, clock), config).run()
+    return (
+        SetupReport()
+        if config.setup == "off"
+        else _Installer(DeadlineServer(client, clock() + timeout, clock), config).run()
+    )
 
 
 @dataclass(eq=False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from otel_asayer.documents.streams import ReplayIndices, day_of
+from otel_asayer.documents.operations import ReplayIndices, day_of
 from otel_asayer.documents.values import iso_timestamp
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.errors import ElasticsearchError

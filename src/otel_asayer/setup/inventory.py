@@ -21,7 +21,6 @@ __all__ = [
     "AliasConflict",
     "InstalledTemplate",
     "alias_conflict",
-    "example_index",
     "hidden_reason",
     "legacy_streams",
     "legacy_streams_sentence",
@@ -51,7 +50,6 @@ REPLAY_INDICES: Final = "/_resolve/index/asayer-logs-*"
 """Target of the GET request whose answer `legacy_streams` and `replay_indices` read."""
 _LEGACY_STREAM: Final = re.compile(r"asayer-logs-.*")
 _BACKING_INDEX: Final = re.compile(r"\.ds-(?P<stream>.+)-[0-9]{4}\.[0-9]{2}\.[0-9]{2}-[0-9]{6}")
-_ANY_DAY: Final = "2000.01.01"
 # Parameters of a field's mapping that our searches need, and Elasticsearch cannot change later.
 _DECISIVE: Final = ("type", "similarity", "path", "subobjects", "index")
 
@@ -120,11 +118,6 @@ def stream_name(template: IndexTemplate, config: Config) -> str:
     return template.stream.format(
         dataset=config.dataset.removesuffix(".otel"), namespace=config.namespace
     )
-
-
-def example_index(pattern: str) -> str:
-    """Return the name of one index that a pattern matches, for requests that take no pattern."""
-    return pattern.replace("*", _ANY_DAY)
 
 
 def overriding_template(

@@ -22,7 +22,6 @@ from otel_asayer.setup.inventory import (
     AliasConflict,
     InstalledTemplate,
     alias_conflict,
-    example_index,
     hidden_reason,
     legacy_streams,
     legacy_streams_sentence,
@@ -128,9 +127,11 @@ class Planner:
     def template(self, template: IndexTemplate) -> Step:
         """Plan one of our templates."""
         if there := self.installed(template):
-            if not there.is_ours:
-                return Step(template_subject(template), "left alone", NOT_OURS)
-            return self.existing(template, there)
+            return (
+                self.existing(template, there)
+                if there.is_ours
+                else Step(template_subject(template), "left alone", NOT_OURS)
+            )
         if other := self.overriding(template):
             what = "these indices" if template is REPLAY else "these data streams"
             return Step(
@@ -186,7 +187,7 @@ class Planner:
         indices = stream_name(REPLAY, self.config)
         simulated = self.server.expect(
             "POST",
-            f"/_index_template/_simulate_index/{example_index(indices)}",
+            f"/_index_template/_simulate_index/{indices.replace('*', '2000.01.01')}",
             doing=f"which template takes {indices}",
         )
         reason = hidden_reason(other, indices, REPLAY.priority, simulated)
@@ -224,9 +225,11 @@ class Planner:
             return Step(
                 PIPELINE_SUBJECT, "installed", "", (Request("PUT", PIPELINE_TARGET, PIPELINE),)
             )
-        if not all(map(is_ours, there.values())):
-            return Step(PIPELINE_SUBJECT, "left alone", NOT_OURS)
-        return Step(PIPELINE_SUBJECT, "present")
+        return (
+            Step(PIPELINE_SUBJECT, "present")
+            if all(map(is_ours, there.values()))
+            else Step(PIPELINE_SUBJECT, "left alone", NOT_OURS)
+        )
 
 
 def template_subject(template: IndexTemplate) -> str:

@@ -9,7 +9,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 
 from golden.recording import SESSION, START, Recording, encode
 from otel_asayer.documents import Operation, day_of_index, metadata_of, moved_to_its_day
-from otel_asayer.documents.streams import ReplayIndices
+from otel_asayer.documents.operations import ReplayIndices
 
 RECORD = {"@timestamp": "2026-11-24T23:59:59.999Z", "message": "x"}
 

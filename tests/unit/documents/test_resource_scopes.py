@@ -12,8 +12,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from otel_asayer.documents import resource_scopes
 from otel_asayer.documents.attributes import Credentials
+from otel_asayer.documents.operations import DataStreams
 from otel_asayer.documents.resource_scopes import ResourceScopeCache
-from otel_asayer.documents.streams import DataStreams
 
 if TYPE_CHECKING:
     from orjson import Fragment

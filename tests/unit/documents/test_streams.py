@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind
 from golden.recording import START, Recording, documents
 from otel_asayer.config import Config
 from otel_asayer.documents import Encoder
-from otel_asayer.documents.streams import dataset_of, namespace_of, streams_of
+from otel_asayer.documents.operations import dataset_of, namespace_of, streams_of
 
 DATASET = "data_stream.dataset"
 NAMESPACE = "data_stream.namespace"

@@ -44,7 +44,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from otel_asayer import SystemRandomIdGenerator
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.propagation.redirects import propagators_at_work
-from otel_asayer.runtime import private_names, sdk
+from otel_asayer.runtime import diagnostics, sdk
 from otel_asayer.sampler import SessionSampler
 
 if TYPE_CHECKING:
@@ -462,7 +462,7 @@ class Public:
 
 NEEDS = [
     pytest.param(consequence, *need, id=f"{need[1]}.{need[2][0]}")
-    for consequence, needs in private_names._NEEDS.items()
+    for consequence, needs in diagnostics._NEEDS.items()
     for need in needs
 ]
 
@@ -472,7 +472,7 @@ def test_each_private_name_exists(
     consequence: str, module: str, owner: str, names: tuple[str, ...]
 ) -> None:
     import_module(module)
-    assert private_names.missing() == []
+    assert diagnostics.missing_private_names() == []
 
 
 @pytest.mark.parametrize(("consequence", "module", "owner", "names"), NEEDS)
@@ -484,16 +484,18 @@ def test_a_private_name_that_is_gone_is_told_with_what_works_less_well(
     names: tuple[str, ...],
 ) -> None:
     monkeypatch.setitem(sys.modules, module, ModuleType(module))
-    (sentence,) = [one for one in private_names.missing() if one.endswith(f": {consequence}.")]
+    (sentence,) = [
+        one for one in diagnostics.missing_private_names() if one.endswith(f": {consequence}.")
+    ]
     assert f"no {', '.join(names)} in {owner or module}" in sentence
 
 
 def test_nothing_is_told_of_a_module_that_nobody_has_imported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module, _, _ in itertools.chain(*private_names._NEEDS.values()):
+    for module, _, _ in itertools.chain(*diagnostics._NEEDS.values()):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    assert private_names.missing() == []
+    assert diagnostics.missing_private_names() == []
 
 
 # What queues drop

@@ -53,10 +53,11 @@ def check_opentelemetry(environment: Environment) -> Iterator[CheckResult]:
 
 def check_internals() -> Iterator[CheckResult]:
     """Check that OpenTelemetry still has the private names that otel-asayer uses."""
-    from otel_asayer.runtime import private_names
+    from otel_asayer.runtime import diagnostics
 
     found = [
-        warning(sentence.rstrip("."), _UPDATE) for sentence in private_names.missing(load=True)
+        warning(sentence.rstrip("."), _UPDATE)
+        for sentence in diagnostics.missing_private_names(load=True)
     ]
     yield from found or [ok("this OpenTelemetry has all internals that otel-asayer uses")]
 

@@ -35,7 +35,7 @@ from otel_asayer.documents import (
     metadata_of,
     source_of,
 )
-from otel_asayer.documents.streams import ReplayIndices
+from otel_asayer.documents.operations import ReplayIndices
 from otel_asayer.elasticsearch.api import write
 from otel_asayer.propagation.session_id import EPOCH_MS
 from otel_asayer.setup.inventory import (
