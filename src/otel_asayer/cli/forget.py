@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["forget"]
 
-_PRIVILEGES: Final = ("read", "delete")
 # Documents of a failure store that are read, one by one: no query finds them by session.
 _MAX_REFUSED: Final = 100_000
 
@@ -139,7 +138,7 @@ class _InElasticsearch(_Location):
         super().__init__(config.destination)
         self._search = Search(api, (*OTEL_STREAMS, *REPLAY_STREAMS))
         self.identity = api.identify()
-        self._search.require(*_PRIVILEGES)
+        self._search.require("read", "delete")
 
     def count(self, selection: Selection) -> int:
         return self._search.count(selection)

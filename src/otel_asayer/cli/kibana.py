@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["kibana", "ndjson", "saved_objects", "session_link"]
 
 _SAVED_OBJECTS: Final = Path(__file__).with_name("otel-asayer.ndjson")
-_DATA_VIEW: Final = "index-pattern"
 # A data view's pattern up to its namespace, which is `*` in the file.
 _NAMESPACE: Final = re.compile(r"^(?P<before>.*\.otel-|asayer-logs-)\*")
 # The whole name of the field, and the short one that Elasticsearch finds it by as well.
@@ -40,7 +39,6 @@ _SESSION_FIELDS: Final = (f"attributes.{SESSION_ID}", SESSION_ID)
 # where some applications have their paths.
 _MOMENT: Final = re.compile(r"(?<=[?&])[^?&#=]*=[^?&#]*\{(?:time_ms|offset_ms)\}[^?&#]*&?")
 _DANGLING: Final = re.compile(r"[?&]+(?=#|$)")
-_NO_LINK: Final = f"Session ids are not links: set {OTEL_ASAYER_REPLAY_URL} or give --replay-url."
 
 
 @click.command()
@@ -68,7 +66,10 @@ def kibana(replay_url: str | None, namespaces: tuple[str, ...], output: IO[str])
     except BadValueError as reason:
         raise click.UsageError(f"The replay's URL cannot be used for Kibana: {reason}.") from None
     if not template:
-        click.echo(_NO_LINK, err=True)
+        click.echo(
+            f"Session ids are not links: set {OTEL_ASAYER_REPLAY_URL} or give --replay-url.",
+            err=True,
+        )
     output.write(content)
 
 
@@ -105,7 +106,7 @@ def saved_objects(
     objects = [json.loads(line) for line in _SAVED_OBJECTS.read_text("utf-8").splitlines()]
     link = session_link(replay_url) if replay_url else None
     for one in objects:
-        if one["type"] == _DATA_VIEW:
+        if one["type"] == "index-pattern":
             _fill_in(one["attributes"], link, namespaces)
     return objects
 

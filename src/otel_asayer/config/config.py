@@ -42,7 +42,6 @@ __all__ = [
 ]
 
 _MASK: Final = "***"
-_BASE_DIRECTORIES: Final = ("XDG_STATE_HOME", "HOME", "TMPDIR")
 _MIB: Final = 1024 * 1024
 
 
@@ -248,7 +247,9 @@ class Config:
         environ = os.environ if environ is None else environ
         values, problems = _from_variables(environ, {*given, *ignoring})
         values["base_directories"] = tuple(
-            (name, environ[name]) for name in _BASE_DIRECTORIES if name in environ
+            (name, environ[name])
+            for name in ("XDG_STATE_HOME", "HOME", "TMPDIR")
+            if name in environ
         )
         config = cls(**values, **given, problems=tuple(problems))
         conflicts = _conflicts_of(config)

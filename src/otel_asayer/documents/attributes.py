@@ -33,11 +33,8 @@ REDACTED: Final = "[REDACTED]"
 """What instrumentations write for headers that they are told to sanitise."""
 
 _MAX_ID_LENGTH: Final = 20
-_POINT: Final = "geo.location"
 _LATITUDE: Final = "geo.location.lat"
 _LONGITUDE: Final = "geo.location.lon"
-_MAX_LATITUDE: Final = 90
-_MAX_LONGITUDE: Final = 180
 _CAPTURED: Final = (
     "http.request.header.",
     "http.response.header.",
@@ -104,13 +101,9 @@ def join_points(attributes: dict[str, Any]) -> None:
     """
     for prefix in [name.removesuffix(_LATITUDE) for name in attributes if is_part_of_point(name)]:
         latitude, longitude = attributes[prefix + _LATITUDE], attributes.get(prefix + _LONGITUDE)
-        if (
-            prefix[-1:] in ("", ".")
-            and _is_degree(latitude, _MAX_LATITUDE)
-            and _is_degree(longitude, _MAX_LONGITUDE)
-        ):
+        if prefix[-1:] in ("", ".") and _is_degree(latitude, 90) and _is_degree(longitude, 180):
             del attributes[prefix + _LATITUDE], attributes[prefix + _LONGITUDE]
-            attributes[prefix + _POINT] = [longitude, latitude]
+            attributes[prefix + "geo.location"] = [longitude, latitude]
 
 
 def _is_degree(value: Any, limit: int) -> bool:

@@ -28,7 +28,7 @@ from otel_asayer.attributes import HANDLED, REPLAY_LEVELS, REPLAY_URL, SESSION_I
 from otel_asayer.config.parsers import parse_replay_url
 from otel_asayer.documents.operations import Operation, ReplayIndices, day_of
 from otel_asayer.documents.summaries import exception_message, exception_text, exception_type_name
-from otel_asayer.documents.values import iso_timestamp
+from otel_asayer.documents.values import NS_PER_MS, iso_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "ReplayLink", "ReplayRecords", "Source"]
 
-_NS_PER_MS: Final = 1_000_000
 # Elasticsearch's standard analyzer makes one term of `openReplaySession.id`, and finds the phrase
 # whatever stands between it and the number. It lower-cases `İ` to `i`, as Python's IGNORECASE does.
 _TAG: Final = re.compile(r"(asayer_session|openReplaySession)(?=_id|\.id|Token)", re.IGNORECASE)
@@ -69,7 +68,7 @@ class ReplayLink:
         started_at_ms = session_id.started_at_ms
         if started_at_ms is None:
             return None
-        time_ms = max(time_ns, 0) // _NS_PER_MS
+        time_ms = max(time_ns, 0) // NS_PER_MS
         return self._fill(
             session_id=session_id, time_ms=time_ms, offset_ms=max(time_ms - started_at_ms, 0)
         )

@@ -35,7 +35,6 @@ __all__ = ["SpanDocuments"]
 
 # By the value of `SpanKind`.
 _KINDS: Final = ("Internal", "Server", "Client", "Producer", "Consumer")
-_ENTRY_KINDS: Final = ("Server", "Consumer")
 # Places in a `SpanContext`, which is a tuple.
 _SPAN_ID: Final = 1
 _IS_REMOTE: Final = 2
@@ -114,7 +113,7 @@ class SpanDocuments:
             document["dropped_links_count"] = span.dropped_links
         batch.operations.append(streams.traces.operation(trace_id + span_id, document))
 
-        entered = session if is_root or kind in _ENTRY_KINDS else None
+        entered = session if is_root or kind in ("Server", "Consumer") else None
         if events or entered is not None:
             self._add_companions(
                 batch, _Written(span, document, resource_scope, streams, entered), events

@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.attributes import HANDLED
-from otel_asayer.documents.values import text_of
+from otel_asayer.documents.values import NS_PER_MS, text_of
 from otel_asayer.propagation.session_id import without_tokens
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ _AUTHORITY: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*|[^/?#]*@
 _AFTER_PATH: Final = re.compile(r"[?#]")
 _STATUS_CODE: Final = re.compile(r"[1-9][0-9]{2}")
 _STATUS_CODES: Final = range(100, 600)
-_NS_PER_MS: Final = 1_000_000
 _CLIENT_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
 # Statuses of gRPC that blame the caller, by its semantic conventions. Old conventions have the
@@ -105,7 +104,7 @@ def entry_summary(
         if is_error
         else ""
     )
-    took = "" if duration_ns is None else f" in {(duration_ns + _NS_PER_MS // 2) // _NS_PER_MS} ms"
+    took = "" if duration_ns is None else f" in {(duration_ns + NS_PER_MS // 2) // NS_PER_MS} ms"
     return level, f"{subject}{outcome}{took}"
 
 

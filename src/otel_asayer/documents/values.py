@@ -26,6 +26,7 @@ from orjson import Fragment
 from otel_asayer.sanitize import encodable, one_line
 
 __all__ = [
+    "NS_PER_MS",
     "hex_span_id",
     "hex_trace_id",
     "iso_timestamp",
@@ -45,16 +46,13 @@ hex_span_id: Final = "%016x".__mod__
 
 _MAX_DEPTH: Final = 64
 _MAX_VALUES: Final = 100_000
-_CUT: Final = "…"
-_LEAST_INTEGER: Final = -(1 << 63)
-_GREATEST_INTEGER: Final = (1 << 64) - 1
 # Values of other types become text, as the SDK does it with attributes: the SDK does not convert
 # the body of a log record.
 _FRAGMENT: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _LINE: Final = _FRAGMENT | orjson.OPT_APPEND_NEWLINE
 # `Z` is appended below: isoformat() writes UTC as `+00:00`.
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001
-_NS_PER_MS: Final = 1_000_000
+NS_PER_MS: Final = 1_000_000
 # The last time that `date_nanos` holds, in 2262; its first is 1970. Elasticsearch refuses a
 # document with a time outside.
 _LAST_NS: Final = (1 << 63) - 1
@@ -100,7 +98,7 @@ def otel_timestamp(time_ns: int) -> str:
     '1795536236662.000005'
     """
     time_ns = _within_range(time_ns)
-    if time_ns < _NS_PER_MS:
+    if time_ns < NS_PER_MS:
         return f"0.{time_ns:06d}"
     digits = str(time_ns)
     return f"{digits[:-6]}.{digits[-6:]}"
@@ -112,7 +110,7 @@ def iso_timestamp(time_ns: int) -> str:
     >>> iso_timestamp(1_795_536_236_662_000_005)
     '2026-11-24T16:03:56.662Z'
     """
-    seconds, milliseconds = divmod(_within_range(time_ns) // _NS_PER_MS, 1000)
+    seconds, milliseconds = divmod(_within_range(time_ns) // NS_PER_MS, 1000)
     return f"{_second(seconds)}.{milliseconds:03d}Z"
 
 
@@ -163,7 +161,7 @@ def _simple(value: Any) -> Any:
 
 
 def _integer(value: int) -> int | str:
-    if _LEAST_INTEGER <= value <= _GREATEST_INTEGER:
+    if -(1 << 63) <= value < 1 << 64:
         return int(value)
     try:
         return str(int(value))
@@ -194,7 +192,7 @@ class _Cleaner:
 
     def _clean_container(self, value: Any, depth: int) -> Any:
         if depth >= _MAX_DEPTH or self._left <= 0:
-            return _CUT
+            return "…"
         try:
             if isinstance(value, Mapping):
                 pairs = dict.items(value) if isinstance(value, dict) else self._first(value.items())

@@ -76,8 +76,6 @@ __all__ = [
     "release_console",
 ]
 
-_HANDLER: Final = "opentelemetry.instrumentation.logging.handler"
-_DJANGO: Final = "opentelemetry.instrumentation.django.middleware.otel_middleware"
 _OURS: Final = "otel_asayer."
 # What every record has; the rest is `extra`, and becomes attributes.
 _KNOWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
@@ -116,17 +114,14 @@ class _LastResortHandler(logging.Handler):
     """Passes a record to `logging.lastResort` unless another handler shows it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if logging.lastResort is not None and not any(
-            self._shows(handler) for handler in handlers_of(logging.getLogger(record.name))
-        ):
-            logging.lastResort.handle(record)
-
-    def _shows(self, handler: logging.Handler) -> bool:
-        return (
+        is_shown = any(
             handler is not self
             and not isinstance(handler, logging.NullHandler)
             and not is_telemetry(handler)
+            for handler in handlers_of(logging.getLogger(record.name))
         )
+        if logging.lastResort is not None and not is_shown:
+            logging.lastResort.handle(record)
 
 
 def install_last_resort_handler() -> None:
@@ -212,12 +207,14 @@ def _set_up_celery_logging(original: Callable[..., Any], *arguments: Any, **keyw
 
 def improve_log_handover() -> None:
     """Patch the handler of the logging instrumentation; a second call has no effect."""
-    register_post_import_hook(_patch_handler, _HANDLER)
+    register_post_import_hook(_patch_handler, "opentelemetry.instrumentation.logging.handler")
 
 
 def keep_django_context() -> None:
     """Keep the context of each request in Django; a second call has no effect."""
-    register_post_import_hook(_patch_django, _DJANGO)
+    register_post_import_hook(
+        _patch_django, "opentelemetry.instrumentation.django.middleware.otel_middleware"
+    )
 
 
 def _patch_handler(module: ModuleType) -> None:

@@ -329,17 +329,10 @@ def is_instrumented(name: str) -> bool:
     The class knows. Creating an instance, the public way, would reset it.
     """
     module = sys.modules.get(f"opentelemetry.instrumentation.{name}")
-    instances = (
-        (
-            getattr(value, "_instance", None)
-            for value in list(vars(module).values())
-            if isinstance(value, type)
-        )
-        if module
-        else ()
-    )
     return any(
-        getattr(instance, "is_instrumented_by_opentelemetry", False) for instance in instances
+        getattr(getattr(value, "_instance", None), "is_instrumented_by_opentelemetry", False)
+        for value in (list(vars(module).values()) if module else ())
+        if isinstance(value, type)
     )
 
 

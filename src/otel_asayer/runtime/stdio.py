@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["StampedStream", "stamp_stdio", "unstamp_stdio"]
 
-_STREAMS: Final = ("stdout", "stderr")
 _installed: Final[dict[str, StampedStream]] = {}
 
 
@@ -122,7 +121,7 @@ def stamp_stdio() -> None:
     Code that replaces the streams later (pytest, `contextlib.redirect_stdout`) replaces ours as it
     would the original.
     """
-    for name in _STREAMS:
+    for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if name in _installed or stream is None:  # None under pythonw and in some services
             continue

@@ -66,10 +66,6 @@ __all__ = [
 FIRST_RECORD_ID: Final = "otel-asayer-setup"
 """Always the same, so that Elasticsearch keeps one such record a day."""
 _FORMER_ALIAS: Final = "former-logs"
-_OTHER_INDEX: Final = (
-    "If only Asayer or OpenReplay 1.5 - 1.20 reads, you can leave it: give --no-alias, and enter "
-    "the index pattern asayer-logs-* in their form"
-)
 
 
 class SetupOptions(NamedTuple):
@@ -187,7 +183,12 @@ class _SetupPlanner(Planner):
                 "first let everything that writes there write to another name, and delete nothing "
                 "before all is copied"
             )
-        return not_possible(f"{conflict}; {how}. {NO_REPLAY_RECORDS}. {_OTHER_INDEX}.", *advised)
+        return not_possible(
+            f"{conflict}; {how}. {NO_REPLAY_RECORDS}. If only Asayer or OpenReplay 1.5 - 1.20 "
+            "reads, you can leave it: give --no-alias, and enter the index pattern asayer-logs-* "
+            "in their form.",
+            *advised,
+        )
 
     def existing(self, template: IndexTemplate, there: InstalledTemplate) -> Step:
         """Plan a template of ours that is there: upgrade or restore it, or do what is asked for."""

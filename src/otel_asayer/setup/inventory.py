@@ -31,17 +31,17 @@ __all__ = [
     "templates_in",
 ]
 
-_TEMPLATE_FIELDS: Final = (
-    "index_patterns",
-    "priority",
-    "_meta",
-    "data_stream",
-    "template.aliases",
-    "template.lifecycle",
-    "template.settings.index.lifecycle.name",
-)
 TEMPLATES: Final = "/_index_template?filter_path=index_templates.name," + ",".join(
-    f"index_templates.index_template.{field}" for field in _TEMPLATE_FIELDS
+    f"index_templates.index_template.{field}"
+    for field in (
+        "index_patterns",
+        "priority",
+        "_meta",
+        "data_stream",
+        "template.aliases",
+        "template.lifecycle",
+        "template.settings.index.lifecycle.name",
+    )
 )
 """Target of the GET request whose answer `templates_in` reads."""
 ALIAS: Final = f"/_resolve/index/{READERS_ALIAS}"

@@ -56,10 +56,6 @@ _NO_SECURITY: Final = (
     "security must be explicitly enabled",
     "security is not enabled",
 )
-_NEEDED_FOR_KEYS: Final = (
-    "Part of it is what the API keys may do: a key can have no more privileges than the user who "
-    "creates it. With --no-keys you do not need that."
-)
 
 
 class Role(NamedTuple):
@@ -261,7 +257,12 @@ def require_privileges(
     )
     if missing := missing_privileges(granted):
         without_keys = missing_privileges(_only(granted, required_privileges(namespace, ())))
-        more = f" {_NEEDED_FOR_KEYS}" if roles and missing != without_keys else ""
+        more = (
+            " Part of it is what the API keys may do: a key can have no more privileges than the "
+            "user who creates it. With --no-keys you do not need that."
+            if roles and missing != without_keys
+            else ""
+        )
         who = f"API key of {user.name!r}" if user.is_api_key else f"user {user.name!r}"
         raise NotAllowedError(
             f"The {who} may not set this up: it lacks {missing}. Add these privileges, or use "

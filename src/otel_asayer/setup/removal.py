@@ -6,7 +6,7 @@ pipeline goes first: where it is, the template of replay records has to be.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from otel_asayer.setup.installation import streams_on
 from otel_asayer.setup.inventory import (
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plan_removal"]
 
-_NEEDED: Final = (
-    "A template that a data stream needs cannot be removed. Delete the data streams first, with "
-    "all their documents, or keep both."
-)
-
 
 def plan_removal(api: Api, *, keys: bool) -> Iterator[Step]:
     """Yield the steps that remove what setup brought, and say what stays.
@@ -55,10 +50,12 @@ def plan_removal(api: Api, *, keys: bool) -> Iterator[Step]:
     there = api.expect("GET", PIPELINE_TARGET, doing="to read ingest pipelines", or_nothing=True)
     if any(map(is_ours, there.values())):
         yield Step(PIPELINE_SUBJECT, "removed", "", (Request("DELETE", PIPELINE_TARGET),))
-    for template in (TRACES, LOGS, REPLAY):
-        for installed in present:
-            if installed.name == template.name:
-                yield _template(api, template, installed, present)
+    yield from (
+        _template(api, template, installed, present)
+        for template in (TRACES, LOGS, REPLAY)
+        for installed in present
+        if installed.name == template.name
+    )
     yield from _policy(api)
     if keys and (ours := keys_on(api)):
         yield Step(
@@ -87,7 +84,8 @@ def _template(
         return Step(
             subject,
             "left",
-            f"{', '.join(needing)}: {_NEEDED}",
+            f"{', '.join(needing)}: A template that a data stream needs cannot be removed. Delete "
+            "the data streams first, with all their documents, or keep both.",
             advised=(Request("DELETE", f"/_data_stream/{','.join(needing)}"),),
         )
     return Step(subject, "removed", "", (Request("DELETE", f"/_index_template/{template.name}"),))

@@ -48,22 +48,11 @@ SETTING: Final = "index.lifecycle.name"
 """The setting of an index that names its policy."""
 # A day, in the units of Elasticsearch's times.
 _DAY: Final = {"d": 1, "h": 24, "m": 1440, "s": 86400}
-_NO_API: Final = (
-    http.HTTPStatus.BAD_REQUEST,
-    http.HTTPStatus.METHOD_NOT_ALLOWED,
-    http.HTTPStatus.GONE,
-)
 _INDICES: Final = "asayer-logs-*"
 _STREAMS: Final = "retention of existing data streams"
-_OUR_TEMPLATES: Final = frozenset((TRACES.name, LOGS.name))
 _STREAM_PATTERNS: Final = ",".join(
     pattern for template in (TRACES, LOGS) for pattern in template.body["index_patterns"]
 )
-_FOREIGN: Final = (
-    "Others may write to data streams of other templates, so setup leaves their retention to those "
-    "templates. To set it all the same, send the request that is shown."
-)
-_PRUNING_PRIVILEGES: Final = ("delete_index", "read", "view_index_metadata")
 # Indices that one request deletes: its path contains their names.
 _INDICES_A_REQUEST: Final = 50
 
@@ -99,7 +88,11 @@ def policy_on(api: Api) -> Policy:
         ElasticsearchError: It cannot be read; the message says why.
     """
     answer = api.ask("GET", POLICY_TARGET)
-    if answer.status in _NO_API:
+    if answer.status in (
+        http.HTTPStatus.BAD_REQUEST,
+        http.HTTPStatus.METHOD_NOT_ALLOWED,
+        http.HTTPStatus.GONE,
+    ):
         return Policy({}, possible=False)
     if answer.status == http.HTTPStatus.NOT_FOUND:
         return Policy({})
@@ -192,14 +185,15 @@ def plan_streams(api: Api, retention: str) -> Iterator[Step]:
         if stream.get("ilm_policy") and stream.get("prefer_ilm", True):
             managed.append(f"{name} ({stream['ilm_policy']})")
         elif stream.get("lifecycle", {}).get("data_retention") != retention:
-            (ours if stream.get("template") in _OUR_TEMPLATES else others).append(name)
+            (ours if stream.get("template") in (TRACES.name, LOGS.name) else others).append(name)
     if ours:
         yield Step(_STREAMS, "changed", f"{', '.join(ours)}.", (_lifecycle(ours, retention),))
     if others:
         yield Step(
             "retention of traces and logs",
             "left alone",
-            _FOREIGN,
+            "Others may write to data streams of other templates, so setup leaves their retention "
+            "to those templates. To set it all the same, send the request that is shown.",
             advised=(_lifecycle(others, retention),),
         )
     if managed:
@@ -245,11 +239,11 @@ def days_before(api: Api, until: datetime | None, namespace: str | None = None) 
     """
     _require_pruning(api)
     resolved = api.expect("GET", REPLAY_INDICES, doing=f"to look for {_INDICES}", or_nothing=True)
-    found = [
+    found = (
         Day((day_of_index(name) or "").replace(".", "-"), _count(api, name), name)
         for name in replay_indices(resolved)
         if (until is None or _is_over(name, until)) and namespace in (None, _namespace_of(name))
-    ]
+    )
     return sorted(found, key=lambda day: (day.day, day.name))
 
 
@@ -270,7 +264,11 @@ def _require_pruning(api: Api) -> None:
     granted = api.expect(
         "POST",
         "/_security/user/_has_privileges",
-        {"index": [{"names": [_INDICES], "privileges": list(_PRUNING_PRIVILEGES)}]},
+        {
+            "index": [
+                {"names": [_INDICES], "privileges": ["delete_index", "read", "view_index_metadata"]}
+            ]
+        },
         doing="which privileges there are",
     )
     if missing := missing_privileges(granted):

@@ -84,13 +84,6 @@ _DATE_NANOS: Final = {"type": "date_nanos"}
 
 _ATTRIBUTE_PATHS: Final = ("attributes.*", "resource.attributes.*", "scope.attributes.*")
 
-# Below the 500 and more that Elastic's manual gives to a user's template that overrides all others;
-# above everything else.
-_REPLAY_PRIORITY: Final = 499
-# Above Elasticsearch's `logs-*-*` (100), which would map attributes as objects; below its OTel
-# templates (120), so that those win where they exist.
-_OTEL_PRIORITY: Final = 117
-
 
 def _alias(path: str) -> dict[str, str]:
     return {"type": "alias", "path": path}
@@ -185,7 +178,9 @@ REPLAY: Final = IndexTemplate(
     stream="asayer-logs-{namespace}-*",
     body={
         "index_patterns": ["asayer-logs-*"],
-        "priority": _REPLAY_PRIORITY,
+        # Below the 500 and more that Elastic's manual gives to a user's template that overrides all
+        # others; above everything else.
+        "priority": 499,
         "_meta": _meta("Replay records, which Asayer and OpenReplay show beside a session replay"),
         "template": {
             "aliases": {READERS_ALIAS: {}},
@@ -258,7 +253,9 @@ def _otel_template(
     body = {
         "index_patterns": [pattern],
         "data_stream": {},
-        "priority": _OTEL_PRIORITY,
+        # Above Elasticsearch's `logs-*-*` (100), which would map attributes as objects; below its
+        # OTel templates (120), so that those win where they exist.
+        "priority": 117,
         "_meta": _meta(description),
         "template": {"settings": settings, "mappings": mappings},
     }

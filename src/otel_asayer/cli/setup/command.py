@@ -37,15 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["setup"]
 
 _TIME: Final = re.compile(r"[1-9][0-9]{0,5}[dhms]")
-_ANONYMOUS: Final = (
-    "This Elasticsearch needs credentials: give --username (you are asked for its password) or "
-    "--bearer-token."
-)
-_KEYLESS: Final = (
-    "These credentials are an API key, and keys that an API key creates have no privileges in "
-    "Elasticsearch. Give --username (you are asked for its password) or --bearer-token, or set up "
-    "everything but the keys with --no-keys."
-)
 _NO_SECURITY: Final = Step(
     "API keys",
     "not possible",
@@ -166,7 +157,10 @@ def _identify(api: Api, config: Config) -> tuple[Identity | None, AuthenticatedU
     except NotAllowedError:
         if any((config.api_key, config.api_key_file, config.username, config.bearer_token)):
             raise
-        raise NotAllowedError(_ANONYMOUS) from None
+        raise NotAllowedError(
+            "This Elasticsearch needs credentials: give --username (you are asked for its "
+            "password) or --bearer-token."
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -184,7 +178,11 @@ class _Run:
         """Set up, or show the plan; return whether there is a problem."""
         if self.user.secured:
             if self.user.is_api_key and self.roles:
-                raise NotAllowedError(_KEYLESS)
+                raise NotAllowedError(
+                    "These credentials are an API key, and keys that an API key creates have no "
+                    "privileges in Elasticsearch. Give --username (you are asked for its password) "
+                    "or --bearer-token, or set up everything but the keys with --no-keys."
+                )
             require_privileges(self.api, self.user, self.config.namespace, self.roles)
         options = SetupOptions(
             self.options["retention"],

@@ -38,8 +38,6 @@ __all__ = [
     "show_result",
 ]
 
-_JSON: Final = "-H 'content-type: application/json'"
-_NDJSON: Final = "-H 'content-type: application/x-ndjson'"
 _VARIABLE: Final = re.compile(r"\$(ELASTIC_[A-Z_]+)")
 
 
@@ -52,7 +50,7 @@ def console_text(request: Request) -> str:
 def curl_text(request: Request, config: Config) -> str:
     """Return the request for a shell, with variables for passwords and tokens."""
     body = _text(request.body)
-    content_type = _NDJSON if isinstance(request.body, bytes) else _JSON
+    content_type = f"application/{'x-ndjson' if isinstance(request.body, bytes) else 'json'}"
     return " ".join(
         [
             "curl",
@@ -61,7 +59,7 @@ def curl_text(request: Request, config: Config) -> str:
             "-X",
             request.method,
             quote(paste.url_of(config) + request.target),
-            *([content_type, "--data-binary", quote(body)] if body else []),
+            *([f"-H 'content-type: {content_type}'", "--data-binary", quote(body)] if body else []),
         ]
     )
 
@@ -70,18 +68,23 @@ def curl_notes(config: Config) -> list[str]:
     """Return sentences about what else curl needs."""
     variables = _VARIABLE.findall(" ".join(_identity(config)))
     notes = (
-        [f"Each command reads ${variables[-1]} from the shell: set it first."] if variables else []
+        *(
+            (f"Each command reads ${name} from the shell: set it first.", name)
+            for name in variables
+        ),
+        (
+            "curl cannot check fingerprints of certificates: add --cacert with the CA's file.",
+            config.certificate_fingerprint,
+        ),
+        (
+            (
+                "OTEL_EXPORTER_ELASTICSEARCH_HEADERS may contain secrets, and is not shown: add "
+                "its headers, each with -H."
+            ),
+            config.headers,
+        ),
     )
-    if config.certificate_fingerprint:
-        notes.append(
-            "curl cannot check fingerprints of certificates: add --cacert with the CA's file."
-        )
-    if config.headers:
-        notes.append(
-            "OTEL_EXPORTER_ELASTICSEARCH_HEADERS may contain secrets, and is not shown: add its "
-            "headers, each with -H."
-        )
-    return notes
+    return [note for note, needed in notes if needed]
 
 
 def as_object(request: Request) -> dict[str, Any]:
@@ -119,14 +122,6 @@ def _tls(config: Config) -> list[str]:
     }
     given = [word for option, file in files.items() if file for word in (option, quote(file))]
     return given if config.verify_certs else [*given, "--insecure"]
-
-
-_DATA_STAY: Final = (
-    "Data stays: the indices asayer-logs-*, and the data streams of traces and logs. To delete the "
-    "replay records once no application writes any more: otel-asayer prune --all. Elasticsearch "
-    "now "
-    "refuses applications that still use the keys; they keep their documents in the spool."
-)
 
 
 def show_plan(
@@ -196,7 +191,14 @@ def show_removal(outcomes: Sequence[StepResult], server: Identity | None, *, as_
             _show_problems(outcomes)
         else:
             click.echo("Nothing of otel-asayer is installed.")
-        console().print(Text(_DATA_STAY))
+        console().print(
+            Text(
+                "Data stays: the indices asayer-logs-*, and the data streams of traces and logs. "
+                "To delete the replay records once no application writes any more: otel-asayer "
+                "prune --all. Elasticsearch now refuses applications that still use the keys; they "
+                "keep their documents in the spool."
+            )
+        )
     return _has_problems(outcomes)
 
 
