@@ -167,7 +167,7 @@ def test_thousands_of_documents_come_complete_and_in_order(
 ) -> None:
     numbers = [*range(0, 2500, 2), *range(1, 2500, 2)]
     node.write(f"logs-generic.otel-{namespace}", *(log(session_id, number) for number in numbers))
-    assert [event["title"] for event in events(node, session_id)["moments"]] == [
+    assert [event["title"] for event in events(node, session_id)["events"]] == [
         f"number {number}" for number in range(2500)
     ]
 
@@ -180,7 +180,7 @@ def test_a_session_is_read_from_every_namespace_and_service(
     )
     node.write(f"logs-shop.otel-{namespace}b", log(session_id, 2, "pricing"))
     found = events(node, session_id)
-    assert [event["title"] for event in found["moments"]] == ["number 1", "number 2", "number 3"]
+    assert [event["title"] for event in found["events"]] == ["number 1", "number 2", "number 3"]
     assert found["services"] == ["web", "pricing"]
 
 
@@ -192,7 +192,7 @@ def test_a_collectors_documents_stand_among_ours(
     node.write(
         f"logs-generic.otel-{namespace}", log(session_id, 1_000_000), log(session_id, 3_000_000)
     )
-    found = events(node, session_id)["moments"]
+    found = events(node, session_id)["events"]
     assert [(event["title"], event["offset_ms"]) for event in found] == [
         ("number 1000000", 0),
         ("number 2000000", 1),
@@ -208,7 +208,7 @@ def test_a_stream_without_our_template_is_read_too(node: Prepared, namespace: st
         "@timestamp": "3000-01-01T00:00:00Z"
     }  # mapped as `date`, which has room for more than nanoseconds have
     node.write(f"logs-plain.otel-{namespace}", log(number, 2), log(number, 1), log(number, 3) | far)
-    assert [event["title"] for event in events(node, number)["moments"]] == [
+    assert [event["title"] for event in events(node, number)["events"]] == [
         "number 1",
         "number 2",
         "number 3",
@@ -220,7 +220,7 @@ def test_a_trace_is_found_by_its_id(node: Prepared, namespace: str) -> None:
     node.write(
         f"logs-generic.otel-{namespace}", log("visit-1", 1, trace_id=trace_id), log("visit-1", 2)
     )
-    assert [event["title"] for event in events(node, trace_id)["moments"]] == ["number 1"]
+    assert [event["title"] for event in events(node, trace_id)["events"]] == ["number 1"]
 
 
 def test_exceptions_are_found_with_the_viewers_key(

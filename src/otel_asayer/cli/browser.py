@@ -7,12 +7,13 @@ from typing import IO
 
 import click
 
+from otel_asayer.cli.base import Command
 from otel_asayer.cli.output import TO_FILE
 
 __all__ = ["browser"]
 
 
-@click.command()
+@click.command(cls=Command)
 @TO_FILE
 def browser(output: IO[str]) -> None:
     """Print the script carry-session.js, which puts a page's requests into its replay session.

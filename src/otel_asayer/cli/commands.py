@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
+from otel_asayer.cli.base import CommandGroup
 from otel_asayer.cli.browser import browser
 from otel_asayer.cli.constraints import constraints
 from otel_asayer.cli.demo import demo
@@ -15,30 +14,16 @@ from otel_asayer.cli.forget import forget
 from otel_asayer.cli.kibana import kibana
 from otel_asayer.cli.prune import prune
 from otel_asayer.cli.serve import serve
+from otel_asayer.cli.sessions import sessions
 from otel_asayer.cli.setup import setup
 from otel_asayer.cli.spool import spool
 from otel_asayer.cli.timeline import timeline
-from otel_asayer.errors import AsayerError, ConfigurationError, InvalidSessionIdError
-from otel_asayer.sanitize import sanitize_line
 from otel_asayer.version import __version__
 
 __all__ = ["otel_asayer"]
 
 
-class _Commands(click.Group):
-    """Turns this package's errors, which are sentences, into what a shell expects."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; exit status 2 for wrong usage, 1 for what does not work."""
-        try:
-            return super().invoke(ctx)
-        except (ConfigurationError, InvalidSessionIdError) as error:
-            raise click.UsageError(sanitize_line(str(error)), ctx) from None
-        except AsayerError as error:
-            raise click.ClickException(sanitize_line(str(error))) from None
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def otel_asayer() -> None:
     """Backend logs, errors and traces beside the Asayer / OpenReplay session replay."""
@@ -53,6 +38,7 @@ otel_asayer.add_command(forget)
 otel_asayer.add_command(kibana)
 otel_asayer.add_command(prune)
 otel_asayer.add_command(serve)
+otel_asayer.add_command(sessions)
 otel_asayer.add_command(setup)
 otel_asayer.add_command(spool)
 otel_asayer.add_command(timeline)

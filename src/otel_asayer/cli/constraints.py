@@ -7,12 +7,13 @@ from typing import IO
 import click
 
 from otel_asayer.cli import release
+from otel_asayer.cli.base import Command
 from otel_asayer.cli.output import TO_FILE
 
 __all__ = ["constraints"]
 
 
-@click.command()
+@click.command(cls=Command)
 @TO_FILE
 def constraints(output: IO[str]) -> None:
     """Print a constraints file for pip: OpenTelemetry's packages in one complete release.

@@ -18,6 +18,9 @@ from otel_asayer.cli.release import constraints
 
 __all__ = ["main"]
 
+_INTERRUPTED: Final = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
 _NEEDED = ("click", "rich", "jinja2", "starlette", "uvicorn")
 _BARE: Final = ["constraints"]
 """The arguments that need no other package."""
@@ -51,6 +54,8 @@ def main() -> None:
         finally:
             # Else the interpreter does so at its end, where nobody catches what comes of it
             sys.stdout.flush()
+    except KeyboardInterrupt:  # while modules are loaded; click ends on a later one
+        sys.exit(_INTERRUPTED)
     except OSError as error:
         if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
             raise

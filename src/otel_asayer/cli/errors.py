@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from otel_asayer.cli import output
-from otel_asayer.cli.options import connection, parse_span, require_usable
+from otel_asayer.cli.base import Command
+from otel_asayer.cli.options import SINCE, connection, require_usable
 from otel_asayer.cli.timeline_view import link_text
+from otel_asayer.sanitize import sanitize_line
 from otel_asayer.timeline import Timeline, ago, group_errors, iso
-from otel_asayer.timeline.stores import open_store
+from otel_asayer.timeline.stores import nothing_found, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +29,8 @@ _MAX: Final = 10_000
 """Exceptions that are read, the latest first: nobody reads a longer list to its end."""
 
 
-@click.command()
-@click.option(
-    "--since",
-    callback=parse_span,
-    default="24h",
-    show_default=True,
-    help="How far back to look: 90m, 24h, 7d.",
-)
+@click.command(cls=Command)
+@SINCE
 @click.option(
     "--service", "services", multiple=True, help="Only of this service; may be given several times."
 )
@@ -52,7 +48,8 @@ def errors(
 ) -> None:
     """Show recent exceptions, grouped by type and place in the code.
 
-    Each group shows how often it happened, in how many sessions, and the replay of one of them.
+    Each group shows how often it happened, in how many sessions and services, when first and last,
+    and of one exception the replay and the command that shows its session or trace.
     """
     require_usable(config)
     since_ns = time.time_ns() - since
@@ -60,18 +57,19 @@ def errors(
         documents, total = store.exceptions(since_ns, _MAX)
         found = Timeline.of(documents, replay_url=config.replay_url).only(services=services)
         groups = group_errors(found.events)
+        unseen = total - len(documents)
         if as_json:
             output.print_json([_as_json(group) for group in groups[:limit]])
-        else:
+            return
+        if not groups:
             of = f" of {' or '.join(services)}" if services else ""
-            _show(groups, limit, f"{of} in {store.name}", unseen=total - len(documents))
+            among = f" among the latest {_MAX}" if unseen else ""
+            click.echo(sanitize_line(nothing_found(config, f"exceptions{of}{among}", store.name)))
+        _show(groups, limit, unseen=unseen)
 
 
-def _show(groups: Sequence[ErrorGroup], limit: int, where: str, *, unseen: int) -> None:
+def _show(groups: Sequence[ErrorGroup], limit: int, *, unseen: int) -> None:
     console = output.console()
-    if not groups:
-        time = f"among the latest {_MAX}" if unseen else "in this time"
-        output.print_whole(console, output.as_text(f"No exceptions{where} {time}."))
     for group in groups[:limit]:
         _show_group(console, group)
     if len(groups) > limit:
@@ -105,11 +103,16 @@ def _show_group(console: Console, group: ErrorGroup) -> None:
         ),
     )
     output.print_whole(console, output.as_text(f"  {location}", "cyan"))
-    last = ago(time.time_ns() - group.events[0].time_ns)
-    facts = f"  {times} · {sessions} · {', '.join(group.services)} · last {last}"
+    now_ns = time.time_ns()
+    last, first = (ago(now_ns - event.time_ns) for event in (group.events[0], group.events[-1]))
+    seen = f"last {last}" if group.count == 1 else f"first {first} · last {last}"
+    facts = f"  {times} · {sessions} · {', '.join(group.services)} · {seen}"
     output.print_whole(console, output.as_text(facts, "dim"))
-    if group.example.replay_url:
-        output.print_whole(console, output.as_text(f"  {link_text(group.example)}", "blue"))
+    example = group.example
+    if example.replay_url:
+        output.print_whole(console, output.as_text(f"  {link_text(example)}", "blue"))
+    if subject := example.session_id or example.trace_id:
+        output.print_whole(console, output.as_text(f"  otel-asayer timeline {subject}", "blue"))
     console.print()
 
 
@@ -127,5 +130,6 @@ def _as_json(group: ErrorGroup) -> dict[str, Any]:
         "first": iso(group.events[-1].time_ns),
         "last": iso(group.events[0].time_ns),
         "replay_url": group.example.replay_url,
+        "session_id": group.example.session_id or None,
         "trace_id": group.example.trace_id or None,
     }

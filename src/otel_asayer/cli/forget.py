@@ -11,6 +11,7 @@ import click
 import orjson
 
 from otel_asayer.cli import output
+from otel_asayer.cli.base import Command
 from otel_asayer.cli.options import SESSION, connection, require_usable
 from otel_asayer.documents import Operation, mentions, source_of
 from otel_asayer.elasticsearch.api import Api
@@ -36,7 +37,7 @@ __all__ = ["forget"]
 _MAX_REFUSED: Final = 100_000
 
 
-@click.command()
+@click.command(cls=Command)
 @SESSION
 @click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @click.option("--dry-run", is_flag=True, help="Only count.")

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 
 from otel_asayer.attributes import SESSION_ID
+from otel_asayer.cli.base import Command
 from otel_asayer.cli.options import NAMESPACE
 from otel_asayer.cli.output import TO_FILE
 from otel_asayer.config import Config
@@ -41,7 +42,7 @@ _MOMENT: Final = re.compile(r"(?<=[?&])[^?&#=]*=[^?&#]*\{(?:time_ms|offset_ms)\}
 _DANGLING: Final = re.compile(r"[?&]+(?=#|$)")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--replay-url",
     metavar="TEMPLATE",

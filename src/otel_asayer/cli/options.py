@@ -6,27 +6,31 @@ The connection comes from the exporter's own variables, or from options of the s
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
+from otel_asayer.cli.base import ConnectionOption
 from otel_asayer.config import Config
 from otel_asayer.config.parsers import BadValueError, parse_namespace
 from otel_asayer.environment_variables import OTEL_ASAYER_VIEWER_API_KEY
 from otel_asayer.errors import ConfigurationError
-from otel_asayer.timeline import NS_PER_S
+from otel_asayer.timeline import NS_PER_S, offset_ns
 
 __all__ = [
     "NAMESPACE",
     "SESSION",
+    "SINCE",
     "SPOOL_DIRECTORY",
     "connection",
+    "given_connection",
     "parse_offset",
-    "parse_span",
     "require_destination",
     "require_usable",
 ]
@@ -39,42 +43,42 @@ _CREDENTIALS: Final = (
     "bearer_token",
     "viewer_api_key",
 )
+_SECRETS: Final = ("api_key", "password", "bearer_token")
 _ADDRESSES: Final = ("endpoint", "cloud_id")
 _TRUST: Final = ("certificate", "certificate_fingerprint")
 
 _Command = Callable[..., Any]
 
-SPOOL_DIRECTORY: Final = click.option(
+_option: Final = partial(click.option, cls=ConnectionOption)
+
+SPOOL_DIRECTORY: Final = _option(
     "--spool-directory",
     "--directory",
     "spool_directory",
     type=click.Path(file_okay=False, resolve_path=True),
-    help="Folder of the spool. Default: OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY, or where the "
-    "exporter keeps it.",
+    help="Folder of the spool. Default: where the exporter keeps it.",
 )
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, resolve_path=True)
 _COMMON: Final = (
-    click.option("--endpoint", help="URLs of Elasticsearch, comma-separated."),
-    click.option(
-        "--cloud-id", help="Cloud ID of an Elastic Cloud deployment, in place of --endpoint."
-    ),
-    click.option("--api-key-file", type=_FILE, help="File that holds the API key."),
-    click.option(
+    _option("--endpoint", help="URLs of Elasticsearch, comma-separated."),
+    _option("--cloud-id", help="Cloud ID of an Elastic Cloud deployment, in place of --endpoint."),
+    _option("--api-key-file", type=_FILE, help="File that holds the API key."),
+    _option(
         "--api-key",
         help="The API key itself. It shows in the list of processes: a variable or a file is "
         "better.",
     ),
-    click.option(
+    _option(
         "--certificate",
         type=_FILE,
         help="CA certificates (PEM) that Elasticsearch's certificate is checked against.",
     ),
-    click.option(
+    _option(
         "--certificate-fingerprint",
         help="SHA-256 fingerprint of the certificate or its CA, in place of --certificate.",
     ),
-    click.option(
+    _option(
         "--verify-certs/--no-verify-certs",
         default=None,
         help="Whether to check certificates at all.",
@@ -82,17 +86,16 @@ _COMMON: Final = (
     SPOOL_DIRECTORY,
 )
 _PERSONAL: Final = (
-    click.option(
+    _option(
         "--username",
-        help="User name. Its password is asked for, or read from "
-        "OTEL_EXPORTER_ELASTICSEARCH_PASSWORD.",
+        help="User name. Its password is read from its variable, or asked for.",
     ),
-    click.option(
+    _option(
         "--password",
         help="Password of --username. It shows in the list of processes: the question or the "
         "variable is better.",
     ),
-    click.option("--bearer-token", help="Bearer token, in place of a user name."),
+    _option("--bearer-token", help="Bearer token, in place of a user name."),
 )
 
 _MAX_CHARACTERS: Final = 8192
@@ -104,12 +107,6 @@ _SHOWS: Final = (
     "shell's history. With - in its place, it is read from standard input."
 )
 
-_OFFSET: Final = re.compile(
-    r"(?:(?P<hours>[0-9]{1,6})h)?(?:(?P<minutes>[0-9]{1,6})m)?(?:(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)s?)?"
-)
-_CLOCK: Final = re.compile(
-    r"(?:(?P<hours>[0-9]{1,6}):)?(?P<minutes>[0-9]{1,6}):(?P<seconds>[0-9]{2}(?:\.[0-9]{1,9})?)"
-)
 _SPAN: Final = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhdw])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
@@ -152,6 +149,25 @@ def connection(*, personal: bool = False, viewer: bool = False) -> Callable[[_Co
         return with_config
 
     return decorate
+
+
+def given_connection() -> str:
+    """Return the connection's options as they were given, for another command; no secret."""
+    context = click.get_current_context()
+    words = []
+    for option in context.command.params:
+        name, value = option.name or "", context.params.get(option.name or "")
+        if (
+            isinstance(option, ConnectionOption)
+            and name not in _SECRETS
+            and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        ):
+            words += (
+                [(option.opts if value else option.secondary_opts)[0]]
+                if option.is_flag
+                else [option.opts[0], str(value)]
+            )
+    return shlex.join(words)
 
 
 def require_usable(config: Config) -> None:
@@ -214,10 +230,10 @@ def _names(option: _Command) -> list[str]:
 
 def parse_offset(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
     """Parse a time from the session's start (`90`, `90s`, `1m30s`, `1:30`) into nanoseconds."""
-    return _parsed(value, "a time from the session's start: write 90s, 1m30s or 1:30", _offset_ns)
+    return _parsed(value, "a time from the session's start: write 90s, 1m30s or 1:30", offset_ns)
 
 
-def parse_span(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+def _span(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
     """Parse a time span until now (`90m`, `24h`, `7d`) into nanoseconds."""
     return _parsed(value, "a time span: write 90m, 24h or 7d", _span_ns)
 
@@ -229,18 +245,6 @@ def _parsed(value: str | None, expected: str, parse: Callable[[str], int | None]
     if parsed is None:
         raise click.BadParameter(f"{value!r} is not {expected}")
     return parsed
-
-
-def _offset_ns(text: str) -> int | None:
-    found = _CLOCK.fullmatch(text.removeprefix("+")) or _OFFSET.fullmatch(text.removeprefix("+"))
-    if not text or found is None:
-        return None
-    seconds = (
-        int(found["hours"] or 0) * 3600
-        + int(found["minutes"] or 0) * 60
-        + float(found["seconds"] or 0)
-    )
-    return round(seconds * NS_PER_S)
 
 
 def _span_ns(text: str) -> int | None:
@@ -266,3 +270,11 @@ def _from_standard_input() -> str:
 
 
 SESSION: Final = click.argument("session", callback=_session)
+SINCE: Final = click.option(
+    "--since",
+    callback=_span,
+    default="24h",
+    show_default=True,
+    help="How far back to look: 90m, 24h, 7d.",
+)
+"""The one meaning of `--since`: nanoseconds until now."""

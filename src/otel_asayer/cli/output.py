@@ -9,6 +9,7 @@ import codecs
 import json
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -21,22 +22,40 @@ from rich.text import Text
 from otel_asayer.sanitize import DIRECTIONS, sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
     "AS_JSON",
+    "JSON_WANTED",
     "LEVEL_STYLES",
     "TO_FILE",
     "as_text",
     "console",
     "counted",
+    "paged",
     "plain_table",
     "print_json",
     "print_json_line",
     "print_whole",
 ]
 
-AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+JSON_WANTED: Final = f"{__name__}.json"
+"""Key in the `meta` of click's context: an error becomes JSON, too."""
+
+
+def _note_json(context: click.Context, _parameter: click.Parameter, wanted: bool) -> bool:  # noqa: FBT001 (click's)
+    context.find_root().meta[JSON_WANTED] = wanted
+    return wanted
+
+
+AS_JSON: Final = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    is_eager=True,  # so that wrong usage becomes JSON, too
+    callback=_note_json,
+    help="Print JSON.",
+)
 
 
 def _no_folder(_context: click.Context, _parameter: click.Parameter, output: IO[str]) -> IO[str]:
@@ -91,6 +110,21 @@ def counted(number: int, noun: str) -> str:
 def print_whole(console: Console, text: Text) -> None:
     """Print a line whole, however narrow the terminal: a cut line cannot be copied or piped."""
     console.print(text, soft_wrap=True)
+
+
+@contextmanager
+def paged(console: Console) -> Iterator[None]:
+    """Show what is printed meanwhile in the user's pager, if a terminal is too small for it."""
+    if not console.is_terminal:
+        yield
+        return
+    with console.capture() as captured:
+        yield
+    text = captured.get()
+    if text.count("\n") < console.height:
+        click.echo(text, nl=False, color=True)
+    else:
+        click.echo_via_pager(text)
 
 
 def print_json(value: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from otel_asayer.cli import output
+from otel_asayer.cli.base import Command
 from otel_asayer.cli.options import connection, require_destination
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.setup.retention import Day, days_before, delete_days
@@ -35,7 +36,7 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--older-than",
     callback=_age,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from otel_asayer.cli.base import Command
 from otel_asayer.cli.options import connection, require_usable
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _DEFAULT_PORT: Final = 8321
 _END_SECONDS: Final = 2
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from otel_asayer.cli import output
+from otel_asayer.cli.base import CommandGroup
 from otel_asayer.cli.options import SPOOL_DIRECTORY, connection, require_destination
 from otel_asayer.config import Config
 from otel_asayer.delivery.delivery import Delivery
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["spool"]
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def spool() -> None:
     """What waits on the disk to be sent to Elasticsearch."""
 

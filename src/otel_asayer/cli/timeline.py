@@ -11,6 +11,7 @@ import click
 
 from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.cli import output
+from otel_asayer.cli.base import Command
 from otel_asayer.cli.options import SESSION, connection, parse_offset, require_usable
 from otel_asayer.cli.timeline_view import (
     as_json,
@@ -44,7 +45,7 @@ A span is stored when it ends, with the time of its start.
 """
 
 
-@click.command()
+@click.command(cls=Command)
 @SESSION
 @click.option(
     "--service", "services", multiple=True, help="Only of this service; may be given several times."
@@ -56,25 +57,26 @@ A span is stored when it ends, with the time of its start.
     help="Only of this level and worse.",
 )
 @click.option(
-    "--since",
+    "--from",
+    "from_ns",
     callback=parse_offset,
     help="Only from this time after the session's start on: 90s, 1m30s, 1:30.",
 )
 @click.option(
-    "--until", callback=parse_offset, help="Only up to this time after the session's start."
+    "--to", "to_ns", callback=parse_offset, help="Only up to this time after the session's start."
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=MAX_EVENTS,
     show_default=True,
-    help="Moments to read at most, the first ones.",
+    help="Events to read at most, the first ones.",
 )
 @click.option("--follow", "-f", is_flag=True, help="Go on, and show what comes. Ctrl-C ends it.")
 @click.option(
     "--links",
     is_flag=True,
-    help="Show the address of the replay at each moment, on a line of its own.",
+    help="Show the address of the replay at each event, on a line of its own.",
 )
 @output.AS_JSON
 @connection(viewer=True)
@@ -98,7 +100,8 @@ def timeline(
         if follow:
             view.follow(store, found)
         elif found.events:
-            view.show(found)
+            with output.paged(view.console):
+                view.show(found)
         else:
             raise click.ClickException(nothing_stored(config, selection, store.name))
 
@@ -120,7 +123,7 @@ class View:
         self._only = only
         self._links = links
         self._as_json = as_json
-        self._console = output.console()
+        self.console = output.console()
         self._limit: int = only.get("limit", MAX_EVENTS)
         self._complete = True
         self._documents: dict[str, Stored] = {}
@@ -149,18 +152,18 @@ class View:
                 "services": list(found.services),
                 **left_out,
             }
-            output.print_json({**facts, "moments": events})
+            output.print_json({**facts, "events": events})
             return
         print_timeline(
-            self._console, found, title(self._selection, found), shown=shown, links=self._links
+            self.console, found, title(self._selection, found), shown=shown, links=self._links
         )
         if not self._complete:
             number = len(found.events)
             text = (
-                f"Only the first {output.counted(number, 'moment')} were read, and there are more: "
+                f"Only the first {output.counted(number, 'event')} were read, and there are more: "
                 f"--limit {number * 10} reads on."
             )
-            output.print_whole(self._console, output.as_text(text, "yellow"))
+            output.print_whole(self.console, output.as_text(text, "yellow"))
 
     def follow(
         self, store: Store, found: Timeline, wait: Callable[[float], object] = time.sleep
@@ -171,7 +174,7 @@ class View:
         """
         seen: set[str] = set()
         if not self._as_json:
-            print_heading(self._console, found, title(self._selection, found))
+            print_heading(self.console, found, title(self._selection, found))
         with suppress(KeyboardInterrupt):
             while True:
                 for one in self._new(found, seen):
@@ -217,17 +220,17 @@ class View:
         if self._as_json:
             output.print_json_line(as_json(found, event))
             return
-        print_line(self._console, line(found, event, service_width(found.services)))
+        print_line(self.console, line(found, event, service_width(found.services)))
         if self._links:
-            print_link(self._console, event)
+            print_link(self.console, event)
 
     def _filtered(self, found: Timeline) -> Timeline:
         only = self._only
         return found.only(
             services=only["services"],
             least_level=only["level"],
-            since_ns=only["since"],
-            until_ns=only["until"],
+            since_ns=only["from_ns"],
+            until_ns=only["to_ns"],
         )
 
 

@@ -66,7 +66,7 @@ def _facts(timeline: Timeline) -> list[str]:
         counted(counts[EventKind.REQUEST], "request"),
         counted(spans, "span"),
         counted(counts[EventKind.LOG], "log record"),
-        counted(timeline.exceptions, "exception"),
+        counted(timeline.failures, "error"),
     ]
 
 
@@ -94,7 +94,7 @@ def print_timeline(
             print_link(console, event)
     if len(shown.events) < len(found.events):
         console.print(
-            as_text(f"{len(shown.events)} of {len(found.events)} moments are shown.", "dim")
+            as_text(f"{len(shown.events)} of {len(found.events)} events are shown.", "dim")
         )
     first_error = next((event for event in shown.errors if event.replay_url), None)
     if first_error is not None and not links:

@@ -30,6 +30,7 @@ from otel_asayer.documents.summaries import (
     exception_text,
     exception_type_name,
     level_of,
+    outgoing_summary,
 )
 from otel_asayer.documents.values import (
     iso_timestamp,
@@ -67,6 +68,7 @@ __all__ = [
     "moved_to_its_day",
     "one_line",
     "otel_timestamp",
+    "outgoing_summary",
     "salvage",
     "source_of",
     "text_of",

@@ -36,6 +36,7 @@ __all__ = [
     "exception_text",
     "exception_type_name",
     "level_of",
+    "outgoing_summary",
     "reduce_exception",
 ]
 
@@ -49,6 +50,7 @@ EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 # DEBUG and TRACE.
 _LEVELS: Final = ((17, "error"), (13, "warning"), (9, "info"), (1, "debug"))
 _AUTHORITY: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*|[^/?#]*@")
+_HOST: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#@]+)")
 _AFTER_PATH: Final = re.compile(r"[?#]")
 _STATUS_CODE: Final = re.compile(r"[1-9][0-9]{2}")
 _STATUS_CODES: Final = range(100, 600)
@@ -108,6 +110,20 @@ def entry_summary(
     return level, f"{subject}{outcome}{took}"
 
 
+def outgoing_summary(name: str, attributes: Mapping[str, Any]) -> str:
+    """Return the text of a call: `GET pricing:8080/price 200`, or without HTTP the span's name."""
+    get = attributes.get
+    code = _http_status(attributes)
+    method = get("http.request.method") or get("http.method")
+    url = text_of(get("url.full") or get("http.url") or "")
+    host = _HOST.match(url)
+    if method and host:
+        name = f"{text_of(method)} {host[1]}{_path(attributes) or _path_of(url)}"
+    elif method and (address := get("server.address") or get("net.peer.name")):
+        name = f"{text_of(method)} {text_of(address)}{_path(attributes)}"
+    return f"{name} {code}" if code else name
+
+
 def blames_the_caller(attributes: Mapping[str, Any]) -> bool:
     """Whether a server span answered that the caller is wrong: with 4xx, or gRPC's like."""
     if code := _http_status(attributes):
@@ -129,7 +145,11 @@ def _path(attributes: Mapping[str, Any]) -> str:
     # A route is the application's own pattern: a `?` may be part of a regular expression.
     if route := attributes.get("http.route"):
         return text_of(route)
-    target = text_of(attributes.get("url.path") or attributes.get("http.target") or "")
+    return _path_of(text_of(attributes.get("url.path") or attributes.get("http.target") or ""))
+
+
+def _path_of(target: str) -> str:
+    """Return the path of a URL or of a request's target."""
     authority = _AUTHORITY.match(target)
     return _AFTER_PATH.split(target[authority.end() if authority else 0 :], maxsplit=1)[0]
 

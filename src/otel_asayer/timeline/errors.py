@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_asayer.attributes import HANDLED
 from otel_asayer.documents import EXCEPTION_TYPE, exception_message, exception_type_name
@@ -14,12 +14,22 @@ if TYPE_CHECKING:
 
     from otel_asayer.timeline.events import TimelineEvent
 
-__all__ = ["CodeLocation", "ErrorGroup", "distinct_exceptions", "group_errors", "location_of"]
+__all__ = [
+    "CodeLocation",
+    "ErrorGroup",
+    "StackPart",
+    "distinct_exceptions",
+    "group_errors",
+    "location_of",
+    "stack_parts",
+]
 
 _FRAME: Final = re.compile(
     r'^ *File "(?P<file>[^"\n]+)", line (?P<line>[0-9]{1,9}), in (?P<function>[^\n]+)$',
     re.MULTILINE,
 )
+_OF_FRAME: Final = re.compile(r" *File [^\n]*\n?(?:    [^\n]*(?:\n|$))*")
+"""A frame with the lines of code below it, which are indented more than other lines."""
 _LIBRARY: Final = re.compile(
     r"[/\\](?:site-packages|dist-packages|lib[/\\]python[0-9.]+)[/\\]|^<frozen "
 )
@@ -128,6 +138,42 @@ def location_of(stack: str) -> CodeLocation:
     ]
     own = [frame for frame in frames if not _LIBRARY.search(frame.file)]
     return (own or frames or [CodeLocation()])[-1]
+
+
+class StackPart(NamedTuple):
+    """Lines of a stack that belong together."""
+
+    text: str
+    frames: int
+    """How many frames of libraries it has; 0 for the application's own, and for other lines."""
+
+
+def stack_parts(stack: str) -> list[StackPart]:
+    """Return a stack, as Python prints it, in parts: frames of libraries apart from the rest.
+
+    A stack without a frame of the application is one part: to fold all of it would hide it.
+    """
+    starts = [*_FRAME.finditer(stack)]
+    if all(_LIBRARY.search(frame["file"]) for frame in starts):
+        return [StackPart(stack, 0)]
+    parts: list[StackPart] = []
+    # Each frame goes to the next one; the last, and one before a line that is not indented, ends
+    # with the lines that belong to it.
+    pieces = [(stack[: starts[0].start()], False)]
+    for frame, after in zip(starts, [*starts[1:], None], strict=True):
+        text = stack[frame.start() : after.start() if after else len(stack)]
+        own = _OF_FRAME.match(text)
+        end = own.end() if own else len(text)
+        pieces.append((text[:end], bool(_LIBRARY.search(frame["file"]))))
+        pieces.append((text[end:], False))
+    for text, is_library in pieces:
+        if not text:
+            continue
+        if parts and bool(parts[-1].frames) == is_library:
+            parts[-1] = StackPart(parts[-1].text + text, parts[-1].frames + is_library)
+        else:
+            parts.append(StackPart(text, int(is_library)))
+    return parts
 
 
 def _group(type_name: str, members: Sequence[TimelineEvent]) -> ErrorGroup:

@@ -18,6 +18,7 @@ from otel_asayer.documents import (
     exception_text,
     level_of,
     one_line,
+    outgoing_summary,
     text_of,
 )
 from otel_asayer.timeline.stored import flat, identifier
@@ -90,6 +91,11 @@ class TimelineEvent:
         return flat(self.document.source.get("attributes"))
 
     @property
+    def resource(self) -> dict[str, Any]:
+        """The attributes of its resource, by their dotted names."""
+        return _resource(self.document.source)
+
+    @property
     def body(self) -> str:
         """The whole text of a log record; empty for other events."""
         return _body(self.document.source.get("body"))
@@ -154,13 +160,11 @@ def _span(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Eve
     name = text_of(source.get("name") or "(no name)")
     status = _status(source.get("status"))
     if source.get("kind") in _ENTRY_KINDS or not source.get("parent_span_id"):
-        return EventKind.REQUEST, *entry_summary(name, attributes, status, None)
-    code = attributes.get("http.response.status_code") or attributes.get("http.status_code")
-    return (
-        EventKind.SPAN,
-        "info" if status.is_ok else "error",
-        f"{name} {text_of(code)}" if code else name,
-    )
+        level, title = entry_summary(name, attributes, status, None)
+        is_call = source.get("kind") == "Client"
+        return EventKind.REQUEST, level, outgoing_summary(name, attributes) if is_call else title
+    level = "info" if status.is_ok else "error"
+    return EventKind.SPAN, level, outgoing_summary(name, attributes)
 
 
 def _status(status: Any) -> Status:
@@ -179,9 +183,12 @@ def _body(body: Any) -> str:
 
 
 def _service(source: Mapping[str, Any]) -> str:
+    return one_line(text_of(_resource(source).get("service.name") or _UNKNOWN_SERVICE))
+
+
+def _resource(source: Mapping[str, Any]) -> dict[str, Any]:
     resource = source.get("resource")
-    attributes = flat(resource.get("attributes")) if isinstance(resource, Mapping) else {}
-    return one_line(text_of(attributes.get("service.name") or _UNKNOWN_SERVICE))
+    return flat(resource.get("attributes")) if isinstance(resource, Mapping) else {}
 
 
 def _whole(value: Any) -> int:

@@ -20,6 +20,7 @@ from otel_asayer.elasticsearch.api import AnswerTooLongError
 from otel_asayer.elasticsearch.explain import explain_refusal, missing_privileges
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.setup.keys import authenticate
+from otel_asayer.timeline.session_queries import ids_of, latest_ids, since, summaries_of, sums
 from otel_asayer.timeline.stored import MAX_EVENTS, Stored, first
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.elasticsearch.api import Answer, Api
     from otel_asayer.timeline.selection import Selection
+    from otel_asayer.timeline.sessions import SessionFilter, SessionSummary
     from otel_asayer.timeline.stored import Part
 
 __all__ = ["OTEL_STREAMS", "REPLAY_STREAMS", "Search"]
@@ -43,11 +45,11 @@ _PAGE_BYTES: Final = 8 * 1024 * 1024
 A document may have a megabyte, and a page is held as text and as objects at the same time.
 """
 _KEEP_ALIVE: Final = "1m"
-_NS_PER_MS: Final = 1_000_000
 _PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 """Seconds between tries, while Elasticsearch allocates the shards of a new stream."""
-_SEARCH: Final = "/_search?allow_partial_search_results=false"
+_WHOLE_ANSWER: Final = "&allow_partial_search_results=false"
 """Makes a part of the documents an error; by default it would look like all of them."""
+_SEARCH: Final = f"/_search?{_WHOLE_ANSWER[1:]}"
 
 
 class Search:
@@ -179,13 +181,35 @@ class Search:
         raised = {"exists": {"field": f"attributes.{EXCEPTION_TYPE}"}}
         query = {
             "bool": {
-                "filter": [raised, *_since(since_ns)],
+                "filter": [raised, *since(since_ns)],
                 "must_not": [{"term": {f"attributes.{HANDLED}": True}}],
             }
         }
         with closing(self._all(query, order="desc")) as latest:
             found, complete = first(latest, limit)
         return found, len(found) if complete else max(self._count(query), len(found))
+
+    def sessions(self, wanted: SessionFilter, limit: int) -> tuple[list[SessionSummary], bool]:
+        """Return the latest sessions that have a wanted event, and whether these are all.
+
+        Args:
+            wanted: which sessions.
+            limit: how many at most.
+
+        Raises:
+            ElasticsearchError: there is no good answer.
+        """
+        ids, complete = ids_of(self._aggregated(latest_ids(wanted, limit)), opaque=wanted.opaque)
+        if not ids:
+            return [], complete
+        summed = self._aggregated(sums(ids, wanted.since_ns))
+        return summaries_of(summed, opaque=wanted.opaque), complete
+
+    def _aggregated(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._ask_until_ready("_search", _WHOLE_ANSWER, body)
+        if self._lenient and answer.status == http.HTTPStatus.NOT_FOUND:
+            return {}  # no such stream yet
+        return self._api.content_of(answer, self._doing)
 
     @property
     def _doing(self) -> str:
@@ -274,15 +298,7 @@ def _query(selection: Selection) -> dict[str, Any]:
     terms = [{"term": {field: value}} for field, value in selection.fields.items()]
     selected = terms[0] if len(terms) == 1 else {"bool": {"should": terms}}
     known = {"must_not": [{"ids": {"values": sorted(selection.known)}}]} if selection.known else {}
-    return {"bool": {"filter": [selected, *_since(selection.since_ns)], **known}}
-
-
-def _since(since_ns: int) -> list[dict[str, Any]]:
-    return (
-        [{"range": {"@timestamp": {"gte": since_ns // _NS_PER_MS, "format": "epoch_millis"}}}]
-        if since_ns > 0
-        else []
-    )
+    return {"bool": {"filter": [selected, *since(selection.since_ns)], **known}}
 
 
 def _stored(hit: Mapping[str, Any], size: int) -> Stored:

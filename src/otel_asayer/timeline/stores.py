@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
-from otel_asayer.attributes import HANDLED
+from otel_asayer.attributes import HANDLED, SESSION_ID
 from otel_asayer.documents import EXCEPTION_TYPE, mentions, metadata_of, source_of
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.spool import LOCAL, Spool, configured_spool
 from otel_asayer.timeline.search import OTEL_STREAMS, Search
+from otel_asayer.timeline.sessions import list_sessions
 from otel_asayer.timeline.stored import MAX_EVENTS, Stored, earliest, flat, latest
 from otel_asayer.timeline.times import nanoseconds
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from otel_asayer.config import Config
     from otel_asayer.documents import Operation
     from otel_asayer.timeline.selection import Selection
+    from otel_asayer.timeline.sessions import SessionFilter, SessionSummary
     from otel_asayer.timeline.stored import Part
 
-__all__ = ["LocalStore", "Store", "nothing_stored", "open_store"]
+__all__ = ["LocalStore", "Store", "nothing_found", "nothing_stored", "open_store"]
 
 
 class Store(Protocol):
@@ -50,6 +52,12 @@ class Store(Protocol):
         """Return the latest exceptions since a time, at most `limit`, and how many there are.
 
         Times are nanoseconds since 1970.
+        """
+
+    def sessions(self, wanted: SessionFilter, limit: int) -> tuple[list[SessionSummary], bool]:
+        """Return the latest sessions that have a wanted event, and whether these are all.
+
+        At most `limit` are returned.
         """
 
 
@@ -109,6 +117,14 @@ class LocalStore:
             limit,
         )
 
+    def sessions(self, wanted: SessionFilter, limit: int) -> tuple[list[SessionSummary], bool]:
+        """Return the latest sessions that have a wanted event, and whether these are all.
+
+        At most `limit` are returned.
+        """
+        of_sessions = self._read([f'"{SESSION_ID}"'.encode()], lambda _: True)
+        return list_sessions(of_sessions, wanted, limit)
+
     def _selected(self, selection: Selection, bodies: set[str] | None = None) -> Iterator[Stored]:
         markers = [value.encode() for value in selection.fields.values()]
         return self._read(markers, lambda stored: selection.holds(stored.source), bodies)
@@ -157,7 +173,16 @@ def nothing_stored(config: Config, selection: Selection, place: str) -> str:
     return f"Nothing is stored of {selection.named} in {place}.{_elsewhere(config)}"
 
 
+def nothing_found(config: Config, sought: str, place: str) -> str:
+    """Return the sentences for a search that finds none of what is sought."""
+    return f"No {sought} in {place} in this time.{_elsewhere(config)}"
+
+
 def _elsewhere(config: Config) -> str:
+    return f"{_other_place(config)} If you expect some, `otel-asayer doctor` looks for the reason."
+
+
+def _other_place(config: Config) -> str:
     if not config.has_destination:
         return (
             " To look into an Elasticsearch, set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or give "

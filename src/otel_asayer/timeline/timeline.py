@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from otel_asayer.timeline.events import TimelineEvent
     from otel_asayer.timeline.stored import Stored
 
-__all__ = ["Timeline"]
+__all__ = ["LONGEST_SESSION_NS", "Timeline", "session_start"]
 
 _NS_PER_MS: Final = 1_000_000
 _AUTHORITY: Final = re.compile(r"[/?#]")
 """Divides a URL into its scheme, nothing, and its authority."""
 _CLOCKS_NS: Final = 3_600 * 1_000_000_000
-_LONGEST_NS: Final = 7 * 24 * _CLOCKS_NS
+LONGEST_SESSION_NS: Final = 7 * 24 * _CLOCKS_NS
 """Nanoseconds that an event may be before the session's start by its id, and after it."""
 
 
@@ -64,7 +64,8 @@ class Timeline:
         depths = _depths(events)
         placed = [replace(event, depth=_depth(event, depths)) for event in events]
         placed.sort(key=_order)
-        return cls(tuple(placed), session_id, _start(session_id, events))
+        times = (event.time_ns for event in placed)
+        return cls(tuple(placed), session_id, session_start(session_id, times))
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -83,6 +84,14 @@ class Timeline:
         One that passed through several spans and a log record counts once.
         """
         return len(distinct_exceptions(self.events))
+
+    @property
+    def failures(self) -> int:
+        """How many traces have an event of level `error`; such an event without a trace counts too.
+
+        So a failed request, its exception, and the line that logs both are one.
+        """
+        return len({event.trace_id or event.document.id for event in self.errors})
 
     @property
     def errors(self) -> tuple[TimelineEvent, ...]:
@@ -135,19 +144,19 @@ def _session_of(events: Sequence[TimelineEvent]) -> SessionId | None:
     return parse_session_id(ids.pop(), opaque=True) if len(ids) == 1 else None
 
 
-def _start(session_id: SessionId | None, events: Sequence[TimelineEvent]) -> int:
-    """Return the session's start by its id, if any of the events can belong to it.
+def session_start(session_id: SessionId | None, times_ns: Iterable[int]) -> int:
+    """Return a session's start by its id, if any of its events can belong to it.
 
-    A number of another origin gives no time, and clocks may differ by minutes.
+    Else return the time of the first event. A number of another origin gives no time, and clocks
+    may differ by minutes. Times are nanoseconds since 1970; events without a time are at 0.
     """
-    # An event without a time is at 0.
-    times = [event.time_ns for event in events if event.time_ns]
+    times_ns = list(filter(None, times_ns))
     started_at_ms = session_id.started_at_ms if session_id else None
     if started_at_ms is not None:
         start_ns = started_at_ms * _NS_PER_MS
-        if any(-_CLOCKS_NS <= time_ns - start_ns <= _LONGEST_NS for time_ns in times):
+        if any(-_CLOCKS_NS <= time_ns - start_ns <= LONGEST_SESSION_NS for time_ns in times_ns):
             return start_ns
-    return min(times, default=0)
+    return min(times_ns, default=0)
 
 
 def _linked(replay_url: str | None, events: Sequence[TimelineEvent]) -> list[TimelineEvent]:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from typing import Final
 
-__all__ = ["NS_PER_S", "ago", "date", "duration", "iso", "nanoseconds", "offset"]
+__all__ = [
+    "NS_PER_S",
+    "ago",
+    "date",
+    "duration",
+    "iso",
+    "nanoseconds",
+    "offset",
+    "offset_ns",
+]
 
 NS_PER_S: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
 _LAST_S: Final = 253_402_300_799
 """The end of the year 9999, in seconds since 1970: a document may claim any time."""
+_OFFSET: Final = re.compile(
+    r"(?:(?P<hours>[0-9]{1,6})h)?(?:(?P<minutes>[0-9]{1,6})m)?(?:(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)s?)?"
+)
+_CLOCK: Final = re.compile(
+    r"(?:(?P<hours>[0-9]{1,6}):)?(?P<minutes>[0-9]{1,6}):(?P<seconds>[0-9]{2}(?:\.[0-9]{1,9})?)"
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _DIGITS: Final = 9
 _MS_DIGITS: Final = 6
@@ -30,6 +46,20 @@ def offset(offset_ns: int) -> str:
     hours, minutes = divmod(minutes, 60)
     head = f"{hours}:{minutes:02d}" if hours else str(minutes)
     return f"{'-' if offset_ns < 0 and whole_ms else '+'}{head}:{seconds:02d}.{milliseconds:03d}"
+
+
+def offset_ns(text: str) -> int | None:
+    """Return the nanoseconds that `90`, `90s`, `1m30s`, `1:30` or `+1:30.5` stand for, or None.
+
+    >>> offset_ns("+1:02:03.5")
+    3723500000000
+    """
+    plain = text.strip().removeprefix("+")
+    found = _CLOCK.fullmatch(plain) or _OFFSET.fullmatch(plain)
+    if not plain or found is None:
+        return None
+    hours, minutes = (int(found[name] or 0) for name in ("hours", "minutes"))
+    return (hours * 60 + minutes) * 60 * NS_PER_S + round(float(found["seconds"] or 0) * NS_PER_S)
 
 
 def duration(duration_ns: int) -> str:
@@ -65,8 +95,9 @@ def ago(age_ns: int) -> str:
 
 
 def date(time_ns: int) -> str:
-    """Return a time in UTC, to the second."""
-    return _datetime(time_ns).strftime("%Y-%m-%d %H:%M:%S UTC")
+    """Return a time in UTC, to the millisecond."""
+    milliseconds = time_ns // _NS_PER_MS % 1000
+    return f"{_datetime(time_ns):%Y-%m-%d %H:%M:%S}.{milliseconds:03d} UTC"
 
 
 def iso(time_ns: int) -> str:

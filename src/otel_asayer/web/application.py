@@ -2,7 +2,7 @@
 
 | path | what |
 |---|---|
-| `/` | find a session; below it, the errors of the last 24 hours |
+| `/` | find a session; below it, recent sessions and errors; the query has the filters |
 | `POST /find` | redirects to the session or trace of an id, token or URL, which no URL then holds |
 | `/session/<id>`, `/trace/<id>` | the timeline; the query has the filters and the event in detail |
 | `/static/…` | the stylesheet, the script and the icon |
@@ -36,7 +36,7 @@ from otel_asayer.timeline import parse_selection
 from otel_asayer.timeline.stores import nothing_stored
 from otel_asayer.version import __version__
 from otel_asayer.web.guard import Guard
-from otel_asayer.web.query import Query, path_of
+from otel_asayer.web.query import PERIODS, ListQuery, Query, path_of
 from otel_asayer.web.reader import Reader
 from otel_asayer.web.rendering import environment
 from otel_asayer.web.view import SessionView
@@ -101,14 +101,19 @@ class _Pages:
         self._reader = reader
         self._templates = environment()
 
-    def home(self, _: Request) -> Response:
-        errors = self._reader.errors()
+    def home(self, request: Request) -> Response:
+        query, now_ns = ListQuery.of(request.query_params), self._reader.now_ns()
+        overview = self._reader.overview(
+            query.wanted(now_ns, opaque=self._config.opaque_session_ids)
+        )
         return self._page(
             "home.html",
-            errors=errors,
-            groups=errors.groups[:_MAX_GROUPS],
-            now_ns=self._reader.now_ns(),
-            source=errors.source,
+            overview=overview,
+            groups=overview.groups[:_MAX_GROUPS],
+            query=query,
+            periods=PERIODS,
+            now_ns=now_ns,
+            source=overview.source,
         )
 
     async def find(self, request: Request) -> Response:
@@ -120,7 +125,12 @@ class _Pages:
             if len(body) > _MAX_FORM:
                 raise HTTPException(http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         given = parse_qs(body.decode("utf-8", "replace")).get("q", [""])
-        return await run_in_threadpool(self._found, given[0])
+        try:
+            return await run_in_threadpool(self._found, given[0])
+        except InvalidSessionIdError as error:
+            return self._message(
+                http.HTTPStatus.BAD_REQUEST, "That is no session", str(error), typed=given[0]
+            )
 
     def timeline(self, request: Request) -> Response:
         readings = self._selection(request.path_params["subject"]).readings
@@ -135,6 +145,7 @@ class _Pages:
                 http.HTTPStatus.NOT_FOUND,
                 "Nothing is stored",
                 nothing_stored(self._config, selection, story.source),
+                typed=selection.session_id or selection.trace_id,
             )
         view = SessionView(selection, story, Query.of(request.query_params))
         found = view.detail is not None or not view.query.event
@@ -145,11 +156,11 @@ class _Pages:
             source=story.source,
         )
 
-    async def failed(self, _: Request, error: AsayerError) -> Response:
+    async def failed(self, request: Request, error: AsayerError) -> Response:
         status, title = next(
             (status, title) for kind, status, title in _STATUSES if isinstance(error, kind)
         )
-        return self._message(status, title, str(error))
+        return self._message(status, title, str(error), leads_home=request.url.path != "/")
 
     async def refused(self, _: Request, error: HTTPException) -> Response:
         sentences = {http.HTTPStatus.NOT_FOUND: "There is no such page."}
@@ -178,8 +189,18 @@ class _Pages:
             text, replay_url=self._config.replay_url, opaque=self._config.opaque_session_ids
         )
 
-    def _message(self, status: int, title: str, sentence: str) -> Response:
-        return self._page("message.html", status, title=title, sentence=sentence, source="")
+    def _message(
+        self, status: int, title: str, sentence: str, *, typed: str = "", leads_home: bool = True
+    ) -> Response:
+        return self._page(
+            "message.html",
+            status,
+            title=title,
+            sentence=sentence,
+            typed=typed,
+            leads_home=leads_home,
+            source="",
+        )
 
     def _page(self, template: str, status: int = http.HTTPStatus.OK, **values: Any) -> Response:
         return HTMLResponse(

@@ -4,8 +4,8 @@ A session of forty minutes may consist of bursts of 50 ms. On a linear axis each
 than a pixel wide. So the axis is linear where something happens, in *stretches*; the long gaps
 between them become *breaks* of one width. Places on the axis are percent of its width.
 
-Each stretch begins with a time from the session's start. Further ticks in it count from there, in
-round steps: `+1:03.004   20 ms   40 ms`.
+All labels are times from the session's start. Each stretch begins with one; the ticks after it are
+round: `+1:03.004   +1:03.02   +1:03.04`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.timeline import NS_PER_S, duration, offset
+from otel_asayer.timeline import NS_PER_S, offset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,9 +39,10 @@ _DOMINANT_GAP: Final = 1 / 2
 """A gap above this share of the axis is cut, even when no event takes time."""
 
 _LEAST_STEP: Final = 9.0
-_ANCHOR_SPACE: Final = 8.5
+_CHARACTER: Final = 0.75
+_PADDING: Final = 1.0
 _SPACE: Final = 6.0
-"""Percent between two ticks, and for the label of an anchor and of any other tick."""
+"""Percent between two ticks, for a character of a label, around it, and behind the last tick."""
 ROOM: Final = {"wide": 1.0, "middle": 1.8, "small": 4.0}
 """Sizes of the picture, and the factor by which a label takes more of its width."""
 _END: Final = 102.0
@@ -209,7 +210,7 @@ def ticks(axis: Axis, started_at_ns: int) -> list[Tick]:
 def _places(tick: Tick) -> Iterator[tuple[str, tuple[float, float]]]:
     """Yield where a tick's label begins and ends, in percent, for each size, the largest first."""
     for size, room in ROOM.items():
-        space = room * (_ANCHOR_SPACE if tick.is_anchor else _SPACE)
+        space = room * (len(tick.label) * _CHARACTER + _PADDING)
         yield size, (tick.x - space, tick.x) if tick.is_last else (tick.x, tick.x + space)
 
 
@@ -238,15 +239,17 @@ def _of_stretch(stretch: Piece, started_at_ns: int) -> Iterator[Tick]:
     )
     step = _round_step(stretch.length_ns * _LEAST_STEP / stretch.width)
     end = min(stretch.x + stretch.width, WIDTH) - _SPACE
-    time_ns = stretch.start_ns + step
-    while time_ns < stretch.end_ns and (x := stretch.place(time_ns)) <= end:
-        yield Tick(time_ns, x, _rounded(duration(time_ns - stretch.start_ns)))
-        time_ns += step
+    offset_ns = ((stretch.start_ns - started_at_ns) // step + 1) * step
+    while (time_ns := started_at_ns + offset_ns) < stretch.end_ns and (
+        x := stretch.place(time_ns)
+    ) <= end:
+        yield Tick(time_ns, x, _rounded(offset(offset_ns)))
+        offset_ns += step
 
 
 def _rounded(text: str) -> str:
-    """Return a round duration without its zeros."""
-    return text.replace(".0 ", " ").removesuffix(" 0 s").removesuffix(" 0 min")
+    """Return a time from the start without a fraction's zeros at the end."""
+    return text.rstrip("0").rstrip(".") if not text.endswith(".000") else text[:-4]
 
 
 def _round_step(least_ns: float) -> int:

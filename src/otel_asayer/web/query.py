@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from otel_asayer.attributes import REPLAY_LEVELS
-from otel_asayer.documents import text_of
+from otel_asayer.timeline import NS_PER_S, SessionFilter, offset_ns
+from otel_asayer.timeline.matching import holds_text, parse_condition
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
 
     from otel_asayer.timeline import Selection, Timeline, TimelineEvent
 
-__all__ = ["Query", "path_of"]
+__all__ = ["PERIODS", "ListQuery", "Query", "path_of"]
 
+PERIODS: Final = {
+    "1h": (3600, "the last hour"),
+    "24h": (86_400, "the last 24 hours"),
+    "7d": (7 * 86_400, "the last 7 days"),
+    "30d": (30 * 86_400, "the last 30 days"),
+}
+"""Seconds of the periods that can be chosen, and what they are called."""
 _MAX_TEXT: Final = 200
 _MAX_DIGITS: Final = 20
 
@@ -27,6 +35,42 @@ def path_of(selection: Selection) -> str:
         if selection.session_id
         else f"/trace/{selection.trace_id}"
     )
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """The filters of the list of sessions, as the first page's URL has them."""
+
+    since: str = "24h"
+    service: str = ""
+    errors_only: bool = False
+    text: str = ""
+
+    @classmethod
+    def of(cls, given: QueryParams) -> ListQuery:
+        """Parse the query of a URL. Values that make no sense are ignored."""
+        since = given.get("since", "")
+        return cls(
+            since if since in PERIODS else cls.since,
+            given.get("service", "").strip()[:_MAX_TEXT],
+            bool(given.get("errors")),
+            given.get("text", "").strip()[:_MAX_TEXT],
+        )
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether sessions of the period are hidden."""
+        return bool(self.service or self.errors_only or self.text)
+
+    @property
+    def period_ns(self) -> int:
+        """How far back to look, in nanoseconds."""
+        return PERIODS[self.since][0] * NS_PER_S
+
+    def wanted(self, now_ns: int, *, opaque: bool) -> SessionFilter:
+        """Return the sessions that are asked for at a time, in nanoseconds since 1970."""
+        services = (self.service,) if self.service else ()
+        return SessionFilter(now_ns - self.period_ns, services, self.errors_only, self.text, opaque)
 
 
 @dataclass(frozen=True)
@@ -51,7 +95,10 @@ class Query:
     def of(cls, given: QueryParams) -> Query:
         """Parse the query of a URL."""
         level = given.get("level", "")
-        since_ns, until_ns = _whole(given.get("since", "")), _whole(given.get("until", ""))
+        since_ns, until_ns = (
+            _whole(given.get(exact, "")) if written is None else offset_ns(written)
+            for exact, written in (("since", given.get("from")), ("until", given.get("to")))
+        )
         if since_ns is not None and until_ns is not None and since_ns > until_ns:
             since_ns = until_ns = None
         return cls(
@@ -61,7 +108,7 @@ class Query:
             since_ns=since_ns,
             until_ns=until_ns,
             page=_whole(given.get("page", "")),
-            event=given.get("moment", ""),
+            event=given.get("event", ""),
         )
 
     def within(self, timeline: Timeline) -> Query:
@@ -90,17 +137,22 @@ class Query:
         pairs += [("text", changed.text)] if changed.text else []
         numbers = (("since", changed.since_ns), ("until", changed.until_ns), ("page", changed.page))
         pairs += [(name, str(number)) for name, number in numbers if number is not None]
-        pairs += [("moment", changed.event)] if changed.event else []
+        pairs += [("event", changed.event)] if changed.event else []
         return f"?{urlencode(pairs)}"
+
+    def attribute_link(self, name: str, value: str) -> str:
+        """Return the URL of the events with this attribute; empty where the filter has no form."""
+        text = f"{name}:{value}"
+        fits = len(text) <= _MAX_TEXT and parse_condition(text) == (name, value)
+        return self.link(text=text, event="", page=None) if fits else ""
 
     def apply(self, timeline: Timeline) -> Timeline:
         """Return the events that pass the filters; a span that reaches into the range is in it."""
         found = timeline.only(services=self.services, least_level=self.level)
-        needle = self.text.casefold()
         events = (
             event
             for event in found.events
-            if self._in_part(timeline, event) and (not needle or _holds(event, needle))
+            if self._in_part(timeline, event) and (not self.text or holds_text(event, self.text))
         )
         return replace(found, events=tuple(events))
 
@@ -109,11 +161,6 @@ class Query:
         return (self.until_ns is None or start <= self.until_ns) and (
             self.since_ns is None or start + (event.duration_ns or 0) >= self.since_ns
         )
-
-
-def _holds(event: TimelineEvent, needle: str) -> bool:
-    texts = (event.title, event.body, *map(text_of, event.attributes.values()))
-    return any(needle in text.casefold() for text in texts)
 
 
 def _whole(text: str) -> int | None:

@@ -11,22 +11,29 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.timeline import NS_PER_S, Timeline, group_errors
+from otel_asayer.timeline import NS_PER_S, Timeline, group_errors, linked
 from otel_asayer.timeline.stores import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from otel_asayer.config import Config
-    from otel_asayer.timeline import ErrorGroup, Selection
+    from otel_asayer.propagation.session_id import SessionId
+    from otel_asayer.timeline import (
+        ErrorGroup,
+        Selection,
+        SessionFilter,
+        SessionSummary,
+        TimelineEvent,
+    )
     from otel_asayer.timeline.stores import Store
 
-__all__ = ["Errors", "Reader", "Story"]
+__all__ = ["Overview", "Reader", "Story"]
 
 _KEPT_NS: Final = 30 * NS_PER_S
 _MAX_KEPT: Final = 4
-_DAY_NS: Final = 86_400 * NS_PER_S
+_MAX_SESSIONS: Final = 100
 _MAX_EXCEPTIONS: Final = 2000
 
 
@@ -42,15 +49,25 @@ class Story:
 
 
 @dataclass(frozen=True)
-class Errors:
-    """The errors of the last 24 hours in groups, and where they were read.
+class Overview:
+    """What the first page shows, and where it was read."""
 
-    `unseen` is how many older ones of that time were not read.
-    """
+    sessions: Sequence[SessionSummary]
+    """The latest first."""
+
+    complete: bool
+    """Whether these are all sessions that were asked for."""
+
+    requests: Mapping[SessionId, TimelineEvent]
+    """Their first requests, with links to the replay."""
 
     groups: Sequence[ErrorGroup]
-    source: str
+    """The errors of the period."""
+
     unseen: int
+    """How many older errors of the period were not read."""
+
+    source: str
 
 
 class Reader:
@@ -97,8 +114,8 @@ class Reader:
                 self._kept.popitem(last=False)
             return story
 
-    def errors(self) -> Errors:
-        """Return the errors of the last 24 hours.
+    def overview(self, wanted: SessionFilter) -> Overview:
+        """Return the sessions that are wanted, and the errors of the same period.
 
         Raises:
             NotAllowedError: the key or user may not read them.
@@ -106,9 +123,17 @@ class Reader:
             SpoolError: the folder of the local store cannot be used.
         """
         with self._opened(self._config) as store:
-            documents, total = store.exceptions(self._now_ns() - _DAY_NS, _MAX_EXCEPTIONS)
+            sessions, complete = store.sessions(wanted, _MAX_SESSIONS)
+            documents, total = store.exceptions(wanted.since_ns, _MAX_EXCEPTIONS)
             found = Timeline.of(documents, replay_url=self._config.replay_url)
-            return Errors(group_errors(found.events), store.name, total - len(documents))
+            return Overview(
+                sessions,
+                complete,
+                linked(sessions, self._config.replay_url),
+                group_errors(found.only(services=wanted.services).events),
+                total - len(documents),
+                store.name,
+            )
 
     def now_ns(self) -> int:
         """Return the time, in nanoseconds since 1970."""

@@ -7,14 +7,15 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_asayer.documents import EXCEPTION_STACKTRACE, text_of
-from otel_asayer.timeline import EventKind, flat, identifier, location_of
+from otel_asayer.documents import EXCEPTION_STACKTRACE, EXCEPTION_TYPE, text_of
+from otel_asayer.documents.summaries import EXCEPTION_MESSAGE
+from otel_asayer.timeline import EventKind, identifier, location_of, offset, stack_parts
 from otel_asayer.web.waterfall import colours_of, draw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from otel_asayer.timeline import Selection, Timeline, TimelineEvent
+    from otel_asayer.timeline import Selection, StackPart, Timeline, TimelineEvent
     from otel_asayer.web.query import Query
     from otel_asayer.web.reader import Story
     from otel_asayer.web.waterfall import Waterfall
@@ -34,6 +35,14 @@ class Row:
 
     number: int
     event: TimelineEvent
+    around: int | None = None
+    """The number of the row of the span around it, if that is on the same page."""
+
+    folds: bool = False
+    """Whether rows of this page are inside of it."""
+
+    share: float = 0.0
+    """Its duration, in percent of the longest on the page."""
 
     @property
     def indent(self) -> int:
@@ -52,6 +61,8 @@ class Detail:
     before: Row | None
     after: Row | None
     parent: TimelineEvent | None
+    exceptions: Sequence[TimelineEvent]
+    """Those that passed through it, if it is a span."""
 
     @property
     def text(self) -> str:
@@ -64,20 +75,31 @@ class Detail:
         return _cut(self.event.stack.strip("\n"))
 
     @property
+    def stack_parts(self) -> list[StackPart]:
+        """The stack in parts: those of libraries may be folded."""
+        return stack_parts(self.stack)
+
+    @property
+    def status(self) -> str:
+        """What a span says of its error."""
+        status = self.event.document.source.get("status")
+        return text_of(status.get("message") or "") if isinstance(status, dict) else ""
+
+    @property
     def location(self) -> str:
         """Where the exception was raised."""
         return str(location_of(self.event.stack))
 
     @property
     def attributes(self) -> list[tuple[str, str]]:
-        """Its attributes but the stack, by name."""
-        return _pairs(self.event.attributes, without=EXCEPTION_STACKTRACE)
+        """Its attributes but the stack, by name; what an exception says comes first."""
+        pairs = _pairs(self.event.attributes, without=EXCEPTION_STACKTRACE)
+        return sorted(pairs, key=lambda pair: pair[0] not in (EXCEPTION_TYPE, EXCEPTION_MESSAGE))
 
     @property
     def resource(self) -> list[tuple[str, str]]:
         """The attributes of its resource, by name."""
-        resource = self.event.document.source.get("resource")
-        return _pairs(flat(resource.get("attributes")) if isinstance(resource, dict) else {})
+        return _pairs(self.event.resource)
 
     @property
     def linked(self) -> list[str]:
@@ -96,9 +118,7 @@ class Detail:
         source, event = self.event.document.source, self.event
         status, scope = source.get("status"), source.get("scope")
         facts = {
-            "status": text_of(status.get("message") or status.get("code") or "")
-            if isinstance(status, dict)
-            else "",
+            "status": text_of(status.get("code") or "") if isinstance(status, dict) else "",
             "kind": text_of(source.get("kind") or ""),
             "severity": text_of(source.get("severity_text") or ""),
             "logger": text_of(scope.get("name") or "") if isinstance(scope, dict) else "",
@@ -141,7 +161,6 @@ class SessionView:
             (counts[EventKind.REQUEST], "request"),
             (counts[EventKind.REQUEST] + counts[EventKind.SPAN], "span"),
             (counts[EventKind.LOG], "log record"),
-            (self.whole.exceptions, "exception"),
         )
         return [(number, noun if number == 1 else f"{noun}s") for number, noun in named if number]
 
@@ -198,10 +217,31 @@ class SessionView:
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the page."""
         start = self.first_number - 1
+        events = self.shown.events[start : start + ROWS]
+        longest_ns = max((event.duration_ns or 0 for event in events), default=0) or 1
+        spans = {
+            (event.trace_id, event.span_id): number
+            for number, event in enumerate(events, start + 1)
+            if event.is_span and event.span_id
+        }
+        around = [spans.get((event.trace_id, _span_around(event))) for event in events]
+        folding = set(around)
         return (
-            Row(number, event)
-            for number, event in enumerate(self.shown.events[start : start + ROWS], start + 1)
+            Row(
+                number,
+                event,
+                None if outer == number else outer,
+                number in folding,
+                100 * (event.duration_ns or 0) / longest_ns,
+            )
+            for number, (event, outer) in enumerate(zip(events, around, strict=True), start + 1)
         )
+
+    @property
+    def offset_width(self) -> int:
+        """Characters of the longest time from the start in the list."""
+        ends = (self.shown.events[0], self.shown.events[-1]) if self.shown.events else ()
+        return max((len(offset(self.whole.offset_ns(event))) for event in ends), default=0)
 
     @property
     def error_beyond(self) -> TimelineEvent | None:
@@ -225,6 +265,14 @@ class SessionView:
             self._beside(place, -1),
             self._beside(place, 1),
             self._parent(event),
+            [
+                other
+                for other in self.whole.events
+                if event.is_span
+                and event.span_id
+                and other.kind is EventKind.EXCEPTION
+                and (other.trace_id, other.span_id) == (event.trace_id, event.span_id)
+            ],
         )
 
     @cached_property
@@ -237,13 +285,17 @@ class SessionView:
         return Row(place + step + 1, self.shown.events[place + step])
 
     def _parent(self, event: TimelineEvent) -> TimelineEvent | None:
-        span_id = event.parent_span_id if event.is_span else event.span_id
+        span_id = _span_around(event)
         of_trace = (
             other
             for other in self.whole.events
             if other.is_span and other.trace_id == event.trace_id
         )
         return next((other for other in of_trace if span_id and other.span_id == span_id), None)
+
+
+def _span_around(event: TimelineEvent) -> str:
+    return event.parent_span_id if event.is_span else event.span_id
 
 
 def _pairs(attributes: Mapping[str, Any], without: str = "") -> list[tuple[str, str]]:

@@ -59,12 +59,20 @@ def test_its_timeline_is_shown_with_what_to_do_next(tmp_path: Path) -> None:
     session_id = lines[0].removeprefix("Session ")
     documents = Spool(tmp_path / "spool", LOCAL, max_bytes=2**30).status().documents
     assert " · 3 services · 10 requests · 22 spans · " in lines[1]
-    assert lines[-4:] == [
+    assert lines[-5:] == [
         f"{documents} documents were written to the local store {tmp_path}/spool/local.",
-        f"  otel-asayer timeline {session_id}  shows it again",
-        "  otel-asayer serve                         shows it as a page",
-        f"  otel-asayer forget {session_id}    takes it away",
+        f"  otel-asayer timeline {session_id}   shows it again",
+        "  otel-asayer sessions                       lists all sessions",
+        "  otel-asayer serve                          shows them as a page",
+        f"  otel-asayer forget {session_id}     takes it away",
     ]
+
+
+def test_what_to_do_next_uses_the_same_folder_and_no_secret(tmp_path: Path) -> None:
+    folder = tmp_path / "my spool"
+    lines = run("demo", "--directory", str(folder), "--api-key", "hush").output.splitlines()
+    assert f"  otel-asayer sessions --spool-directory '{folder}'" in lines[-3]
+    assert "hush" not in "\n".join(lines)
 
 
 @pytest.mark.parametrize("given", [SESSION, f"https://replay.example/7/session/{SESSION}?jumpto=1"])

@@ -34,12 +34,14 @@ LINK = f"https://replay.example/7/session/{SESSION}?jumpto=1706063264324"
 SHOWN = f"""\
 KeyError: 'lamp'
   shop/cart.py:7 in total
-  2 times · 1 session · shop · last 1 min ago
+  2 times · 1 session · shop · first 1 min ago · last 1 min ago
   {LINK}
+  otel-asayer timeline {SESSION}
 
 TimeoutError
   place unknown
   once · 0 sessions · pricing · last 1 min ago
+  otel-asayer timeline {TRACE}
 
 """
 DOCUMENTS = (
@@ -92,6 +94,7 @@ def test_json_tells_the_same_and_more(keep: Callable[..., None]) -> None:
             "first": "2024-01-24T02:27:41.324000000Z",
             "last": "2024-01-24T02:27:44.324000000Z",
             "replay_url": LINK,
+            "session_id": SESSION,
             "trace_id": OTHER,
         }
     ]
@@ -100,8 +103,10 @@ def test_json_tells_the_same_and_more(keep: Callable[..., None]) -> None:
 def test_nothing_found_is_no_problem(tmp_path: Path) -> None:
     result = run()
     assert result.exit_code == 0
-    assert (
-        result.output == f"No exceptions in the local store {tmp_path}/spool/local in this time.\n"
+    assert result.output == (
+        f"No exceptions in the local store {tmp_path}/spool/local in this time. To look into an "
+        "Elasticsearch, set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or give --endpoint. If you "
+        "expect some, `otel-asayer doctor` looks for the reason.\n"
     )
     assert run("--json").output == "[]\n"
 
@@ -144,8 +149,7 @@ def test_nothing_found_among_the_latest_is_not_taken_for_nothing(
     monkeypatch.setattr(command, "_MAX", 1)
     keep(*DOCUMENTS)
     told, unseen = run("--service", "nobody").output.splitlines()
-    assert told.partition(" in ")[0] == "No exceptions of nobody"
-    assert told.endswith("/local among the latest 1.")
+    assert told.partition(" in ")[0] == "No exceptions of nobody among the latest 1"
     assert "older exceptions of this time were not looked at" in unseen
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+
+from otel_asayer.cli import output
 
 from instrumented import clean_environment
 
@@ -75,3 +78,26 @@ def test_a_reader_that_has_gone_ends_it_without_a_word(words: list[str], tmp_pat
 def test_a_closed_output_loses_what_would_go_there(words: list[str], tmp_path: Path) -> None:
     done = run(tmp_path, words, preexec_fn=lambda: os.close(1))
     assert done.stderr == b""
+
+
+def paged(monkeypatch: pytest.MonkeyPatch, lines: int, *, terminal: bool) -> list[str]:
+    """What goes to the pager when some lines are printed on a screen of ten."""
+    pages: list[str] = []
+    monkeypatch.setattr("click.echo_via_pager", pages.append)
+    console = Console(force_terminal=terminal, height=10, width=80)
+    with output.paged(console):
+        for number in range(lines):
+            console.print(f"line {number}")
+    return pages
+
+
+def test_more_lines_than_a_terminal_shows_go_to_the_pager(monkeypatch: pytest.MonkeyPatch) -> None:
+    (page,) = paged(monkeypatch, 10, terminal=True)
+    assert page.splitlines()[-1] == "line 9"
+
+
+def test_what_fits_or_goes_to_no_terminal_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert paged(monkeypatch, 9, terminal=True) == paged(monkeypatch, 50, terminal=False) == []
+    assert len(capsys.readouterr().out.splitlines()) == 59

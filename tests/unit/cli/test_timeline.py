@@ -19,7 +19,15 @@ from otel_asayer.cli.commands import otel_asayer
 from otel_asayer.config import Config
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.spool import Destination, Spool, SpoolError
-from otel_asayer.timeline import MAX_EVENTS, Part, Selection, Stored, Timeline
+from otel_asayer.timeline import (
+    MAX_EVENTS,
+    Part,
+    Selection,
+    SessionFilter,
+    SessionSummary,
+    Stored,
+    Timeline,
+)
 from otel_asayer.timeline.stored import first
 from otel_asayer.timeline.stores import nothing_stored
 from unit.timeline.support import (
@@ -57,10 +65,10 @@ LOGGED = log("two lamps left", 1511, severity=13, inside="price", service="prici
 FAILED = raised("KeyError", "'lamp'", 1520, inside="GET /cart", service="storefront")
 CART = (FAILED, PRICE, LOGGED, REQUEST)
 
-COUNTS = "1 request · 2 spans · 1 log record · 1 exception"
+COUNTS = "1 request · 2 spans · 1 log record · 1 error"
 SHOWN = f"""\
 Session {SESSION}
-started 2024-01-24 02:27:39 UTC · 1.6 s long · 2 services · {COUNTS}
+started 2024-01-24 02:27:39.324 UTC · 1.6 s long · 2 services · {COUNTS}
 
    +0:01.500  storefront  ▶ GET /cart 500  132 ms
    +0:01.510  pricing       ─ price  1.2 ms
@@ -136,7 +144,7 @@ def test_an_empty_store_says_so_and_what_to_do(tmp_path: Path) -> None:
     expected = (
         f"Error: Nothing is stored of session {SESSION} in the local store {tmp_path}/spool/local. "
         "To look into an Elasticsearch, set OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT, or give "
-        "--endpoint.\n"
+        "--endpoint. If you expect some, `otel-asayer doctor` looks for the reason.\n"
     )
     assert result.exit_code == 1
     assert result.output == expected
@@ -183,9 +191,9 @@ def test_where_ids_look_like_those_of_traces_both_are_looked_for(
         (["--service", "pricing", "--service", "storefront"], [4, 5, 6, 7]),
         (["--level", "warning"], [4, 6, 7]),
         (["--level", "error"], [4, 7]),
-        (["--since", "1.511s"], [6, 7]),
-        (["--until", "0:01.510"], [4, 5]),
-        (["--since", "1.505s", "--until", "1.515", "--level", "info"], [5, 6]),
+        (["--from", "1.511s"], [6, 7]),
+        (["--to", "0:01.510"], [4, 5]),
+        (["--from", "1.505s", "--to", "1.515", "--level", "info"], [5, 6]),
         (["--service", "nobody"], []),
     ],
 )
@@ -198,7 +206,7 @@ def test_filters_leave_some_and_say_how_many(
     numbers = [line.split()[0] for line in result.output.splitlines()[3:] if line.startswith(" ")]
     assert result.exit_code == 0
     assert numbers == [whole[number - 1].split()[0] for number in lines]
-    assert (f"{len(lines)} of 4 moments are shown." in result.output) == (len(lines) < 4)
+    assert (f"{len(lines)} of 4 events are shown." in result.output) == (len(lines) < 4)
 
 
 def test_the_first_errors_place_in_the_replay_is_shown(keep: Callable[..., None]) -> None:
@@ -225,7 +233,7 @@ def test_json_has_everything(keep: Callable[..., None]) -> None:
         "session_id": SESSION,
         "started_at": "2024-01-24T02:27:39.324000000Z",
         "services": ["pricing"],
-        "moments": [
+        "events": [
             {
                 "time": "2024-01-24T02:27:40.834000000Z",
                 "offset_ms": 1510.0,
@@ -280,8 +288,8 @@ def test_json_escapes_what_a_terminal_would_obey(keep: Callable[..., None]) -> N
     keep(log(HOSTILE, attributes={"a\u202e": "\x9b\u2028"}))
     output = run(SESSION, "--json").output
     assert output.isascii()
-    assert json.loads(output)["moments"][0]["attributes"]["a\u202e"] == "\x9b\u2028"
-    assert json.loads(output)["moments"][0]["body"] == HOSTILE
+    assert json.loads(output)["events"][0]["attributes"]["a\u202e"] == "\x9b\u2028"
+    assert json.loads(output)["events"][0]["body"] == HOSTILE
 
 
 def shown_on_a_terminal(
@@ -351,13 +359,17 @@ def test_waiting_documents_are_pointed_to(tmp_path: Path) -> None:
     assert said == (
         f"Nothing is stored of session {SESSION} in somewhere. Of all sessions, the spool "
         f"{spool.folder} of this machine still holds 1 document: "
-        "`otel-asayer spool drain` sends them."
+        "`otel-asayer spool drain` sends them. If you expect some, `otel-asayer doctor` looks for "
+        "the reason."
     )
 
 
 def test_without_waiting_documents_nothing_is_pointed_to(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config.from_environment(endpoint="http://es:9200")
-    expected = f"Nothing is stored of session {SESSION} in somewhere."
+    expected = (
+        f"Nothing is stored of session {SESSION} in somewhere. If you expect some, `otel-asayer "
+        "doctor` looks for the reason."
+    )
     assert nothing_stored(config, Selection(session_id=SESSION), "somewhere") == expected
     monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL", "off")
     assert (
@@ -408,7 +420,7 @@ def test_no_more_events_are_read_than_asked_for_and_that_is_said(
     assert [line.split()[-1] for line in result.output.splitlines()[3:5]] == ["0", "1"]
     assert (
         result.output.splitlines()[-1]
-        == "Only the first 2 moments were read, and there are more: --limit 20 reads on."
+        == "Only the first 2 events were read, and there are more: --limit 20 reads on."
     )
 
 
@@ -416,7 +428,7 @@ def test_json_tells_that_there_are_more(keep: Callable[..., None]) -> None:
     keep(log("a", 1), log("b", 2))
     found = json.loads(run(SESSION, "--limit", "1", "--json").output)
     assert found["complete"] is False
-    assert len(found["moments"]) == 1
+    assert len(found["events"]) == 1
 
 
 class Scripted:
@@ -443,6 +455,9 @@ class Scripted:
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:
         raise NotImplementedError
 
+    def sessions(self, wanted: SessionFilter, limit: int) -> tuple[list[SessionSummary], bool]:
+        raise NotImplementedError
+
 
 def interrupt(_seconds: float) -> None:
     raise KeyboardInterrupt
@@ -457,7 +472,7 @@ def follow(
 ) -> tuple[Any, Scripted]:
     """Follow a store until all looks are taken."""
     store = Scripted(looks)
-    chosen = {"services": (), "level": "debug", "since": None, "until": None, **only}
+    chosen = {"services": (), "level": "debug", "from_ns": None, "to_ns": None, **only}
     config = Config.from_environment({}, replay_url=REPLAY_URL)
     view = command.View(config, Selection(session_id=SESSION), chosen, links=links, as_json=as_json)
     waits = iter(range(len(looks) - 1))
@@ -632,7 +647,7 @@ def test_what_an_encoding_does_not_have_is_replaced(
 def test_json_is_whole_in_every_encoding(keep: Callable[..., None], tmp_path: Path) -> None:
     keep(log("zażółć größer"))
     assert (
-        json.loads(written_in("latin-1", tmp_path, "--json"))["moments"][0]["title"]
+        json.loads(written_in("latin-1", tmp_path, "--json"))["events"][0]["title"]
         == "zażółć größer"
     )
 

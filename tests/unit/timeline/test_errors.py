@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, strategies as st
 
 from otel_asayer.timeline import ErrorGroup, Timeline, group_errors
-from otel_asayer.timeline.errors import CodeLocation, location_of
+from otel_asayer.timeline.errors import CodeLocation, location_of, stack_parts
 from unit.timeline.support import STACK, log, raised
 
 if TYPE_CHECKING:
@@ -162,3 +163,38 @@ def test_a_place_is_shown_by_the_end_of_its_path() -> None:
 
 def test_an_exception_that_a_server_answered_for_the_caller_is_in_no_group() -> None:
     assert groups(raised("Http404", "no lamp", attributes={"asayer.exception.handled": True})) == []
+
+
+FRAME = '  File "/app/shop.py", line 7, in total\n    return prices[name]\n'
+OWN = FRAME + "           ~~~~~~^^^^^^\n"
+
+
+def test_frames_of_libraries_stand_apart() -> None:
+    stack = f"Traceback (most recent call last):\n{LIBRARY}{LIBRARY}{OWN}KeyError: 'lamp'"
+    assert stack_parts(stack) == [
+        ("Traceback (most recent call last):\n", 0),
+        (LIBRARY + LIBRARY, 2),
+        (f"{OWN}KeyError: 'lamp'", 0),
+    ]
+
+
+def test_what_stands_between_two_stacks_is_no_frame() -> None:
+    between = "KeyError: 'x'\n\nDuring handling of the above exception, another occurred:\n\n"
+    stack = f"{LIBRARY}{between}{OWN}{LIBRARY}ValueError\n"
+    assert stack_parts(stack) == [
+        (LIBRARY, 1),
+        (between + OWN, 0),
+        (LIBRARY, 1),
+        ("ValueError\n", 0),
+    ]
+
+
+@pytest.mark.parametrize("stack", ["", "no stack at all", f"Traceback:\n{LIBRARY}KeyError"])
+def test_a_stack_without_a_frame_of_the_application_is_whole(stack: str) -> None:
+    assert stack_parts(stack) == [(stack, 0)]
+
+
+@given(st.lists(st.sampled_from([LIBRARY, OWN, "ValueError: x\n", "\n", "  odd\n"])))
+def test_the_parts_are_the_stack(pieces: list[str]) -> None:
+    stack = "".join(pieces)
+    assert "".join(part.text for part in stack_parts(stack)) == stack

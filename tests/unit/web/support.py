@@ -11,6 +11,7 @@ import httpx
 
 from otel_asayer.config import Config
 from otel_asayer.timeline import MAX_EVENTS, Stored
+from otel_asayer.timeline.sessions import list_sessions
 from otel_asayer.timeline.stored import first
 from otel_asayer.web import create_app
 from otel_asayer.web.guard import hosts_of
@@ -19,7 +20,7 @@ from otel_asayer.web.reader import Reader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from otel_asayer.timeline import Part, Selection
+    from otel_asayer.timeline import Part, Selection, SessionFilter, SessionSummary
 
 SESSION = "2618307011354435587"
 """Started 2024-01-24T02:27:39.324Z."""
@@ -113,6 +114,9 @@ class Store:
     def exceptions(self, since_ns: int, limit: int) -> tuple[list[Stored], int]:  # noqa: ARG002
         found = [stored for stored in self.held if "exception.type" in stored.source["attributes"]]
         return found[:limit], len(found)
+
+    def sessions(self, wanted: SessionFilter, limit: int) -> tuple[list[SessionSummary], bool]:
+        return list_sessions(self.held, wanted, limit)
 
     @contextmanager
     def open(self, _: Config) -> Iterator[Store]:

@@ -47,7 +47,7 @@ def test_a_link_says_what_was_asked(query: Query) -> None:
 def test_a_link_keeps_the_filters_and_changes_one() -> None:
     assert (
         Query(services=("shop",), level="error", page=3).link(page=None, event="doc-1")
-        == "?service=shop&level=error&moment=doc-1"
+        == "?service=shop&level=error&event=doc-1"
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from otel_asayer.config import Config
 from otel_asayer.errors import NotAllowedError
-from otel_asayer.timeline import Selection
+from otel_asayer.timeline import Selection, SessionFilter
 from otel_asayer.web.reader import Reader
 from unit.web.support import SESSION, START_MS, Store, error, log
 
@@ -113,7 +113,7 @@ def test_a_failure_is_not_kept(reader: Reader, store: Store) -> None:
 
 def test_errors_come_in_groups(reader: Reader, store: Store) -> None:
     store.held.extend([error("none left", 10), error("none left", 20, having={"session.id": "7"})])
-    found = reader.errors()
+    found = reader.overview(SessionFilter())
     assert [(group.type, group.count) for group in found.groups] == [("OutOfStockError", 1)]
     assert found.source == "the test's store"
     assert found.unseen == 0

@@ -20,26 +20,26 @@ def labels(*intervals: tuple[int, int], size: str = "") -> list[str]:
 def test_a_stretch_begins_with_its_time_from_the_start_and_goes_on_in_round_steps() -> None:
     assert labels((3 * S, 3 * S + 45 * MS)) == [
         "+0:03.000",
-        "5 ms",
-        "10 ms",
-        "15 ms",
-        "20 ms",
-        "25 ms",
-        "30 ms",
-        "35 ms",
-        "40 ms",
+        "+0:03.005",
+        "+0:03.01",
+        "+0:03.015",
+        "+0:03.02",
+        "+0:03.025",
+        "+0:03.03",
+        "+0:03.035",
+        "+0:03.04",
     ]
 
 
-def test_minutes_are_written_without_the_seconds_that_they_do_not_have() -> None:
+def test_whole_minutes_are_written_without_a_fraction() -> None:
     assert labels((0, 2400 * S)) == [
         "+0:00.000",
-        *(f"{minutes} min" for minutes in range(5, 40, 5)),
+        *(f"+{minutes}:00" for minutes in range(5, 40, 5)),
     ]
 
 
 def test_seconds_are_written_without_a_fraction_that_they_do_not_have() -> None:
-    assert labels((0, 10 * S))[:3] == ["+0:00.000", "1 s", "2 s"]
+    assert labels((0, 10 * S))[:3] == ["+0:00.000", "+0:01", "+0:02"]
 
 
 def test_every_stretch_says_when_it_begins() -> None:
@@ -50,7 +50,11 @@ def test_every_stretch_says_when_it_begins() -> None:
 
 
 def test_a_small_picture_has_fewer_labels() -> None:
-    assert labels((0, 10 * S), size="small") == ["+0:00.000", "4 s"]
+    assert labels((0, 10 * S), size="small") == ["+0:00.000", "+0:04", "+0:06", "+0:08"]
+
+
+def test_ticks_are_round_times_from_the_start() -> None:
+    assert labels((7 * S + 3 * MS, 7 * S + 43 * MS))[:3] == ["+0:07.003", "+0:07.01", "+0:07.015"]
 
 
 def test_an_event_alone_has_one_tick() -> None:
@@ -76,7 +80,7 @@ def test_labels_have_room_on_pictures_of_each_size(size: str, starts: list[int])
         for tick in ticks(Axis.of([(start, start + 50 * MS) for start in starts]), 0)
         if tick.label and size in shown_on(tick)
     ]
-    taken = [ROOM[size] * (8.5 if tick.is_anchor else 6) for tick in found]
+    taken = [ROOM[size] * (len(tick.label) * 0.75 + 1) for tick in found]
     places = [
         (tick.x - space, tick.x) if tick.is_last else (tick.x, tick.x + space)
         for tick, space in zip(found, taken, strict=True)

@@ -94,7 +94,7 @@ def test_spans_that_cannot_be_told_apart_are_one_bar_that_leads_closer() -> None
 def test_a_single_bar_leads_to_its_detail() -> None:
     picture = drawn(span("GET /cart", 0, 100))
     (bar,) = picture.lanes[0].bars
-    assert picture.target(bar, Query()) == "?moment=doc-GET+%2Fcart"
+    assert picture.target(bar, Query()) == "?event=doc-GET+%2Fcart"
     assert picture.tip(bar) == "GET /cart · 100 ms · +0:00.000"
 
 

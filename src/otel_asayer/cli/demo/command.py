@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from otel_asayer.cli import output
+from otel_asayer.cli.base import Command
 from otel_asayer.cli.demo.shop import Shop
-from otel_asayer.cli.options import connection, require_usable
+from otel_asayer.cli.options import connection, given_connection, require_usable
 from otel_asayer.cli.timeline_view import print_timeline
 from otel_asayer.config import sdk_disabled
 from otel_asayer.elasticsearch.api import Api, write
@@ -24,8 +25,6 @@ from otel_asayer.timeline import Selection, Timeline, parse_selection
 from otel_asayer.timeline.stores import LocalStore, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
 
     from otel_asayer.config import Config
@@ -39,7 +38,7 @@ _VISITS_MS: Final = (2_000, 7_500, 11_000)
 _CHECKOUT_MS: Final = 19_000
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("session", required=False)
 @output.AS_JSON
 @connection()
@@ -74,8 +73,10 @@ def demo(config: Config, session: str | None, *, as_json: bool) -> None:
     output.print_whole(
         console, output.as_text(f"{len(operations)} documents were written to {place}.")
     )
-    for command, purpose in _next_commands(session_id, own=session is None):
-        output.print_whole(console, output.as_text(f"  otel-asayer {command:<30}{purpose}"))
+    commands = _next_commands(session_id, own=session is None)
+    width = max(len(command) for command, _ in commands)
+    for command, purpose in commands:
+        output.print_whole(console, output.as_text(f"  {command:<{width}}   {purpose}"))
 
 
 def _session_id(config: Config, session: str) -> SessionId:
@@ -134,8 +135,12 @@ def _show(config: Config, session_id: SessionId, console: Console) -> None:
         console.print()
 
 
-def _next_commands(session_id: SessionId, *, own: bool) -> Iterator[tuple[str, str]]:
-    yield f"timeline {session_id}", "shows it again"
-    yield "serve", "shows it as a page"
-    if own:
-        yield f"forget {session_id}", "takes it away"
+def _next_commands(session_id: SessionId, *, own: bool) -> list[tuple[str, str]]:
+    commands = [
+        (f"timeline {session_id}", "shows it again"),
+        ("sessions", "lists all sessions"),
+        ("serve", "shows them as a page"),
+        *([(f"forget {session_id}", "takes it away")] if own else []),
+    ]
+    given = given_connection()
+    return [(f"otel-asayer {command} {given}".rstrip(), purpose) for command, purpose in commands]

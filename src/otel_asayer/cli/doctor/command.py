@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from rich.table import Table
 
+from otel_asayer.cli.base import Command
 from otel_asayer.cli.doctor.examination import ReportEntry, Status, examine
 from otel_asayer.cli.doctor.plan import plan
 from otel_asayer.cli.doctor.server import ExaminedServer
@@ -97,7 +98,7 @@ _COUNTED: Final = ((Status.PROBLEM, "problem"), (Status.WARNING, "warning"))
 _CHECK_SECONDS: Final = 10.0
 
 
-@click.command()
+@click.command(cls=Command)
 @connection(personal=True)
 @AS_JSON
 def doctor(config: Config, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from otel_asayer.cli.base import Command
 from otel_asayer.cli.options import NAMESPACE, connection, require_destination
 from otel_asayer.cli.output import AS_JSON
 from otel_asayer.cli.setup.report import show_plan, show_question, show_removal, show_result
@@ -60,7 +61,7 @@ def _roles(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     return tuple(role for role in ROLES if role.name in names)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--namespace",
     type=NAMESPACE,

@@ -2,14 +2,39 @@
 "use strict";
 
 const rows = [...document.querySelectorAll(".list tbody tr")];
+const byId = Object.fromEntries(rows.map((row) => [row.id, row]));
 const chosen = rows.findIndex((row) => row.hasAttribute("aria-current"));
 const place = `scroll ${location.pathname}`;
 let current = chosen;
 
 const linkOf = (row) => row?.querySelector(".what a");
 
+// The rows of the spans around a row, from inside out; a circle of parents ends where it began.
+function around(row) {
+  const outer = new Set();
+  for (let next = byId[row.dataset.in]; next && !outer.has(next); next = byId[next.dataset.in]) outer.add(next);
+  return [...outer];
+}
+
+const isFolded = (row) => row.querySelector(".fold").getAttribute("aria-expanded") === "false";
+
+function setFolded(row, folded) {
+  const button = row?.querySelector(".fold");
+  if (!button || isFolded(row) === folded) return;
+  button.setAttribute("aria-expanded", String(!folded));
+  for (const other of rows) other.hidden = around(other).some(isFolded);
+}
+
+// The next row that no fold hides, forwards or backwards.
+function beside(step) {
+  let index = current + step;
+  while (rows[index]?.hidden) index += step;
+  return index;
+}
+
 function focusRow(index, { scroll = true } = {}) {
   if (index < 0 || index >= rows.length) return;
+  for (const outer of around(rows[index])) setFolded(outer, false);
   current = index;
   linkOf(rows[index]).focus({ preventScroll: true });
   if (scroll) rows[index].scrollIntoView({ block: "nearest" });
@@ -27,13 +52,15 @@ function openReplay() {
   (focused?.querySelector(".replay a") ?? document.querySelector(".detail .watch") ?? document.querySelector(".actions .primary"))?.click();
 }
 
-const inList = () => document.activeElement === document.body || document.activeElement?.closest?.(".list, #moment") !== null;
+const inList = () => document.activeElement === document.body || document.activeElement?.closest?.(".list, #event") !== null;
 
 const keys = {
-  j: () => focusRow(current + 1),
-  k: () => focusRow(current < 0 ? 0 : current - 1),
-  ArrowDown: () => inList() && rows.length > 0 && (focusRow(current + 1), true),
-  ArrowUp: () => inList() && current > 0 && (focusRow(current - 1), true),
+  j: () => focusRow(beside(1)),
+  k: () => focusRow(current < 0 ? 0 : beside(-1)),
+  ArrowDown: () => inList() && rows.length > 0 && (focusRow(beside(1)), true),
+  ArrowUp: () => inList() && current > 0 && (focusRow(beside(-1)), true),
+  ArrowLeft: () => inList() && current >= 0 && (setFolded(rows[current], true), true),
+  ArrowRight: () => inList() && current >= 0 && (setFolded(rows[current], false), true),
   e: nextError,
   o: openReplay,
   "/": () => document.querySelector("#q").focus(),
@@ -55,7 +82,7 @@ document.addEventListener("focusin", (event) => {
   if (index >= 0) current = index;
 });
 
-// Which moment is shown is in the address; where the page stood is kept beside it, so that nothing jumps.
+// Which event is shown is in the address; where the page stood is kept beside it, so that nothing jumps.
 for (const link of document.querySelectorAll(".list tbody .what a, .detail .close, .beside a")) {
   link.hash = "";
   link.addEventListener("click", () => sessionStorage.setItem(place, JSON.stringify({ top: scrollY, row: link.matches(".close") ? rows[chosen]?.id : "" })));
@@ -66,8 +93,10 @@ if (kept) {
   scrollTo(0, kept.top);
   focusRow(rows.findIndex((row) => row.id === kept.row));
   rows[chosen]?.scrollIntoView({ block: "nearest" });
+} else {
+  rows[chosen]?.scrollIntoView({ block: "center" });
 }
-document.querySelector("#moment")?.focus({ preventScroll: true });
+document.querySelector("#event")?.focus({ preventScroll: true });
 
 // A filter keeps the focus on the page that it leads to: with the keyboard, one goes on from there.
 const filters = [...document.querySelectorAll(".filters select, .filters [type=checkbox]")];
@@ -78,3 +107,45 @@ filters.forEach((control, index) => control.addEventListener("change", () => {
   sessionStorage.setItem(filter, index);
   control.form.requestSubmit();
 }));
+
+for (const button of document.querySelectorAll(".fold")) {
+  const row = button.closest("tr");
+  button.hidden = false;
+  button.addEventListener("click", () => setFolded(row, !isFolded(row)));
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+  });
+}
+
+// Times are in UTC, as logs are, and on request in the reader's own zone.
+const times = [...document.querySelectorAll("time.exact")].map((time) => ({ time, utc: time.textContent }));
+const zone = document.querySelector(".zone");
+const isOwnZone = () => localStorage.getItem("zone") === "own";
+const digits = (number, width = 2) => String(Math.trunc(number)).padStart(width, "0");
+
+function inOwnZone(iso) {
+  const at = new Date(iso);
+  const ahead = -at.getTimezoneOffset();
+  const day = `${at.getFullYear()}-${digits(at.getMonth() + 1)}-${digits(at.getDate())}`;
+  const clock = `${digits(at.getHours())}:${digits(at.getMinutes())}:${digits(at.getSeconds())}.${digits(at.getMilliseconds(), 3)}`;
+  return `${day} ${clock} ${ahead < 0 ? "-" : "+"}${digits(Math.abs(ahead) / 60)}:${digits(Math.abs(ahead) % 60)}`;
+}
+
+function showTimes() {
+  for (const { time, utc } of times) time.textContent = isOwnZone() ? inOwnZone(time.dateTime) : utc;
+  zone.textContent = isOwnZone() ? "UTC" : "My time zone";
+}
+
+if (zone) {
+  zone.hidden = false;
+  zone.addEventListener("click", () => {
+    localStorage.setItem("zone", isOwnZone() ? "utc" : "own");
+    showTimes();
+  });
+  showTimes();
+}

@@ -1,0 +1,60 @@
+"""The page on the commands' JSON: its examples have the fields that the commands print."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from otel_asayer.cli.commands import otel_asayer
+
+from documentation import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = (ROOT / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
+SECTIONS = {
+    part.partition("\n")[0].removeprefix("otel-asayer "): part for part in PAGE.split("\n## ")
+}
+
+
+def example(section: str) -> Any:
+    found = re.search(r"```json\n(.*?)```", section, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def run(folder: Path, *words: str) -> Any:
+    answer = CliRunner().invoke(otel_asayer, [*words, "--json", "--directory", str(folder)])
+    return json.loads(answer.stdout)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A local store with the demo's session."""
+    made = tmp_path_factory.mktemp("store")
+    run(made, "demo")
+    return made
+
+
+@pytest.mark.parametrize("command", ["sessions", "errors"])
+def test_a_list_has_the_documented_fields(command: str, folder: Path) -> None:
+    (printed,) = run(folder, command)
+    (documented,) = example(SECTIONS[command])
+    assert list(printed) == list(documented)
+
+
+def test_a_timeline_has_the_documented_fields(folder: Path) -> None:
+    (session,) = run(folder, "sessions")
+    printed = run(folder, "timeline", session["session_id"])
+    documented = example(SECTIONS["timeline"])
+    assert list(printed) == list(documented)
+    assert list(printed["events"][0]) == list(documented["events"][0])
+
+
+def test_an_error_has_the_documented_form(folder: Path) -> None:
+    assert list(run(folder, "timeline", "7")) == list(example(SECTIONS["Errors"]))
