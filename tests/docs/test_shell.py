@@ -219,7 +219,7 @@ class Service:
             name,
             set_span_in_context(NonRecordingSpan(caller)),
             SpanKind.SERVER,
-            {"session.id": session_id},
+            {"session.id": session_id, "http.route": "/cart"},
             start_time=at_ms * 1_000_000,
         )
         span.record_exception(RuntimeError("card declined"), timestamp=at_ms * 1_000_000)
@@ -249,7 +249,7 @@ SAYS = {
         f"'https://app.openreplay.com/1234/session/{SESSION}?jumpto=1795553262740'"
     ): "RuntimeError: card declined",
     (
-        f"otel-asayer timeline {SESSION} --service pricing --level warning --since 1m30s"
+        f"otel-asayer timeline {SESSION} --service pricing --level warning --from 1m30s"
     ): "The price is of yesterday",
     f"otel-asayer timeline {TRACE}": f"Trace {TRACE}, of session {SESSION}",
     (
@@ -257,6 +257,9 @@ SAYS = {
     ): '"title": "RuntimeError: card declined"',
     "otel-asayer errors": "RuntimeError: card declined",
     "otel-asayer errors --since 7d --service checkout": "RuntimeError: card declined",
+    "otel-asayer sessions": "1 request  1 error  checkout  POST /checkout",
+    "otel-asayer sessions --errors --since 7d": "2618307011354435587",
+    "otel-asayer sessions --service checkout --text 'http.route:/cart'": "2618307011354435587",
     f"otel-asayer forget {SESSION}": "8 documents deleted; none is left.",
 }
 """What each command of the page prints, among other things."""
@@ -287,6 +290,13 @@ class TestSessions:
     ) -> None:
         assert SAYS[command] in typed(command, tmp_path, store, answer="y\n")
 
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_a_shell_learns_to_complete_the_commands(self, shell: str, tmp_path: Path) -> None:
+        page = (HOW_TO / "sessions.md").read_text(encoding="utf-8")
+        assert f"_OTEL_ASAYER_COMPLETE={shell}_source otel-asayer" in page
+        said = typed("otel-asayer", tmp_path, {"_OTEL_ASAYER_COMPLETE": f"{shell}_source"})
+        assert "_OTEL_ASAYER_COMPLETE" in said
+
     def test_old_days_are_pruned(self, tmp_path: Path) -> None:
         old = "asayer-logs-default-2020.02.29"
         with ElasticsearchDouble() as double:
@@ -311,7 +321,7 @@ class TestSessions:
     def test_offsets_count_from_the_start_of_the_session(
         self, store: dict[str, str], tmp_path: Path
     ) -> None:
-        (command,) = (one for one in SAYS if "--since 1m30s" in one)
+        (command,) = (one for one in SAYS if "--from 1m30s" in one)
         assert "The price is of today" not in typed(command, tmp_path, store)
 
     def test_a_session_is_followed_until_ctrl_c(

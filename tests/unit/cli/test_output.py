@@ -84,7 +84,7 @@ def paged(monkeypatch: pytest.MonkeyPatch, lines: int, *, terminal: bool) -> lis
     """What goes to the pager when some lines are printed on a screen of ten."""
     pages: list[str] = []
     monkeypatch.setattr("click.echo_via_pager", pages.append)
-    console = Console(force_terminal=terminal, height=10, width=80)
+    console = Console(force_terminal=terminal, height=10, width=80, highlight=False)
     with output.paged(console):
         for number in range(lines):
             console.print(f"line {number}")

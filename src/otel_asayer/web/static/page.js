@@ -85,13 +85,20 @@ document.addEventListener("focusin", (event) => {
 // Which event is shown is in the address; where the page stood is kept beside it, so that nothing jumps.
 for (const link of document.querySelectorAll(".list tbody .what a, .detail .close, .beside a")) {
   link.hash = "";
-  link.addEventListener("click", () => sessionStorage.setItem(place, JSON.stringify({ top: scrollY, row: link.matches(".close") ? rows[chosen]?.id : "" })));
+  link.addEventListener("click", () => {
+    const row = link.closest("tr") ?? rows[chosen];
+    const kept = { top: scrollY, row: row?.id, at: row?.getBoundingClientRect().top, isClosed: link.matches(".close") };
+    sessionStorage.setItem(place, JSON.stringify(kept));
+  });
 }
 const kept = JSON.parse(sessionStorage.getItem(place));
 sessionStorage.removeItem(place);
 if (kept) {
   scrollTo(0, kept.top);
-  focusRow(rows.findIndex((row) => row.id === kept.row));
+  // The detail makes the list narrower, and what is above it higher.
+  const row = byId[kept.row];
+  if (row) scrollBy(0, row.getBoundingClientRect().top - kept.at);
+  if (kept.isClosed) focusRow(rows.indexOf(row));
   rows[chosen]?.scrollIntoView({ block: "nearest" });
 } else {
   rows[chosen]?.scrollIntoView({ block: "center" });
