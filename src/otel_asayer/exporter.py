@@ -132,11 +132,14 @@ class _Exporter:
             except Exception as error:
                 _logger.debug("Export failed", exc_info=True)
                 lost.clear()
-                reason = (
+                return self._lose(
+                    current,
+                    lost,
+                    len(records),
+                    Cause.of("defect"),
                     f"the export failed with {type(error).__name__}; with DEBUG for {__name__} "
-                    "the log tells where"
+                    "the log tells where",
                 )
-                return self._lose(current, lost, len(records), Cause.of("defect"), reason)
             finally:
                 self._under_way.discard(call)
                 call.done.set()
@@ -147,13 +150,13 @@ class _Exporter:
         The processor calls it, in the thread that ended a span or emitted a log record.
         """
         try:
-            reason = (
+            delivery.shared(self._config).counters.add(
+                Outcome.DROPPED,
+                count,
+                Cause(error_type.replace("_", " "), error_type),
                 f"they came faster than they could be sent; {self._signal.queue_size} sets its size"
                 if error_type == "queue_full"
-                else ""
-            )
-            delivery.shared(self._config).counters.add(
-                Outcome.DROPPED, count, Cause(error_type.replace("_", " "), error_type), reason
+                else "",
             )
         except Exception:
             _logger.debug("What the queue dropped could not be counted.", exc_info=True)

@@ -86,10 +86,6 @@ _REFUSED: Final = (
 )
 
 _CALLS: Final = (SpanKind.CLIENT, SpanKind.PRODUCER)
-# Instrumentations write the first unless told otherwise; where both are, they are equal.
-_URLS: Final = ("http.url", "url.full")
-_HOSTS: Final = ("server.address", "net.peer.name", "http.host", "net.peer.ip")
-_WITHOUT_ADDRESS: Final = ("messaging.system", "rpc.system", "rpc.system.name")
 _DOUBTFUL: Final = ""
 """A host that only the target `*` covers."""
 
@@ -298,10 +294,11 @@ def _destination(span: Span, length_limit: int) -> str | None:
     attributes = getattr(span, "attributes", None)
     if attributes is None:
         return None
-    for name in _URLS:
+    # Instrumentations write the first unless told otherwise; where both are, they are equal.
+    for name in ("http.url", "url.full"):
         if url := attributes.get(name):
             return _host_of_url(url, length_limit)
-    for name in _HOSTS:
+    for name in ("server.address", "net.peer.name", "http.host", "net.peer.ip"):
         if host := attributes.get(name):
             return _host_of_address(host, length_limit, may_have_port=name == "http.host")
     return None
@@ -338,7 +335,9 @@ def _needs_no_address(span: Span) -> bool:
         and not _is_grpc_guarded()
     ):
         return False
-    return kind is SpanKind.PRODUCER or any(name in attributes for name in _WITHOUT_ADDRESS)
+    return kind is SpanKind.PRODUCER or any(
+        name in attributes for name in ("messaging.system", "rpc.system", "rpc.system.name")
+    )
 
 
 def _is_grpc_guarded() -> bool:

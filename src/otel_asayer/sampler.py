@@ -58,10 +58,9 @@ class SessionSampler(Sampler):
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
         """Decide on a span that is about to start, from the session of its parent context."""
-        sampler = self._others if get_session_id(parent_context) is None else ALWAYS_ON
-        return sampler.should_sample(
-            parent_context, trace_id, name, kind, attributes, links, trace_state
-        )
+        return (
+            self._others if get_session_id(parent_context) is None else ALWAYS_ON
+        ).should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 
     def get_description(self) -> str:
         """Name and ratio, as the SDK's samplers show them."""

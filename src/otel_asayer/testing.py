@@ -160,8 +160,9 @@ class ElasticsearchDouble:
         Raises:
             UnreachableError: the script has a fault here.
         """
-        content = body if isinstance(body, bytes) else b"".join(body or ())
-        reply = self.answer(Exchange(method, target, {}, content))
+        reply = self.answer(
+            Exchange(method, target, {}, body if isinstance(body, bytes) else b"".join(body or ()))
+        )
         if isinstance(reply, Fault):
             raise UnreachableError(
                 f"no answer within {timeout:.3g} s"

@@ -134,9 +134,9 @@ class OneSpool(RuleBasedStateMachine):
         lease = self.spools[which % len(self.spools)].lease()
         assert (lease is None) == (not self.waiting)
         if lease:
-            body = Body(lease.written_ns, decode(lease.operations()))
+            body = Body(lease.file.written_ns, decode(lease.operations()))
             assert body in (self.waiting[:1] if len(self.spools) == 1 else self.waiting)
-            assert lease.documents == len(body.documents)
+            assert lease.file.documents == len(body.documents)
             assert lease.damage is None
             self.waiting.remove(body)
             self.held[lease] = body

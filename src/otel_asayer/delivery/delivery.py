@@ -48,8 +48,6 @@ _logger = logging.getLogger(__name__)
 _MOST_BYTES: Final = 24 * 1024 * 1024
 """Bytes of one body of the spool, uncompressed, unless a single document is larger: less than what
 is read of a small file (`spool.bodies`)."""
-_GRACE: Final = 1.0
-"""Seconds that a request may still take when an exporter is shut down."""
 
 _system_random: Final = SystemRandom()  # forked workers would share the state of any other
 
@@ -191,7 +189,7 @@ class Delivery:
             interrupted.set()
         self.context.breaker.stop()
         if self.drainer:
-            self.drainer.wake()
+            self.drainer.notice()
         if self.context.client.busy:
             self.context.client.abort(self.context.budget().seconds)
 
@@ -200,7 +198,7 @@ class Delivery:
 
         Their documents are tried again, or go to the disk.
         """
-        self.context.client.abort(_GRACE)
+        self.context.client.abort(1.0)
 
     def finish(self) -> None:
         """Send what this process put on the disk itself, once `stop` was called.
@@ -217,8 +215,6 @@ class Delivery:
         self.context.closed = False
         self.context.stopping.clear()
         self.context.breaker.resume()
-        if self.drainer:
-            self.drainer.rest()
 
     def close(self) -> None:
         """Close idle connections, and say what was lost since the last line.

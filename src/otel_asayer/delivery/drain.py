@@ -40,15 +40,8 @@ __all__ = ["Drainer"]
 
 _logger = logging.getLogger(__name__)
 
-_LOOK_EVERY: Final = 30.0
-"""Seconds between two looks at a spool that was empty."""
-_RECOVER_EVERY: Final = 300.0
-"""Seconds between two looks for leases whose holder is gone."""
 _PAUSES: Final = (1.0, 60.0)
 """The first and the last upper bound of the pauses between tries, in seconds."""
-_MOST_IN_VAIN: Final = 100
-"""Bodies in a row that a pass of the thread puts to the end of the line, as nothing of them is
-taken."""
 
 
 class Drainer:
@@ -65,7 +58,6 @@ class Drainer:
         self._spooler = spooler
         self.spool = spool
         self._noticed = threading.Event()
-        self._ended = threading.Event()
         self._started = False
         self._passing = threading.Lock()
         """Held while bodies are leased: at the end, the thread must have given its own back."""
@@ -90,20 +82,11 @@ class Drainer:
                 _logger.debug("No thread can be started to drain the spool.")
 
     def notice(self) -> None:
-        """Tell the thread that something waits.
+        """Tell the thread that something waits, or that the process ends.
 
         It looks after a short pause, or after the pause that follows a failure.
         """
         self._noticed.set()
-
-    def wake(self) -> None:
-        """Tell the thread that the process ends."""
-        self._ended.set()
-        self._noticed.set()
-
-    def rest(self) -> None:
-        """Let the thread that starts next wait as usual."""
-        self._ended.clear()
 
     def drain(
         self, on_progress: Callable[[int], None] = lambda _: None, *, most_in_vain: float = math.inf
@@ -121,7 +104,7 @@ class Drainer:
             SpoolError: the spool cannot be used.
         """
         if self._context.clock() >= self._recover_at:
-            self._recover_at = self._context.clock() + _RECOVER_EVERY
+            self._recover_at = self._context.clock() + 300.0
             self.spool.recover()
         self._put_back, self._in_vain = set(), 0
         while (
@@ -188,15 +171,15 @@ class Drainer:
                     self._context.breaker.nothing_waits()
                 if emptied or self._context.counters.total(Outcome.DRAINED) > before:
                     delays = backoff_delays(self._context.random, *_PAUSES)
-                if not emptied or self._noticed.wait(_LOOK_EVERY):
-                    self._ended.wait(max(next(delays), self._least_pause))
+                if not emptied or self._noticed.wait(30.0):
+                    self._context.stopping.wait(max(next(delays), self._least_pause))
         finally:
             self._started = False
 
     def _pass(self) -> bool:
         try:
             with self._passing:
-                return self.drain(most_in_vain=_MOST_IN_VAIN)
+                return self.drain(most_in_vain=100)
         except SpoolError as error:
             _logger.debug("The spool cannot be drained: %s", error)
         except Exception:

@@ -214,8 +214,12 @@ class ExporterMetrics:
 
     def _finish(self, number: int, lost: ExportObservation, seconds: float) -> None:
         causes = [cause for cause, lost_number in lost.items() if lost_number]
-        answered = {} if lost.status is None else {_STATUS_CODE: lost.status}
-        self._record(self._duration.record, seconds, *causes[-1:], more=answered)
+        self._record(
+            self._duration.record,
+            seconds,
+            *causes[-1:],
+            more={} if lost.status is None else {_STATUS_CODE: lost.status},
+        )
         for cause in causes:
             self._record(self._exported.add, lost[cause], cause)
         if (exported := number - sum(lost.values())) > 0:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_CAUSE", "Count", "Counters", "Digest", "Outcome"]
 
-_INTERVAL: Final = 60.0
-"""Seconds between two lines."""
 _MOST_COUNTS: Final = 200
 """Outcomes with causes that are counted separately. There are some thirty; more would be an
 endpoint that makes up types of errors."""
@@ -166,7 +164,7 @@ class Digest:
             ]
             if not told:
                 return
-            self._written, self._due = now, self._clock() + _INTERVAL
+            self._written, self._due = now, self._clock() + 60.0
         # Outside of the lock: a handler of this very line may export, and come back here.
         for sentence, parts in told:
             self._logger.warning(sentence, parts)

@@ -333,8 +333,9 @@ class _Export:
         if too_large:
             # Small ones are halved when they come to it: with a smaller limit, one wrong answer
             # would make a request of each document, for ever.
-            half = max(_LEAST_BYTES, sum(map(len, operations)) // 2)
-            self._context.request_bytes = min(self._context.request_bytes, half)
+            self._context.request_bytes = min(
+                self._context.request_bytes, max(_LEAST_BYTES, sum(map(len, operations)) // 2)
+            )
         middle = len(operations) // 2
         return operations[:middle], operations[middle:]
 
@@ -402,8 +403,12 @@ class _Export:
             self._refuse(result, refused)
         pairs = [(operation, other) for operation, other in mended if other is not None]
         if pairs:
-            new = sum(not is_salvaged(operation) for operation, _ in pairs)
-            self._count(Outcome.SALVAGED, new, result.cause, result.reason)
+            self._count(
+                Outcome.SALVAGED,
+                sum(not is_salvaged(operation) for operation, _ in pairs),
+                result.cause,
+                result.reason,
+            )
         self._perhaps_there.update(
             other for operation, other in pairs if operation in self._perhaps_there
         )

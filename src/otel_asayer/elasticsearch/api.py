@@ -33,7 +33,6 @@ __all__ = ["OLDEST", "Answer", "AnswerTooLongError", "Api", "Identity", "write"]
 OLDEST: Final = (8, 12)
 """The oldest supported version: `require_data_stream` came with it."""
 _SUCCESS: Final = 2
-_LONGEST_NAME: Final = 200
 
 
 class AnswerTooLongError(ElasticsearchError):
@@ -112,10 +111,12 @@ class Api:
             ElasticsearchError: nobody answers, or a success is no JSON; the message says why and
                 what to do.
         """
-        sent = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         try:
             response = self._client.request(
-                method, target, sent, timeout=self._timeout if timeout is None else timeout
+                method,
+                target,
+                body if body is None or isinstance(body, bytes) else orjson.dumps(body),
+                timeout=self._timeout if timeout is None else timeout,
             )
         except UnreachableError as failure:
             raise (AnswerTooLongError if failure.too_long else ElasticsearchError)(
@@ -189,7 +190,7 @@ class Api:
 
 
 def _name(told: object) -> str:
-    return sanitize_line(str(told)[:_LONGEST_NAME])
+    return sanitize_line(str(told)[:200])
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:

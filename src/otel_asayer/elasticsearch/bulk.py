@@ -50,13 +50,11 @@ _ANSWER_FIELDS: Final = (
 _ALL_WELL: Final = b'{"errors":false,"items":['
 _FAILURE_STORE: Final = b'"failure_store"'
 _STATUS: Final = b'"status":'
-_MAX_REASON: Final = 300
 _QUOTED: Final = re.compile(
     r" in document with id '|\.? Preview of field's value:|at \[Source:|\.? The prefix of the "
     r"first immense term is:|(?<=: id )\["
 )
 _POSITION: Final = re.compile(r"(?:\[\d+:\d+\] )+")
-_MAX_KIND: Final = 100
 
 
 class Cause(NamedTuple):
@@ -359,9 +357,9 @@ def _error_of(body: bytes) -> tuple[str, str]:
 
 def _kind(told: object) -> str:
     """The name of a type of errors: it is counted by, and shown."""
-    return sanitize_line(str(told)[:_MAX_KIND])
+    return sanitize_line(str(told)[:100])
 
 
 def _clean(reason: str) -> str:
     kept = _QUOTED.split(_POSITION.sub("", reason), maxsplit=1)[0]
-    return sanitize_line(kept[:_MAX_REASON]).rstrip()
+    return sanitize_line(kept[:300]).rstrip()

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["explain_refusal", "explain_unreachable", "missing_privileges", "reason_of"]
 
-_MAX_REASON: Final = 500
-
 _UNREACHABLE: Final = (
     (
         r"certificate has expired",
@@ -189,7 +187,7 @@ def reason_of(content: Mapping[str, Any]) -> str:
     while isinstance(error, dict) and (inner := _inner(error)):
         error = inner
     reason = error.get("reason") if isinstance(error, dict) else error
-    return sanitize_line(str(reason or "without a reason")[:_MAX_REASON])
+    return sanitize_line(str(reason or "without a reason")[:500])
 
 
 def _inner(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -214,9 +212,13 @@ def missing_privileges(granted: Mapping[str, Any]) -> str:
     by_indices: dict[str, list[str]] = {}
     for name, indices in sorted(lacking.items()):
         by_indices.setdefault(", ".join(indices), []).append(name)
-    parts = [f"{_privileges('index', names)} on {indices}" for indices, names in by_indices.items()]
     cluster = sorted(name for name, has in granted.get("cluster", {}).items() if not has)
-    return "; ".join([*([_privileges("cluster", cluster)] if cluster else []), *parts])
+    return "; ".join(
+        [
+            *([_privileges("cluster", cluster)] if cluster else []),
+            *(f"{_privileges('index', names)} on {on}" for on, names in by_indices.items()),
+        ]
+    )
 
 
 def _privileges(kind: str, names: Sequence[str]) -> str:

@@ -33,12 +33,7 @@ __all__ = ["Request", "Response", "UnreachableError", "build_nodes", "perform"]
 
 _LONGEST_ANSWER: Final = 128 * 1024 * 1024
 """Bytes, decompressed. The longest answers are pages of a thousand documents."""
-_ENCODINGS: Final = ("identity", "gzip")
-"""Accepted encodings of an answer. Compressed several times, or by a method that packs a million to
-one, 64 KiB of it would fill the memory before they are counted."""
 _PIECE: Final = 64 * 1024
-_LONGEST_REASON: Final = 1000
-"""Characters: a line that is no HTTP may have 65,536."""
 
 
 class Response(NamedTuple):
@@ -70,7 +65,8 @@ class UnreachableError(Exception):
 
     def __init__(self, reason: str, *, too_long: bool = False) -> None:
         self.too_long = too_long  # a smaller request may be answered
-        self.reason = sanitize_line(reason[:_LONGEST_REASON])
+        # A line that is no HTTP may have 65,536 characters.
+        self.reason = sanitize_line(reason[:1000])
         super().__init__(self.reason)
 
 
@@ -237,7 +233,9 @@ def _open(
     """
     deadline = time.monotonic() + timeout
     response = urlopen(method, target, timeout=timeout, preload_content=False, **options)
-    if response.headers.get("content-encoding", "identity").lower() not in _ENCODINGS:
+    # Compressed several times, or by a method that packs a million to one, a piece of it would fill
+    # the memory before it is counted.
+    if response.headers.get("content-encoding", "identity").lower() not in ("identity", "gzip"):
         response.close()
         raise _PackedError("its answer is packed in a way that nobody asked for")
     pieces: list[bytes] = []

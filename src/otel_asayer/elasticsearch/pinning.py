@@ -20,7 +20,7 @@ import socket
 import ssl
 import time
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from urllib3 import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, SSLError
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
 __all__ = ["Pin", "PinnedPool", "sent_certificates"]
-
-_MOST_NAMED: Final = 3
-"""Fingerprints in the message about a server that has none of those wanted."""
 
 
 class Pin(NamedTuple):
@@ -85,7 +82,7 @@ class Pin(NamedTuple):
             sha256(certificate).hexdigest(): certificate for certificate in (*certificates, *here)
         }
         if self.fingerprint not in known:
-            shown = ", ".join(fingerprints[:_MOST_NAMED])
+            shown = ", ".join(fingerprints[:3])
             raise SSLError(
                 f"none of the server's certificates has the given fingerprint; it sent those with "
                 f"{shown}"

@@ -31,8 +31,6 @@ _OURS: Final = ("data_stream.", "elasticsearch.", "asayer.")
 
 Callers may not set them: some applications copy baggage to attributes.
 """
-_GROWTH: Final = 3
-"""Bytes of a character when it is passed on, percent-encoded, at most."""
 
 
 class Incoming(NamedTuple):
@@ -58,7 +56,8 @@ def read_baggage(header: str) -> Incoming:
     sessions: list[str] = []
     entries: list[tuple[str, str]] = []
     listed = refused = 0
-    room = MAX_BYTES if len(header) * _GROWTH > _MAX_ENTRY_BYTES else 0
+    # Percent-encoded, a character has three bytes at most when it is passed on.
+    room = MAX_BYTES if len(header) * 3 > _MAX_ENTRY_BYTES else 0
     for member in header.split(","):
         entry = member.strip(_SPACE)
         if not entry:

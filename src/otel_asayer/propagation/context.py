@@ -46,7 +46,6 @@ __all__ = [
 
 _EXCEPTION_ATTRIBUTE = "__otel_asayer_session__"
 _SPAN_ATTRIBUTE = "__otel_asayer_span__"
-_NO_SPAN = (0, 0, 0, None)
 _CONTEXT_ATTRIBUTE = "__otel_asayer_context__"
 
 
@@ -159,7 +158,7 @@ def session_of_exception(error: BaseException) -> SessionId | None:
     noted = error.__dict__.get(_EXCEPTION_ATTRIBUTE)
     if type(noted) is SessionId:
         return noted
-    _, _, _, session_id = error.__dict__.get(_SPAN_ATTRIBUTE) or _NO_SPAN
+    *_, session_id = error.__dict__.get(_SPAN_ATTRIBUTE) or (None,)
     return None if session_id is None else parse_session_id(session_id, opaque=True)
 
 
@@ -176,8 +175,12 @@ def remember_span(
     noted = error.__dict__.get(_SPAN_ATTRIBUTE)
     if noted is not None and noted[0] == span.trace_id:
         return
-    text = None if session_id is None else str(session_id)
-    error.__dict__[_SPAN_ATTRIBUTE] = (span.trace_id, span.span_id, int(span.trace_flags), text)
+    error.__dict__[_SPAN_ATTRIBUTE] = (
+        span.trace_id,
+        span.span_id,
+        int(span.trace_flags),
+        None if session_id is None else str(session_id),
+    )
 
 
 def span_of_exception(error: BaseException) -> SpanContext | None:

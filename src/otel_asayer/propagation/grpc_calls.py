@@ -50,9 +50,6 @@ The constructors take credentials, `wait_for_ready` and a channel as well.
 """
 _METADATA: Final = 2
 _CHANNEL: Final = 5
-_NAMED: Final = ("dns", "xds")
-_LISTS: Final = ("ipv4", "ipv6")
-_LOCAL: Final = ("unix", "unix-abstract")
 
 _CARRIED: Final = ("x-session-id", "baggage")
 """Keys of metadata that hold a session, always in lower case."""
@@ -136,10 +133,10 @@ def urls_of(target: str | None) -> tuple[str | None, ...]:
     if not target:
         return (None,)
     scheme, _, rest = target.partition(":")
-    if scheme in _LOCAL:
+    if scheme in ("unix", "unix-abstract"):
         return ("grpc://localhost/",)
-    if scheme in _LISTS:
+    if scheme in ("ipv4", "ipv6"):
         return tuple(f"grpc://{address}/" for address in rest.split(","))
-    if scheme in _NAMED:
+    if scheme in ("dns", "xds"):
         return (f"grpc://{rest[2:].partition('/')[2] if rest.startswith('//') else rest}/",)
     return (None,) if rest.startswith("//") else (f"grpc://{target}/",)

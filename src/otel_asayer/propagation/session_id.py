@@ -69,8 +69,6 @@ Names in code have this form, too, but no digits, and hardly any token has none.
 """
 _DIGIT: Final = re.compile(r"[0-9]")
 _OPAQUE: Final = r"[A-Za-z0-9_~-]{1,128}|(?=.{3,128}\Z)[A-Za-z0-9_~-]*\.[A-Za-z0-9_~-]*"
-_MISSING: Final = frozenset({"null", "undefined"})
-"""What a page sends in the place of an id while its tracker knows none."""
 
 _compiled = cache(re.compile)
 """Compiles a pattern on first use: every process loads this module, and few need them all."""
@@ -136,8 +134,9 @@ def parse_session_id(value: str, *, opaque: bool = False) -> SessionId | None:
     if token := _compiled(_TOKEN).fullmatch(text):
         number = int(token[1], 36)
         return _made(str(number)) if 0 < number < _LIMIT else None
-    accepted = opaque and text not in _MISSING and _compiled(_OPAQUE).fullmatch(text)
-    return _made(text) if accepted else None
+    # What a page sends while its tracker knows no id is none.
+    is_id = opaque and text not in ("null", "undefined") and _compiled(_OPAQUE).fullmatch(text)
+    return _made(text) if is_id else None
 
 
 def require_session_id(value: str | int, *, opaque: bool | None = None) -> SessionId:
@@ -152,9 +151,9 @@ def require_session_id(value: str | int, *, opaque: bool | None = None) -> Sessi
     """
     if type(value) is SessionId:
         return value
-    if opaque is None:
-        opaque = environment_config().opaque_session_ids
-    session_id = parse_session_id(str(value), opaque=opaque)
+    session_id = parse_session_id(
+        str(value), opaque=environment_config().opaque_session_ids if opaque is None else opaque
+    )
     if session_id is None:
         raise InvalidSessionIdError(
             "The value is not a session id: expected a decimal number from 1 to 2**64 - 1, as the "

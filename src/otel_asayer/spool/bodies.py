@@ -55,9 +55,6 @@ _MAX_RATIO: Final = 100
 Telemetry shrinks to a tenth or a thirtieth; a file made to fill memory, to a thousandth.
 """
 
-_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""The process lacks a resource: that says nothing about the file."""
-
 _logger = logging.getLogger(__name__)
 
 
@@ -89,7 +86,8 @@ def open_body(folder: Folder, name: str) -> BinaryIO | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno not in _SHORTAGES:
+        # A shortage of the process says nothing about the file.
+        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
             raise DamagedBodyError(error.strerror) from error
         with explained(folder.path):
             raise

@@ -28,7 +28,6 @@ __all__ = ["Folder", "SpoolError", "explained", "find_folder", "make_folder"]
 
 _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
-_WRITABLE_BY_OTHERS: Final = 0o022
 
 # Absent on Windows, where this module must import. `find_folder` refuses before they are used.
 _COMMON: Final[int] = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -54,9 +53,6 @@ _ADVICE: Final = {
     "followed",
     errno.ELOOP: "it is a symbolic link. Give the folder itself: links are not followed",
 }
-
-# Some network file systems answer with one of these: they cannot sync a folder. The rename is done.
-_CANNOT_SYNC_FOLDERS: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 
 
 class SpoolError(AsayerError):
@@ -201,7 +197,8 @@ class Folder(AbstractContextManager["Folder"]):
         try:
             os.fsync(self._descriptor)
         except OSError as error:
-            if error.errno not in _CANNOT_SYNC_FOLDERS:
+            # Some network file systems cannot sync a folder. The rename is done.
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
                 raise
 
 
@@ -269,7 +266,7 @@ def _complaint(status: os.stat_result) -> str:
             f"it belongs to user {status.st_uid}, and this process is user {user}. Change its "
             "owner, or choose another spool directory"
         )
-    if status.st_mode & _WRITABLE_BY_OTHERS:
+    if status.st_mode & 0o022:
         return (
             "other users can write to it. Take that right away (chmod go-w), or choose another "
             "spool directory"

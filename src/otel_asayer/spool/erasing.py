@@ -209,9 +209,11 @@ def _remains(folder: Folder, name: str, side: str) -> Remains:
     file = parse(name)
     unreadable = _is_unreadable(folder, name, side)
     if file and (owner := file.owner):
-        why = f"process {owner.pid} is at work on it"
-        if not owner.is_alive:
-            why = f"process {owner.pid}, perhaps of another host, may be at work on it"
+        why = (
+            f"process {owner.pid} is at work on it"
+            if owner.is_alive
+            else f"process {owner.pid}, perhaps of another host, may be at work on it"
+        )
     elif file is None:
         why = "it is no file of the spool"
     elif unreadable:

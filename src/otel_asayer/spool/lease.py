@@ -40,21 +40,12 @@ class Lease:
         self, folders: SpoolFolders, file: SpoolFile, on_return: Callable[[], None]
     ) -> None:
         self._folders = folders
-        self._file = file
+        self.file = file
+        """What its name says: when the body was first written, and how many documents it holds."""
         self._on_return = on_return
         self._readable: list[Operation] = []
         self.damage: Damage | None = None
         """What `operations` could not read; None before it was called."""
-
-    @property
-    def documents(self) -> int:
-        """Documents in the body, as its name counts them."""
-        return self._file.documents
-
-    @property
-    def written_ns(self) -> int:
-        """When the body was first written, nanoseconds since 1970."""
-        return self._file.written_ns
 
     def operations(self) -> list[Operation]:
         """Return the operations of the body; of a damaged one, those that can be read.
@@ -69,21 +60,21 @@ class Lease:
         with self._folders.find() as folder:
             if folder is None:
                 return []
-            operations, error = read_body(folder, self._file.name)
-            if operations and error is None and len(operations) < self.documents:
+            operations, error = read_body(folder, self.file.name)
+            if operations and error is None and len(operations) < self.file.documents:
                 error = DamagedBodyError(
-                    f"it holds {len(operations)} of {self.documents} documents"
+                    f"it holds {len(operations)} of {self.file.documents} documents"
                 )
             if error:
-                lost = max(self.documents - len(operations), error.foreign_lines)
-                self.damage = Damage(lost, f"{folder.path / self._file.body} is damaged: {error}")
+                lost = max(self.file.documents - len(operations), error.foreign_lines)
+                self.damage = Damage(lost, f"{folder.path / self.file.body} is damaged: {error}")
                 self._readable = operations
         return operations
 
     def renew(self) -> bool:
         """Say that the owner is alive and at work; False when the lease was lost or has ended."""
         with self._folders.find() as folder:
-            return folder is not None and folder.touch(self._file.name, self._folders.clock())
+            return folder is not None and folder.touch(self.file.name, self._folders.clock())
 
     def done(self) -> None:
         """Remove the body: all of it is delivered, or counted as lost.
@@ -102,7 +93,7 @@ class Lease:
         if self.damage:
             self.replace(self._readable)
             return
-        self._rename(self._file.body)
+        self._rename(self.file.body)
         self._on_return()
 
     def to_the_end(self) -> None:
@@ -111,7 +102,7 @@ class Lease:
         Raises:
             SpoolError: it could not be given back; recovery does so once the lease is stale.
         """
-        self._rename(new_body(self._folders.clock(), self.documents))
+        self._rename(new_body(self._folders.clock(), self.file.documents))
 
     def replace(self, operations: Sequence[Operation]) -> None:
         """Leave only these operations, in the body's old place by age: the rest is delivered.
@@ -126,8 +117,8 @@ class Lease:
             if folder is None:
                 return
             # The process that took a lost lease has the whole body.
-            if operations and folder.status(self._file.name):
-                rest = new_body(self.written_ns, len(operations))
+            if operations and folder.status(self.file.name):
+                rest = new_body(self.file.written_ns, len(operations))
                 folder.write(rest, temporary_name(rest), gzip_of(operations))
             self._remove(folder)
         if operations:
@@ -136,14 +127,14 @@ class Lease:
     def _rename(self, name: str) -> None:
         with self._folders.find() as folder:
             if folder:
-                folder.rename(self._file.name, name)
+                folder.rename(self.file.name, name)
 
     def _remove(self, folder: Folder) -> None:
         if self.damage is None:
-            folder.remove(self._file.name)
+            folder.remove(self.file.name)
             return
         with folder.make(DAMAGED) as damaged:
-            if folder.rename(self._file.name, self._file.body, to=damaged):
+            if folder.rename(self.file.name, self.file.body, to=damaged):
                 limit = self._folders.side_bytes
                 evict(damaged, limit=limit, goal=limit)
 

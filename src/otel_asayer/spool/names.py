@@ -57,13 +57,10 @@ __all__ = [
 
 REJECTED: Final = "rejected"
 DAMAGED: Final = "damaged"
-_SIDE_SHARE: Final = 8
 
 _LOCAL_FOLDER: Final = "local"
 _FOLDER: Final = re.compile(rf"[0-9a-f]{{16}}|{_LOCAL_FOLDER}")
 _DESCRIPTION: Final = "destination.txt"
-_COMMENT: Final = "#"
-_MAX_DESCRIPTION_BYTES: Final = 64 * 1024
 
 _USER_AND_PASSWORD: Final = re.compile(r"(?<=://)\S*@")
 _QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
@@ -79,7 +76,6 @@ _GUIDE: Final = """\
 _TO_NOWHERE: Final = "# No destination is configured: what is here stays until someone sends it.\n"
 
 _BODY_SUFFIX: Final = ".ndjson.gz"
-_REASONS_SUFFIX: Final = ".reasons.ndjson"
 _TEMPORARY_SUFFIX: Final = ".tmp"
 
 _OWNER: Final = r"([0-9a-f]{8})-([1-9][0-9]{0,9})-([0-9]{1,19})-[0-9a-f]{8}"
@@ -91,9 +87,6 @@ _TEMPORARY: Final = re.compile(rf".+\.{_OWNER}\.tmp")
 
 _UNKNOWN: Final = 0
 """The start of a process where the system does not tell it."""
-
-_DEAD_STATES: Final = frozenset({b"Z", b"X"})
-"""A container's pid 1 may never reap its children: a zombie is as dead as one that was reaped."""
 
 
 class Destination(NamedTuple):
@@ -135,7 +128,7 @@ class SpoolFolders(NamedTuple):
     @property
     def side_bytes(self) -> int:
         """The cap of `rejected/`, and that of `damaged/`."""
-        return self.max_bytes // _SIDE_SHARE
+        return self.max_bytes // 8
 
     @contextmanager
     def find(self, side: str = "") -> Iterator[Folder | None]:
@@ -167,8 +160,7 @@ def destinations(root: Path) -> list[Destination]:
     Raises:
         SpoolError: `root` cannot be used.
     """
-    found = find_folder(root)
-    if found is None:
+    if (found := find_folder(root)) is None:
         return []
     with found:
         return [
@@ -183,8 +175,8 @@ def _endpoints_in(root: Folder, name: str) -> tuple[str, ...]:
     if folder := root.find(name):
         # Removed, or not written yet: it is for people, and nothing needs it.
         with folder, suppress(OSError), folder.read(_DESCRIPTION) as file:
-            lines = file.read(_MAX_DESCRIPTION_BYTES).decode(errors="replace").splitlines()
-    return tuple(line for line in lines if line and not line.startswith(_COMMENT))
+            lines = file.read(64 * 1024).decode(errors="replace").splitlines()
+    return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 def spool_root(config: Config) -> Path:
@@ -331,7 +323,7 @@ def temporary_name(name: str) -> str:
 
 def reasons_name(body: str) -> str:
     """Return the name of the reasons beside a rejected body."""
-    return body.removesuffix(_BODY_SUFFIX) + _REASONS_SUFFIX
+    return body.removesuffix(_BODY_SUFFIX) + ".reasons.ndjson"
 
 
 def current_process() -> LeaseOwner:
@@ -362,7 +354,8 @@ def _started(pid: int) -> int | None:
     # The second field is the program's name, in parentheses, and may hold anything. The state is
     # the third field and the start the twenty-second.
     state, *fields = text.rpartition(b")")[2].split()
-    return None if state in _DEAD_STATES else int(fields[18])
+    # A container's pid 1 may never reap its children: a zombie is as dead as one that was reaped.
+    return None if state in (b"Z", b"X") else int(fields[18])
 
 
 def _answers(pid: int) -> bool:

@@ -32,12 +32,6 @@ __all__ = [
 ]
 
 _BLOCK: Final = 4096
-_SLACK: Final = 32
-"""One part in 32 of a full spool is freed at once.
-
-Under 128 KiB that is less than a block, and nothing is freed beyond need.
-"""
-
 _WRITES_BETWEEN_LOOKS: Final = 32
 _VICTIMS: Final = 1024
 """Names kept in memory at once, however many files there are."""
@@ -178,7 +172,9 @@ class Room:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._slack = max_bytes // _SLACK // _BLOCK * _BLOCK
+        # One part in 32 of a full spool is freed at once. Under 128 KiB that is less than a block,
+        # and nothing is freed beyond need.
+        self._slack = max_bytes // 32 // _BLOCK * _BLOCK
         self._taken = 0
         self._writes = _WRITES_BETWEEN_LOOKS
 

@@ -186,17 +186,16 @@ class Spool:
             if folder is None:
                 return None
             backlog = state.own_backlog if own else state.backlog
-            lease = self._lease_last(folder, backlog)
-            if lease is None:
-                pid = os.getpid()
-                waiting = (
-                    file
-                    for file in _waiting(folder)
-                    if not own or (file.writer == pid and file.written_ns >= state.since_ns)
-                )
-                backlog[:] = sorted(heapq.nsmallest(_BACKLOG, waiting), reverse=True)
-                lease = self._lease_last(folder, backlog)
-            return lease
+            if lease := self._lease_last(folder, backlog):
+                return lease
+            pid = os.getpid()
+            waiting = (
+                file
+                for file in _waiting(folder)
+                if not own or (file.writer == pid and file.written_ns >= state.since_ns)
+            )
+            backlog[:] = sorted(heapq.nsmallest(_BACKLOG, waiting), reverse=True)
+            return self._lease_last(folder, backlog)
 
     def reject(self, operations_with_reasons: Sequence[tuple[Operation, str]]) -> Written:
         """Keep operations that were refused for good, each with its reason, in `rejected/`.

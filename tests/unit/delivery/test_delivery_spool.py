@@ -530,20 +530,25 @@ class Turns:
     def __init__(self, world: World, *turns: Callable[[], object]) -> None:
         self.waits: list[tuple[str, float]] = []
         self._turns = iter([*turns, world.delivery.stop])
-        self._drainer: Any = world.delivery.drainer
-        for name in ("_noticed", "_ended"):
-            getattr(self._drainer, name).wait = partial(self._wait, name)
+        drainer = world.delivery.drainer
+        assert drainer
+        self._run = drainer._run
+        self._events: dict[str, Any] = {
+            "noticed": drainer._noticed,
+            "stopping": world.delivery.context.stopping,
+        }
+        for name, event in self._events.items():
+            event.wait = partial(self._wait, name)
 
     def run(self) -> list[tuple[str, float]]:
-        self._drainer._run()
+        self._run()
         return self.waits
 
     def _wait(self, name: str, seconds: float) -> bool:
-        event: threading.Event = getattr(self._drainer, name)
         if turn := next(self._turns, None):
             self.waits.append((name, seconds))
             turn()
-        return event.is_set()
+        return bool(self._events[name].is_set())
 
 
 def nothing() -> None:
@@ -554,7 +559,7 @@ class TestTheThread:
     def test_it_drains_and_looks_again_every_half_minute(self, tmp_path: Path) -> None:
         world = World(tmp_path)
         turns = Turns(world, lambda: world.spool.write([A]))
-        assert turns.run() == [("_noticed", 30.0), ("_noticed", 30.0)]
+        assert turns.run() == [("noticed", 30.0), ("noticed", 30.0)]
         assert world.ids == ["a"]
 
     def test_it_looks_soon_when_something_was_put_there(self, tmp_path: Path) -> None:
@@ -566,7 +571,7 @@ class TestTheThread:
             drainer.notice()
 
         turns = Turns(world, put, nothing)
-        assert turns.run() == [("_noticed", 30.0), ("_ended", 1.0), ("_noticed", 30.0)]
+        assert turns.run() == [("noticed", 30.0), ("stopping", 1.0), ("noticed", 30.0)]
         assert world.ids == ["a"]
 
     def test_what_is_put_there_meanwhile_shortens_no_pause_after_a_failure(
@@ -577,7 +582,7 @@ class TestTheThread:
         world.spool.write([A])
         world.double.reply_with(Fault.RESET, Fault.RESET)
         turns = Turns(world, drainer.notice)
-        assert turns.run() == [("_ended", 1.0), ("_ended", 2.0)]
+        assert turns.run() == [("stopping", 1.0), ("stopping", 2.0)]
 
     def test_it_waits_longer_after_each_failure(self, tmp_path: Path) -> None:
         world = World(tmp_path)
@@ -585,7 +590,7 @@ class TestTheThread:
         world.double.reply_with(*[Fault.RESET] * 8)
         turns = Turns(world, *[nothing] * 7)
         assert turns.run() == [
-            ("_ended", seconds) for seconds in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0)
+            ("stopping", seconds) for seconds in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0)
         ]
 
     def test_its_pauses_begin_anew_after_one_body_that_was_delivered(self, tmp_path: Path) -> None:
@@ -594,7 +599,7 @@ class TestTheThread:
             world.spool.write([operation])
         world.double.reply_with(Fault.RESET, Fault.RESET, items(201), Fault.RESET)
         turns = Turns(world, nothing, nothing)
-        assert turns.run() == [("_ended", 1.0), ("_ended", 2.0), ("_ended", 1.0)]
+        assert turns.run() == [("stopping", 1.0), ("stopping", 2.0), ("stopping", 1.0)]
 
     def test_where_nothing_waits_any_more_the_next_export_tries(self, tmp_path: Path) -> None:
         world = World(tmp_path)
@@ -610,13 +615,13 @@ class TestTheThread:
         world = World(tmp_path)
         world.spool.write([A])
         world.double.reply_with(status(503, retry_after=45))
-        assert Turns(world).run() == [("_ended", 45.0)]
+        assert Turns(world).run() == [("stopping", 45.0)]
 
     def test_it_waits_no_longer_than_a_thread_can(self, tmp_path: Path) -> None:
         world = World(tmp_path)
         world.spool.write([A])
         world.double.reply_with(status(503, retry_after=99_999_999_999))
-        assert Turns(world).run() == [("_ended", 3600.0)]
+        assert Turns(world).run() == [("stopping", 3600.0)]
 
     @pytest.mark.parametrize("error", [SpoolError("The folder is gone."), RuntimeError("a defect")])
     def test_no_failure_ends_it(
@@ -628,7 +633,7 @@ class TestTheThread:
             raise error
 
         monkeypatch.setattr(Spool, "lease", fail)
-        assert Turns(world).run() == [("_ended", 1.0)]
+        assert Turns(world).run() == [("stopping", 1.0)]
 
     def test_it_is_started_by_the_first_export_and_once(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -76,8 +76,8 @@ def test_a_leased_body_is_not_leased_again(spool: Spool) -> None:
 def test_a_lease_tells_documents_and_age(spool: Spool, clock: Clock) -> None:
     spool.write(operations("a", "b"))
     lease = leased(spool)
-    assert lease.documents == 2
-    assert lease.written_ns < clock.now_ns
+    assert lease.file.documents == 2
+    assert lease.file.written_ns < clock.now_ns
     assert lease.damage is None
 
 
@@ -158,7 +158,7 @@ def test_replace_leaves_the_rest_in_the_bodys_place(spool: Spool) -> None:
     leased(spool).replace(operations("a1", "a3"))
     lease = leased(spool)
     assert names_of(lease.operations()) == ["a1", "a3"]
-    assert lease.documents == 2
+    assert lease.file.documents == 2
     assert names_of(spool.read())[2:4] == ["b1", "b2"]
 
 

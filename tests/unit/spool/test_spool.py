@@ -66,7 +66,7 @@ def test_what_is_joined_lies_in_one_body_in_the_place_of_the_older(spool: Spool)
         documents=2, bytes=BLOCK, evicted=0
     )
     assert names_of(spool.read()) == ["a", "b", "c", "z"]
-    assert [leased(spool).documents for _ in range(2)] == [3, 1]
+    assert [leased(spool).file.documents for _ in range(2)] == [3, 1]
 
 
 def test_nothing_is_joined_to_what_was_written_without_being_asked_to(spool: Spool) -> None:
@@ -145,7 +145,7 @@ def test_destinations_do_not_share_bodies(root: Path) -> None:
 def test_a_body_written_ahead_is_held(spool: Spool) -> None:
     written, lease = spool.write_ahead(operations("a", "b"))
     assert written == Written(2, BLOCK, 0)
-    assert lease.documents == 2
+    assert lease.file.documents == 2
     assert spool.empty is True
     assert spool.lease() is None
 
