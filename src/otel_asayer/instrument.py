@@ -73,7 +73,7 @@ def pre_instrument() -> None:
         tracer_provider, logger_provider = trace.get_tracer_provider(), get_logger_provider()
         _set_up(config, tracer_provider, logger_provider)
         _report([*_findings(config, tracer_provider, logger_provider), *diagnostics.on_packages()])
-        if _is_sdk(tracer_provider, "add_span_processor"):
+        if hasattr(tracer_provider, "add_span_processor"):
             frameworks.watch_servers(_report_application)
     except Exception:
         _logger.exception(
@@ -139,9 +139,9 @@ def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any
     log_handlers.improve_log_handover()
     if not config.enabled:
         return
-    if _is_sdk(tracer_provider, "add_span_processor"):
+    if hasattr(tracer_provider, "add_span_processor"):
         sdk.add_span_processor_first(tracer_provider, SessionSpanProcessor())
-    if _is_sdk(logger_provider, "add_log_record_processor"):
+    if hasattr(logger_provider, "add_log_record_processor"):
         sdk.add_log_record_processor_first(logger_provider, SessionLogRecordProcessor())
     uncaught_exceptions.watch_exceptions(logger_provider)
     log_handlers.keep_django_context()
@@ -152,13 +152,9 @@ def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any
         trace_response.answer_with_trace()
 
 
-def _is_sdk(provider: object, method: str) -> bool:
-    """Whether a provider takes processors: the SDK's and their wrappers do, the API's do not."""
-    return hasattr(provider, method)
-
-
 def _require(provider: object, method: str) -> None:
-    if provider is not None and not _is_sdk(provider, method):
+    # The SDK's providers and their wrappers take processors, the API's do not.
+    if provider is not None and not hasattr(provider, method):
         raise ConfigurationError(
             f"{type(provider).__name__} is not a provider of OpenTelemetry's SDK: it has no "
             f"{method}()."
@@ -172,7 +168,7 @@ def _global_tracer_provider() -> trace.TracerProvider:
 
 
 def _global_logger_provider() -> object:
-    if not _is_sdk(get_logger_provider(), "add_log_record_processor"):
+    if not hasattr(get_logger_provider(), "add_log_record_processor"):
         set_logger_provider(LoggerProvider())
     return get_logger_provider()
 
@@ -209,7 +205,7 @@ def _add_exporters(tracer_provider: Any, logger_provider: Any, options: Options)
         ),
     )
     for provider, method, processor, exporter in signals:
-        if _is_sdk(provider, method) and not any(
+        if hasattr(provider, method) and not any(
             isinstance(other, exporter) for other in sdk.exporters(provider)
         ):
             getattr(provider, method)(processor(exporter(**options)))
@@ -244,8 +240,8 @@ def _findings(config: Config, tracer_provider: object, logger_provider: object) 
     yield from config.problems
     yield from diagnostics.missing_private_names()
     if not (
-        _is_sdk(tracer_provider, "add_span_processor")
-        or _is_sdk(logger_provider, "add_log_record_processor")
+        hasattr(tracer_provider, "add_span_processor")
+        or hasattr(logger_provider, "add_log_record_processor")
     ):
         yield (
             diagnostics.NO_SDK

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from otel_asayer.documents.attributes import Credentials
+from otel_asayer.documents.attributes import Credentials, ResourceScopeCache
 from otel_asayer.documents.log_records import LogRecordDocuments
 from otel_asayer.documents.operations import DataStreams, Operation
 from otel_asayer.documents.replay_records import Batch, ReplayLink, ReplayRecords
-from otel_asayer.documents.resource_scopes import ResourceScopeCache
 from otel_asayer.documents.spans import SpanDocuments
 from otel_asayer.documents.values import text_of
 

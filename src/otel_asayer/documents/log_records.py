@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 
-from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
+from otel_asayer.documents.attributes import EVENT_NAME, ResourceScopeCache, copied, take_session
 from otel_asayer.documents.replay_records import Batch, ReplayRecords, Source
 from otel_asayer.documents.summaries import (
     EXCEPTION_EVENT,
@@ -28,7 +28,6 @@ from otel_asayer.runtime.sdk import enum_value
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
 
-    from otel_asayer.documents.resource_scopes import ResourceScopeCache
 
 __all__ = ["LogRecordDocuments"]
 

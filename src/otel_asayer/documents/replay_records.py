@@ -33,7 +33,7 @@ from otel_asayer.documents.values import NS_PER_MS, iso_timestamp
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_asayer.documents.resource_scopes import ResourceScope
+    from otel_asayer.documents.attributes import ResourceScope
     from otel_asayer.propagation.session_id import SessionId
 
 __all__ = ["Batch", "ReplayLink", "ReplayRecords", "Source"]

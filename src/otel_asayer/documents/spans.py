@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from opentelemetry.trace import DEFAULT_TRACE_STATE, Link, Status
 
 from otel_asayer.attributes import HANDLED, SESSION_ID
-from otel_asayer.documents.attributes import EVENT_NAME, copied, take_session
+from otel_asayer.documents.attributes import (
+    EVENT_NAME,
+    ResourceScope,
+    ResourceScopeCache,
+    copied,
+    take_session,
+)
 from otel_asayer.documents.replay_records import Batch, ReplayRecords, Source
 from otel_asayer.documents.summaries import (
     EXCEPTION_EVENT,
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event, ReadableSpan
 
     from otel_asayer.documents.operations import Streams
-    from otel_asayer.documents.resource_scopes import ResourceScope, ResourceScopeCache
 
 __all__ = ["SpanDocuments"]
 

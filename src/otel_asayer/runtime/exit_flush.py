@@ -79,9 +79,12 @@ def flush_at_exits(
 
 @cache
 def _watch() -> None:
-    register_post_import_hook(_watch_multiprocessing, "multiprocessing.util")
-    register_post_import_hook(_watch_celery, "celery.signals")
-    register_post_import_hook(_watch_uvicorn, "uvicorn.server")
+    for watch, module in (
+        (_watch_multiprocessing, "multiprocessing.util"),
+        (_watch_celery, "celery.signals"),
+        (_watch_uvicorn, "uvicorn.server"),
+    ):
+        register_post_import_hook(watch, module)
     sys.meta_path.insert(0, _UWSGI)
 
 

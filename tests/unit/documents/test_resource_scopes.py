@@ -10,10 +10,9 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from otel_asayer.documents import resource_scopes
-from otel_asayer.documents.attributes import Credentials
+from otel_asayer.documents import attributes
+from otel_asayer.documents.attributes import Credentials, ResourceScopeCache
 from otel_asayer.documents.operations import DataStreams
-from otel_asayer.documents.resource_scopes import ResourceScopeCache
 
 if TYPE_CHECKING:
     from orjson import Fragment
@@ -104,7 +103,7 @@ def test_names_made_per_request_do_not_pile_up(length: int) -> None:
     resource_scope = known.of(None, None)
     for number in range(10_000):
         known.settle({"x" * length + str(number): 1}, resource_scope)
-    assert len(known._ordinary) <= resource_scopes._MAX_NAMES
+    assert len(known._ordinary) <= attributes._MAX_NAMES
 
 
 def test_ordinary_attributes_stay_as_they_are() -> None:
