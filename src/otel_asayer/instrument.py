@@ -131,14 +131,14 @@ def configure(
 
 def _set_up(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
     sdk.replace_id_generator(tracer_provider, SystemRandomIdGenerator)
-    _add_session_side(config, tracer_provider, logger_provider)
+    log_handlers.improve_log_handover()
+    if config.enabled:
+        _add_session_side(config, tracer_provider, logger_provider)
     _support_our_exporters(tracer_provider, logger_provider)
 
 
 def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any) -> None:
-    log_handlers.improve_log_handover()
-    if not config.enabled:
-        return
+    # The SDK's providers and their wrappers take processors, the API's do not.
     if hasattr(tracer_provider, "add_span_processor"):
         sdk.add_span_processor_first(tracer_provider, SessionSpanProcessor())
     if hasattr(logger_provider, "add_log_record_processor"):
@@ -153,7 +153,6 @@ def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any
 
 
 def _require(provider: object, method: str) -> None:
-    # The SDK's providers and their wrappers take processors, the API's do not.
     if provider is not None and not hasattr(provider, method):
         raise ConfigurationError(
             f"{type(provider).__name__} is not a provider of OpenTelemetry's SDK: it has no "

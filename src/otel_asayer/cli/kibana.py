@@ -118,9 +118,13 @@ def _fill_in(view: dict[str, Any], link: str | None, namespaces: Sequence[str]) 
             _NAMESPACE.sub(rf"\g<before>{namespace}", view["title"]) for namespace in namespaces
         )
     if link:
-        params = {"type": "a", "urlTemplate": link, "labelTemplate": "{{value}}"}
-        formats = {name: {"id": "url", "params": params} for name in _SESSION_FIELDS}
-        view["fieldFormatMap"] = _compact({**formats, **json.loads(view["fieldFormatMap"])})
+        url = {
+            "id": "url",
+            "params": {"type": "a", "urlTemplate": link, "labelTemplate": "{{value}}"},
+        }
+        view["fieldFormatMap"] = _compact(
+            {**dict.fromkeys(_SESSION_FIELDS, url), **json.loads(view["fieldFormatMap"])}
+        )
 
 
 def _compact(value: Any) -> str:

@@ -41,7 +41,6 @@ __all__ = [
     "sdk_disabled",
 ]
 
-_MASK: Final = "***"
 _MIB: Final = 1024 * 1024
 
 
@@ -302,10 +301,10 @@ class Config:
         return ", ".join(self.endpoint) or ("Elastic Cloud" if self.cloud_id else "")
 
     def __repr__(self) -> str:
+        secret = {name for name, setting in SETTINGS.items() if setting.secret}
         values = ((f.name, getattr(self, f.name)) for f in fields(self))
         shown = (
-            f"{name}={_MASK if value and _is_secret(name) else repr(value)}"
-            for name, value in values
+            f"{name}={'***' if value and name in secret else repr(value)}" for name, value in values
         )
         return f"Config({', '.join(shown)})"
 
@@ -314,10 +313,6 @@ SETTINGS: Final[Mapping[str, _Setting]] = {
     f.name: f.metadata["setting"] for f in fields(Config) if "setting" in f.metadata
 }
 """The variable and parser of each field, and what a bad value closes."""
-
-
-def _is_secret(name: str) -> bool:
-    return name in SETTINGS and SETTINGS[name].secret
 
 
 def _argument(name: str, value: Any) -> Any:

@@ -142,8 +142,9 @@ def parse_integer(least: int, most: int) -> Callable[[str], int]:
 
 def parse_choice(*choices: str) -> Callable[[str], str]:
     """A parser of one word out of `choices`, in any case."""
-    expected = "expected one of " + ", ".join(choices)
-    return lambda text: _matching(text.strip().lower(), "|".join(choices), expected)
+    return lambda text: _matching(
+        text.strip().lower(), "|".join(choices), "expected one of " + ", ".join(choices)
+    )
 
 
 def parse_header_names(text: str) -> tuple[str, ...]:

@@ -304,8 +304,7 @@ def environment_sampler() -> Sampler | None:
         getattr(_configuration, "_get_sampler", None),
         getattr(_configuration, "_import_sampler", None),
     )
-    sampler: Sampler | None = load(name()) if name and load else None
-    return sampler
+    return cast("Sampler | None", load(name()) if name and load else None)
 
 
 def logger_provider_of(handler: object) -> object:

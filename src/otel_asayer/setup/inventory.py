@@ -190,8 +190,13 @@ def legacy_streams_sentence(streams: Sequence[str]) -> str:
 
 def replay_indices(resolved: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the indices of replay records, from the answer to GET `REPLAY_INDICES`."""
-    names = (index["name"] for index in resolved.get("indices", ()) if "data_stream" not in index)
-    return tuple(sorted(name for name in names if day_of_index(name)))
+    return tuple(
+        sorted(
+            index["name"]
+            for index in resolved.get("indices", ())
+            if "data_stream" not in index and day_of_index(index["name"])
+        )
+    )
 
 
 class AliasConflict(NamedTuple):

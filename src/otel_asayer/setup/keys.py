@@ -44,7 +44,6 @@ __all__ = [
 ]
 
 _TARGET: Final = "/_security/api_key"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # The end of the year 9999: a hostile server may say anything.
 _LAST_MS: Final = 253_402_300_799_000
 _LISTING: Final = "to list API keys"
@@ -386,7 +385,9 @@ def _present(role: Role, key: Key) -> Step:
 
 
 def _time(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=min(max(ms, 0), _LAST_MS))
+    return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(
+        milliseconds=min(max(ms, 0), _LAST_MS)
+    )
 
 
 def _ids(keys: Sequence[Key]) -> str:

@@ -38,11 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["setup"]
 
 _TIME: Final = re.compile(r"[1-9][0-9]{0,5}[dhms]")
-_NO_SECURITY: Final = Step(
-    "API keys",
-    "not possible",
-    "Security is off on this Elasticsearch: everybody may do everything, and there are no keys.",
-)
 
 
 def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -222,7 +217,14 @@ class _Run:
         if not self.roles:
             return ()
         if not self.user.secured:
-            return (_NO_SECURITY,)
+            return (
+                Step(
+                    "API keys",
+                    "not possible",
+                    "Security is off on this Elasticsearch: everybody may do everything, and there "
+                    "are no keys.",
+                ),
+            )
         return plan_keys(
             self.api,
             KeyOptions(

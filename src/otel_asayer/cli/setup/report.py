@@ -268,10 +268,12 @@ def _show_pastes(config: Config, keys: Mapping[str, Mapping[str, Any]], *, secur
         )
         _show_notes([note] if (note := paste.file_note(config)) else [])
     if "reader" in keys or not secured:
-        fields = paste.form(config, keys.get("reader"))
         _section(
             "The form of Asayer or OpenReplay",
-            "\n".join(f"{name:<18}{sanitize_line(value)}" for name, value in fields),
+            "\n".join(
+                f"{name:<18}{sanitize_line(value)}"
+                for name, value in paste.form(config, keys.get("reader"))
+            ),
         )
         _show_notes(paste.form_notes(config))
     if "viewer" in keys:
