@@ -104,7 +104,7 @@ class Drainer:
             SpoolError: the spool cannot be used.
         """
         if self._context.clock() >= self._recover_at:
-            self._recover_at = self._context.clock() + 300.0
+            self._recover_at = self._context.clock() + 300.0  # seconds: leases seldom go stale
             self.spool.recover()
         self._put_back, self._in_vain = set(), 0
         while (

@@ -107,7 +107,9 @@ class Client:
             raise UnreachableError(str(given_up)) from None
 
     def connect(self) -> list[BaseNode]:
-        """Import and build what requests need, which takes some tenths of a second and no network.
+        """Return a node for each endpoint.
+
+        The first call imports and builds them, which takes some tenths of a second and no network.
 
         Raises:
             UnreachableError: the settings do not make a client; the reason says why.

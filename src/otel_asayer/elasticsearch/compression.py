@@ -32,11 +32,15 @@ def gzip_of(pieces: Sequence[bytes]) -> bytes:
     With isal (extra `fast`) it takes a quarter of zlib's processor time.
     """
     compressor = _open()()
-    parts = [
-        compressor.compress(b"".join(pieces[start : start + _AT_A_TIME]))
-        for start in range(0, len(pieces), _AT_A_TIME)
-    ]
-    return b"".join((*parts, compressor.flush()))
+    return b"".join(
+        (
+            *[
+                compressor.compress(b"".join(pieces[start : start + _AT_A_TIME]))
+                for start in range(0, len(pieces), _AT_A_TIME)
+            ],
+            compressor.flush(),
+        )
+    )
 
 
 @cache

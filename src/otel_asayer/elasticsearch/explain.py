@@ -232,8 +232,7 @@ def _missing(reason: str) -> str:
         return f"{reason}. Use a key or user with more rights"
     on = _ON_INDICES.search(reason)
     where = f" on {on['names']}" if on and granted["kind"] == "index" else ""
-    least = granted["names"].split(",")[0]
     return (
-        f"the {granted['kind']} privilege {least!r}{where} is missing. "
+        f"the {granted['kind']} privilege {granted['names'].split(',')[0]!r}{where} is missing. "
         "Use a key or user that has it"
     )

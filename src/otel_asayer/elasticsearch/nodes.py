@@ -251,12 +251,15 @@ def _open(
 
 
 def _tls(config: Config) -> dict[str, Any]:
-    options = {
-        "ca_certs": config.certificate,
-        "client_cert": config.client_certificate,
-        "client_key": config.client_key,
+    given = {
+        name: value
+        for name, value in (
+            ("ca_certs", config.certificate),
+            ("client_cert", config.client_certificate),
+            ("client_key", config.client_key),
+        )
+        if value
     }
-    given = {name: value for name, value in options.items() if value}
     # Its warning would go to stderr at each start; that the setting is dangerous stands with the
     # setting. Fingerprints are checked by `pinning`: the package itself takes one for proof
     # wherever it stands among what a server sends, and checks no signature.

@@ -132,8 +132,12 @@ class PinnedPool:
 
     def _open(self, timeout: float) -> HTTPSConnectionPool:
         host, port = self._address
-        options = self._pin.options(sent_certificates(host, port, self._pin.context(), timeout))
-        self._pool = HTTPSConnectionPool(host, port, block=False, **options)
+        self._pool = HTTPSConnectionPool(
+            host,
+            port,
+            block=False,
+            **self._pin.options(sent_certificates(host, port, self._pin.context(), timeout)),
+        )
         self._pool.pool = self._idle()
         return self._pool
 

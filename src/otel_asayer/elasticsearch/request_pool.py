@@ -217,7 +217,6 @@ class RequestPool:
 
 
 def _serve(jobs: _Jobs, idle: list[_Jobs]) -> None:
-    """Run jobs until there comes None."""
     with _quiet():
         while job := jobs.get():
             job()

@@ -261,17 +261,13 @@ def _present(folder: Folder | None, path: Path) -> Folder:
 
 def _complaint(status: os.stat_result) -> str:
     user = os.geteuid()
-    if status.st_uid != user:
-        return (
-            f"it belongs to user {status.st_uid}, and this process is user {user}. Change its "
-            "owner, or choose another spool directory"
-        )
-    if status.st_mode & 0o022:
-        return (
-            "other users can write to it. Take that right away (chmod go-w), or choose another "
-            "spool directory"
-        )
-    return ""
+    complaints = {
+        f"it belongs to user {status.st_uid}, and this process is user {user}. Change its owner, "
+        "or choose another spool directory": status.st_uid != user,
+        "other users can write to it. Take that right away (chmod go-w), or choose another spool "
+        "directory": status.st_mode & 0o022,
+    }
+    return next((complaint for complaint, applies in complaints.items() if applies), "")
 
 
 def _make(name: Path | str, parent: int | None) -> None:

@@ -279,12 +279,13 @@ class Spool:
         """
         waiting, refused, damaged = map(self._contents, ("", REJECTED, DAMAGED))
         state = self._state()
-        age_ns = None if waiting.oldest_ns is None else self._folders.clock() - waiting.oldest_ns
         return SpoolStatus(
             files=waiting.files,
             documents=waiting.documents,
             bytes=waiting.bytes,
-            oldest_seconds=None if age_ns is None else max(age_ns / 1e9, 0.0),
+            oldest_seconds=None
+            if waiting.oldest_ns is None
+            else max((self._folders.clock() - waiting.oldest_ns) / 1e9, 0.0),
             leased_files=waiting.leased,
             rejected_files=refused.files,
             rejected_documents=refused.documents,
