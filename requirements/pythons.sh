@@ -3,6 +3,7 @@
 # environment under .cache/. Makes all environments at the same time, because that mostly waits for
 # the package index.
 set -eu
+. requirements/find_python.sh
 
 make_environment() { # PYTHON FOLDER
   "$1" -m venv "$2"
@@ -12,10 +13,7 @@ make_environment() { # PYTHON FOLDER
 found=
 makers=
 for version in ${PYTHONS:-3.10 3.11 3.12 3.13}; do
-  python=
-  for candidate in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$version".*/bin/python3; do
-    if "$candidate" -c 'import venv' >/dev/null 2>&1; then python=$candidate; break; fi
-  done
+  python=$(find_python "$version")
   if [ -z "$python" ]; then echo "Python $version: not on this machine"; continue; fi
   make_environment "$python" ".cache/python-$version" &
   makers="$makers $!"

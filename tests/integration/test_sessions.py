@@ -73,7 +73,7 @@ def documents() -> Iterator[Stored]:
     yield log("Sold out, * and all", 1503, attributes=failed)
     yield span("call", 1600, parent="x", status={"code": "Error"}, attributes=failed, trace_id="b")
     answered = {"session.id": IDS[1], "asayer.exception.handled": True}
-    yield raised("NotFound", "no", 2500, attributes=answered, trace_id="c")
+    yield raised("NotFound", "no", 2500, stack="", attributes=answered, trace_id="c")
     yield span("old", 3500, kind="Server", attributes={**OLD, "session.id": IDS[2]}, trace_id="d")
     yield log("foreign", 9000, attributes={"session.id": "abc-def"})
     yield log("nobody's", 9100, attributes={"session.id": None})

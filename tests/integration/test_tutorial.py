@@ -78,6 +78,8 @@ class Terminal:
 
     def _run(self, line: str) -> None:
         command = line.replace(":8000/", f":{self.port}/")
+        if line.startswith("otel-asayer sessions"):
+            self._wait_for(f"otel-asayer timeline {SESSION}")
         if line.startswith(("otel-asayer timeline", "otel-asayer errors")):
             self._wait_for(command)
         environment = {**clean_environment(), **self._environment()}
@@ -155,6 +157,8 @@ def test_the_tutorial_leads_to_the_replay_with_backend_errors(
     first_timeline, last_timeline = (
         said for said in terminal.said if said.startswith(f"Session {SESSION}")
     )
+    (listed,) = (said for said in terminal.said if said.startswith(f"{SESSION}  "))
+    assert "  2 requests  1 error  shop  GET /products/<sku> 200" in listed
     assert first_timeline.count("POST /checkout 500") == 1
     assert last_timeline.count("POST /checkout 500") == 2
     (errors,) = (
