@@ -58,3 +58,14 @@ def test_a_timeline_has_the_documented_fields(folder: Path) -> None:
 
 def test_an_error_has_the_documented_form(folder: Path) -> None:
     assert list(run(folder, "timeline", "7")) == list(example(SECTIONS["Errors"]))
+
+
+def test_what_the_other_commands_print_has_the_documented_fields(tmp_path: Path) -> None:
+    demo = run(tmp_path, "demo")
+    assert list(demo) == list(example(SECTIONS["demo"]))
+    for command, words in {
+        "doctor": ["doctor"],
+        "spool status": ["spool", "status"],
+        "forget": ["forget", demo["session_id"], "--yes"],
+    }.items():
+        assert list(run(tmp_path, *words)[0]) == list(example(SECTIONS[command])[0]), command

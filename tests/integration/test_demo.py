@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from elasticsearch_server import Endpoint
 
 ROOT = Path(__file__).parents[2]
-_CHANGING = re.compile(r"\+[0-9:.]+ |[0-9.]+ (?:µs|ms|s)\b|started [^·]+|[0-9]{13,}")
-"""Offsets, durations, times and ids."""
+_CHANGING = re.compile(
+    r"\+[0-9:.]+ |(?<=127\.0\.0\.1:)[0-9]+|[0-9.]+ (?:µs|ms|s)\b|started [^·]+|[0-9]{13,}"
+)
+"""Offsets, ports, durations, times and ids."""
 
 
 def shown_by_demo(*words: str, **variables: str) -> tuple[int, str]:

@@ -21,7 +21,7 @@ from otel_asayer.cli.setup.report import curl_notes, curl_text
 from otel_asayer.config import Config
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.setup.keys import ROLES
-from otel_asayer.setup.planner import Request
+from otel_asayer.setup.planner import Request, Step
 from otel_asayer.setup.templates import LOGS, REPLAY, TRACES
 from unit.elasticsearch.answering import NO_HANDLER, Answering
 
@@ -355,6 +355,17 @@ class TestUninstall:
         answers = {"GET /_security/api_key": self.KEYS, "DELETE /_security/api_key": ACKNOWLEDGED}
         content = json.loads(run("--uninstall", "--yes", "--json", answers=answers).stdout)
         assert [step["result"] for step in content["steps"]] == ["invalidated"]
+
+    @pytest.mark.parametrize("words", [("--yes",), ("--dry-run",)])
+    @pytest.mark.parametrize(("word", "status"), [("left", 1), ("left alone", 0)])
+    def test_what_you_still_have_to_remove_makes_its_status_1(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str], word: str, status: int
+    ) -> None:
+        steps = [Step("index template otel-asayer-traces", word, "A data stream needs it.")]
+        monkeypatch.setattr(
+            "otel_asayer.cli.setup.command.plan_removal", lambda *_, **__: iter(steps)
+        )
+        assert run("--uninstall", *words).exit_code == status
 
 
 class TestPaste:

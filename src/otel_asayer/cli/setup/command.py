@@ -200,18 +200,17 @@ class _Run:
         )
 
     def uninstall(self) -> bool:
-        """Remove what setup brought, or show the plan; return whether there is a problem."""
+        """Remove what setup brought, or show the plan; return whether something is left to do."""
         steps = tuple(plan_removal(self.api, keys=bool(self.roles) and self.user.secured))
+        stays = any(step.word == "left" for step in steps)
+        as_json = self.options["as_json"]
         if self.options["dry_run"]:
-            return show_plan(steps, self.config, self.server, as_json=self.options["as_json"])
+            return show_plan(steps, self.config, self.server, as_json=as_json) or stays
         if any(step.requests for step in steps) and not self.options["yes"]:
             show_question(steps, self.server)
             click.confirm("Continue?", abort=True, err=True)
-        return show_removal(
-            [carry_out(self.api, step) for step in steps],
-            self.server,
-            as_json=self.options["as_json"],
-        )
+        done = [carry_out(self.api, step) for step in steps]
+        return show_removal(done, self.server, as_json=as_json) or stays
 
     def _key_steps(self) -> Sequence[Step]:
         if not self.roles:
