@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from functools import cache, partial
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeVar
 from weakref import WeakSet
 
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 import otel_asayer.delivery
 from otel_asayer import elasticsearch, setup, spool
-from otel_asayer.config import Config
+from otel_asayer.config import Config, declared_config
 from otel_asayer.delivery import delivery
 from otel_asayer.delivery.metrics import ExporterMetrics, ExportObservation, meter_of, observe
 from otel_asayer.delivery.outcomes import Outcome
@@ -41,7 +41,13 @@ if TYPE_CHECKING:
 
     from otel_asayer.config.options import Options
 
-__all__ = ["ElasticsearchLogRecordExporter", "ElasticsearchSpanExporter", "encoder_of"]
+__all__ = [
+    "DeclaredLogRecordExporter",
+    "DeclaredSpanExporter",
+    "ElasticsearchLogRecordExporter",
+    "ElasticsearchSpanExporter",
+    "encoder_of",
+]
 
 _Record = TypeVar("_Record")
 
@@ -95,7 +101,10 @@ class _Exporter:
     def __init__(
         self, *, meter_provider: MeterProvider | None = None, **options: Unpack[Options]
     ) -> None:
-        self._config = config = Config.from_environment(**options)
+        self._start(Config.from_environment(**options), meter_provider, type(self))
+
+    def _start(self, config: Config, meter_provider: MeterProvider | None, kind: type) -> None:
+        self._config = config
         self._exported = self._closed = False
         self._under_way: set[_Call] = set()
         # No method: the exit handlers must not keep an exporter alive that nobody uses.
@@ -106,7 +115,7 @@ class _Exporter:
         if not config.closed:
             delivery.shared(config).announce()
         meter = meter_of(meter_provider)
-        self._metrics = ExporterMetrics(meter, type(self), self._signal.name, config)
+        self._metrics = ExporterMetrics(meter, kind, self._signal.name, config)
         observe(meter, delivery.deliveries)
         if not _open.get(config):  # the last one has stopped what they shared
             delivery.shared(config).resume()
@@ -314,6 +323,31 @@ class ElasticsearchLogRecordExporter(_Exporter, LogRecordExporter):
             )
             else LogRecordExportResult.FAILURE
         )
+
+
+class DeclaredSpanExporter(ElasticsearchSpanExporter):
+    """The span exporter as OpenTelemetry loads it by its name.
+
+    A bad value in the file of declarative configuration does not raise: it is one of `problems`,
+    which the hook reports.
+
+    Args:
+        **block: Settings, from the file; none where variables configure OpenTelemetry.
+    """
+
+    def __init__(self, **block: Any) -> None:
+        config = declared_config(block)
+        self.problems = config.problems
+        self._start(config, None, ElasticsearchSpanExporter)
+
+
+class DeclaredLogRecordExporter(ElasticsearchLogRecordExporter):
+    """The log record exporter as OpenTelemetry loads it by its name, as `DeclaredSpanExporter`."""
+
+    def __init__(self, **block: Any) -> None:
+        config = declared_config(block)
+        self.problems = config.problems
+        self._start(config, None, ElasticsearchLogRecordExporter)
 
 
 _open: Final[dict[Config, WeakSet[_Exporter]]] = {}

@@ -237,6 +237,7 @@ def _if_ours(exporter: object) -> Any:
 
 def _findings(config: Config, tracer_provider: object, logger_provider: object) -> Iterator[object]:
     yield from config.problems
+    yield from _declared_problems(tracer_provider, logger_provider)
     yield from diagnostics.missing_private_names()
     if not (
         hasattr(tracer_provider, "add_span_processor")
@@ -251,6 +252,14 @@ def _findings(config: Config, tracer_provider: object, logger_provider: object) 
         yield from diagnostics.on_propagators(trace_response=config.trace_response)
     if _feeds_ours(logger_provider) and not find_spec("opentelemetry.instrumentation.logging"):
         yield diagnostics.NO_LOGGING
+
+
+def _declared_problems(*providers: object) -> Iterator[object]:
+    """Yield what is wrong in the file of declarative configuration."""
+    exporters = (one for provider in providers for one in sdk.exporters(provider) if _if_ours(one))
+    ours = (one for one in propagators_at_work() if isinstance(one, AsayerPropagator))
+    for one in (*exporters, *ours):
+        yield from getattr(one, "problems", ())
 
 
 def _report_application(name: str, interface: str, instrumentation: str) -> None:

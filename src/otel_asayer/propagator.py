@@ -43,7 +43,12 @@ from opentelemetry.propagators.textmap import (
 from opentelemetry.trace import Span, SpanKind, get_current_span
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID
-from otel_asayer.config import Config, attribute_length_limit, environment_config
+from otel_asayer.config import (
+    Config,
+    attribute_length_limit,
+    declared_config,
+    environment_config,
+)
 from otel_asayer.config.targets import host_of
 from otel_asayer.once import warn_once
 from otel_asayer.propagation.baggage_header import (
@@ -66,7 +71,7 @@ if TYPE_CHECKING:
 
     from otel_asayer.config.options import Options
 
-__all__ = ["SESSION_HEADER", "AsayerPropagator"]
+__all__ = ["SESSION_HEADER", "AsayerPropagator", "DeclaredPropagator"]
 
 SESSION_HEADER: Final = "x-session-id"
 """Header that passes the session id on; in lower case, as carriers of queues and RPC require."""
@@ -103,7 +108,9 @@ class AsayerPropagator(TextMapPropagator):
     """
 
     def __init__(self, **options: Unpack[Options]) -> None:
-        config = Config.from_environment(**options) if options else environment_config()
+        self._follow(Config.from_environment(**options) if options else environment_config())
+
+    def _follow(self, config: Config) -> None:
         self._enabled = config.enabled
         self._opaque = config.opaque_session_ids
         self._to_unknown = config.propagate_to_unknown
@@ -282,6 +289,22 @@ class AsayerPropagator(TextMapPropagator):
             setter.set(carrier, _BAGGAGE, _SESSION_ENTRY + session_id)
         else:
             self._w3c.inject(carrier, set_session_id(session_id, context), setter)
+
+
+class DeclaredPropagator(AsayerPropagator):
+    """The propagator as OpenTelemetry loads it by its name.
+
+    A bad value in the file of declarative configuration does not raise: it is one of `problems`,
+    which the hook reports.
+
+    Args:
+        **block: Settings, from the file; none where variables configure OpenTelemetry.
+    """
+
+    def __init__(self, **block: Any) -> None:
+        config = declared_config(block) if block else environment_config()
+        self.problems = config.problems
+        self._follow(config)
 
 
 def _destination(span: Span, length_limit: int) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from documentation import fences
 from store import SESSION, sessions
 
 if TYPE_CHECKING:
@@ -50,3 +51,25 @@ def test_the_documented_file_records_a_session(
         f"https://app.openreplay.com/1234/session/{SESSION}?jumpto="
     )
     assert store.replay_records()
+
+
+def test_a_file_with_bad_values_is_one_message_and_the_application_runs(
+    tmp_path: Path, run: Callable[..., AbstractContextManager[Application]]
+) -> None:
+    documented, message = (
+        block.text
+        for block in fences(GUIDE.read_text(encoding="utf-8"))
+        if block.language in ("yaml", "text")
+    )
+    file = tmp_path / "otel.yaml"
+    file.write_text(documented.replace("http://127.0.0.1:9200", "es:9200"))
+    environment = {
+        "OTEL_CONFIG_FILE": str(file),
+        "OTEL_SERVICE_NAME": "shop",
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(tmp_path / "spool"),
+    }
+    with run(environment, "python", "{applications}/flask_app.py") as app:
+        assert app.get("/ok").status == 200
+        said = app.output()
+    assert said.count(message) == 1
+    assert "Traceback" not in said

@@ -39,11 +39,17 @@ from otel_asayer import (
     instrument,
 )
 from otel_asayer.config import environment_config
-from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
+from otel_asayer.exporter import (
+    DeclaredLogRecordExporter,
+    DeclaredSpanExporter,
+    ElasticsearchLogRecordExporter,
+    ElasticsearchSpanExporter,
+)
 from otel_asayer.instrument import pre_instrument
 from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
 from otel_asayer.propagation.context import session
 from otel_asayer.propagation.redirects import propagators_at_work
+from otel_asayer.propagator import DeclaredPropagator
 from otel_asayer.runtime import diagnostics, sdk as sdk_names
 from otel_asayer.runtime.stdio import StampedStream, unstamp_stdio
 from otel_asayer.runtime.trace_response import TraceResponse
@@ -214,6 +220,38 @@ def test_all_findings_are_one_warning(
     problems = [f"\n- {problem}" for problem in environment_config().problems]
     assert len(problems) == 2
     assert warnings() == ["".join([HEAD, *problems, f"\n- {diagnostics.NO_PROPAGATOR}"])]
+
+
+def test_what_is_wrong_in_a_configuration_file_is_in_the_same_warning(
+    sdk: SDK, warnings: Callable[[], list[str]]
+) -> None:
+    block = {"endpoint": "es:9200", "spool": "off"}
+    spans, logs = DeclaredSpanExporter(**block), DeclaredLogRecordExporter(**block)
+    sdk.tracer_provider.add_span_processor(SimpleSpanProcessor(spans))
+    sdk.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(logs))
+    propagator = DeclaredPropagator(propagation_targets="htt p://")
+    propagate.set_global_textmap(CompositePropagator([propagator]))
+    pre_instrument()
+    problems = (*spans.problems, *propagator.problems)
+    assert len(problems) == 2
+    assert warnings() == [HEAD + "".join(f"\n- {problem}" for problem in problems)]
+
+
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [
+        ("opentelemetry_traces_exporter", DeclaredSpanExporter),
+        ("opentelemetry_logs_exporter", DeclaredLogRecordExporter),
+    ],
+)
+def test_opentelemetry_loads_what_does_not_raise(group: str, kind: type) -> None:
+    (entry_point,) = entry_points(group=group, name="elasticsearch")
+    assert entry_point.load() is kind
+
+
+def test_opentelemetry_loads_a_propagator_that_does_not_raise() -> None:
+    (entry_point,) = entry_points(group="opentelemetry_propagator", name="asayer")
+    assert entry_point.load() is DeclaredPropagator
 
 
 def test_a_private_name_that_is_gone_is_said_with_what_works_less_well(

@@ -81,7 +81,7 @@ def test_the_names_of_the_session_side_load_the_api_only() -> None:
 def test_opentelemetry_builds_the_propagator_with_the_api_only() -> None:
     built = (
         "import opentelemetry.propagate as p; "
-        "assert type(p.get_global_textmap()._propagators[1]).__name__ == 'AsayerPropagator'"
+        "assert type(p.get_global_textmap()._propagators[1]).__name__ == 'DeclaredPropagator'"
     )
     assert loaded(built) == []
 

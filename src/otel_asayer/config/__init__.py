@@ -8,6 +8,7 @@ from otel_asayer.config.config import (
     opentelemetry_variables,
     sdk_disabled,
 )
+from otel_asayer.config.declared import declared_config
 from otel_asayer.config.parsers import Problem
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Config",
     "Problem",
     "attribute_length_limit",
+    "declared_config",
     "environment_config",
     "opentelemetry_variables",
     "sdk_disabled",

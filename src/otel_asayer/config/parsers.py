@@ -64,6 +64,7 @@ class FailClosed(Enum):
     """What a bad value leads to, so that nothing leaves the process unprotected."""
 
     NOTHING = "its default is used"
+    UNKNOWN = "it has no effect"
     TARGETS = "no session id leaves the process"
     EXPORTER = "nothing is sent to Elasticsearch"
 

@@ -380,6 +380,7 @@ def test_a_template_is_a_web_address(template: str) -> None:
 def test_what_closes_is_said_in_words() -> None:
     assert [closes.value for closes in FailClosed] == [
         "its default is used",
+        "it has no effect",
         "no session id leaves the process",
         "nothing is sent to Elasticsearch",
     ]
