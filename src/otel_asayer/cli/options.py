@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial, wraps
 from typing import Any, Final
@@ -31,6 +31,7 @@ __all__ = [
     "connection",
     "given_connection",
     "parse_offset",
+    "related",
     "require_destination",
     "require_usable",
 ]
@@ -188,13 +189,7 @@ def require_destination(config: Config) -> None:
 
 def _config(arguments: dict[str, Any]) -> Config:
     given = {name: value for name, value in arguments.items() if value is not None}
-    ignoring = [
-        name
-        for group in (_CREDENTIALS, _ADDRESSES, _TRUST)
-        if any(one in given for one in group)
-        for name in group
-        if name not in given
-    ]
+    ignoring = [name for name in related(given) if name not in given]
     if "username" in given and "password" not in given:
         # The password may come from its variable when an option gives the user name.
         ignoring.remove("password")
@@ -208,6 +203,14 @@ def _config(arguments: dict[str, Any]) -> Config:
         return Config.from_environment(ignoring=ignoring, **given)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
+
+
+def related(given: Collection[str]) -> list[str]:
+    """Return the settings that options decide on: `given`, and what each of them replaces."""
+    groups = [
+        group for group in (_CREDENTIALS, _ADDRESSES, _TRUST) if any(one in given for one in group)
+    ]
+    return list(dict.fromkeys([*given, *(name for group in groups for name in group)]))
 
 
 def _viewer(config: Config) -> Config:

@@ -15,12 +15,14 @@ import click
 from rich.table import Table
 
 from otel_asayer.cli.base import Command
+from otel_asayer.cli.doctor.declared import with_declared
 from otel_asayer.cli.doctor.examination import ReportEntry, Status, examine
 from otel_asayer.cli.doctor.plan import plan
 from otel_asayer.cli.doctor.server import ExaminedServer
 from otel_asayer.cli.doctor.settings import Environment
 from otel_asayer.cli.options import connection
 from otel_asayer.cli.output import AS_JSON, as_text, console, counted, print_json
+from otel_asayer.config import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -108,21 +110,27 @@ def doctor(config: Config, *, as_json: bool) -> None:
     it as Asayer and OpenReplay do, and deletes it where the key may. Exit status 1 means a problem;
     warnings do not count.
     """
-    entries = _entries(config, quiet=as_json)
+    context = click.get_current_context()
+    given = [name for name in SETTINGS if context.params.get(name) is not None]
+    entries = _entries(config, given, quiet=as_json)
     if as_json:
         print_json([{**asdict(entry), "status": entry.status.value} for entry in entries])
     else:
         show(entries, console())
-    click.get_current_context().exit(int(any(entry.status is Status.PROBLEM for entry in entries)))
+    context.exit(int(any(entry.status is Status.PROBLEM for entry in entries)))
 
 
-def _entries(config: Config, *, quiet: bool) -> list[ReportEntry]:
+def _entries(config: Config, given: list[str], *, quiet: bool) -> list[ReportEntry]:
+    """Run the checks on `config`; `given` names the settings that options gave."""
+    environment = Environment.of_this_process()
+    if environment.configuration_file:
+        config = with_declared(config, environment.declaration.block, given)
     usable = config.has_destination and not config.closed
     with (
         _waiting(quiet=quiet),
         closing(ExaminedServer.from_config(config)) if usable else nullcontext() as server,
     ):
-        return examine(plan(config, Environment.of_this_process(), server), seconds=_CHECK_SECONDS)
+        return examine(plan(config, environment, server), seconds=_CHECK_SECONDS)
 
 
 def _waiting(*, quiet: bool) -> AbstractContextManager[object]:

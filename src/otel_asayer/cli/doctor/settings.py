@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from difflib import get_close_matches
 from importlib.metadata import entry_points
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from otel_asayer.cli.doctor.declared import Declaration, read_declaration
 from otel_asayer.cli.doctor.examination import ok, problem, skipped, warning
 from otel_asayer.cli.doctor.versions import InstalledPackage, installed_packages
 from otel_asayer.config import SETTINGS, opentelemetry_variables, sdk_disabled
@@ -35,6 +34,7 @@ __all__ = [
     "of_finding",
 ]
 
+_CONFIGURATION_FILE: Final = "OTEL_CONFIG_FILE"
 SIGNALS: Final = ("traces", "logs", "metrics")
 
 
@@ -47,6 +47,7 @@ class Environment(NamedTuple):
         exporters: The names of the installed exporters of each signal.
         only_ours: The packages that only our extra `cli` needs, and no application uses.
         installed: Versions and requirements of the packages.
+        declaration: What the file says that `OTEL_CONFIG_FILE` names.
     """
 
     variables: Mapping[str, str]
@@ -54,20 +55,24 @@ class Environment(NamedTuple):
     exporters: Mapping[str, frozenset[str]]
     only_ours: frozenset[str] = frozenset()
     installed: Mapping[str, InstalledPackage] = MappingProxyType({})
+    declaration: Declaration = Declaration()
 
     @classmethod
     def of_this_process(cls) -> Environment:
         """Return the environment of this process."""
-        installed = Installed.here()
+        installed, packages = Installed.here(), installed_packages()
+        variables = opentelemetry_variables()
+        file = variables.get(_CONFIGURATION_FILE, "").strip()
         return cls(
-            opentelemetry_variables(),
+            variables,
             installed.packages,
             {
                 signal: frozenset(entry_points(group=f"opentelemetry_{signal}_exporter").names)
                 for signal in SIGNALS
             },
             installed.only_ours,
-            installed_packages(),
+            packages,
+            read_declaration(file, packages) if file else Declaration(),
         )
 
     def value(self, name: str) -> str:
@@ -80,7 +85,7 @@ class Environment(NamedTuple):
     @property
     def configuration_file(self) -> str:
         """The file of declarative configuration. It overrides most variables of OpenTelemetry."""
-        return self.value("OTEL_CONFIG_FILE")
+        return self.value(_CONFIGURATION_FILE)
 
     @property
     def has_distro(self) -> bool:
@@ -90,10 +95,10 @@ class Environment(NamedTuple):
 
 _PREFIXES: Final = ("OTEL_ASAYER_", "OTEL_EXPORTER_ELASTICSEARCH_")
 _OURS: Final = "elasticsearch"
-_CONFIGURATION: Final = "opentelemetry-configuration"
 _OTLP: Final = "otlp"
 _OTLP_BY_PROTOCOL: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 _SENT: Final = {"traces": "spans", "logs": "log records"}
+_PROVIDERS: Final = {"traces": "tracer_provider", "logs": "logger_provider"}
 _EXAMPLE_URL: Final = "https://app.openreplay.com/PROJECT/session/{session_id}?jumpto={time_ms}"
 _EXAMPLE_SESSION: Final = "2618307011354435587"
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -143,7 +148,7 @@ def check_exporters(environment: Environment) -> Iterator[CheckResult]:
     A missing one switches off all instrumentation.
     """
     if environment.configuration_file:
-        yield _configuration_file(environment)
+        yield from _declared_exporters(environment.declaration)
     elif not environment.has_distro and not any(
         environment.value(_variable(signal)) for signal in SIGNALS
     ):
@@ -153,23 +158,28 @@ def check_exporters(environment: Environment) -> Iterator[CheckResult]:
         yield from found or [ok("spans and log records go to Elasticsearch")]
 
 
-def _configuration_file(environment: Environment) -> CheckResult:
-    if _CONFIGURATION not in environment.packages:
-        return problem(
-            f"OTEL_CONFIG_FILE needs the package {_CONFIGURATION}: without it nothing at all is "
-            f"recorded",
-            f"pip install {_CONFIGURATION}",
+def _declared_exporters(declaration: Declaration) -> Iterator[CheckResult]:
+    if declaration.fault:
+        yield problem(declaration.fault, declaration.remedy)
+        return
+    missing = [signal for signal in _SENT if signal not in declaration.exporters]
+    for signal in missing:
+        yield warning(
+            f"The file that OTEL_CONFIG_FILE names has no exporter elasticsearch for {signal}: "
+            f"{_SENT[signal]} are not sent there",
+            f"Add one to the processors of {_PROVIDERS[signal]}",
         )
-    if not Path(environment.configuration_file).is_file() or not os.access(
-        environment.configuration_file, os.R_OK
-    ):
-        return problem(
-            f"OTEL_CONFIG_FILE names {environment.configuration_file}, which is not a readable "
-            f"file: "
-            f"nothing at all is recorded",
-            "Correct OTEL_CONFIG_FILE, or unset it",
+    if missing:
+        return
+    spans, log_records = (declaration.exporters[signal] for signal in _SENT)
+    if spans != log_records:
+        yield warning(
+            "The exporters of spans and of log records have different settings in the file that "
+            "OTEL_CONFIG_FILE names: the doctor looked at those of spans",
+            "Give both the same settings, unless they have different destinations",
         )
-    return skipped("OTEL_CONFIG_FILE names the exporters, in place of variables")
+    else:
+        yield ok("spans and log records go to Elasticsearch, as OTEL_CONFIG_FILE says")
 
 
 def _exporters_of(signal: str, environment: Environment) -> Iterator[CheckResult]:
@@ -252,14 +262,11 @@ def check_propagators(config: Config, environment: Environment) -> Iterator[Chec
     if not config.enabled:
         yield skipped("OTEL_ASAYER_ENABLED is false: no session id is read or passed on")
         return
-    if environment.configuration_file:
-        yield skipped(
-            "OTEL_CONFIG_FILE names the propagators; the application says at its start if 'asayer' "
-            "is not among them"
-        )
-        return
     from otel_asayer.runtime import diagnostics
 
+    if environment.configuration_file:
+        yield _declared_propagators(environment.declaration)
+        return
     # Only the application knows whether a response header is set.
     found = list(diagnostics.on_propagators(trace_response=False))
     yield from (
@@ -267,6 +274,19 @@ def check_propagators(config: Config, environment: Environment) -> Iterator[Chec
         if found
         else [ok(f"{environment.value('OTEL_PROPAGATORS')} are active")]
     )
+
+
+def _declared_propagators(declaration: Declaration) -> CheckResult:
+    from otel_asayer.runtime import diagnostics
+
+    names = declaration.propagators
+    if declaration.fault:
+        return skipped("the file that OTEL_CONFIG_FILE names cannot be used")
+    if "asayer" not in names:
+        return of_finding(diagnostics.NO_PROPAGATOR)
+    if "baggage" in names:
+        return of_finding(diagnostics.LEAK)
+    return ok("asayer is active, as OTEL_CONFIG_FILE says")
 
 
 def of_finding(finding: Finding) -> CheckResult:

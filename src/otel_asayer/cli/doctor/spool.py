@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_asayer.cli.doctor.examination import ok, problem, skipped, warning
 from otel_asayer.cli.output import counted
-from otel_asayer.spool import configured_spool, spool_root
+from otel_asayer.spool import LOCAL, Spool, configured_spool, destinations, spool_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,10 @@ def check_spool(config: Config) -> Iterator[CheckResult]:
     spool = configured_spool(config)
     if spool is None:
         yield _without_spool(config)
+        yield from _elsewhere(config, None)
         return
     status = spool.status()
-    found = [*_lost(status, config), *_waiting(status, config)]
+    found = [*_lost(status, config), *_waiting(status, config), *_elsewhere(config, spool)]
     kept = (
         f"{counted(status.documents, 'document')} {'waiting' if config.has_destination else 'kept'}"
     )
@@ -43,6 +44,31 @@ def check_spool(config: Config) -> Iterator[CheckResult]:
             f"{config.spool_max_bytes / _MB:.0f} MB)"
         )
     ]
+
+
+def _elsewhere(config: Config, spool: Spool | None) -> Iterator[CheckResult]:
+    """Report documents that no process sends with these settings.
+
+    They were kept while no Elasticsearch was configured, or wait for another one. What waits there
+    for a short time may belong to another application.
+    """
+    for destination in destinations(spool_root(config)):
+        other = Spool.from_config(config, destination)
+        if spool is not None and other.folder == spool.folder:
+            continue
+        status = other.status()
+        waiting = counted(status.documents, "document")
+        if destination == LOCAL and status.documents:
+            yield warning(
+                f"{waiting} in {other.folder}, kept while no Elasticsearch was configured",
+                "otel-asayer spool drain sends them",
+            )
+        elif status.documents and (status.oldest_seconds or 0) > _LONG_SECONDS:
+            yield warning(
+                f"{waiting} in {other.folder} for {', '.join(destination.endpoints)}, which is not "
+                "what is configured",
+                "otel-asayer spool drain sends them, with the variables of that Elasticsearch",
+            )
 
 
 def _without_spool(config: Config) -> CheckResult:

@@ -60,12 +60,6 @@ def test_without_ours_no_session_comes_in(monkeypatch: pytest.MonkeyPatch) -> No
     assert statuses(propagators(monkeypatch)) == [Status.PROBLEM]
 
 
-def test_what_a_configuration_file_says_is_not_looked_at() -> None:
-    assert statuses(check_propagators(config(), environment(OTEL_CONFIG_FILE="otel.yaml"))) == [
-        Status.SKIPPED
-    ]
-
-
 def test_without_sessions_propagators_do_not_matter() -> None:
     assert statuses(check_propagators(config(enabled=False), environment())) == [Status.SKIPPED]
 

@@ -136,41 +136,6 @@ def test_a_signal_that_goes_elsewhere_is_a_warning() -> None:
     assert result.remedy == "Set OTEL_LOGS_EXPORTER=console,elasticsearch"
 
 
-def test_a_configuration_file_names_exporters_itself() -> None:
-    assert statuses(
-        check_exporters(environment("opentelemetry-configuration", OTEL_CONFIG_FILE=__file__))
-    ) == [Status.SKIPPED]
-
-
-def test_a_configuration_file_that_does_not_exist_is_a_problem() -> None:
-    assert short(
-        check_exporters(
-            environment("opentelemetry-configuration", OTEL_CONFIG_FILE="/nowhere/otel.yaml")
-        )
-    ) == [
-        (
-            "problem",
-            (
-                "OTEL_CONFIG_FILE names /nowhere/otel.yaml, which is not a readable file: nothing "
-                "at all is recorded"
-            ),
-        )
-    ]
-
-
-def test_a_configuration_file_that_nothing_reads_is_a_problem() -> None:
-    assert short(check_exporters(environment(OTEL_CONFIG_FILE=__file__))) == [
-        (
-            "problem",
-            (
-                "OTEL_CONFIG_FILE needs the package opentelemetry-configuration: without it "
-                "nothing at "
-                "all is recorded"
-            ),
-        )
-    ]
-
-
 def test_without_a_distro_and_variables_code_names_exporters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

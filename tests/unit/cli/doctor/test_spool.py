@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from otel_asayer.cli.doctor.examination import Status
+from otel_asayer.cli.doctor.examination import CheckResult, Status
 from otel_asayer.cli.doctor.spool import check_disk, check_spool
 from otel_asayer.documents import Operation
-from otel_asayer.spool import configured_spool
+from otel_asayer.spool import Spool, configured_spool
 from unit.cli.doctor.support import config, short, statuses
 
 if TYPE_CHECKING:
@@ -44,6 +44,56 @@ def test_without_an_endpoint_it_is_the_store(tmp_path: Path) -> None:
     assert spool
     spool.write([OPERATION])
     assert short(check_spool(local))[0][1].startswith(f"1 document kept in {tmp_path}")
+
+
+def test_what_was_kept_without_an_endpoint_waits_for_someone_to_send_it(tmp_path: Path) -> None:
+    local = configured_spool(settings(tmp_path, endpoint=""))
+    assert local
+    local.write([OPERATION])
+    assert list(check_spool(settings(tmp_path))) == [
+        CheckResult(
+            Status.WARNING,
+            f"1 document in {tmp_path}/local, kept while no Elasticsearch was configured",
+            "otel-asayer spool drain sends them",
+        )
+    ]
+
+
+def other(folder: Path) -> Spool:
+    spool = configured_spool(settings(folder, endpoint="http://127.0.0.1:8"))
+    assert spool
+    spool.write([OPERATION])
+    return spool
+
+
+def test_what_waits_for_another_elasticsearch_may_be_another_applications(tmp_path: Path) -> None:
+    other(tmp_path)
+    assert statuses(check_spool(settings(tmp_path))) == [Status.OK]
+
+
+def test_what_waits_for_another_elasticsearch_for_long_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = other(tmp_path)
+    real = Spool.status
+    monkeypatch.setattr(Spool, "status", lambda one: real(one)._replace(oldest_seconds=3600.0))
+    assert short(check_spool(settings(tmp_path, endpoint=""))) == [
+        (
+            "warning",
+            (
+                f"1 document in {spool.folder} for http://127.0.0.1:8, which is not what is "
+                "configured"
+            ),
+        )
+    ]
+
+
+def test_what_was_kept_is_seen_without_a_spool(tmp_path: Path) -> None:
+    local = configured_spool(settings(tmp_path, endpoint=""))
+    assert local
+    local.write([OPERATION])
+    without = config(spool="off", spool_directory=str(tmp_path))
+    assert statuses(check_spool(without)) == [Status.SKIPPED, Status.WARNING]
 
 
 def test_what_was_refused_or_damaged_is_a_problem(tmp_path: Path) -> None:
@@ -89,8 +139,11 @@ def test_a_spool_that_is_nearly_full_is_a_warning(
 @pytest.mark.parametrize(
     ("endpoint", "result"), [("http://127.0.0.1:9", Status.SKIPPED), ("", Status.PROBLEM)]
 )
-def test_without_a_spool_there_has_to_be_an_endpoint(endpoint: str, result: Status) -> None:
-    assert statuses(check_spool(config(spool="off", endpoint=endpoint))) == [result]
+def test_without_a_spool_there_has_to_be_an_endpoint(
+    tmp_path: Path, endpoint: str, result: Status
+) -> None:
+    found = check_spool(config(spool="off", endpoint=endpoint, spool_directory=str(tmp_path)))
+    assert statuses(found) == [result]
 
 
 def test_a_disk_with_room_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
