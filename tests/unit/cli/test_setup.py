@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from otel_asayer.cli.commands import otel_asayer
@@ -385,6 +386,7 @@ class TestPaste:
             api_key="never=",
         )
         assert paste.environment(config) == {
+            "OTEL_SERVICE_NAME": "your-service",
             "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": "https://a:1,https://b:2",
             "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE": str(authority),
             "OTEL_EXPORTER_ELASTICSEARCH_VERIFY_CERTS": "false",
@@ -423,6 +425,18 @@ class TestPaste:
             "    environment:",
             "      - A",
             "      - OTEL_EXPORTER_ELASTICSEARCH_API_KEY",
+        ]
+
+    def test_a_compose_file_gives_each_service_a_name_of_its_own(self) -> None:
+        lines = paste.compose(paste.environment(self.config()), keyed=True).splitlines()
+        assert "      - OTEL_SERVICE_NAME=your-service" in lines
+
+    def test_kubernetes_gives_each_container_a_name_of_its_own(self) -> None:
+        variables = paste.environment(self.config())
+        secret, _, container = paste.kubernetes(variables, keyed=True).partition("\nEND\n")
+        assert "OTEL_SERVICE_NAME" not in secret
+        assert yaml.safe_load(container)["env"] == [
+            {"name": "OTEL_SERVICE_NAME", "value": "your-service"}
         ]
 
     def test_a_kubernetes_secret_takes_the_key_from_the_shell_and_leaves_the_rest_as_it_is(

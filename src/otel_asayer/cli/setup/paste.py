@@ -46,6 +46,9 @@ _TLS: Final = (
     "verify_certs",
 )
 _SETTINGS: Final = ("endpoint", "cloud_id", *_TLS, "dataset", "namespace", "replay_url")
+_SERVICE: Final = "OTEL_SERVICE_NAME"
+_YOURS: Final = "your-service"
+"""What a person replaces with the service's name: each service has its own."""
 _ALWAYS: Final = {
     "OTEL_PROPAGATORS": "tracecontext,asayer",
     "OTEL_TRACES_EXPORTER": "elasticsearch",
@@ -93,7 +96,8 @@ def _cloud_url(cloud_id: str) -> str:
 def environment(config: Config) -> dict[str, str]:
     """Return the application's variables, without its key.
 
-    They are those of the connection that differ from their defaults, and those OpenTelemetry needs.
+    They are the service's name, to be filled in, those of the connection that differ from their
+    defaults, and those OpenTelemetry needs.
     """
     defaults = Config()
     differing = {
@@ -102,6 +106,7 @@ def environment(config: Config) -> dict[str, str]:
         if (value := getattr(config, name)) != getattr(defaults, name)
     }
     return {
+        _SERVICE: _YOURS,
         **{SETTINGS[name].variable: _value(value) for name, value in differing.items()},
         **_ALWAYS,
     }
@@ -116,19 +121,33 @@ def shell(variables: Mapping[str, str], key: str | None) -> str:
 
 
 def compose(variables: Mapping[str, str], *, keyed: bool) -> str:
-    """Return a part of a Compose file. Its variables come from the shell, or from `.env`."""
+    """Return a part of a Compose file. Its variables come from the shell, or from `.env`.
+
+    The service's name does not: the services of one file share the shell.
+    """
     names = [*variables, *([OTEL_EXPORTER_ELASTICSEARCH_API_KEY] if keyed else [])]
+    entries = (f"{name}={variables[name]}" if name == _SERVICE else name for name in names)
     return "\n".join(
-        ["services:", "  your-service:", "    environment:", *(f"      - {name}" for name in names)]
+        [
+            "services:",
+            f"  {_YOURS}:",
+            "    environment:",
+            *(f"      - {entry}" for entry in entries),
+        ]
     )
 
 
 def kubernetes(variables: Mapping[str, str], *, keyed: bool) -> str:
     """Return the command that creates a secret, and the lines that give it to a container.
 
-    Run the command in the shell that has the key.
+    Run the command in the shell that has the key. The service's name is not in the secret: several
+    services share that.
     """
-    lines = [f"  {name}: {_unexpanded(json.dumps(value))}" for name, value in variables.items()]
+    lines = [
+        f"  {name}: {_unexpanded(json.dumps(value))}"
+        for name, value in variables.items()
+        if name != _SERVICE
+    ]
     key = (
         [f'  {OTEL_EXPORTER_ELASTICSEARCH_API_KEY}: "${OTEL_EXPORTER_ELASTICSEARCH_API_KEY}"']
         if keyed
@@ -153,8 +172,16 @@ def kubernetes(variables: Mapping[str, str], *, keyed: bool) -> str:
             "envFrom:",
             "  - secretRef:",
             "      name: otel-asayer",
+            *_named(variables),
         ]
     )
+
+
+def _named(variables: Mapping[str, str]) -> list[str]:
+    """Return the lines that give the service's name to a container."""
+    if _SERVICE not in variables:
+        return []
+    return ["env:", f"  - name: {_SERVICE}", f"    value: {variables[_SERVICE]}"]
 
 
 def viewer(key: str) -> str:
