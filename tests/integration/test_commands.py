@@ -154,9 +154,10 @@ def events(node: Prepared, subject: str) -> dict[str, Any]:
 
 def test_a_cluster_without_any_stream_holds_nothing(node: Prepared) -> None:
     url = node.server.url
+    doctor = " If you expect some, `otel-asayer doctor` looks for the reason."
     assert node.when_empty == {
-        "timeline": (1, f"Error: Nothing is stored of session {SESSION} in {url}.\n"),
-        "errors": (0, f"No exceptions in {url} in this time.\n"),
+        "timeline": (1, f"Error: Nothing is stored of session {SESSION} in {url}.{doctor}\n"),
+        "errors": (0, f"No exceptions in {url} in this time.{doctor}\n"),
         "forget": (0, f"Nothing is stored of session {SESSION}.\n"),
         "drain": (0, "0 documents were delivered.\n"),
     }
