@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -301,7 +301,8 @@ def test_without_a_configurator_one_sentence_names_the_missing_package(
     monkeypatch.setattr(instrument, "entry_points", installed())
     pre_instrument()
     assert warnings() == [f"{HEAD}\n- {diagnostics.NO_CONFIGURATOR}"]
-    assert "pip install opentelemetry-distro" in diagnostics.NO_CONFIGURATOR.remedy
+    release = version("opentelemetry-instrumentation")
+    assert diagnostics.NO_CONFIGURATOR.remedy == f"pip install opentelemetry-distro=={release}"
 
 
 def test_where_a_configurator_has_set_up_nothing_that_is_said(

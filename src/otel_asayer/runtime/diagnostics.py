@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.instrumentation import propagators
+from opentelemetry.instrumentation.version import __version__
 
 from otel_asayer.propagation.redirects import propagators_at_work
 from otel_asayer.propagator import AsayerPropagator
@@ -51,9 +52,17 @@ class Finding(NamedTuple):
         return f"{self.fault}: {self.remedy}."
 
 
+def _pip_install(package: str) -> str:
+    """Return what to type to get a package of the installed release.
+
+    Without the version, pip takes the newest one, and may move other packages to that release.
+    """
+    return f"pip install {package}=={__version__}"
+
+
 NO_CONFIGURATOR: Final = Finding(
     "Nothing is recorded, because no installed package sets up OpenTelemetry's SDK",
-    "pip install opentelemetry-distro, or 'otel-asayer[distro]'",
+    _pip_install("opentelemetry-distro"),
 )
 NO_SDK: Final = Finding(
     "No session id is recorded, because OpenTelemetry's SDK is not set up",
@@ -77,7 +86,7 @@ NO_TRACE_RESPONSE: Final = Finding(
 NO_LOGGING: Final = Finding(
     "Records of Python's logging are not sent to Elasticsearch, because nothing hands them to "
     "OpenTelemetry",
-    "pip install opentelemetry-instrumentation-logging",
+    _pip_install("opentelemetry-instrumentation-logging"),
 )
 
 # What works less well without private names: each of a module and a class, or of the module.
@@ -162,8 +171,8 @@ def not_wrapped(what: str, interface: str) -> Finding:
         f"instrumentation for it",
         f"wrap the application: `from opentelemetry.instrumentation.{interface} import "
         f"OpenTelemetryMiddleware`, "
-        f"then `app = OpenTelemetryMiddleware(app)` (pip install "
-        f"opentelemetry-instrumentation-{interface})",
+        f"then `app = OpenTelemetryMiddleware(app)` "
+        f"({_pip_install(f'opentelemetry-instrumentation-{interface}')})",
     )
 
 
@@ -171,8 +180,9 @@ def not_instrumented(framework: str, instrumentation: str) -> Finding:
     """An application of a framework whose instrumentation is missing or disabled."""
     return Finding(
         f"Requests have no session and no spans, because nothing instruments {framework}",
-        f"pip install opentelemetry-instrumentation-{instrumentation}, and remove it from "
-        f"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS if it is there",
+        f"{_pip_install(f'opentelemetry-instrumentation-{instrumentation}')}, and remove "
+        f"{instrumentation} from OTEL_PYTHON_DISABLED_INSTRUMENTATIONS if it is there. If pip does "
+        "not find this version, `otel-asayer doctor` says what to install",
     )
 
 
