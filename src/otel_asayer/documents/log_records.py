@@ -90,9 +90,12 @@ class LogRecordDocuments:
             document.get("span_id", ""),
         )
         if not (is_exception and _only_announces(log_record, body, attributes)):
-            text = text_of(document.get("event_name", "(no body)") if body is None else body)
             self._replay_records.add(
-                batch, source, time, level_of(document.get("severity_number", 0)), text
+                batch,
+                source,
+                time,
+                level_of(document.get("severity_number", 0)),
+                text_of(document.get("event_name", "(no body)") if body is None else body),
             )
         if is_exception:
             self._replay_records.add_exception(batch, source, time, attributes)

@@ -179,8 +179,9 @@ class Planner:
                 f"did. `otel-asayer setup`, with a user that may, changes that. "
                 f"{NO_REPLAY_RECORDS}."
             )
-        conflict = None if there else self.conflict(self.alias, alias_conflict(self.alias))
-        return conflict or self.template(REPLAY)
+        return (
+            None if there else self.conflict(self.alias, alias_conflict(self.alias))
+        ) or self.template(REPLAY)
 
     def hiding(self, other: InstalledTemplate) -> Step | None:
         """Return the problem that another template hides replay records, if it does."""

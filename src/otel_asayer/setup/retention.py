@@ -151,8 +151,12 @@ def plan_indices(api: Api, indices: Sequence[str]) -> Iterator[Step]:
         or_nothing=True,
     )
     if free := [index for index in indices if not settings.get(index)]:
-        request = Request("PUT", f"/{','.join(free)}/_settings", {SETTING: POLICY})
-        yield Step("retention of existing indices", "changed", f"{shortened(free)}.", (request,))
+        yield Step(
+            "retention of existing indices",
+            "changed",
+            f"{shortened(free)}.",
+            (Request("PUT", f"/{','.join(free)}/_settings", {SETTING: POLICY}),),
+        )
 
 
 def shortened(names: Sequence[str]) -> str:

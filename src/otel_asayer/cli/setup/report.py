@@ -120,8 +120,10 @@ def _tls(config: Config) -> list[str]:
         "--cert": config.client_certificate,
         "--key": config.client_key,
     }
-    given = [word for option, file in files.items() if file for word in (option, quote(file))]
-    return given if config.verify_certs else [*given, "--insecure"]
+    return [
+        *(word for option, file in files.items() if file for word in (option, quote(file))),
+        *([] if config.verify_certs else ["--insecure"]),
+    ]
 
 
 def show_plan(
