@@ -219,13 +219,7 @@ class _SetupPlanner(Planner):
             f"It keeps documents for {there.retention}." if there.retention else "",
         )
 
-    def _put(
-        self,
-        template: IndexTemplate,
-        word: str,
-        note: str,
-        *more: Request,
-    ) -> Step:
+    def _put(self, template: IndexTemplate, word: str, note: str, *more: Request) -> Step:
         body, reduced = self.accepted(template, self.body(template))
         return Step(
             template_subject(template),
