@@ -1,11 +1,18 @@
-"""The tutorial, done as it is written: each command in its order, on a real Elasticsearch."""
+"""The tutorial, done as it is written: each command in its order, on a real Elasticsearch.
+
+Also from a wheel in a fresh environment, with the constraints and without.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
+import sys
+import venv
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -17,7 +24,7 @@ from patience import HANG_SECONDS, wait_for
 from readers import Gen3Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from elasticsearch_server import Endpoint
@@ -25,11 +32,20 @@ if TYPE_CHECKING:
 
 SESSION = "2618307011354435587"
 INSTALLATIONS = ("pip ", "opentelemetry-bootstrap ")
+CONSTRAINTS = ("pip install --no-deps ", "otel-asayer constraints ", "export PIP_CONSTRAINT=")
+SOURCES = ("src", "pyproject.toml", "README.md", "LICENSE")
 INSTRUMENT = "opentelemetry-instrument "
 
 
 class Terminal:
-    """What a reader types, one block after the other, and what comes of it."""
+    """What a reader types, one block after the other, and what comes of it.
+
+    In the tests' own environment, installations are left out; in one of `binaries`, they are made,
+    of `wheel`.
+    """
+
+    binaries = BINARIES
+    wheel = ""
 
     def __init__(self, folder: Path, stack: ExitStack, server: Endpoint, namespace: str) -> None:
         self.folder = folder
@@ -54,6 +70,8 @@ class Terminal:
                 self._export(line)
             elif line.startswith(INSTRUMENT):
                 self._start(line)
+            elif self.wheel and line.startswith(INSTALLATIONS):
+                self._run(line.replace("otel-asayer", self.wheel, 1))
             elif line and not line.startswith(INSTALLATIONS):
                 self._run(line)
 
@@ -66,14 +84,23 @@ class Terminal:
         for word in shlex.split(line)[1:]:
             name, _, value = word.partition("=")
             self._variables[name] = self._keys.get(
-                value, value.replace("https://elasticsearch.example:9200", self._server.url)
+                value,
+                value.replace("https://elasticsearch.example:9200", self._server.url).replace(
+                    "$PWD", str(self.folder)
+                ),
             )
 
     def _start(self, line: str) -> None:
         self.stop()
         command = shlex.split(line.removeprefix(INSTRUMENT).replace("8000", str(self.port)))
         self._running = self._stack.enter_context(
-            application(command, self.port, self.folder / "console", self._environment())
+            application(
+                command,
+                self.port,
+                self.folder / "console",
+                self._environment(),
+                binaries=self.binaries,
+            )
         )
 
     def _run(self, line: str) -> None:
@@ -132,7 +159,31 @@ class Terminal:
             self._keys[placeholder] = found[1]
 
     def _environment(self) -> dict[str, str]:
-        return {**self._variables, "PATH": f"{BINARIES}:/usr/bin:/bin"}
+        return {**self._variables, "PATH": f"{self.binaries}:/usr/bin:/bin"}
+
+    def install_the_first_that_pip_finds(self, commands: Sequence[str]) -> None:
+        """As the doctor says: where pip does not find the one, the other."""
+        environment = {**clean_environment(), **self._environment()}
+        assert commands
+        for command in commands:
+            words = [str(self.binaries / "pip"), *shlex.split(command)[1:]]
+            if subprocess.run(words, env=environment, check=False).returncode == 0:
+                return
+        raise AssertionError(f"pip installs none of {commands}")
+
+    def doctor(self) -> list[dict[str, str]]:
+        """What `otel-asayer doctor` finds wrong."""
+        said = subprocess.run(
+            [str(self.binaries / "otel-asayer"), "doctor", "--json"],
+            env={**clean_environment(), **self._environment()},
+            cwd=self.folder,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=HANG_SECONDS,
+        )
+        found: list[dict[str, str]] = json.loads(said.stdout)
+        return [entry for entry in found if entry["status"] == "problem"]
 
 
 @pytest.fixture
@@ -144,16 +195,79 @@ def terminal(
         yield Terminal(tmp_path, stack, prepared, namespace)
 
 
-def test_the_tutorial_leads_to_the_replay_with_backend_errors(
-    terminal: Terminal, prepared: Endpoint, reader_key: str
-) -> None:
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of this tree, built apart from it: old files of a build would come along."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in SOURCES:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
+    subprocess.run([*command, str(folder / "dist"), str(folder)], check=True)
+    (made,) = (folder / "dist").iterdir()
+    return made
+
+
+@pytest.fixture
+def fresh(terminal: Terminal, wheel: Path) -> Terminal:
+    """A terminal with an empty environment, and a wheel in place of a package index."""
+    venv.create(terminal.folder / "environment", with_pip=True)
+    terminal.binaries = terminal.folder / "environment" / "bin"
+    terminal.wheel = str(wheel)
+    return terminal
+
+
+def pages_blocks(terminal: Terminal) -> list[str]:
+    """Save the tutorial's application; return what is to be typed."""
     text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     (app,) = (block for block in blocks(text, "python") if block.startswith("# file: shop.py"))
     (terminal.folder / "shop.py").write_text(app, encoding="utf-8")
-    for block in blocks(text, "sh"):
+    return blocks(text, "sh")
+
+
+def test_the_tutorial_leads_to_the_replay_with_backend_errors(
+    terminal: Terminal, prepared: Endpoint, reader_key: str
+) -> None:
+    for block in pages_blocks(terminal):
         terminal.type(block)
     terminal.stop()
+    assert_all_was_shown(terminal, prepared, reader_key)
 
+
+@pytest.mark.processes
+def test_it_does_so_from_a_wheel_in_a_fresh_environment(
+    fresh: Terminal, prepared: Endpoint, reader_key: str
+) -> None:
+    for block in pages_blocks(fresh):
+        fresh.type(block)
+    fresh.stop()
+    assert_all_was_shown(fresh, prepared, reader_key)
+
+
+@pytest.mark.processes
+def test_without_the_constraints_the_doctor_names_what_is_missing(
+    fresh: Terminal, prepared: Endpoint, reader_key: str
+) -> None:
+    installing, setting, *others = pages_blocks(fresh)
+    fresh.type(
+        "\n".join(line for line in installing.splitlines() if not line.startswith(CONSTRAINTS))
+    )
+    fresh.type(setting)
+    # What pip gets is complete on one day and not on the next: leave something out.
+    fresh.type("pip uninstall --quiet --yes opentelemetry-instrumentation-flask")
+    (problem,) = fresh.doctor()
+    assert "flask" in problem["detail"].lower()
+    fresh.install_the_first_that_pip_finds(
+        re.findall(r"pip install(?: [a-z-]+==[0-9.b]+[0-9])+", problem["remedy"])
+    )
+    assert fresh.doctor() == []
+    for block in others:
+        fresh.type(block)
+    fresh.stop()
+    assert_all_was_shown(fresh, prepared, reader_key)
+
+
+def assert_all_was_shown(terminal: Terminal, server: Endpoint, reader_key: str) -> None:
     first_timeline, last_timeline = (
         said for said in terminal.said if said.startswith(f"Session {SESSION}")
     )
@@ -167,9 +281,9 @@ def test_the_tutorial_leads_to_the_replay_with_backend_errors(
         if "RuntimeError: card declined" in said and not said.startswith("Session")
     )
     assert "2 times · 1 session · shop" in errors
-    prepared.refresh()
+    server.refresh()
     assert any(
         "RuntimeError: card declined" in row.message
-        for row in Gen3Reader(prepared, reader_key).rows(SESSION)
+        for row in Gen3Reader(server, reader_key).rows(SESSION)
         if row.level == "error"
     )
