@@ -30,6 +30,7 @@ _PACKAGE: Final = "opentelemetry-configuration"
 _NOTHING: Final = "nothing at all is recorded"
 _EXPORTER: Final = "elasticsearch"
 _PROPAGATOR: Final = "asayer"
+_SERVICE: Final = "service.name"
 _OF_PROPAGATOR: Final = (
     "session_headers",
     "session_cookie",
@@ -48,12 +49,14 @@ class Declaration(NamedTuple):
         remedy: What to do about it.
         exporters: The settings of our exporter, for each of `traces` and `logs` that has it.
         propagators: The settings of each propagator, by name.
+        names_service: Whether it gives the service a name, or leaves that to a detector.
     """
 
     fault: str = ""
     remedy: str = ""
     exporters: Mapping[str, Mapping[str, Any]] = {}
     propagators: Mapping[str, Mapping[str, Any]] = {}
+    names_service: bool = True
 
     @property
     def block(self) -> Mapping[str, Any]:
@@ -100,7 +103,9 @@ def read_declaration(file: str, installed: Mapping[str, InstalledPackage]) -> De
             "Correct the file; the application says at its start what is wrong with it",
         )
     return Declaration(
-        exporters=dict(_exporters(model)), propagators=dict(_propagators(model.propagator))
+        exporters=dict(_exporters(model)),
+        propagators=dict(_propagators(model.propagator)),
+        names_service=_names_service(model.resource),
     )
 
 
@@ -139,6 +144,18 @@ def _propagators(model: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield "baggage", {}
         for name, block in entry.additional_properties.items():
             yield name, block or {}
+
+
+def _names_service(resource: Any) -> bool:
+    if resource is None:
+        return False
+    names = [attribute.name for attribute in resource.attributes or ()]
+    listed = (resource.attributes_list or "").split(",")
+    return bool(
+        resource.detection_development
+        or _SERVICE in names
+        or any(pair.partition("=")[0].strip() == _SERVICE for pair in listed)
+    )
 
 
 def _place(error: BaseException) -> str:

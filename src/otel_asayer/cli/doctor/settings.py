@@ -135,6 +135,12 @@ def _switched_off(config: Config, environment: Environment) -> Iterator[CheckRes
         yield warning(
             "OTEL_SDK_DISABLED switches OpenTelemetry off: nothing is recorded", "Unset it"
         )
+    if environment.value("OTEL_SERVICE_NAME") and not environment.declaration.names_service:
+        yield warning(
+            "OTEL_SERVICE_NAME has no effect: the file that OTEL_CONFIG_FILE names gives the "
+            "service no name",
+            "Add `resource:` to the file, with the attribute service.name: ${OTEL_SERVICE_NAME}",
+        )
     if not config.enabled:
         yield warning(
             "OTEL_ASAYER_ENABLED switches sessions off: replays show nothing of the backend",

@@ -11,7 +11,11 @@ from click.testing import CliRunner
 from otel_asayer.cli.doctor import doctor
 from otel_asayer.cli.doctor.declared import Declaration, read_declaration, with_declared
 from otel_asayer.cli.doctor.examination import CheckResult, Status
-from otel_asayer.cli.doctor.settings import check_exporters, check_propagators
+from otel_asayer.cli.doctor.settings import (
+    check_exporters,
+    check_propagators,
+    check_variables,
+)
 from otel_asayer.cli.doctor.versions import InstalledPackage
 from otel_asayer.cli.release import published_versions
 from otel_asayer.config import Config, opentelemetry_variables
@@ -189,6 +193,29 @@ def test_propagators_of_a_file_that_cannot_be_used_are_not_looked_at(
     read: Callable[[str], Declaration],
 ) -> None:
     assert propagators(read(""))[0][0] == "skipped"
+
+
+RESOURCE = "resource:\n  attributes:\n    - name: service.name\n      value: shop\n"
+
+
+def test_a_file_without_a_resource_leaves_the_service_without_its_name(
+    read: Callable[[str], Declaration],
+) -> None:
+    variables = environment(OTEL_CONFIG_FILE="otel.yaml", OTEL_SERVICE_NAME="shop")
+    (result,) = check_variables(config(), variables._replace(declaration=read(FILE)))
+    assert (result.status, result.detail.partition(":")[0]) == (
+        Status.WARNING,
+        "OTEL_SERVICE_NAME has no effect",
+    )
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [RESOURCE, "resource:\n  attributes_list: a=b,service.name=shop\n"],
+    ids=["attributes", "list"],
+)
+def test_a_file_names_the_service(read: Callable[[str], Declaration], resource: str) -> None:
+    assert read(FILE + resource).names_service
 
 
 def test_the_file_goes_before_variables() -> None:
