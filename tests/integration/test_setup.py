@@ -450,6 +450,42 @@ class TestWhatStandsThere:
         assert found[f"index {index}"] == "repaired"
         assert mapping["mappings"]["properties"]["level"]["type"] == "keyword"
 
+    @pytest.mark.parametrize("name", ["traces", "logs", "replay"])
+    def test_what_an_owner_added_to_a_template_stays_until_it_is_restored(
+        self, bare: Server, name: str
+    ) -> None:
+        setup(bare, "--no-keys")
+        ours = templates(bare)[f"otel-asayer-{name}"]
+        component = {"template": {"settings": {"index.number_of_replicas": 0}}}
+        bare.request("PUT", "/_component_template/company", component)
+        body = {key: value for key, value in ours.items() if "date" not in key}
+        body["_meta"] = {**ours["_meta"], "version": "0.0.1"}
+        body["composed_of"] = ["company"]
+        body["template"]["settings"]["index"]["priority"] = "7"
+        body["template"]["mappings"]["properties"]["company"] = {"type": "keyword"}
+        put = bare.request("PUT", f"/_index_template/otel-asayer-{name}", body)
+        assert put.status == 200
+
+        (step,) = (
+            step
+            for step in result(bare, "--no-keys")["steps"]
+            if step["subject"] == f"index template otel-asayer-{name}"
+        )
+        assert step["result"] == "upgraded"
+        assert step["note"].endswith(
+            "What you added stays: component company, setting index.priority, field company."
+        )
+        upgraded = templates(bare)[f"otel-asayer-{name}"]
+        assert upgraded["_meta"]["version"] == ours["_meta"]["version"]
+        assert upgraded["composed_of"] == ["company"]
+        assert upgraded["template"]["settings"]["index"]["priority"] == "7"
+        assert upgraded["template"]["mappings"]["properties"]["company"] == {"type": "keyword"}
+
+        setup(bare, "--no-keys", "--restore-templates")
+        restored = templates(bare)[f"otel-asayer-{name}"]
+        assert restored["composed_of"] == []
+        assert "company" not in restored["template"]["mappings"]["properties"]
+
     def test_an_index_called_logs_is_a_problem_whose_way_out_works(
         self, bare: Server, namespace: str
     ) -> None:

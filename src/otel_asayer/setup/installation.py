@@ -17,6 +17,7 @@ from otel_asayer.documents.operations import ReplayIndices, day_of
 from otel_asayer.documents.values import iso_timestamp
 from otel_asayer.elasticsearch import bulk
 from otel_asayer.errors import ElasticsearchError
+from otel_asayer.setup.additions import with_additions
 from otel_asayer.setup.inventory import (
     REPLAY_INDICES,
     AliasConflict,
@@ -220,11 +221,15 @@ class _SetupPlanner(Planner):
         )
 
     def _put(self, template: IndexTemplate, word: str, note: str, *more: Request) -> Step:
-        body, reduced = self.accepted(template, self.body(template))
+        body, kept = self.body(template), ""
+        if not self._options.restore and (there := self.installed(template)):
+            body, names = with_additions(body, there.body)
+            kept = f"What you added stays: {', '.join(names)}." if names else ""
+        body, reduced = self.accepted(template, body)
         return Step(
             template_subject(template),
             word,
-            f"{note} {reduced}".strip(),
+            " ".join(filter(None, (note, kept, reduced))),
             (Request("PUT", f"/_index_template/{template.name}", body), *more),
         )
 
