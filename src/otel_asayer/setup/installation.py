@@ -221,17 +221,17 @@ class _SetupPlanner(Planner):
         )
 
     def _put(self, template: IndexTemplate, word: str, note: str, *more: Request) -> Step:
-        body, kept = self.body(template), ""
-        if not self._options.restore and (there := self.installed(template)):
-            body, names = with_additions(body, there.body)
-            kept = f"What you added stays: {', '.join(names)}." if names else ""
+        target = f"/_index_template/{template.name}"
+        names: tuple[str, ...] = ()
+        body = self.body(template)
+        if not self._options.restore:
+            found = self.server.expect("GET", target, doing=f"to read {target}", or_nothing=True)
+            for there in found.get("index_templates", ()):
+                body, names = with_additions(body, there["index_template"])
+        kept = f"What you added stays: {', '.join(names)}." if names else ""
         body, reduced = self.accepted(template, body)
-        return Step(
-            template_subject(template),
-            word,
-            " ".join(filter(None, (note, kept, reduced))),
-            (Request("PUT", f"/_index_template/{template.name}", body), *more),
-        )
+        notes = " ".join(filter(None, (note, kept, reduced)))
+        return Step(template_subject(template), word, notes, (Request("PUT", target, body), *more))
 
     def body(self, template: IndexTemplate) -> Mapping[str, Any]:
         """Return the template with the retention asked for, else with that set before."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.documents import day_of_index
@@ -68,7 +67,6 @@ class InstalledTemplate(NamedTuple):
         has_alias: Whether its indices get the readers' alias.
         makes_streams: Whether it makes data streams, not plain indices.
         policy: The policy of index lifecycle management that its indices follow.
-        body: All of it.
     """
 
     name: str
@@ -80,7 +78,6 @@ class InstalledTemplate(NamedTuple):
     has_alias: bool = False
     makes_streams: bool = False
     policy: str = ""
-    body: Mapping[str, Any] = MappingProxyType({})
 
     def matches(self, stream: str) -> bool:
         """Whether one of its patterns matches a data stream of this name."""
@@ -110,7 +107,6 @@ def _template(name: str, body: Mapping[str, Any]) -> InstalledTemplate:
         READERS_ALIAS in template.get("aliases", {}),
         "data_stream" in body,
         str(template.get("settings", {}).get("index", {}).get("lifecycle", {}).get("name", "")),
-        body,
     )
 
 

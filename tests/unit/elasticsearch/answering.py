@@ -17,6 +17,10 @@ EMPTY: dict[str, tuple[int, Any]] = {
     "GET /_security/user/_has_privileges": (200, {"has_all_requested": True}),
     "GET /_security/api_key": (200, {"api_keys": []}),
     "GET /_index_template": (200, {}),
+    **{
+        f"GET /_index_template/otel-asayer-{name}": (404, {"error": "not found"})
+        for name in ("traces", "logs", "replay")
+    },
     "GET /_resolve/index/logs": (404, {}),
     "GET /_resolve/index/asayer-logs-*": (200, {"data_streams": []}),
     "GET /_resolve/index/traces-*.otel-*": (200, {"data_streams": []}),

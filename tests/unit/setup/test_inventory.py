@@ -45,7 +45,6 @@ def test_a_template_is_read_with_owner_version_retention_and_alias() -> None:
             has_alias=True,
             makes_streams=True,
             policy="p",
-            body=body,
         ),
     )
 
