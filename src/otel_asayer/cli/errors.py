@@ -12,7 +12,7 @@ from otel_asayer.cli.base import Command
 from otel_asayer.cli.options import SINCE, connection, require_usable
 from otel_asayer.cli.timeline_view import link_text
 from otel_asayer.sanitize import sanitize_line
-from otel_asayer.timeline import Timeline, ago, group_errors, iso
+from otel_asayer.timeline import ErrorGroup, Timeline, ago, group_errors, iso
 from otel_asayer.timeline.stores import nothing_found, open_store
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from otel_asayer.config import Config
-    from otel_asayer.timeline import ErrorGroup
 
 __all__ = ["errors"]
 

@@ -14,14 +14,22 @@ from otel_asayer.cli.base import Command
 from otel_asayer.cli.options import SINCE, connection, require_usable
 from otel_asayer.cli.timeline_view import print_line
 from otel_asayer.sanitize import sanitize_line
-from otel_asayer.timeline import MAX_SESSIONS, SessionFilter, ago, duration, iso, linked
+from otel_asayer.timeline import (
+    MAX_SESSIONS,
+    SessionFilter,
+    SessionSummary,
+    TimelineEvent,
+    ago,
+    duration,
+    iso,
+    linked,
+)
 from otel_asayer.timeline.stores import nothing_found, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.timeline import SessionSummary, TimelineEvent
 
 __all__ = ["sessions"]
 

@@ -25,15 +25,21 @@ from otel_asayer.cli.timeline_view import (
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.spool import SpoolError
-from otel_asayer.timeline import MAX_EVENTS, Timeline, iso, parse_selection
-from otel_asayer.timeline.stores import nothing_stored, open_store
+from otel_asayer.timeline import (
+    MAX_EVENTS,
+    Selection,
+    Stored,
+    Timeline,
+    TimelineEvent,
+    iso,
+    parse_selection,
+)
+from otel_asayer.timeline.stores import Store, nothing_stored, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from otel_asayer.config import Config
-    from otel_asayer.timeline import Selection, Stored, TimelineEvent
-    from otel_asayer.timeline.stores import Store
 
 __all__ = ["timeline"]
 

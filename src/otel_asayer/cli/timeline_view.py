@@ -9,14 +9,13 @@ from rich.style import Style
 from rich.text import Text
 
 from otel_asayer.cli.output import LEVEL_STYLES, as_text, counted, print_whole
-from otel_asayer.timeline import EventKind, date, duration, iso, offset
+from otel_asayer.timeline import EventKind, Timeline, TimelineEvent, date, duration, iso, offset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rich.console import Console
 
-    from otel_asayer.timeline import Timeline, TimelineEvent
 
 __all__ = [
     "as_json",

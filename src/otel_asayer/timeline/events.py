@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry.trace import Status, StatusCode
 
@@ -21,11 +21,8 @@ from otel_asayer.documents import (
     outgoing_summary,
     text_of,
 )
-from otel_asayer.timeline.stored import flat, identifier
+from otel_asayer.timeline.stored import Stored, flat, identifier
 from otel_asayer.timeline.times import nanoseconds
-
-if TYPE_CHECKING:
-    from otel_asayer.timeline.stored import Stored
 
 __all__ = ["EventKind", "TimelineEvent", "event_of"]
 

@@ -8,7 +8,7 @@ are read.
 from __future__ import annotations
 
 import http
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_asayer.timeline.search import OTEL_STREAMS, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from otel_asayer.elasticsearch.api import Api, Identity
     from otel_asayer.timeline.selection import Selection
     from otel_asayer.timeline.stored import Stored

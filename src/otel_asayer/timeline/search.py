@@ -16,20 +16,18 @@ import orjson
 
 from otel_asayer.attributes import HANDLED
 from otel_asayer.documents import EXCEPTION_TYPE
-from otel_asayer.elasticsearch.api import AnswerTooLongError
+from otel_asayer.elasticsearch.api import Answer, AnswerTooLongError, Api
 from otel_asayer.elasticsearch.explain import explain_refusal, missing_privileges
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.setup.keys import authenticate
 from otel_asayer.timeline.session_queries import ids_of, latest_ids, since, summaries_of, sums
-from otel_asayer.timeline.stored import MAX_EVENTS, Stored, first
+from otel_asayer.timeline.stored import MAX_EVENTS, Part, Stored, first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    from otel_asayer.elasticsearch.api import Answer, Api
     from otel_asayer.timeline.selection import Selection
     from otel_asayer.timeline.sessions import SessionFilter, SessionSummary
-    from otel_asayer.timeline.stored import Part
 
 __all__ = ["OTEL_STREAMS", "REPLAY_STREAMS", "Search"]
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.attributes import SESSION_ID
 from otel_asayer.errors import InvalidSessionIdError
-from otel_asayer.propagation.session_id import parse_session_id
+from otel_asayer.propagation.session_id import SessionId, parse_session_id
 from otel_asayer.timeline.stored import flat, identifier
 from otel_asayer.timeline.times import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_asayer.propagation.session_id import SessionId
 
 __all__ = ["Selection", "parse_selection"]
 

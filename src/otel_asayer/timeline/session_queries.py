@@ -15,14 +15,13 @@ from otel_asayer.documents.summaries import EXCEPTION_MESSAGE
 from otel_asayer.propagation.session_id import parse_session_id
 from otel_asayer.timeline.events import event_of
 from otel_asayer.timeline.matching import parse_condition
-from otel_asayer.timeline.sessions import USER_AGENT, SessionSummary
+from otel_asayer.timeline.sessions import USER_AGENT, SessionFilter, SessionSummary
 from otel_asayer.timeline.stored import Stored
 from otel_asayer.timeline.timeline import LONGEST_SESSION_NS, session_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from otel_asayer.timeline.sessions import SessionFilter
 
 __all__ = ["ids_of", "latest_ids", "since", "summaries_of", "sums"]
 

@@ -6,16 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from otel_asayer.documents import text_of
-from otel_asayer.propagation.session_id import parse_session_id
-from otel_asayer.timeline.events import EventKind, event_of
+from otel_asayer.propagation.session_id import SessionId, parse_session_id
+from otel_asayer.timeline.events import EventKind, TimelineEvent, event_of
 from otel_asayer.timeline.matching import holds_text
 from otel_asayer.timeline.timeline import Timeline, session_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from otel_asayer.propagation.session_id import SessionId
-    from otel_asayer.timeline.events import TimelineEvent
     from otel_asayer.timeline.stored import Stored
 
 __all__ = [

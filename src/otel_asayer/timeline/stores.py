@@ -11,22 +11,19 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from otel_asayer.attributes import HANDLED, SESSION_ID
-from otel_asayer.documents import EXCEPTION_TYPE, mentions, metadata_of, source_of
+from otel_asayer.documents import EXCEPTION_TYPE, Operation, mentions, metadata_of, source_of
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.spool import LOCAL, Spool, configured_spool
 from otel_asayer.timeline.search import OTEL_STREAMS, Search
-from otel_asayer.timeline.sessions import list_sessions
-from otel_asayer.timeline.stored import MAX_EVENTS, Stored, earliest, flat, latest
+from otel_asayer.timeline.sessions import SessionFilter, SessionSummary, list_sessions
+from otel_asayer.timeline.stored import MAX_EVENTS, Part, Stored, earliest, flat, latest
 from otel_asayer.timeline.times import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from otel_asayer.config import Config
-    from otel_asayer.documents import Operation
     from otel_asayer.timeline.selection import Selection
-    from otel_asayer.timeline.sessions import SessionFilter, SessionSummary
-    from otel_asayer.timeline.stored import Part
 
 __all__ = ["LocalStore", "Store", "nothing_found", "nothing_stored", "open_store"]
 

@@ -11,13 +11,12 @@ from otel_asayer.config.targets import host_of
 from otel_asayer.documents.replay_records import ReplayLink
 from otel_asayer.propagation.session_id import SessionId, parse_session_id
 from otel_asayer.timeline.errors import distinct_exceptions
-from otel_asayer.timeline.events import EventKind, event_of
+from otel_asayer.timeline.events import EventKind, TimelineEvent, event_of
 from otel_asayer.timeline.times import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from otel_asayer.timeline.events import TimelineEvent
     from otel_asayer.timeline.stored import Stored
 
 __all__ = ["LONGEST_SESSION_NS", "Timeline", "session_start"]

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -32,7 +32,7 @@ from otel_asayer.errors import (
     NotAllowedError,
 )
 from otel_asayer.spool import SpoolError
-from otel_asayer.timeline import parse_selection
+from otel_asayer.timeline import Selection, parse_selection
 from otel_asayer.timeline.stores import nothing_stored
 from otel_asayer.version import __version__
 from otel_asayer.web.guard import Guard
@@ -45,11 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp
 
     from otel_asayer.config import Config
-    from otel_asayer.timeline import Selection
 
 __all__ = ["create_app"]
 

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from otel_asayer.attributes import REPLAY_LEVELS
-from otel_asayer.timeline import NS_PER_S, SessionFilter, offset_ns
+from otel_asayer.timeline import (
+    NS_PER_S,
+    Selection,
+    SessionFilter,
+    Timeline,
+    TimelineEvent,
+    offset_ns,
+)
 from otel_asayer.timeline.matching import holds_text, parse_condition
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
 
-    from otel_asayer.timeline import Selection, Timeline, TimelineEvent
 
 __all__ = ["PERIODS", "ListQuery", "Query", "path_of"]
 

@@ -11,8 +11,18 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.timeline import NS_PER_S, Timeline, group_errors, linked
-from otel_asayer.timeline.stores import open_store
+from otel_asayer.timeline import (
+    NS_PER_S,
+    ErrorGroup,
+    Selection,
+    SessionFilter,
+    SessionSummary,
+    Timeline,
+    TimelineEvent,
+    group_errors,
+    linked,
+)
+from otel_asayer.timeline.stores import Store, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,14 +30,6 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
     from otel_asayer.propagation.session_id import SessionId
-    from otel_asayer.timeline import (
-        ErrorGroup,
-        Selection,
-        SessionFilter,
-        SessionSummary,
-        TimelineEvent,
-    )
-    from otel_asayer.timeline.stores import Store
 
 __all__ = ["Overview", "Reader", "Story"]
 

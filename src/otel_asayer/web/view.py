@@ -9,16 +9,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.documents import EXCEPTION_STACKTRACE, EXCEPTION_TYPE, text_of
 from otel_asayer.documents.summaries import EXCEPTION_MESSAGE
-from otel_asayer.timeline import EventKind, identifier, location_of, offset, stack_parts
-from otel_asayer.web.waterfall import colours_of, draw
+from otel_asayer.timeline import (
+    EventKind,
+    Selection,
+    StackPart,
+    Timeline,
+    TimelineEvent,
+    identifier,
+    location_of,
+    offset,
+    stack_parts,
+)
+from otel_asayer.web.waterfall import Waterfall, colours_of, draw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from otel_asayer.timeline import Selection, StackPart, Timeline, TimelineEvent
     from otel_asayer.web.query import Query
     from otel_asayer.web.reader import Story
-    from otel_asayer.web.waterfall import Waterfall
 
 __all__ = ["ROWS", "Detail", "SessionView"]
 

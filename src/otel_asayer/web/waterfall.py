@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.timeline import EventKind, duration, offset
+from otel_asayer.timeline import EventKind, Timeline, TimelineEvent, duration, offset
 from otel_asayer.web.axis import ROOM, Axis, Cell, Tick, cells, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_asayer.timeline import Timeline, TimelineEvent
     from otel_asayer.web.query import Query
 
 __all__ = ["Lane", "Shape", "Waterfall", "colours_of", "draw"]

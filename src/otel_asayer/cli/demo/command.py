@@ -14,7 +14,7 @@ from otel_asayer.cli.base import Command
 from otel_asayer.cli.demo.shop import Shop
 from otel_asayer.cli.options import connection, given_connection, require_usable
 from otel_asayer.cli.timeline_view import print_timeline
-from otel_asayer.config import sdk_disabled
+from otel_asayer.config import Config, sdk_disabled
 from otel_asayer.elasticsearch.api import Api, write
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
@@ -27,7 +27,6 @@ from otel_asayer.timeline.stores import LocalStore, open_store
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from otel_asayer.config import Config
     from otel_asayer.documents import Operation
 
 __all__ = ["demo"]

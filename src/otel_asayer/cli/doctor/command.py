@@ -6,7 +6,7 @@ The report shows what is well on one quiet line each, and every problem with its
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
@@ -22,15 +22,13 @@ from otel_asayer.cli.doctor.server import ExaminedServer
 from otel_asayer.cli.doctor.settings import Environment
 from otel_asayer.cli.options import connection
 from otel_asayer.cli.output import AS_JSON, as_text, console, counted, print_json
-from otel_asayer.config import SETTINGS
+from otel_asayer.config import SETTINGS, Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from rich.console import Console
 
-    from otel_asayer.config import Config
 
 __all__ = ["doctor", "show"]
 

@@ -14,15 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_asayer.cli.doctor.versions import install_command
+from otel_asayer.cli.doctor.versions import InstalledPackage, install_command
 from otel_asayer.cli.options import related
-from otel_asayer.config import SETTINGS, declared_config
+from otel_asayer.config import SETTINGS, Config, declared_config
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from otel_asayer.cli.doctor.versions import InstalledPackage
-    from otel_asayer.config import Config
 
 __all__ = ["Declaration", "read_declaration", "with_declared"]
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_asayer.cli.doctor.examination import ok, problem, skipped, warning
+from otel_asayer.cli.doctor.examination import CheckResult, ok, problem, skipped, warning
 from otel_asayer.cli.output import counted
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
-from otel_asayer.setup.inventory import hidden_reason, stream_name, templates_in
+from otel_asayer.setup.inventory import InstalledTemplate, hidden_reason, stream_name, templates_in
 from otel_asayer.setup.keys import VIEWER, authenticate, expiration_of
-from otel_asayer.setup.templates import REPLAY
+from otel_asayer.setup.templates import REPLAY, IndexTemplate
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
 
-    from otel_asayer.cli.doctor.examination import CheckResult
     from otel_asayer.cli.doctor.server import ExaminedServer
     from otel_asayer.config import Config
     from otel_asayer.elasticsearch.api import Api
-    from otel_asayer.setup.inventory import InstalledTemplate
-    from otel_asayer.setup.templates import IndexTemplate
 
 __all__ = [
     "check_expiration",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_asayer.cli.doctor.examination import ok, problem, warning
+from otel_asayer.cli.doctor.examination import CheckResult, ok, problem, warning
 from otel_asayer.cli.doctor.versions import INSTRUMENTATION, install_command
 from otel_asayer.runtime.frameworks import BY_HAND, CLIENTS_TOO, INSTRUMENTED, SERVERS, WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_asayer.cli.doctor.examination import CheckResult
     from otel_asayer.cli.doctor.settings import Environment
 
 __all__ = ["check_instrumentations"]

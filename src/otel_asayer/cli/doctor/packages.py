@@ -6,15 +6,13 @@ import importlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.cli.doctor.examination import ok, problem, skipped, warning
-from otel_asayer.cli.doctor.settings import of_finding
+from otel_asayer.cli.doctor.examination import CheckResult, ok, problem, skipped, warning
+from otel_asayer.cli.doctor.settings import Environment, of_finding
 from otel_asayer.cli.doctor.versions import INSTRUMENTATION, install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_asayer.cli.doctor.examination import CheckResult
-    from otel_asayer.cli.doctor.settings import Environment
 
 __all__ = [
     "check_distros",

@@ -32,6 +32,7 @@ from otel_asayer.cli.doctor.replay import (
     check_write,
 )
 from otel_asayer.cli.doctor.server import (
+    ExaminedServer,
     check_certificates,
     check_clock,
     check_endpoints,
@@ -40,6 +41,7 @@ from otel_asayer.cli.doctor.server import (
     check_version,
 )
 from otel_asayer.cli.doctor.settings import (
+    Environment,
     check_exporters,
     check_propagators,
     check_replay_link,
@@ -53,8 +55,6 @@ from otel_asayer.spool import spool_root
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_asayer.cli.doctor.server import ExaminedServer
-    from otel_asayer.cli.doctor.settings import Environment
     from otel_asayer.config import Config
 
 __all__ = ["plan"]

@@ -27,10 +27,11 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 
 from otel_asayer.attributes import REPLAY_LEVELS, SESSION_ID
-from otel_asayer.cli.doctor.examination import ok, problem, skipped, warning
+from otel_asayer.cli.doctor.examination import CheckResult, ok, problem, skipped, warning
 from otel_asayer.config import Config
 from otel_asayer.documents import (
     Encoder,
+    Operation,
     day_of_index,
     metadata_of,
     source_of,
@@ -51,9 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from otel_asayer.cli.doctor.examination import CheckResult
     from otel_asayer.cli.doctor.server import ExaminedServer
-    from otel_asayer.documents import Operation
 
 __all__ = [
     "FORM",

@@ -13,20 +13,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from otel_asayer.cli.doctor.examination import CheckResult, Status, ok, problem, skipped, warning
 from otel_asayer.cli.doctor.settings import is_loopback
 from otel_asayer.elasticsearch.api import Api
-from otel_asayer.elasticsearch.client import Client, UnreachableError
+from otel_asayer.elasticsearch.client import Client, Requester, UnreachableError
 from otel_asayer.elasticsearch.explain import explain_refusal
 from otel_asayer.errors import ElasticsearchError
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.setup.inventory import stream_name
-from otel_asayer.setup.templates import LOGS, READERS_ALIAS, REPLAY, TRACES
+from otel_asayer.setup.templates import LOGS, READERS_ALIAS, REPLAY, TRACES, IndexTemplate
 from otel_asayer.timeline.failure_stores import failure_stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from otel_asayer.config import Config
-    from otel_asayer.elasticsearch.client import Requester
-    from otel_asayer.setup.templates import IndexTemplate
 
 
 __all__ = [

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from otel_asayer.cli.doctor.declared import Declaration, read_declaration
-from otel_asayer.cli.doctor.examination import ok, problem, skipped, warning
+from otel_asayer.cli.doctor.examination import CheckResult, ok, problem, skipped, warning
 from otel_asayer.cli.doctor.versions import InstalledPackage, installed_packages
-from otel_asayer.config import SETTINGS, opentelemetry_variables, sdk_disabled
+from otel_asayer.config import SETTINGS, Config, opentelemetry_variables, sdk_disabled
 from otel_asayer.documents.replay_records import ReplayLink
 from otel_asayer.propagation.session_id import SessionId
 from otel_asayer.runtime.frameworks import Installed
@@ -19,8 +19,6 @@ from otel_asayer.runtime.frameworks import Installed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from otel_asayer.cli.doctor.examination import CheckResult
-    from otel_asayer.config import Config
     from otel_asayer.runtime.diagnostics import Finding
 
 __all__ = [

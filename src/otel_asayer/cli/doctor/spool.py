@@ -6,17 +6,15 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from otel_asayer.cli.doctor.examination import ok, problem, skipped, warning
+from otel_asayer.cli.doctor.examination import CheckResult, ok, problem, skipped, warning
 from otel_asayer.cli.output import counted
-from otel_asayer.spool import LOCAL, Spool, configured_spool, destinations, spool_root
+from otel_asayer.spool import LOCAL, Spool, SpoolStatus, configured_spool, destinations, spool_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from otel_asayer.cli.doctor.examination import CheckResult
     from otel_asayer.config import Config
-    from otel_asayer.spool import SpoolStatus
 
 __all__ = ["check_disk", "check_spool"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from otel_asayer.cli.doctor.examination import ok, problem, warning
+from otel_asayer.cli.doctor.examination import CheckResult, ok, problem, warning
 from otel_asayer.cli.output import counted
 from otel_asayer.cli.release import published_versions
 from otel_asayer.runtime.frameworks import CLIENTS_TOO, INSTRUMENTED, normalised
@@ -19,7 +19,6 @@ from otel_asayer.runtime.frameworks import CLIENTS_TOO, INSTRUMENTED, normalised
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from otel_asayer.cli.doctor.examination import CheckResult
 
 __all__ = [
     "INSTRUMENTATION",
