@@ -90,8 +90,14 @@ def _signature(value: Any) -> str:
 
 
 def _members(cls: type) -> Iterator[str]:
-    """Describe the documented methods and properties that the class itself defines."""
-    for name, member in vars(cls).items():
+    """Describe the documented methods and properties of a class and of our bases of it."""
+    members = {
+        name: member
+        for one in reversed(cls.__mro__)
+        if one.__module__.startswith("otel_asayer.")
+        for name, member in vars(one).items()
+    }
+    for name, member in members.items():
         if (
             not name.startswith("_")
             and (inspect.isfunction(member) or isinstance(member, property))
