@@ -46,7 +46,7 @@ soak: $(READY) ## run make test five times, next to four processes that keep the
 	$(BIN)/python tests/soak.py
 
 matrix: $(READY) ## test Elasticsearch 8 and 9, plain, secured and with TLS, and elasticsearch-py 8
-	$(PYTEST) -m matrix
+	$(PYTEST) --numprocesses auto --dist loadgroup -m matrix
 
 pythons: ## run unit and property tests on every supported Python of this machine
 	@PYTHONS="$(PYTHONS)" sh requirements/pythons.sh

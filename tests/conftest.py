@@ -102,6 +102,9 @@ def pytest_collection_modifyitems(
 def _mark(item: pytest.Item, fixtures: set[str]) -> None:
     if "matrix_server" in fixtures:
         item.add_marker(pytest.mark.matrix)
+        # One process has a node, and asks all there is to ask of it.
+        server = getattr(item, "callspec").params["matrix_server"]  # noqa: B009 (no public type)
+        item.add_marker(pytest.mark.xdist_group(f"{server.version}-{server.mode}"))
     if "small_limits" in fixtures:
         item.add_marker(pytest.mark.nodes)
     if fixtures & _ELASTICSEARCH_FIXTURES or item.get_closest_marker("nodes"):

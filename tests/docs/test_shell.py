@@ -257,7 +257,7 @@ SAYS = {
     ): '"title": "RuntimeError: card declined"',
     "otel-asayer errors": "RuntimeError: card declined",
     "otel-asayer errors --since 7d --service checkout": "RuntimeError: card declined",
-    "otel-asayer sessions": "1 request  1 error  checkout  POST /checkout",
+    "otel-asayer sessions": "1 request  1 error  POST /checkout  checkout",
     "otel-asayer sessions --errors --since 7d": "2618307011354435587",
     "otel-asayer sessions --service checkout --text 'http.route:/cart'": "2618307011354435587",
     f"otel-asayer forget {SESSION}": "8 documents deleted; none is left.",

@@ -272,7 +272,7 @@ def assert_all_was_shown(terminal: Terminal, server: Endpoint, reader_key: str) 
         said for said in terminal.said if said.startswith(f"Session {SESSION}")
     )
     (listed,) = (said for said in terminal.said if said.startswith(f"{SESSION}  "))
-    assert "  2 requests  1 error  shop  GET /products/<sku> 200" in listed
+    assert "  2 requests  1 error  GET /products/<sku> 200  shop" in listed
     assert first_timeline.count("POST /checkout 500") == 1
     assert last_timeline.count("POST /checkout 500") == 2
     (errors,) = (

@@ -41,8 +41,8 @@ _COLUMNS: Final = (
     ("", True),
     ("", True),
     ("bold red", True),
-    ("magenta", False),
     ("", False),
+    ("magenta", False),
 )
 """The style of each column, and whether it holds numbers: those end below one another."""
 
@@ -74,7 +74,7 @@ def sessions(
     """Show recent sessions, the latest first.
 
     Each line shows the session's id, when its last event began, how long it lasted, how many
-    requests it made, how many of them failed, the services, and the first request. With several
+    requests it made, how many errors it has, the first request, and the services. With several
     filters, one event of the session has to pass all of them.
     """
     require_usable(config)
@@ -120,8 +120,8 @@ def _cells(one: SessionSummary, now_ns: int) -> list[str]:
         duration(one.duration_ns),
         output.counted(one.requests, "request"),
         output.counted(one.errors, "error") if one.errors else "",
-        ", ".join(one.services),
         one.first_request.title if one.first_request else "",
+        ", ".join(one.services),
     )
     return [output.as_text(cell).plain for cell in cells]
 

@@ -28,8 +28,8 @@ DOCUMENTS = (
     log("Hello", 3000, attributes={"session.id": OTHER}),
 )
 SHOWN = f"""\
-{OTHER}  1 min ago  3.0 s  0 requests           shop
-{SESSION}  1 min ago  2.0 s   1 request  1 error  shop, stock  GET /cart 500
+{OTHER}  1 min ago  3.0 s  0 requests                          shop
+{SESSION}  1 min ago  2.0 s   1 request  1 error  GET /cart 500  shop, stock
 """
 
 
