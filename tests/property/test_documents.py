@@ -3,19 +3,30 @@ intact."""
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta, timezone
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, strategies as st
-from opentelemetry._logs import LogRecord
+from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    set_span_in_context,
+)
 
 from golden.recording import Document, encoder, read
+from otel_asayer.documents import level_of, one_line
 from otel_asayer.documents.operations import dataset_of, namespace_of
 from otel_asayer.documents.values import iso_timestamp, json_line, otel_timestamp
 from otel_asayer.elasticsearch.compression import gzip_of
@@ -24,9 +35,13 @@ from otel_asayer.spool.bodies import readable_operations
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+TAG = re.compile(r"(asayer_session|openReplaySession)(?=_id|\.id|Token)", re.IGNORECASE)
 FORBIDDEN = set('\\/*?"<>| ,#:')
 
 texts = st.text(st.characters(), max_size=30)  # lone surrogates included
+tagged = st.text(st.characters(exclude_categories=["Cs"]), max_size=9) | st.sampled_from(
+    ["asayer_session_id=", "openreplaysession.ID", "openReplaySessionToken", " \n", "session", '"']
+)
 scalars = (
     st.none()
     | st.booleans()
@@ -151,6 +166,64 @@ def test_any_log_record(
         *encoder().log_records([ReadableLogRecord(record, Resource(given_attributes), scope)]),
         session_id,
     )
+
+
+@given(
+    st.integers(1, 2**64 - 1),
+    st.integers(1, 2**128 - 1),
+    st.integers(1, 2**64 - 1),
+    nanoseconds.filter(bool),
+    st.sampled_from(SeverityNumber),
+    st.lists(tagged, max_size=6).map("".join),
+    tagged,
+)
+def test_a_replay_record_is_what_a_plain_writer_makes(  # noqa: PLR0917 (a record has that many parts)
+    session: int,
+    trace: int,
+    span: int,
+    time_ns: int,
+    severity: SeverityNumber,
+    body: str,
+    service: str,
+) -> None:
+    record = LogRecord(
+        timestamp=time_ns,
+        context=set_span_in_context(NonRecordingSpan(SpanContext(trace, span, is_remote=False))),
+        severity_number=severity,
+        body=body,
+        attributes={"session.id": str(session)},
+    )
+    operations, _ = encoder(replay_level="debug").log_records(
+        [ReadableLogRecord(record, Resource({"service.name": service}))]
+    )
+    level = level_of(severity.value)
+    first, line_break, rest = body.partition("\n")
+    shown_service = f" · service {one_line(service)}" if service else ""
+    shown = TAG.sub(
+        "\\1\u200b", f"{first.rstrip()}{shown_service} · trace {trace:032x}{line_break}{rest}"
+    )
+    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=time_ns // 1000)
+    time = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    expected = {
+        "@timestamp": time,
+        "utc_time": time,
+        "timestamp": time,
+        "message": f"[asayer_session_id={session}][openReplaySession.id={session}]"
+        f"[openReplaySessionToken={session}] {shown}",
+        "level": level,
+        "attributes": {"session.id": str(session)},
+        **({"tags": ["error"]} if level == "error" else {}),
+        "trace_id": f"{trace:032x}",
+        "span_id": f"{span:016x}",
+        **({"resource": {"attributes": {"service.name": service}}} if service else {}),
+    }
+    action = {
+        "_index": f"asayer-logs-default-{moment:%Y.%m.%d}",
+        "pipeline": "asayer-replay",
+        "require_data_stream": False,
+        "_id": f"{read(operations[0]).id}r",
+    }
+    assert operations[1] == json_line({"create": action}) + json_line(expected)
 
 
 @given(values)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID, REPLAY_URL, SESSION_ID
 from otel_asayer.documents.operations import DataStreams, Streams, dataset_of, namespace_of
+from otel_asayer.documents.replay_records import without_tags
 from otel_asayer.documents.values import json_fragment, one_line, text_of
 from otel_asayer.propagation.baggage_header import read_baggage, without_session
 from otel_asayer.propagation.session_id import SessionId, parse_session_id, without_tokens
@@ -197,7 +198,7 @@ class ResourceScope(NamedTuple):
     Attributes:
         resource: The field `resource`.
         scope: The field `scope`.
-        service: What replay records append for the service's name, or nothing.
+        service: What the messages of replay records append for the service's name, or nothing.
         service_resource: A resource with the service's name alone, if it has one.
         streams: Where the documents go, unless their own attributes say otherwise.
         key: Resource and scope themselves.
@@ -275,7 +276,7 @@ class ResourceScopeCache:
                     attributes=of_scope,
                 )
             ),
-            f" · service {one_line(service)}" if service else "",
+            without_tags(f" · service {one_line(service)}") if service else "",
             json_fragment({"attributes": {_SERVICE_NAME: service}}) if service else None,
             streams,
             (resource, scope),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry._logs import LogRecord, SeverityNumber
 
 from otel_asayer.documents.attributes import EVENT_NAME, ResourceScopeCache, copied, take_session
-from otel_asayer.documents.replay_records import Batch, ReplayRecords, Source
 from otel_asayer.documents.summaries import (
     EXCEPTION_EVENT,
     EXCEPTION_MESSAGE,
@@ -27,6 +26,8 @@ from otel_asayer.runtime.sdk import enum_value
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
+
+    from otel_asayer.documents.replay_records import Batch, ReplayRecords
 
 
 __all__ = ["LogRecordDocuments"]
@@ -81,7 +82,7 @@ class LogRecordDocuments:
 
         if session is None:
             return
-        source = Source(
+        source = (
             document_id,
             session,
             streams.replay,

@@ -303,7 +303,7 @@ def day_of(time: str) -> str:
     >>> day_of("2026-11-24T16:03:56.662Z")
     '2026.11.24'
     """
-    return f"{time[:4]}.{time[5:7]}.{time[8:10]}"
+    return time[:10].replace("-", ".")
 
 
 def day_of_index(name: str) -> str | None:

@@ -17,7 +17,6 @@ from otel_asayer.documents.attributes import (
     copied,
     take_session,
 )
-from otel_asayer.documents.replay_records import Batch, ReplayRecords, Source
 from otel_asayer.documents.summaries import (
     EXCEPTION_EVENT,
     blames_the_caller,
@@ -26,7 +25,7 @@ from otel_asayer.documents.summaries import (
     reduce_exception,
 )
 from otel_asayer.documents.values import hex_span_id, hex_trace_id, one_line, otel_timestamp
-from otel_asayer.propagation.session_id import SessionId, without_tokens
+from otel_asayer.propagation.session_id import without_tokens
 from otel_asayer.runtime.sdk import enum_value, fields_of
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import Event, ReadableSpan
 
-    from otel_asayer.documents.operations import Streams
+    from otel_asayer.documents.replay_records import Batch, ReplayRecords, Source
 
 __all__ = ["SpanDocuments"]
 
@@ -118,34 +117,32 @@ class SpanDocuments:
             document["dropped_links_count"] = span.dropped_links
         batch.operations.append(streams.traces.operation(trace_id + span_id, document))
 
-        entered = session if is_root or kind in ("Server", "Consumer") else None
-        if events or entered is not None:
-            self._add_companions(
-                batch, _Written(span, document, resource_scope, streams, entered), events
+        exceptions = (
+            self._add_events(batch, _Written(document, resource_scope), events) if events else ()
+        )
+        if session is not None and (is_root or kind in ("Server", "Consumer")):
+            level, text = entry_summary(name, attributes, status, document["duration"])
+            source = (
+                trace_id + span_id,
+                session,
+                streams.replay,
+                resource_scope,
+                trace_id,
+                span_id,
             )
+            self._replay_records.add(batch, source, start, level, one_line(text))
+        for exception in exceptions:
+            self._replay_records.add_exception(batch, *exception)
 
-    def _add_companions(self, batch: Batch, written: _Written, events: Sequence[Event]) -> None:
-        exceptions = [
+    def _add_events(
+        self, batch: Batch, written: _Written, events: Sequence[Event]
+    ) -> list[tuple[Source, int, dict[str, Any]]]:
+        """Add the documents of a span's events; return its exceptions, as `_add_event` does."""
+        return [
             exception
             for item in enumerate(events)
             if (exception := self._add_event(batch, written, *item))
         ]
-        if written.entered is not None:
-            span, document = written.span, written.document
-            level, text = entry_summary(
-                span.name, document["attributes"], span.status, document["duration"]
-            )
-            self._replay_records.add(
-                batch,
-                written.source(
-                    document["trace_id"] + document["span_id"], written.entered, written.streams
-                ),
-                span.start_time or 0,
-                level,
-                one_line(text),
-            )
-        for exception in exceptions:
-            self._replay_records.add_exception(batch, *exception)
 
     def _add_event(
         self, batch: Batch, written: _Written, index: int, event: Event
@@ -178,34 +175,24 @@ class SpanDocuments:
             document["dropped_attributes_count"] = event.dropped_attributes
         document_id = f"{document['trace_id']}{document['span_id']}-{index}"
         batch.operations.append(streams.logs.operation(document_id, document))
-        return (
-            (written.source(document_id, session, streams), event.timestamp, attributes)
-            if session is not None and is_exception
-            else None
-        )
-
-
-class _Written(NamedTuple):
-    """A span whose document is written; its events and replay records follow.
-
-    `entered` is the session with which a request enters this service.
-    """
-
-    span: ReadableSpan
-    document: dict[str, Any]
-    resource_scope: ResourceScope
-    streams: Streams
-    entered: SessionId | None
-
-    def source(self, document_id: str, session: SessionId, streams: Streams) -> Source:
-        return Source(
+        if session is None or not is_exception:
+            return None
+        source = (
             document_id,
             session,
             streams.replay,
-            self.resource_scope,
-            self.document["trace_id"],
-            self.document["span_id"],
+            written.resource_scope,
+            document["trace_id"],
+            document["span_id"],
         )
+        return source, event.timestamp, attributes
+
+
+class _Written(NamedTuple):
+    """A span whose document is written, and whose events follow."""
+
+    document: dict[str, Any]
+    resource_scope: ResourceScope
 
 
 def _is_handled(attributes: Mapping[str, Any], status: Status, events: Sequence[Event]) -> bool:

@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.trace import StatusCode
+
 from otel_asayer.attributes import HANDLED
 from otel_asayer.documents.values import NS_PER_MS, text_of
 from otel_asayer.propagation.session_id import without_tokens
@@ -56,6 +58,7 @@ _STATUS_CODE: Final = re.compile(r"[1-9][0-9]{2}")
 _STATUS_CODES: Final = range(100, 600)
 _CLIENT_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
+_HALF_MS: Final = NS_PER_MS // 2
 # Statuses of gRPC that blame the caller, by its semantic conventions. Old conventions have the
 # number as attribute, new ones the name.
 _RPC_CODES_OF_CALLERS: Final = {
@@ -87,27 +90,26 @@ def entry_summary(
     duration it ends before ` in`.
     """
     get = attributes.get
-    method = get("http.request.method") or get("http.method")
     code = _http_status(attributes)
-    is_handled = get(HANDLED) is True
-    is_error = not status.is_ok and not is_handled
-    level = (
-        "error"
-        if is_error or code >= _SERVER_ERROR
-        else "warning"
-        if is_handled or code >= _CLIENT_ERROR
-        else "info"
-    )
-    subject = f"{text_of(method)} {_path(attributes)}".rstrip() if method else text_of(name)
-    outcome = (
-        f" {code}"
-        if code
-        else f" ERROR {without_tokens(text_of(status.description or ''))}".rstrip()
-        if is_error
-        else ""
-    )
-    took = "" if duration_ns is None else f" in {(duration_ns + NS_PER_MS // 2) // NS_PER_MS} ms"
-    return level, f"{subject}{outcome}{took}"
+    if method := get("http.request.method") or get("http.method"):
+        path = text_of(route) if (route := get("http.route")) else _path(attributes)
+        text = f"{text_of(method)} {path}".rstrip()
+    else:
+        text = text_of(name)
+    if code:
+        text = f"{text} {code}"
+    level = "info"
+    if get(HANDLED) is True:
+        level = "error" if code >= _SERVER_ERROR else "warning"
+    elif status.status_code is StatusCode.ERROR:
+        level = "error"
+        if not code:
+            text += f" ERROR {without_tokens(text_of(status.description or ''))}".rstrip()
+    elif code >= _CLIENT_ERROR:
+        level = "error" if code >= _SERVER_ERROR else "warning"
+    if duration_ns is not None:
+        text = f"{text} in {(duration_ns + _HALF_MS) // NS_PER_MS} ms"
+    return level, text
 
 
 def outgoing_summary(name: str, attributes: Mapping[str, Any]) -> str:
@@ -136,9 +138,10 @@ def blames_the_caller(attributes: Mapping[str, Any]) -> bool:
 
 def _http_status(attributes: Mapping[str, Any]) -> int:
     value: Any = attributes.get("http.response.status_code") or attributes.get("http.status_code")
-    is_number = isinstance(value, int) or (isinstance(value, str) and _STATUS_CODE.fullmatch(value))
-    code = int(value) if is_number else 0
-    return code if code in _STATUS_CODES else 0
+    if type(value) is not int:
+        is_number = isinstance(value, str) and _STATUS_CODE.fullmatch(value)
+        value = int(value) if is_number or isinstance(value, int) else 0
+    return value if value in _STATUS_CODES else 0
 
 
 def _path(attributes: Mapping[str, Any]) -> str:

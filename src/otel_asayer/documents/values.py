@@ -86,7 +86,7 @@ def text_of(value: Any) -> str:
     Strings stay as they are, bytes become hex, numbers and structures JSON.
     """
     if type(value) is str:
-        return encodable(value)
+        return value if value.isascii() else encodable(value)
     cleaned = _Cleaner().clean(value)
     return cleaned if isinstance(cleaned, str) else json_line(cleaned, _FRAGMENT).decode()
 
@@ -97,7 +97,8 @@ def otel_timestamp(time_ns: int) -> str:
     >>> otel_timestamp(1_795_536_236_662_000_005)
     '1795536236662.000005'
     """
-    time_ns = _within_range(time_ns)
+    if type(time_ns) is not int or not 0 <= time_ns <= _LAST_NS:
+        time_ns = _within_range(time_ns)
     if time_ns < NS_PER_MS:
         return f"0.{time_ns:06d}"
     digits = str(time_ns)
@@ -110,22 +111,20 @@ def iso_timestamp(time_ns: int) -> str:
     >>> iso_timestamp(1_795_536_236_662_000_005)
     '2026-11-24T16:03:56.662Z'
     """
-    seconds, milliseconds = divmod(_within_range(time_ns) // NS_PER_MS, 1000)
-    return f"{_second(seconds)}.{milliseconds:03d}Z"
+    if type(time_ns) is not int or not 0 <= time_ns <= _LAST_NS:
+        time_ns = _within_range(time_ns)
+    digits = str(time_ns).zfill(10)
+    return f"{_second(digits[:-9])}.{digits[-9:-6]}Z"
 
 
 # The records of one batch are from the same few seconds.
 @lru_cache(maxsize=128)
-def _second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).isoformat()
+def _second(seconds: str) -> str:
+    return (_EPOCH + timedelta(seconds=int(seconds))).isoformat()
 
 
 def _within_range(time_ns: int) -> int:
-    return (
-        time_ns
-        if type(time_ns) is int and 0 <= time_ns <= _LAST_NS
-        else min(max(int(time_ns), 0), _LAST_NS)
-    )
+    return min(max(int(time_ns), 0), _LAST_NS)
 
 
 def _plain(value: Any) -> Any:
