@@ -56,7 +56,9 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
-names = texts.filter(bool) | st.sampled_from(
+# Hypothesis also tries words that the project's own code has. An event's own session is no
+# matter of these tests.
+names = texts.filter(lambda name: name not in ("", "session.id")) | st.sampled_from(
     [
         "exception.type",
         "exception.message",
