@@ -17,7 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-EXTRAS = ("distro", "cli", "fast")
+EXTRAS = ("distro", "cli")
 _LOWER = (">=", "~=", "==")
 
 
@@ -42,8 +42,9 @@ def main() -> None:
         *project["dependencies"],
         *(text for extra in EXTRAS for text in project["optional-dependencies"][extra]),
     ]
-    for text in stated:
-        print(lowest(Requirement(text)))
+    # What is asked for on several platforms is one package
+    for constraint in dict.fromkeys(lowest(Requirement(text)) for text in stated):
+        print(constraint)
 
 
 if __name__ == "__main__":
