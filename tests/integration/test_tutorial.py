@@ -225,23 +225,15 @@ def pages_blocks(terminal: Terminal) -> list[str]:
     return blocks(text, "sh")
 
 
+@pytest.mark.parametrize("where", ["terminal", pytest.param("fresh", marks=pytest.mark.processes)])
 def test_the_tutorial_leads_to_the_replay_with_backend_errors(
-    terminal: Terminal, prepared: Endpoint, reader_key: str
+    where: str, request: pytest.FixtureRequest, prepared: Endpoint, reader_key: str
 ) -> None:
-    for block in pages_blocks(terminal):
-        terminal.type(block)
-    terminal.stop()
-    assert_all_was_shown(terminal, prepared, reader_key)
-
-
-@pytest.mark.processes
-def test_it_does_so_from_a_wheel_in_a_fresh_environment(
-    fresh: Terminal, prepared: Endpoint, reader_key: str
-) -> None:
-    for block in pages_blocks(fresh):
-        fresh.type(block)
-    fresh.stop()
-    assert_all_was_shown(fresh, prepared, reader_key)
+    reader: Terminal = request.getfixturevalue(where)
+    for block in pages_blocks(reader):
+        reader.type(block)
+    reader.stop()
+    assert_all_was_shown(reader, prepared, reader_key)
 
 
 @pytest.mark.processes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +10,6 @@ from click.testing import CliRunner, Result
 
 from otel_asayer.cli import errors as command
 from otel_asayer.cli.commands import otel_asayer
-from otel_asayer.spool import Spool
 from unit.timeline.support import (
     REPLAY_URL,
     SESSION,
@@ -19,7 +17,6 @@ from unit.timeline.support import (
     START_NS,
     TRACE,
     log,
-    operation,
     raised,
 )
 
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from otel_asayer.timeline import Stored
 
 OTHER = "f" * 32
 LINK = f"https://replay.example/7/session/{SESSION}?jumpto=1706063264324"
@@ -56,16 +52,6 @@ def _a_minute_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY", str(tmp_path / "spool"))
     monkeypatch.setenv("OTEL_ASAYER_REPLAY_URL", REPLAY_URL)
     monkeypatch.setattr("otel_asayer.cli.errors.time.time_ns", lambda: START_NS + 65_000_000_000)
-
-
-@pytest.fixture
-def keep(tmp_path: Path) -> Callable[..., None]:
-    def write(*documents: Stored) -> None:
-        Spool(tmp_path / "spool", max_bytes=2**30, clock=time.monotonic_ns).write(
-            [operation(stored) for stored in documents]
-        )
-
-    return write
 
 
 def run(*words: str) -> Result:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
 from otel_asayer.cli.commands import otel_asayer
-from otel_asayer.spool import Spool
-from unit.timeline.support import REPLAY_URL, SESSION, START_NS, log, operation, raised, span
+from unit.timeline.support import REPLAY_URL, SESSION, START_NS, log, raised, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from otel_asayer.timeline import Stored
 
 OTHER = "2618307011354435588"
 HTTP = {"http.request.method": "GET", "http.route": "/cart", "http.response.status_code": 500}
@@ -38,16 +35,6 @@ def _a_minute_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY", str(tmp_path / "spool"))
     monkeypatch.setenv("OTEL_ASAYER_REPLAY_URL", REPLAY_URL)
     monkeypatch.setattr("otel_asayer.cli.sessions.time.time_ns", lambda: START_NS + 65 * 10**9)
-
-
-@pytest.fixture
-def keep(tmp_path: Path) -> Callable[..., None]:
-    def write(*documents: Stored) -> None:
-        Spool(tmp_path / "spool", max_bytes=2**30, clock=time.monotonic_ns).write(
-            [operation(stored) for stored in documents]
-        )
-
-    return write
 
 
 def run(*words: str) -> Result:

@@ -83,18 +83,6 @@ def _variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY", str(tmp_path / "spool"))
 
 
-@pytest.fixture
-def keep(tmp_path: Path) -> Callable[..., None]:
-    """Write documents into the local store."""
-
-    def write(*documents: Stored) -> None:
-        Spool(tmp_path / "spool", max_bytes=2**30).write(
-            [operation(stored) for stored in documents]
-        )
-
-    return write
-
-
 def run(*words: str, **variables: str) -> Result:
     return CliRunner().invoke(otel_asayer, ["timeline", *words], env={"COLUMNS": "80", **variables})
 
