@@ -105,6 +105,7 @@ check: lint types imports test ## run all checks before a commit
 
 bench: $(READY) $(VENV)/.peers ## measure exporter, propagation and a whole request next to comparable tools, as ratios
 	$(BIN)/python benchmarks/export.py
+	$(BIN)/python benchmarks/export.py --sessions
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/propagation.py
 	$(BIN)/python benchmarks/request.py --peers $(VENV)/peers/bin/python

@@ -94,16 +94,13 @@ def take_session(attributes: dict[str, Any]) -> SessionId | None:
     value = attributes.get(SESSION_ID)
     if value is None:
         return None
-    session = _session(value)
+    if isinstance(value, str) and len(value) <= _MAX_ID_LENGTH:
+        session = _known_session(value)
+    else:
+        session = parse_session_id(str(value)) if isinstance(value, (str, int)) else None
     if session is not None:
         attributes[SESSION_ID] = session
     return session
-
-
-def _session(value: object) -> SessionId | None:
-    if isinstance(value, str):
-        return _known_session(value) if len(value) <= _MAX_ID_LENGTH else parse_session_id(value)
-    return parse_session_id(str(value)) if type(value) is int else None
 
 
 # Tokens are longer than ids, and so are never kept here.
