@@ -48,7 +48,7 @@ def errors(
     """Show recent exceptions, grouped by type and place in the code.
 
     Each group shows how often it happened, in how many sessions and services, when first and last,
-    and of one exception the replay and the command that shows its session or trace.
+    and of one exception the replay and the commands that show its session and its trace.
     """
     require_usable(config)
     since_ns = time.time_ns() - since
@@ -110,7 +110,7 @@ def _show_group(console: Console, group: ErrorGroup) -> None:
     example = group.example
     if example.replay_url:
         output.print_whole(console, output.as_text(f"  {link_text(example)}", "blue"))
-    if subject := example.session_id or example.trace_id:
+    for subject in filter(None, (example.session_id, example.trace_id)):
         output.print_whole(console, output.as_text(f"  otel-asayer timeline {subject}", "blue"))
     console.print()
 

@@ -33,6 +33,7 @@ KeyError: 'lamp'
   2 times · 1 session · shop · first 1 min ago · last 1 min ago
   {LINK}
   otel-asayer timeline {SESSION}
+  otel-asayer timeline {OTHER}
 
 TimeoutError
   place unknown
