@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from documentation import ROOT, blocks
+from elasticsearch_server import SECURED, running
 from instrumented import BINARIES, application, clean_environment, free_port
 from patience import HANG_SECONDS, wait_for
 from readers import Gen3Reader
+from store import READER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +54,7 @@ class Terminal:
         self.port = free_port()
         self.said: list[str] = []
         self._stack = stack
-        self._server = server
+        self.server = server
         self._running: Application | None = None
         self._keys: dict[str, str] = {}
         self._variables = {
@@ -85,7 +87,7 @@ class Terminal:
             name, _, value = word.partition("=")
             self._variables[name] = self._keys.get(
                 value,
-                value.replace("https://elasticsearch.example:9200", self._server.url).replace(
+                value.replace("https://elasticsearch.example:9200", self.server.url).replace(
                     "$PWD", str(self.folder)
                 ),
             )
@@ -111,10 +113,8 @@ class Terminal:
             self._wait_for(command)
         environment = {**clean_environment(), **self._environment()}
         if line.startswith("otel-asayer setup"):
-            # Keys belong to the cluster, and another reader of the page may have theirs there.
-            command += " --new-keys"
             environment["OTEL_EXPORTER_ELASTICSEARCH_PASSWORD"] = (
-                self._server.password
+                self.server.password
             )  # in place of the question
         done = subprocess.run(
             ["/bin/sh", "-c", command],
@@ -189,10 +189,7 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(
-    tmp_path: Path, prepared: Endpoint, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Terminal]:
-    monkeypatch.delenv("OTEL_EXPORTER_ELASTICSEARCH_SPOOL", raising=False)
+def terminal(tmp_path: Path, prepared: Endpoint, namespace: str) -> Iterator[Terminal]:
     with ExitStack() as stack:
         yield Terminal(tmp_path, stack, prepared, namespace)
 
@@ -211,12 +208,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def fresh(terminal: Terminal, wheel: Path) -> Terminal:
-    """A terminal with an empty environment, and a wheel in place of a package index."""
-    venv.create(terminal.folder / "environment", with_pip=True)
-    terminal.binaries = terminal.folder / "environment" / "bin"
-    terminal.wheel = str(wheel)
-    return terminal
+def fresh(tmp_path: Path, namespace: str, wheel: Path) -> Iterator[Terminal]:
+    """A terminal with an empty environment, a wheel in place of a package index, and a cluster
+    that nobody used: keys, and the page's session, belong to all of a cluster."""
+    with ExitStack() as stack:
+        reader = Terminal(tmp_path, stack, stack.enter_context(running(SECURED)), namespace)
+        venv.create(tmp_path / "environment", with_pip=True)
+        reader.binaries = tmp_path / "environment" / "bin"
+        reader.wheel = str(wheel)
+        yield reader
 
 
 def pages_blocks(terminal: Terminal) -> list[str]:
@@ -227,21 +227,23 @@ def pages_blocks(terminal: Terminal) -> list[str]:
     return blocks(text, "sh")
 
 
-@pytest.mark.parametrize("where", ["terminal", pytest.param("fresh", marks=pytest.mark.processes)])
+@pytest.mark.parametrize(
+    "where",
+    ["terminal", pytest.param("fresh", marks=[pytest.mark.processes, pytest.mark.elasticsearch])],
+)
 def test_the_tutorial_leads_to_the_replay_with_backend_errors(
-    where: str, request: pytest.FixtureRequest, prepared: Endpoint, reader_key: str
+    where: str, request: pytest.FixtureRequest
 ) -> None:
     reader: Terminal = request.getfixturevalue(where)
     for block in pages_blocks(reader):
         reader.type(block)
     reader.stop()
-    assert_all_was_shown(reader, prepared, reader_key)
+    assert_all_was_shown(reader)
 
 
+@pytest.mark.elasticsearch
 @pytest.mark.processes
-def test_without_the_constraints_the_doctor_names_what_is_missing(
-    fresh: Terminal, prepared: Endpoint, reader_key: str
-) -> None:
+def test_without_the_constraints_the_doctor_names_what_is_missing(fresh: Terminal) -> None:
     installing, setting, *others = pages_blocks(fresh)
     fresh.type(
         "\n".join(line for line in installing.splitlines() if not line.startswith(CONSTRAINTS))
@@ -258,10 +260,10 @@ def test_without_the_constraints_the_doctor_names_what_is_missing(
     for block in others:
         fresh.type(block)
     fresh.stop()
-    assert_all_was_shown(fresh, prepared, reader_key)
+    assert_all_was_shown(fresh)
 
 
-def assert_all_was_shown(terminal: Terminal, server: Endpoint, reader_key: str) -> None:
+def assert_all_was_shown(terminal: Terminal) -> None:
     first_timeline, last_timeline = (
         said for said in terminal.said if said.startswith(f"Session {SESSION}")
     )
@@ -275,9 +277,10 @@ def assert_all_was_shown(terminal: Terminal, server: Endpoint, reader_key: str) 
         if "RuntimeError: card declined" in said and not said.startswith("Session")
     )
     assert "2 times · 1 session · shop" in errors
-    server.refresh()
+    terminal.server.refresh()
+    reader = Gen3Reader(terminal.server, terminal.server.create_api_key("reader", READER))
     assert any(
         "RuntimeError: card declined" in row.message
-        for row in Gen3Reader(server, reader_key).rows(SESSION)
+        for row in reader.rows(SESSION)
         if row.level == "error"
     )
