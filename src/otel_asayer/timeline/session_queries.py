@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_asayer.attributes import HANDLED, REPLAY_URL, SESSION_ID
 from otel_asayer.documents import EXCEPTION_TYPE
 from otel_asayer.documents.summaries import EXCEPTION_MESSAGE
-from otel_asayer.propagation.session_id import parse_session_id
+from otel_asayer.propagation.session_id import SessionId, parse_session_id
 from otel_asayer.timeline.events import event_of
 from otel_asayer.timeline.matching import parse_condition
 from otel_asayer.timeline.sessions import USER_AGENT, SessionFilter, SessionSummary
@@ -169,8 +169,12 @@ def sums(ids: Sequence[str], since_ns: int) -> dict[str, Any]:
 def summaries_of(answer: Mapping[str, Any], *, opaque: bool) -> list[SessionSummary]:
     """Return the sessions of the second answer, the latest first."""
     buckets = answer.get("aggregations", {}).get("sessions", {}).get("buckets", ())
-    found = [_summary(bucket, opaque=opaque) for bucket in buckets]
-    return sorted(filter(None, found), key=lambda summary: -summary.last_ns)
+    found = [
+        _summary(bucket, session_id)
+        for bucket in buckets
+        if (session_id := parse_session_id(str(bucket["key"]), opaque=opaque))
+    ]
+    return sorted(found, key=lambda summary: -summary.last_ns)
 
 
 def since(since_ns: int) -> list[dict[str, Any]]:
@@ -182,10 +186,7 @@ def since(since_ns: int) -> list[dict[str, Any]]:
     )
 
 
-def _summary(bucket: Mapping[str, Any], *, opaque: bool) -> SessionSummary | None:
-    session_id = parse_session_id(str(bucket["key"]), opaque=opaque)
-    if session_id is None:
-        return None
+def _summary(bucket: Mapping[str, Any], session_id: SessionId) -> SessionSummary:
     first_ns, last_ns = (int(bucket[name]["value"] or 0) * _NS_PER_MS for name in ("first", "last"))
     agents = [
         str(agent["key"])

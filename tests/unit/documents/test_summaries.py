@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import Status, StatusCode
 
-from otel_asayer.documents.summaries import blames_the_caller, entry_summary
+from otel_asayer.documents.summaries import blames_the_caller, entry_summary, outgoing_summary
 
 MS = 1_000_000
 UNSET = Status()
@@ -210,3 +210,43 @@ def test_it_blames_the_caller_with_a_status_that_does(
     attributes: dict[str, Any], blames: object
 ) -> None:
     assert blames_the_caller(attributes) is blames
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({}, "the name"),
+        ({"db.system": "redis"}, "the name"),
+        ({"http.request.method": "GET"}, "the name"),
+        (
+            {"http.request.method": "GET", "url.full": "https://pricing:8080/price/7?key=secret#x"},
+            "GET pricing:8080/price/7",
+        ),
+        (
+            {
+                "http.method": "POST",
+                "http.url": "http://jane:secret@pay/charge",
+                "http.status_code": 402,
+            },
+            "POST pay/charge 402",
+        ),
+        (
+            {"http.request.method": "GET", "url.full": "https://pricing", "url.template": "/x"},
+            "GET pricing",
+        ),
+        (
+            {
+                "http.request.method": "GET",
+                "url.full": "https://pricing/price/7",
+                "http.route": "/price/{id}",
+                "http.response.status_code": 200,
+            },
+            "GET pricing/price/{id} 200",
+        ),
+        ({"http.request.method": "GET", "server.address": "pricing"}, "GET pricing"),
+        ({"http.method": "GET", "net.peer.name": "p", "http.target": "/a?b=c"}, "GET p/a"),
+        ({"http.request.method": "GET", "url.full": "no url"}, "the name"),
+    ],
+)
+def test_a_call_says_where_it_went_and_no_secret(attributes: dict[str, Any], expected: str) -> None:
+    assert outgoing_summary("the name", attributes) == expected

@@ -14,7 +14,7 @@ from otel_asayer.elasticsearch.api import Api
 from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.testing import ElasticsearchDouble, Exchange, Fault, status
-from otel_asayer.timeline import Selection, Stored
+from otel_asayer.timeline import Selection, SessionFilter, Stored
 from otel_asayer.timeline.search import Search
 
 if TYPE_CHECKING:
@@ -371,3 +371,16 @@ def test_any_other_503_is_an_error_at_once() -> None:
     with pytest.raises(ElasticsearchError, match="Elasticsearch answered 503"):
         list(found.documents(SESSION))
     assert len(double.exchanges) == 1
+
+
+def test_sessions_are_none_where_no_stream_exists() -> None:
+    found, double = search(status(404, {"error": {"type": "index_not_found_exception"}}))
+    assert found.sessions(SessionFilter(), 10) == ([], True)
+    assert asked(double) == [("POST", f"{TARGET}/_search")]
+
+
+def test_a_part_of_the_sessions_is_not_taken_for_all() -> None:
+    found, double = search(status(500, {"error": {"reason": "shards failed"}}))
+    with pytest.raises(ElasticsearchError, match="shards failed"):
+        found.sessions(SessionFilter(), 10)
+    assert "allow_partial_search_results=false" in double.exchanges[0].target
