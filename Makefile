@@ -51,7 +51,7 @@ matrix: $(READY) ## test Elasticsearch 8 and 9, plain, secured and with TLS, and
 pythons: ## run unit and property tests on every supported Python of this machine
 	@PYTHONS="$(PYTHONS)" sh requirements/pythons.sh
 
-bounds: ## run unit and property tests with the oldest packages allowed on the oldest Python, and with the newest on the newest
+bounds: ## run unit tests with the oldest packages allowed on the oldest Python, and with the newest on the newest
 	@PYTHON="$(PYTHON)" sh requirements/bounds.sh
 
 browser: $(READY) chromium $(TRACKERS)/.ready ## test the session page, and carry-session.js with real trackers, in headless Chromium

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the unit and property tests with the oldest packages that pyproject.toml allows, on the oldest Python that
+# Runs the unit tests with the oldest packages that pyproject.toml allows, on the oldest Python that
 # this machine has, and with the newest packages on the newest Python, each in its own environment under .cache/.
 # Packages that only the tests need are the newest that fit. Makes both environments at the same time, because that
 # mostly waits for the package index.
@@ -38,5 +38,5 @@ wait "$!"
 wait "$lowest"
 for set in lowest newest; do
   echo "The $set set, $(".cache/bounds-$set/bin/python" --version):"
-  ".cache/bounds-$set/bin/python" -m pytest -q -p no:cacheprovider --numprocesses auto --dist loadfile tests/unit tests/property
+  ".cache/bounds-$set/bin/python" -m pytest -q -p no:cacheprovider --numprocesses auto --dist loadfile tests/unit
 done
