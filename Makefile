@@ -103,7 +103,7 @@ $(VENV)/.docs: $(READY)
 
 check: lint types imports test ## run all checks before a commit
 
-bench: $(READY) $(VENV)/.peers ## measure exporter, propagation and a whole request next to comparable tools, as ratios
+bench: $(READY) $(VENV)/.peers ## measure exporter, propagation and a whole request next to comparable tools, as ratios; ROUNDS=3 is quicker
 	$(BIN)/python benchmarks/export.py
 	$(BIN)/python benchmarks/export.py --sessions
 	$(BIN)/python benchmarks/encode.py

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import os
 import time
 import zlib
 from functools import partial
@@ -57,7 +58,7 @@ _T = TypeVar("_T")
 
 BATCH = 512
 """Records of one export: the batch processor's default."""
-ROUNDS = 25
+ROUNDS = int(os.environ.get("ROUNDS") or 25)
 SESSION = "2618307011354435587"
 CALLER = set_span_in_context(
     NonRecordingSpan(SpanContext(1, 1, is_remote=True, trace_flags=TraceFlags(1)))

@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import cProfile
 import json
+import os
 import platform
 import random
 import statistics
@@ -58,7 +59,7 @@ GOAL = 0.2
 BATCH = 512
 """Spans of one export: the batch processor's default."""
 BATCHES = 8
-ROUNDS = 15
+ROUNDS = int(os.environ.get("ROUNDS") or 15)
 SERVICE = {
     "service.name": "shop",
     "service.version": "4.2.0",

@@ -10,6 +10,7 @@ several times, and the median counts. Goal: a page in 0.3 s, and in 1 MB.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -29,7 +30,7 @@ from otel_asayer.web.view import SessionView
 if TYPE_CHECKING:
     from otel_asayer.web.reader import Story
 
-ROUNDS = 7
+ROUNDS = int(os.environ.get("ROUNDS") or 7)
 GOAL_SECONDS, GOAL_BYTES = 0.3, 1_000_000
 PAGES = {
     "all of it": "",
@@ -68,7 +69,7 @@ def main() -> int:
         start = time.perf_counter()
         story = Reader(Config.from_environment({}, spool_directory=folder)).story(selection)
         print(
-            f"{len(story.timeline.events):,} moments read in {time.perf_counter() - start:.2f} s\n"
+            f"{len(story.timeline.events):,} events read in {time.perf_counter() - start:.2f} s\n"
         )
     print(f"{'page':28}{'seconds':>9}{'kB':>7}{'shapes':>9}")
     good = True

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from opentelemetry.propagators.textmap import Getter, TextMapPropagator
     from opentelemetry.sdk.trace import SpanProcessor
 
-ROUNDS = 101
+ROUNDS = int(os.environ.get("ROUNDS") or 101)
 REQUESTS_PER_ROUND = 500
 STARTS = 41
 SESSION_ID = "2618307011354435587"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 REQUESTS = 1000
-ROUNDS = 15
+ROUNDS = int(os.environ.get("ROUNDS") or 15)
 FAILS = 50
 SESSION_ID = "2618307011354435587"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
