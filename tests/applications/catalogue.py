@@ -194,7 +194,9 @@ APPLICATIONS = (
         (
             _REDIS,
             Process("worker", _CELERY, _OF_JOBS, ready=" ready."),
-            Process("web", (*_GUNICORN, "--threads", "4", "jobs:app"), _OF_JOBS),
+            # Without threads: Celery's instrumentation makes a dictionary when a process publishes a
+            # task for the first time, and two threads that do so at once lose one of theirs.
+            Process("web", (*_GUNICORN, "jobs:app"), _OF_JOBS),
         ),
         (
             # Celery logs the success of a task at INFO, and its failure as an error.
