@@ -194,8 +194,8 @@ APPLICATIONS = (
         (
             _REDIS,
             Process("worker", _CELERY, _OF_JOBS, ready=" ready."),
-            # Without threads: Celery's instrumentation makes a dictionary when a process publishes a
-            # task for the first time, and two threads that do so at once lose one of theirs.
+            # Without threads: Celery's instrumentation makes a dictionary when a process publishes
+            # a task for the first time, and two threads that do so at once lose one of theirs.
             Process("web", (*_GUNICORN, "jobs:app"), _OF_JOBS),
         ),
         (
