@@ -7,13 +7,12 @@ from typing import Any, Final
 import click
 
 from otel_asayer.cli import output
+from otel_asayer.cli.entry import INTERRUPTED
 from otel_asayer.errors import AsayerError, ConfigurationError, InvalidSessionIdError
 from otel_asayer.sanitize import sanitize_line
 
 __all__ = ["Command", "CommandGroup", "ConnectionOption"]
 
-_INTERRUPTED: Final = 130
-"""The exit status after Ctrl-C, as shells have it."""
 _WHOLE: Final = 1000
 """Characters of a command's summary in the list of commands: all of its first sentence."""
 
@@ -69,7 +68,7 @@ class CommandGroup(click.Group):
         except click.ClickException as error:
             raise _told(error, ctx) from None
         except KeyboardInterrupt:  # click would say "Aborted!", and end with 1
-            ctx.exit(_INTERRUPTED)
+            ctx.exit(INTERRUPTED)
 
 
 def _told(error: click.ClickException, ctx: click.Context) -> click.ClickException:

@@ -16,9 +16,9 @@ from typing import Final
 
 from otel_asayer.cli.release import constraints
 
-__all__ = ["main"]
+__all__ = ["INTERRUPTED", "main"]
 
-_INTERRUPTED: Final = 130
+INTERRUPTED: Final = 130
 """The exit status after Ctrl-C, as shells have it."""
 
 _NEEDED = ("click", "rich", "jinja2", "starlette", "uvicorn")
@@ -55,7 +55,7 @@ def main() -> None:
             # Else the interpreter does so at its end, where nobody catches what comes of it
             sys.stdout.flush()
     except KeyboardInterrupt:  # while modules are loaded; click ends on a later one
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except OSError as error:
         if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
             raise

@@ -9,7 +9,7 @@ import click
 
 from otel_asayer.cli import output
 from otel_asayer.cli.base import Command
-from otel_asayer.cli.options import SINCE, connection, require_usable
+from otel_asayer.cli.options import SERVICES, SINCE, connection, require_usable
 from otel_asayer.cli.timeline_view import link_text
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.timeline import ErrorGroup, Timeline, ago, group_errors, iso
@@ -30,9 +30,7 @@ _MAX: Final = 10_000
 
 @click.command(cls=Command)
 @SINCE
-@click.option(
-    "--service", "services", multiple=True, help="Only of this service; may be given several times."
-)
+@SERVICES
 @click.option(
     "--limit",
     type=click.IntRange(min=1),

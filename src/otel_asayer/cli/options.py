@@ -25,6 +25,7 @@ from otel_asayer.timeline import NS_PER_S, offset_ns
 
 __all__ = [
     "NAMESPACE",
+    "SERVICES",
     "SESSION",
     "SINCE",
     "SPOOL_DIRECTORY",
@@ -273,6 +274,9 @@ def _from_standard_input() -> str:
 
 
 SESSION: Final = click.argument("session", callback=_session)
+SERVICES: Final = click.option(
+    "--service", "services", multiple=True, help="Only of this service; may be given several times."
+)
 SINCE: Final = click.option(
     "--since",
     callback=_span,

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from otel_asayer.cli import output
 from otel_asayer.cli.base import Command
-from otel_asayer.cli.options import SINCE, connection, require_usable
+from otel_asayer.cli.options import SERVICES, SINCE, connection, require_usable
 from otel_asayer.cli.timeline_view import print_line
 from otel_asayer.sanitize import sanitize_line
 from otel_asayer.timeline import (
@@ -49,9 +49,7 @@ _COLUMNS: Final = (
 
 @click.command(cls=Command)
 @SINCE
-@click.option(
-    "--service", "services", multiple=True, help="Only of this service; may be given several times."
-)
+@SERVICES
 @click.option("--errors", "errors_only", is_flag=True, help="Only sessions with an error.")
 @click.option(
     "--text",

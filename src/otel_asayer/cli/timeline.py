@@ -12,7 +12,7 @@ import click
 from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.cli import output
 from otel_asayer.cli.base import Command
-from otel_asayer.cli.options import SESSION, connection, parse_offset, require_usable
+from otel_asayer.cli.options import SERVICES, SESSION, connection, parse_offset, require_usable
 from otel_asayer.cli.timeline_view import (
     as_json,
     line,
@@ -53,9 +53,7 @@ A span is stored when it ends, with the time of its start.
 
 @click.command(cls=Command)
 @SESSION
-@click.option(
-    "--service", "services", multiple=True, help="Only of this service; may be given several times."
-)
+@SERVICES
 @click.option(
     "--level",
     type=click.Choice(REPLAY_LEVELS),

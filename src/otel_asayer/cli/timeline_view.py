@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-
 __all__ = [
     "as_json",
     "heading",

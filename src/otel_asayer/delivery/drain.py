@@ -35,7 +35,6 @@ from otel_asayer.spool import Lease, Spool, SpoolError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 __all__ = ["Drainer"]
 
 _logger = logging.getLogger(__name__)

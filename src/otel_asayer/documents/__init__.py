@@ -23,6 +23,7 @@ from otel_asayer.documents.operations import (
 from otel_asayer.documents.replay_records import ReplayLink
 from otel_asayer.documents.salvaging import is_salvaged, salvage
 from otel_asayer.documents.summaries import (
+    EXCEPTION_MESSAGE,
     EXCEPTION_STACKTRACE,
     EXCEPTION_TYPE,
     entry_summary,
@@ -41,6 +42,7 @@ from otel_asayer.documents.values import (
 )
 
 __all__ = [
+    "EXCEPTION_MESSAGE",
     "EXCEPTION_STACKTRACE",
     "EXCEPTION_TYPE",
     "REPLAY_PIPELINE",

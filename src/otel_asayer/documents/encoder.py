@@ -47,7 +47,7 @@ class Encoder:
         random_id: Callable[[], str],
         data_streams: DataStreams | None = None,
     ) -> None:
-        """Prepare for documents of these config.
+        """Prepare for documents with these settings.
 
         Args:
             config: what the documents depend on: dataset and namespace of the data streams, how

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from otel_asayer.documents.replay_records import Batch, ReplayRecords
 
-
 __all__ = ["LogRecordDocuments"]
 
 _MAX_ITEMS: Final = 100_000

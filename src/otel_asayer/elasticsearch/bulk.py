@@ -28,7 +28,6 @@ from otel_asayer.sanitize import sanitize_line
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
-
 __all__ = [
     "FAILURE_STORE",
     "ITEMS",

@@ -31,7 +31,6 @@ from otel_asayer.spool.names import SpoolFolders, parse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 __all__ = [
     "Damage",
     "DamagedBodyError",

@@ -24,9 +24,9 @@ from otel_asayer.documents import (
 from otel_asayer.timeline.stored import Stored, flat, identifier
 from otel_asayer.timeline.times import nanoseconds
 
-__all__ = ["EventKind", "TimelineEvent", "event_of"]
+__all__ = ["ENTRY_KINDS", "EventKind", "TimelineEvent", "event_of"]
 
-_ENTRY_KINDS: Final = ("Server", "Consumer")
+ENTRY_KINDS: Final = ("Server", "Consumer")
 _UNKNOWN_SERVICE: Final = "unknown_service"
 _MAX_CHARACTERS: Final = 1000
 """Characters of a title: one line of a log may hold a whole file."""
@@ -103,6 +103,14 @@ class TimelineEvent:
         return text_of(self.attributes.get(EXCEPTION_STACKTRACE) or "")
 
     @property
+    def failure(self) -> str:
+        """What failed, if its level is `error`: its trace, or outside of one, the event itself.
+
+        So a failed request, its exception, and the line that logs both are one failure.
+        """
+        return (self.trace_id or self.document.id) if self.level == "error" else ""
+
+    @property
     def is_span(self) -> bool:
         """Whether it is a span: other events can happen inside it."""
         return self.kind in (EventKind.REQUEST, EventKind.SPAN)
@@ -156,7 +164,7 @@ def _told(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Eve
 def _span(source: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[EventKind, str, str]:
     name = text_of(source.get("name") or "(no name)")
     status = _status(source.get("status"))
-    if source.get("kind") in _ENTRY_KINDS or not source.get("parent_span_id"):
+    if source.get("kind") in ENTRY_KINDS or not source.get("parent_span_id"):
         level, title = entry_summary(name, attributes, status, None)
         is_call = source.get("kind") == "Client"
         return EventKind.REQUEST, level, outgoing_summary(name, attributes) if is_call else title

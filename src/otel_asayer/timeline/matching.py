@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 from otel_asayer.documents import text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_asayer.timeline.events import TimelineEvent
 
-__all__ = ["holds_text", "parse_condition"]
+__all__ = ["parse_condition", "text_filter"]
 
 _CONDITION: Final = re.compile(
     r"(?P<name>[A-Za-z_][\w-]*(?:\.[\w-]+)+)\s*:(?!//)\s*(?P<value>\S.*)", re.DOTALL
@@ -28,19 +30,24 @@ def parse_condition(text: str) -> tuple[str, str] | None:
     return (found["name"], found["value"]) if found else None
 
 
-def holds_text(event: TimelineEvent, text: str) -> bool:
-    """Whether an event has this text in its title, body or attributes, in upper or lower case.
+def text_filter(text: str) -> Callable[[TimelineEvent], bool]:
+    """Return whether an event has this text in its title, body or attributes, in any case.
 
-    If the text is a condition, whether the event or its resource has such an attribute.
+    If the text is a condition, the event or its resource has to have such an attribute. Every event
+    passes an empty text.
     """
     if condition := parse_condition(text):
-        return _holds_attribute(event, *condition)
+        return lambda event: _has_attribute(event, *condition)
     needle = text.casefold()
+    return lambda event: not needle or _has_text(event, needle)
+
+
+def _has_text(event: TimelineEvent, needle: str) -> bool:
     values = (event.title, event.body, *map(text_of, event.attributes.values()))
     return any(needle in value.casefold() for value in values)
 
 
-def _holds_attribute(event: TimelineEvent, name: str, value: str) -> bool:
+def _has_attribute(event: TimelineEvent, name: str, value: str) -> bool:
     found = [
         attributes[name] for attributes in (event.attributes, event.resource) if name in attributes
     ]

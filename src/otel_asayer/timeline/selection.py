@@ -15,7 +15,6 @@ from otel_asayer.timeline.times import nanoseconds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
 __all__ = ["Selection", "parse_selection"]
 
 _TRACE_ID: Final = re.compile(

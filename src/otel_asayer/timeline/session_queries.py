@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer.attributes import HANDLED, REPLAY_URL, SESSION_ID
-from otel_asayer.documents import EXCEPTION_TYPE
-from otel_asayer.documents.summaries import EXCEPTION_MESSAGE
+from otel_asayer.documents import EXCEPTION_MESSAGE, EXCEPTION_TYPE
 from otel_asayer.propagation.session_id import SessionId, parse_session_id
-from otel_asayer.timeline.events import event_of
+from otel_asayer.timeline.events import ENTRY_KINDS, event_of
 from otel_asayer.timeline.matching import parse_condition
 from otel_asayer.timeline.sessions import USER_AGENT, SessionFilter, SessionSummary
 from otel_asayer.timeline.stored import Stored
@@ -21,7 +20,6 @@ from otel_asayer.timeline.timeline import LONGEST_SESSION_NS, session_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
 
 __all__ = ["ids_of", "latest_ids", "since", "summaries_of", "sums"]
 
@@ -33,7 +31,7 @@ _EXACT_TRACES: Final = 1000
 """Failed traces of a session up to which their number is exact."""
 
 _IS_HANDLED: Final = {"term": {f"attributes.{HANDLED}": True}}
-_ENTERS_A_SERVICE: Final = {"terms": {"kind": ["Server", "Consumer"]}}
+_ENTERS_A_SERVICE: Final = {"terms": {"kind": list(ENTRY_KINDS)}}
 _REQUEST: Final = {
     "bool": {
         "filter": [{"exists": {"field": "kind"}}],
@@ -102,7 +100,7 @@ def latest_ids(wanted: SessionFilter, limit: int) -> dict[str, Any]:
     return {
         "size": 0,
         "track_total_hits": False,
-        "query": {"bool": {"filter": [*_filters(wanted)]}},
+        "query": {"bool": {"filter": _filters(wanted)}},
         "aggs": {"sessions": {"terms": terms, "aggs": last}},
     }
 

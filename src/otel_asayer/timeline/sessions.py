@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 from otel_asayer.documents import text_of
 from otel_asayer.propagation.session_id import SessionId, parse_session_id
 from otel_asayer.timeline.events import EventKind, TimelineEvent, event_of
-from otel_asayer.timeline.matching import holds_text
+from otel_asayer.timeline.matching import text_filter
 from otel_asayer.timeline.timeline import Timeline, session_start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from otel_asayer.timeline.stored import Stored
 
@@ -45,7 +45,7 @@ class SessionFilter:
     """Only events of level `error`."""
 
     text: str = ""
-    """Only events that hold this text; see `matching.holds_text`."""
+    """Only events that hold this text; see `matching.text_filter`."""
 
     opaque: bool = False
     """Whether sessions of other systems count."""
@@ -55,13 +55,14 @@ class SessionFilter:
         """Whether it leaves out sessions of its time."""
         return bool(self.services or self.errors_only or self.text)
 
-    def passes(self, event: TimelineEvent) -> bool:
-        """Whether an event passes."""
-        return (
+    def predicate(self) -> Callable[[TimelineEvent], bool]:
+        """Return whether an event passes."""
+        has_text = text_filter(self.text)
+        return lambda event: (
             event.time_ns >= self.since_ns
             and (not self.services or event.service in self.services)
             and (not self.errors_only or event.level == "error")
-            and (not self.text or holds_text(event, self.text))
+            and has_text(event)
         )
 
 
@@ -111,8 +112,8 @@ class _Sum:
         self.times = [min(self.times[0], time_ns), max(self.times[1], time_ns)]
         self.services.add(event.service)
         self.documents += 1
-        if event.level == "error":
-            self.failed.add(event.trace_id or event.document.id)
+        if event.failure:
+            self.failed.add(event.failure)
         if event.kind is EventKind.REQUEST:
             self.requests += 1
             attributes = event.attributes
@@ -148,6 +149,7 @@ def list_sessions(
     """
     sums: dict[SessionId, _Sum] = {}
     seen: set[str] = set()
+    passes = wanted.predicate()
     for stored in documents:
         if stored.id in seen:
             continue
@@ -158,7 +160,7 @@ def list_sessions(
             continue
         one = sums.setdefault(session_id, _Sum([event.time_ns, event.time_ns]))
         one.add(event)
-        one.passes = one.passes or wanted.passes(event)
+        one.passes = one.passes or passes(event)
     found = sorted(
         (one.summary(session_id) for session_id, one in sums.items() if one.passes),
         key=lambda summary: -summary.last_ns,

@@ -10,7 +10,6 @@ from otel_asayer.attributes import REPLAY_LEVELS
 from otel_asayer.config.targets import host_of
 from otel_asayer.documents.replay_records import ReplayLink
 from otel_asayer.propagation.session_id import SessionId, parse_session_id
-from otel_asayer.timeline.errors import distinct_exceptions
 from otel_asayer.timeline.events import EventKind, TimelineEvent, event_of
 from otel_asayer.timeline.times import nanoseconds
 
@@ -77,20 +76,9 @@ class Timeline:
         return {kind: sum(event.kind is kind for event in self.events) for kind in EventKind}
 
     @property
-    def exceptions(self) -> int:
-        """How many exceptions there are, those of log records included.
-
-        One that passed through several spans and a log record counts once.
-        """
-        return len(distinct_exceptions(self.events))
-
-    @property
     def failures(self) -> int:
-        """How many traces have an event of level `error`; such an event without a trace counts too.
-
-        So a failed request, its exception, and the line that logs both are one.
-        """
-        return len({event.trace_id or event.document.id for event in self.errors})
+        """How many traces failed; an event of level `error` outside of a trace counts, too."""
+        return len({event.failure for event in self.errors})
 
     @property
     def errors(self) -> tuple[TimelineEvent, ...]:

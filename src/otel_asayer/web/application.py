@@ -101,14 +101,14 @@ class _Pages:
 
     def home(self, request: Request) -> Response:
         query, now_ns = ListQuery.of(request.query_params), self._reader.now_ns()
-        overview = self._reader.overview(
-            query.wanted(now_ns, opaque=self._config.opaque_session_ids)
-        )
+        wanted = query.wanted(now_ns, opaque=self._config.opaque_session_ids)
+        overview = self._reader.overview(wanted)
         return self._page(
             "home.html",
             overview=overview,
             groups=overview.groups[:_MAX_GROUPS],
             query=query,
+            is_filtered=wanted.is_filtered,
             periods=PERIODS,
             now_ns=now_ns,
             source=overview.source,

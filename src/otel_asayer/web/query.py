@@ -15,11 +15,10 @@ from otel_asayer.timeline import (
     TimelineEvent,
     offset_ns,
 )
-from otel_asayer.timeline.matching import holds_text, parse_condition
+from otel_asayer.timeline.matching import parse_condition, text_filter
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
-
 
 __all__ = ["PERIODS", "ListQuery", "Query", "path_of"]
 
@@ -63,20 +62,11 @@ class ListQuery:
             given.get("text", "").strip()[:_MAX_TEXT],
         )
 
-    @property
-    def is_filtered(self) -> bool:
-        """Whether sessions of the period are hidden."""
-        return bool(self.service or self.errors_only or self.text)
-
-    @property
-    def period_ns(self) -> int:
-        """How far back to look, in nanoseconds."""
-        return PERIODS[self.since][0] * NS_PER_S
-
     def wanted(self, now_ns: int, *, opaque: bool) -> SessionFilter:
         """Return the sessions that are asked for at a time, in nanoseconds since 1970."""
+        since_ns = now_ns - PERIODS[self.since][0] * NS_PER_S
         services = (self.service,) if self.service else ()
-        return SessionFilter(now_ns - self.period_ns, services, self.errors_only, self.text, opaque)
+        return SessionFilter(since_ns, services, self.errors_only, self.text, opaque)
 
 
 @dataclass(frozen=True)
@@ -155,10 +145,9 @@ class Query:
     def apply(self, timeline: Timeline) -> Timeline:
         """Return the events that pass the filters; a span that reaches into the range is in it."""
         found = timeline.only(services=self.services, least_level=self.level)
+        has_text = text_filter(self.text)
         events = (
-            event
-            for event in found.events
-            if self._in_part(timeline, event) and (not self.text or holds_text(event, self.text))
+            event for event in found.events if self._in_part(timeline, event) and has_text(event)
         )
         return replace(found, events=tuple(events))
 

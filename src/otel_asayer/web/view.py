@@ -7,8 +7,12 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_asayer.documents import EXCEPTION_STACKTRACE, EXCEPTION_TYPE, text_of
-from otel_asayer.documents.summaries import EXCEPTION_MESSAGE
+from otel_asayer.documents import (
+    EXCEPTION_MESSAGE,
+    EXCEPTION_STACKTRACE,
+    EXCEPTION_TYPE,
+    text_of,
+)
 from otel_asayer.timeline import (
     EventKind,
     Selection,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from otel_asayer.timeline import event_of
-from otel_asayer.timeline.matching import holds_text, parse_condition
+from otel_asayer.timeline.matching import parse_condition, text_filter
 from unit.timeline.support import log, span
 
 
@@ -42,8 +42,8 @@ def test_an_attribute_has_a_dot_in_its_name(text: str, expected: tuple[str, str]
 )
 def test_an_event_holds_text_or_has_an_attribute(text: str, *, held: bool) -> None:
     attributes = {"http.route": "/cart", "http.response.status_code": 500, "user.roles": ["admin"]}
-    assert holds_text(event_of(span("a", attributes=attributes)), text) is held
+    assert text_filter(text)(event_of(span("a", attributes=attributes))) is held
 
 
 def test_the_body_of_a_log_record_is_looked_into() -> None:
-    assert holds_text(event_of(log("first\nsecond")), "SECOND")
+    assert text_filter("SECOND")(event_of(log("first\nsecond")))

@@ -11,6 +11,7 @@ import pytest
 
 from otel_asayer.documents.values import otel_timestamp
 from otel_asayer.timeline import EventKind, Stored, Timeline
+from otel_asayer.timeline.errors import distinct_exceptions
 from unit.timeline.support import REPLAY_URL, SESSION, STACK, START_NS, document, log, raised, span
 
 
@@ -109,12 +110,21 @@ def test_exceptions_are_counted_once_with_those_of_log_records() -> None:
         "exception.stacktrace": STACK,
     }
     through_spans = [raised("shop.OutOfStock", "none left", at_ms) for at_ms in (1, 2)]
-    assert (
-        Timeline.of(
-            [*through_spans, log("not priced", 3, attributes=logged), log("no exception", 4)]
-        ).exceptions
-        == 2
+    found = Timeline.of(
+        [*through_spans, log("not priced", 3, attributes=logged), log("no exception", 4)]
     )
+    assert len(distinct_exceptions(found.events)) == 2
+
+
+def test_a_failed_request_its_exception_and_its_log_line_are_one_failure() -> None:
+    failed = [
+        span("request", 1, status={"code": "Error"}),
+        raised("KeyError", "lamp", 2),
+        log("failed", 3, severity=17),
+        log("outside", 4, severity=17, trace_id=""),
+        log("well", 5),
+    ]
+    assert Timeline.of(failed).failures == 2
 
 
 def test_a_document_that_comes_twice_is_one_event() -> None:

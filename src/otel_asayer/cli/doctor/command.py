@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-
 __all__ = ["doctor", "show"]
 
 _MARKS: Final = {

@@ -21,7 +21,6 @@ from otel_asayer.config import SETTINGS, Config, declared_config
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-
 __all__ = ["Declaration", "read_declaration", "with_declared"]
 
 _PACKAGE: Final = "opentelemetry-configuration"

@@ -19,7 +19,6 @@ from otel_asayer.errors import AsayerError, NotAllowedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-
 __all__ = [
     "AT_ONCE",
     "Check",

@@ -13,7 +13,6 @@ from otel_asayer.cli.doctor.versions import INSTRUMENTATION, install_command
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 __all__ = [
     "check_distros",
     "check_django",

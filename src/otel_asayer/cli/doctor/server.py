@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from otel_asayer.config import Config
 
-
 __all__ = [
     "REQUEST_SECONDS",
     "ExaminedServer",

@@ -19,7 +19,6 @@ from otel_asayer.runtime.frameworks import CLIENTS_TOO, INSTRUMENTED, normalised
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-
 __all__ = [
     "INSTRUMENTATION",
     "InstalledPackage",

@@ -22,7 +22,6 @@ from otel_asayer.environment_variables import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
 __all__ = [
     "Address",
     "address_of",
