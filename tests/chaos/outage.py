@@ -153,8 +153,9 @@ def suffer(folder: Path, spans: int) -> Outage:
             exporter.export(batches[number % PREPARED])
             while len(resident) * rounds < (number + 1) * 100:
                 resident.append(_resident_mib())
-        count, status = delivery.counters.total, delivery.spool.status() if delivery.spool else None
+        # Only then does nothing lease bodies any more: a count meanwhile may miss one.
         exporter.shutdown()
+        count, status = delivery.counters.total, delivery.spool.status() if delivery.spool else None
     waiting, size = (status.documents, status.bytes) if status else (0, 0)
     numbers = count(Outcome.SPOOLED), count(Outcome.EVICTED), count(Outcome.DROPPED)
     return Outage(rounds * BATCH, resident, *numbers, waiting, size, sum(os.times()[:2]))

@@ -40,6 +40,9 @@ _VICTIMS: Final = 1024
 class SpoolStatus(NamedTuple):
     """What a spool holds. Bytes are what files take on the disk, in whole blocks.
 
+    A body that is being leased or given back while the folder is read may be missed or counted
+    twice: its file changes its name.
+
     Only the evicted documents, which are lost, are counted from the start of the process.
     """
 
