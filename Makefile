@@ -45,7 +45,7 @@ coverage: $(READY) ## report the coverage of the targets that ran with COVERAGE=
 soak: $(READY) ## run make test five times, next to four processes that keep the CPU busy
 	$(BIN)/python tests/soak.py
 
-matrix: $(READY) ## test Elasticsearch 8 and 9, plain, secured and with TLS, and elasticsearch-py 8
+matrix: $(READY) ## test Elasticsearch 8 and 9, plain, secured and with TLS
 	$(PYTEST) --numprocesses auto --dist loadgroup -m matrix
 
 pythons: ## run unit and property tests on every supported Python of this machine

@@ -103,7 +103,7 @@ def work(kind: str, url: str) -> None:
 
     Answer each line of standard input with the microseconds of processor time that a request took.
     """
-    flush = SETUPS.get(kind, _flush_opentelemetry)(url)
+    flush = SETUPS.get(kind, flush_opentelemetry)(url)
     if not logging.getLogger().handlers:  # or the standard library would print errors
         logging.getLogger().addHandler(logging.NullHandler())
     app = shop()
@@ -115,6 +115,12 @@ def work(kind: str, url: str) -> None:
     gc.freeze()
     for _ in sys.stdin:
         print(_microseconds(app, environ, flush), flush=True)
+
+
+def answer_one(app: Flask, kind: str, number: int) -> None:
+    """Ask an application of `shop` for a cart, as the browser of a kind's session does."""
+    expected = 200 if number % FAILS else 500
+    _request(app, {**_environ(kind), "PATH_INFO": f"/carts/{number}"}, expected)
 
 
 def _environ(kind: str) -> dict[str, Any]:
@@ -168,7 +174,7 @@ def _request(app: Flask, environ: dict[str, Any], expected: int) -> None:
         raise SystemExit(f"{environ['PATH_INFO']} answered {statuses[0]}.")
 
 
-def _flush_opentelemetry(_: str) -> Callable[[], object]:
+def flush_opentelemetry(_: str) -> Callable[[], object]:
     from opentelemetry._logs import get_logger_provider
     from opentelemetry.trace import get_tracer_provider
 

@@ -6,7 +6,7 @@ No message repeats a value that may be secret.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -20,6 +20,7 @@ __all__ = [
     "FailClosed",
     "Problem",
     "as_text",
+    "cloud_endpoint",
     "parse_api_key",
     "parse_boolean",
     "parse_choice",
@@ -216,6 +217,29 @@ def parse_cloud_id(text: str) -> str:
         f"(?=.*:){_VISIBLE}",
         "expected a Cloud ID, name:base64, as the deployment's page shows it",
     )
+
+
+def cloud_endpoint(cloud_id: str) -> str:
+    """Return the URL of Elasticsearch that a Cloud ID stands for.
+
+    Behind the colon it holds, in base64, `host[:port]$id of Elasticsearch$id of Kibana`.
+    https://www.elastic.co/docs/deploy-manage/deploy/elastic-cloud/find-cloud-id
+
+    >>> cloud_endpoint("shop:ZXUuZXhhbXBsZTo5MjQzJGFiYw==")
+    'https://abc.eu.example:9243'
+
+    Raises:
+        ValueError: it names no Elasticsearch.
+    """
+    try:
+        host, _, ids = b64decode(cloud_id.rpartition(":")[2]).decode("ascii").partition("$")
+        name, _, port = host.partition(":")
+        deployment = ids.partition("$")[0]
+        if deployment and name:
+            return f"https://{deployment}.{name}:{int(port or 443)}"
+    except ValueError:
+        pass
+    raise ValueError("the Cloud ID names no Elasticsearch")
 
 
 def parse_secret(text: str) -> str:

@@ -209,8 +209,8 @@ class _Export:
 
     def run(self, operations: Sequence[Operation]) -> Sequence[Undelivered]:
         with suppress(UnreachableError):  # the request that follows raises it again
-            # Importing the client takes half a second, and says nothing about the server: it does
-            # not count towards any deadline.
+            # Importing the client takes long on a busy machine, and says nothing about the server:
+            # it does not count towards any deadline.
             self._context.client.connect()
         self._begin()
         for number, pause in enumerate(backoff_delays(self._context.random)):

@@ -17,19 +17,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 from otel_asayer.config.parsers import parse_api_key
 from otel_asayer.elasticsearch.compression import gzip_of
 from otel_asayer.elasticsearch.nodes import (
+    Node,
     Request,
     Response,
     UnreachableError,
     build_nodes,
-    perform,
 )
 from otel_asayer.elasticsearch.request_pool import CallAbortedError, RequestPool, patched_late
 from otel_asayer.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from elastic_transport import BaseNode
 
     from otel_asayer.config import Config
 
@@ -75,7 +73,7 @@ class Client:
         self._key = config.api_key
         self._calls = RequestPool()
         self._lock = threading.Lock()
-        self._nodes: list[BaseNode] = []
+        self._nodes: list[Node] = []
 
     def request(
         self,
@@ -106,10 +104,10 @@ class Client:
         except CallAbortedError as given_up:
             raise UnreachableError(str(given_up)) from None
 
-    def connect(self) -> list[BaseNode]:
+    def connect(self) -> list[Node]:
         """Return a node for each endpoint.
 
-        The first call imports and builds them, which takes some tenths of a second and no network.
+        The first call imports and builds them, which takes no network.
 
         Raises:
             UnreachableError: the settings do not make a client; the reason says why.
@@ -172,7 +170,7 @@ class Client:
         headers = {
             **_BASE_HEADERS,
             # None is kept then (`_IdleConnections`), and the server need not keep it either.
-            **({"connection": "close"} if patched_late() else {}),
+            "connection": "close" if patched_late() else "keep-alive",
             **dict(self._config.headers),
             **credentials,
             **request.headers,
@@ -182,7 +180,7 @@ class Client:
         for position, node in enumerate(nodes):
             share = max(0.001, (deadline - time.monotonic()) / (len(nodes) - position))
             try:
-                response = perform(node, request._replace(headers=headers), share, limit)
+                response = node.perform(request._replace(headers=headers), share, limit)
             except UnreachableError as failure:
                 failures.append((failure.reason, failure.too_long))
             else:

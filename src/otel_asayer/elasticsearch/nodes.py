@@ -1,35 +1,36 @@
-"""One HTTP exchange with one endpoint, by a node of the elasticsearch package.
+"""One HTTP exchange with one endpoint, by urllib3 alone.
 
-That package brings connections, TLS and addresses; its nodes are used one by one, below its own
-transport. The transport would trace and log each request, retry 429 four times in a tenth of a
-second, send a whole body again after a dropped connection, hide an endpoint for up to 30 seconds,
-add a newline to a compressed body, and negotiate a media type that Elasticsearch 8 refuses from
-version 9 of the package. All of them understand plain `application/json`.
+urllib3 brings connections, TLS and addresses. The elasticsearch package is not needed for that: its
+import takes 0.3 s of a processor and 25 MiB of each worker (ADR 16). Its transport would trace and
+log each request, retry 429 four times in a tenth of a second, send a whole body again after a
+dropped connection, and hide an endpoint for up to 30 seconds (ADR 4).
 
-There are no proxies: urllib3 reads none from the environment. Redirects come back as answers,
-because credentials must not follow them.
+All versions of Elasticsearch understand plain `application/json`. There are no proxies: urllib3
+reads none from the environment. Redirects come back as answers, because credentials must not follow
+them.
 """
 
 from __future__ import annotations
 
 import queue
 import time
-from functools import partial
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
+from otel_asayer.config.parsers import cloud_endpoint
 from otel_asayer.elasticsearch.request_pool import patched_late, silence_loggers
 from otel_asayer.runtime.fork_safety import unforked
 from otel_asayer.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from elastic_transport import BaseNode
+    from urllib3.response import BaseHTTPResponse
 
     from otel_asayer.config import Config
+    from otel_asayer.elasticsearch.pinning import Pin
 
-__all__ = ["Request", "Response", "UnreachableError", "build_nodes", "perform"]
+__all__ = ["Node", "Request", "Response", "UnreachableError", "build_nodes"]
 
 _LONGEST_ANSWER: Final = 128 * 1024 * 1024
 """Bytes, decompressed. The longest answers are pages of a thousand documents."""
@@ -70,47 +71,6 @@ class UnreachableError(Exception):
         super().__init__(self.reason)
 
 
-def perform(node: BaseNode, request: Request, timeout: float, limit: str) -> Response:
-    """Send a request that ends within `timeout` seconds.
-
-    Messages name `limit` in its place: a text that does not depend on the time already spent.
-    """
-    from elastic_transport import ConnectionTimeout, HttpHeaders, TransportError
-
-    try:
-        meta, content = node.perform_request(
-            request.method,
-            request.target,
-            body=request.body,
-            headers=HttpHeaders(request.headers),
-            request_timeout=timeout,
-        )
-    except ConnectionTimeout:
-        raise UnreachableError(f"{node.base_url}: no answer {limit}") from None
-    except TransportError as error:
-        inner = _innermost(error)
-        raise UnreachableError(
-            f"{node.base_url}: {_describe(inner, limit)}",
-            too_long=isinstance(inner, _EndlessAnswerError),
-        ) from None
-    except Exception as error:
-        # Messages of the standard library's HTTP client may quote a header, and with it the
-        # credentials.
-        raise UnreachableError(
-            f"{node.base_url}: the request failed with {type(error).__name__}"
-        ) from None
-    answer = Response(
-        meta.status, {name.lower(): value for name, value in meta.headers.items()}, content
-    )
-    # Success
-    if answer.status // 100 == 2 and answer.headers.get("x-elastic-product") != "Elasticsearch":  # noqa: PLR2004
-        raise UnreachableError(
-            f"{node.base_url}: this is not Elasticsearch (its answer has no header "
-            f"X-Elastic-Product)"
-        )
-    return answer
-
-
 def _innermost(error: BaseException) -> BaseException:
     """The innermost of nested errors, which says what happened.
 
@@ -140,46 +100,154 @@ def _describe(error: BaseException, limit: str) -> str:
     )
 
 
-def build_nodes(config: Config) -> list[BaseNode]:
-    """Return a node for each endpoint of `config`; raise what the elasticsearch package raises."""
-    with unforked():
-        from elastic_transport import BaseNode, NodeConfig, Urllib3HttpNode
-        from elasticsearch import Elasticsearch
+class _Pool(Protocol):
+    """What a node needs of a pool of urllib3's."""
 
-        from otel_asayer.elasticsearch.pinning import Pin, PinnedPool
+    def urlopen(self, method: str, url: str, **options: Any) -> BaseHTTPResponse:
+        """Send a request; `url` is a path with its query."""
 
-    pin = config.certificate_fingerprint and Pin(
-        config.certificate_fingerprint, config.client_certificate, config.client_key
-    )
+    def close(self) -> None:
+        """Close idle connections."""
 
-    class Node(Urllib3HttpNode):
-        def __init__(self, node: NodeConfig) -> None:
-            super().__init__(node)
-            if pin and node.scheme == "https":
-                self.pool = PinnedPool(pin, node.host, node.port, _IdleConnections)  # type: ignore[assignment]
-            else:
-                # A pool that blocks would wait for ever for a connection to come back; this one
-                # opens another.
-                self.pool.block = False
-                self.pool.pool = _IdleConnections()  # type: ignore[assignment]
-            # Nothing here may hold a reference to itself: what is left for the interpreter's end to
-            # collect has its queue emptied by urllib3 then, and one of gevent's cannot even say any
-            # more that it is empty.
-            self.pool = SimpleNamespace(  # type: ignore[assignment]
-                urlopen=partial(_open, self.pool.urlopen), close=self.pool.close
+
+class Node:
+    """One endpoint, and the connections to it.
+
+    Nothing here holds a reference to itself: what is left for the interpreter's end to collect has
+    its queue emptied by urllib3 then, and one of gevent's cannot even say any more that it is
+    empty.
+    """
+
+    def __init__(self, endpoint: str, pool: _Pool) -> None:
+        self.endpoint = endpoint
+        """Its URL, as messages name it."""
+        self._prefix = urlsplit(endpoint).path
+        self._pool = pool
+
+    def perform(self, request: Request, timeout: float, limit: str) -> Response:
+        """Send a request that ends within `timeout` seconds.
+
+        Messages name `limit` in its place: a text that does not depend on the time already spent.
+
+        Raises:
+            UnreachableError: no answer came, or not one of Elasticsearch.
+        """
+        from ssl import SSLError
+
+        from urllib3.exceptions import (
+            ConnectTimeoutError,
+            HTTPError,
+            NewConnectionError,
+            ReadTimeoutError,
+        )
+
+        try:
+            answer = self._exchange(request, timeout)
+        except (HTTPError, SSLError, _PackedError, _EndlessAnswerError) as error:
+            # In urllib3 1, a refused connection is a kind of connection that took too long.
+            if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)) and not isinstance(
+                error, NewConnectionError
+            ):
+                raise UnreachableError(f"{self.endpoint}: no answer {limit}") from None
+            inner = _innermost(error)
+            raise UnreachableError(
+                f"{self.endpoint}: {_describe(inner, limit)}",
+                too_long=isinstance(inner, _EndlessAnswerError),
+            ) from None
+        except Exception as error:
+            # Messages of the standard library's HTTP client may quote a header, and with it the
+            # credentials.
+            raise UnreachableError(
+                f"{self.endpoint}: the request failed with {type(error).__name__}"
+            ) from None
+        is_success = answer.status // 100 == 2  # noqa: PLR2004
+        if is_success and answer.headers.get("x-elastic-product") != "Elasticsearch":
+            raise UnreachableError(
+                f"{self.endpoint}: this is not Elasticsearch (its answer has no header "
+                f"X-Elastic-Product)"
             )
+        return answer
 
+    def close(self) -> None:
+        """Close idle connections."""
+        self._pool.close()
+
+    def _exchange(self, request: Request, timeout: float) -> Response:
+        """Send a request, and read the answer, or what is needed of it, as long as it is safe.
+
+        An answer that never ends would fill the memory long after everybody has stopped waiting for
+        it.
+        """
+        deadline = time.monotonic() + timeout
+        response = self._pool.urlopen(
+            request.method,
+            self._prefix + request.target,
+            body=request.body or None,
+            headers=request.headers,
+            timeout=timeout,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        # Compressed several times, or by a method that packs a million to one, a piece of it would
+        # fill the memory before it is counted.
+        if response.headers.get("content-encoding", "identity").lower() not in ("identity", "gzip"):
+            response.close()
+            raise _PackedError("its answer is packed in a way that nobody asked for")
+        pieces: list[bytes] = []
+        left = _LONGEST_ANSWER
+        for piece in response.stream(_PIECE):
+            pieces.append(piece)
+            left -= len(piece)
+            if left < 0 or time.monotonic() > deadline:
+                response.close()
+                raise _EndlessAnswerError
+        response.release_conn()
+        return Response(
+            response.status,
+            {name.lower(): value for name, value in response.headers.items()},
+            b"".join(pieces),
+        )
+
+
+def build_nodes(config: Config) -> list[Node]:
+    """Return a node for each endpoint of `config`; nothing is connected.
+
+    Raises:
+        ValueError: the Cloud ID names no Elasticsearch.
+    """
     silence_loggers()
-    # Its nodes are not used, only what it makes of the settings: it holds references to itself, and
-    # would hold connections as long.
-    settings = Elasticsearch(
-        hosts=None if config.cloud_id else list(dict.fromkeys(config.endpoint)),
-        cloud_id=config.cloud_id or None,
-        **_tls(config),
-        node_class=BaseNode,
-        http_compress=False,
+    with unforked():  # imports urllib3
+        from otel_asayer.elasticsearch.pinning import Pin
+
+        pin = (
+            Pin(config.certificate_fingerprint, config.client_certificate, config.client_key)
+            if config.certificate_fingerprint
+            else None
+        )
+        endpoints = (
+            [cloud_endpoint(config.cloud_id)] if config.cloud_id else dict.fromkeys(config.endpoint)
+        )
+        return [Node(endpoint, _pool(endpoint, config, pin)) for endpoint in endpoints]
+
+
+def _pool(endpoint: str, config: Config, pin: Pin | None) -> _Pool:
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+
+    from otel_asayer.elasticsearch.pinning import PinnedPool
+
+    parts = urlsplit(endpoint)
+    host, port = parts.hostname or "", parts.port or 443
+    if parts.scheme == "https" and pin:
+        return PinnedPool(pin, host, port, _IdleConnections)
+    # A pool that blocks would wait for ever for a connection to come back; this one opens another.
+    pool = (
+        HTTPSConnectionPool(host, port, block=False, **_tls(config))
+        if parts.scheme == "https"
+        else HTTPConnectionPool(host, port, block=False)
     )
-    return [Node(node.config) for node in settings.transport.node_pool.all()]
+    pool.pool = _IdleConnections()  # type: ignore[assignment]
+    return pool
 
 
 class _IdleConnections:
@@ -215,7 +283,6 @@ class _IdleConnections:
             self._connections.append(connection)
 
 
-# Not a built-in one, which a node of the elasticsearch package would pass on as it is.
 class _PackedError(Exception):
     """An answer is encoded as no Elasticsearch encodes one; the message says so."""
 
@@ -224,45 +291,30 @@ class _EndlessAnswerError(Exception):
     """An answer goes on for too long."""
 
 
-def _open(
-    urlopen: Callable[..., Any], method: str, target: str, *, timeout: float, **options: Any
-) -> SimpleNamespace:
-    """Send a request, and read the answer, or what a node needs of it, as long as it is safe.
-
-    An answer that never ends would fill the memory long after everybody has stopped waiting for it.
-    """
-    deadline = time.monotonic() + timeout
-    response = urlopen(method, target, timeout=timeout, preload_content=False, **options)
-    # Compressed several times, or by a method that packs a million to one, a piece of it would fill
-    # the memory before it is counted.
-    if response.headers.get("content-encoding", "identity").lower() not in ("identity", "gzip"):
-        response.close()
-        raise _PackedError("its answer is packed in a way that nobody asked for")
-    pieces: list[bytes] = []
-    left = _LONGEST_ANSWER
-    for piece in response.stream(_PIECE):
-        pieces.append(piece)
-        left -= len(piece)
-        if left < 0 or time.monotonic() > deadline:
-            response.close()
-            raise _EndlessAnswerError
-    response.release_conn()
-    return SimpleNamespace(status=response.status, headers=response.headers, data=b"".join(pieces))
-
-
 def _tls(config: Config) -> dict[str, Any]:
-    given = {
-        name: value
-        for name, value in (
-            ("ca_certs", config.certificate),
-            ("client_cert", config.client_certificate),
-            ("client_key", config.client_key),
-        )
-        if value
-    }
-    # Its warning would go to stderr at each start; that the setting is dangerous stands with the
-    # setting. Fingerprints are checked by `pinning`: the package itself takes one for proof
-    # wherever it stands among what a server sends, and checks no signature.
-    return (
-        given if config.verify_certs else {**given, "verify_certs": False, "ssl_show_warn": False}
-    )
+    """Return what a pool of urllib3's is to trust, and to show.
+
+    The system's authorities are trusted, and the given one beside them, or else certifi's, for some
+    installations of Python know none. urllib3 reads the files anew for each connection: they may be
+    renewed. Fingerprints are checked by `pinning`.
+    """
+    import ssl
+
+    import certifi
+    import urllib3
+
+    context = ssl.create_default_context()
+    shown = {"cert_file": config.client_certificate, "key_file": config.client_key}
+    if config.verify_certs:
+        return {
+            **shown,
+            "ssl_context": context,
+            "cert_reqs": "CERT_REQUIRED",
+            "ca_certs": config.certificate or certifi.where(),
+        }
+    # The warning would go to stderr at each start; that the setting is dangerous stands with the
+    # setting.
+    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return {**shown, "ssl_context": context, "cert_reqs": "CERT_NONE"}

@@ -108,14 +108,14 @@ class PinnedPool:
         self._pool: HTTPSConnectionPool | None = None
 
     def urlopen(
-        self, method: str, target: str, *, timeout: float, **options: Any
+        self, method: str, url: str, *, timeout: float = 10.0, **options: Any
     ) -> BaseHTTPResponse:
         """Ask a server that proves to be the one; `timeout` in seconds."""
         deadline = time.monotonic() + timeout
         pool = self._pool or self._open(timeout)
         try:
             return pool.urlopen(
-                method, target, timeout=max(0.001, deadline - time.monotonic()), **options
+                method, url, timeout=max(0.001, deadline - time.monotonic()), **options
             )
         except SSLError as error:
             self.close()  # it may show another of its certificates from now on

@@ -45,12 +45,6 @@ __all__ = [
 ]
 
 SILENCED: Final = (
-    "elastic_transport",
-    "elastic_transport.node",
-    "elastic_transport.node_pool",
-    "elastic_transport.transport",
-    "elasticsearch",
-    "elasticsearch.helpers",
     "py.warnings",
     "urllib3",
     "urllib3.connection",

@@ -28,8 +28,7 @@ IMPURE = {
     "subprocess",
     "secrets",
     "uuid",
-    "elasticsearch",
-    "elastic_transport",
+    "urllib3",
 }
 
 

@@ -478,7 +478,7 @@ class TestFaults:
     ) -> None:
         client = connect(endpoint=f"{DEAD},{double.url}")
         post(client)
-        assert client._nodes[0].base_url == double.url
+        assert client._nodes[0].endpoint == double.url
 
     def test_a_hanging_endpoint_leaves_time_for_the_next(
         self, connect: Connect, double: ElasticsearchDouble
@@ -496,12 +496,12 @@ class TestFaults:
         client.connect()
         given: list[float] = []
 
-        def fail(*_: object, request_timeout: float, **__: object) -> None:
-            given.append(request_timeout)
+        def fail(*_: object, timeout: float, **__: object) -> None:
+            given.append(timeout)
             raise ValueError
 
         for node in client._nodes:
-            monkeypatch.setattr(node, "perform_request", fail)
+            monkeypatch.setattr(node._pool, "urlopen", fail)
         reason(client, 10)
         assert given[0] <= 5 < given[1]
 
@@ -554,7 +554,7 @@ class TestFaults:
         def fail(*_: object, **__: object) -> None:
             raise ValueError("Invalid header value b'ApiKey c2VjcmV0'")
 
-        monkeypatch.setattr(client._nodes[0], "perform_request", fail)
+        monkeypatch.setattr(client._nodes[0]._pool, "urlopen", fail)
         assert reason(client) == f"{DEAD}: the request failed with ValueError"
 
 
@@ -564,9 +564,7 @@ class TestCloud:
             Client(Config.from_environment({}, cloud_id="shop:ZXhhbXBsZS50ZXN0JGFiYyRkZWY="))
         ) as client:
             client.connect()
-            assert [(node.base_url, node.config.http_compress) for node in client._nodes] == [
-                ("https://abc.example.test:443", False)
-            ]
+            assert [node.endpoint for node in client._nodes] == ["https://abc.example.test:443"]
 
 
 class TestTls:

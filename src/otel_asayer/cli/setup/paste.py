@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from otel_asayer.config import SETTINGS, Config
+from otel_asayer.config.parsers import cloud_endpoint
 from otel_asayer.config.targets import Targets
 from otel_asayer.environment_variables import (
     OTEL_ASAYER_VIEWER_API_KEY,
@@ -76,20 +76,13 @@ class Address(NamedTuple):
 
 def url_of(config: Config) -> str:
     """Return the URL of Elasticsearch; the first, where there are several."""
-    return config.endpoint[0] if config.endpoint else _cloud_url(config.cloud_id or "")
+    return config.endpoint[0] if config.endpoint else cloud_endpoint(config.cloud_id or "")
 
 
 def address_of(config: Config) -> Address:
     """Return the host and port of Elasticsearch."""
     parts = urlsplit(url_of(config))
     return Address(parts.hostname or "", parts.port or 443)
-
-
-def _cloud_url(cloud_id: str) -> str:
-    """Return the URL in a Cloud ID: `name:`, and `host[:port]$elasticsearch$kibana` in base64."""
-    host, _, rest = b64decode(cloud_id.rpartition(":")[2]).decode("ascii").partition("$")
-    name, _, port = host.partition(":")
-    return f"https://{rest.partition('$')[0]}.{name}:{port or 443}"
 
 
 def environment(config: Config) -> dict[str, str]:
