@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(COVERAGE),--cov --cov-append --cov-repo
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test nodes processes matrix pythons bounds browser chromium chaos applications redis soak coverage lint types imports check constraints docs site bench clean
+.PHONY: help demo test nodes processes matrix pythons bounds browser chromium fleet chaos applications redis soak coverage lint types imports check constraints docs site bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -66,6 +66,13 @@ $(TRACKERS)/.ready: tests/browser/trackers/package.json tests/browser/trackers/p
 chromium: # installs Debian's, unless this machine already has one
 	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null)
 
+fleet: $(READY) $(VENV)/.fleet redis ## test sessions across queues and RPC: gRPC, Kafka, Celery on Redis, threads, asyncio
+	$(PYTEST) -m fleet
+
+$(VENV)/.fleet: $(READY)
+	@$(INSTALL) fleet
+	@touch $@
+
 chaos: $(READY) ## send 200,000 documents through faults of network, Elasticsearch, disk and application, next to OTLP
 	PYTHONPATH=tests $(BIN)/python -m chaos
 
@@ -89,6 +96,7 @@ docs: $(READY) ## regenerate the generated pages of the documentation
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/generate_documents.py
 	$(BIN)/python docs/generate_commands.py
+	$(BIN)/python docs/generate_queues.py
 	cp src/otel_asayer/cli/otel-asayer.ndjson docs/kibana/
 
 constraints: $(READY) ## renew the constraints that we publish, from the installed release of OpenTelemetry

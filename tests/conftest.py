@@ -33,7 +33,7 @@ from instrumented import heed_ctrl_c
 
 _ELASTICSEARCH_FIXTURES = {"secured", "small_limits", "elasticsearch_node", "matrix_server"}
 _MATRIX = [NodeConfig(version, mode) for version in VERSIONS for mode in MODES]
-_APART = ("matrix", "browser", "nodes", "processes")
+_APART = ("matrix", "browser", "nodes", "processes", "fleet")
 """Markers of tests that run only when `-m` speaks of them."""
 _SHARED = "shared_elasticsearch"
 _EVERYTHING = "OTEL_ASAYER_TEST_EVERYTHING"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from otel_asayer.instrument import configure
     from otel_asayer.processors import SessionLogRecordProcessor, SessionSpanProcessor
     from otel_asayer.propagation.context import get_session_id, session
+    from otel_asayer.propagation.messages import received
     from otel_asayer.propagation.session_id import SessionId
     from otel_asayer.propagator import AsayerPropagator
     from otel_asayer.sampler import ParentBasedSessionSampler, SessionSampler
@@ -47,6 +48,7 @@ __all__ = [
     "__version__",
     "configure",
     "get_session_id",
+    "received",
     "session",
 ]
 
@@ -68,6 +70,7 @@ _MODULES = {
     "SystemRandomIdGenerator": "id_generator",
     "configure": "instrument",
     "get_session_id": "propagation.context",
+    "received": "propagation.messages",
     "session": "propagation.context",
 }
 

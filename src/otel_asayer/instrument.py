@@ -42,6 +42,7 @@ from otel_asayer.runtime import (
     trace_response,
     uncaught_exceptions,
 )
+from otel_asayer.runtime.worker_processes import keep_workers_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -146,6 +147,7 @@ def _add_session_side(config: Config, tracer_provider: Any, logger_provider: Any
     uncaught_exceptions.watch_exceptions(logger_provider)
     log_handlers.keep_django_context()
     guard_redirects()
+    keep_workers_apart()
     if config.stamp_stdio:
         stdio.stamp_stdio()
     if config.trace_response:

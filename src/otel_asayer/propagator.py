@@ -57,8 +57,14 @@ from otel_asayer.propagation.baggage_header import (
     read_baggage,
     without_session,
 )
-from otel_asayer.propagation.carriers import HeaderReader, report_failure, spelling_of
+from otel_asayer.propagation.carriers import (
+    HeaderReader,
+    marked_entries,
+    report_failure,
+    spelling_of,
+)
 from otel_asayer.propagation.context import (
+    get_session_id,
     keep_inside,
     remove_session_id,
     session_of_span,
@@ -142,13 +148,13 @@ class AsayerPropagator(TextMapPropagator):
         context: Context | None = None,
         getter: Getter[CarrierT] = default_getter,
     ) -> Context:
-        """Return `context` (default: the current one) with the session and baggage of `carrier`.
+        """Return `context` (default: an empty one) with the session and baggage of `carrier`.
 
         If `carrier` cannot be read, the context is unchanged.
         """
-        context = get_current() if context is None else context
+        context = Context() if context is None else context
         try:
-            return self._extract(self._reader.read(carrier, getter), context)
+            return _never_falsy(self._extract(self._reader.read(carrier, getter), context))
         except Exception as error:
             report_failure("extract from", error)
             return context
@@ -164,7 +170,8 @@ class AsayerPropagator(TextMapPropagator):
         The session goes with it if the destination may learn it.
         """
         try:
-            self._inject(carrier, get_current() if context is None else context, setter)
+            with marked_entries(carrier):
+                self._inject(carrier, get_current() if context is None else context, setter)
         except Exception as error:
             report_failure("inject into", error)
 
@@ -305,6 +312,15 @@ class DeclaredPropagator(AsayerPropagator):
         config = declared_config(block) if block else environment_config()
         self.problems = config.problems
         self._follow(config)
+
+
+def _never_falsy(context: Context) -> Context:
+    """Return `context`, with empty baggage where it is empty and the current context has a session.
+
+    For an empty one, Celery's instrumentation takes the current context, which in a worker is that
+    of whoever started it.
+    """
+    return remove_session_id(context) if not context and get_session_id() else context
 
 
 def _destination(span: Span, length_limit: int) -> str | None:

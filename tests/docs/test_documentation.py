@@ -61,6 +61,12 @@ def test_the_tables_of_metrics_and_outcomes_are_current() -> None:
     ]()
 
 
+def test_the_tables_of_queues_are_current() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_queues.py"))
+    page = ROOT / "docs" / "how-to" / "queues.md"
+    assert page.read_text(encoding="utf-8") == generator["queues"]()
+
+
 def test_every_variable_is_documented_and_read() -> None:
     generator = runpy.run_path(str(ROOT / "docs" / "generate.py"))
     constants = {name for name in vars(environment_variables) if name.startswith("OTEL_")}

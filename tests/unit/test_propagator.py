@@ -437,11 +437,51 @@ class TestTheContextBefore:
     def test_what_the_application_put_there_and_is_no_text_is_taken_out(self, value: Any) -> None:
         assert extracted({}, baggage.set_baggage("session.id", value, Context())) == {}
 
-    def test_the_current_one_is_the_default(self) -> None:
+    def test_an_empty_one_is_the_default(self) -> None:
         token = attach(WITH_TENANT)
         context = PLAIN.extract({"x-session-id": "17"})
         detach(token)
-        assert dict(baggage.get_all(context)) == {"tenant": "7", "session.id": "17"}
+        assert dict(baggage.get_all(context)) == {"session.id": "17"}
+
+    def test_a_message_without_anything_is_not_in_the_session_of_its_consumer(self) -> None:
+        """Celery's instrumentation takes the current context in place of an empty one."""
+        token = attach(WITH_TENANT)
+        context = PLAIN.extract({}) or None
+        session_id = get_session_id(context)
+        detach(token)
+        assert session_id is None
+
+
+class KafkaSetter(Setter[list[tuple[str, bytes]]]):
+    """As in contrib's instrumentations of Kafka, which the fleet's tests install."""
+
+    def set(self, carrier: list[tuple[str, bytes]], key: str, value: str) -> None:
+        carrier.append((key, value.encode()))
+
+
+class TestListsOfHeaders:
+    """Kafka's instrumentations inject into the list that the application gives."""
+
+    def injected(self, carrier: list[tuple[str, bytes]], context: Context) -> dict[str, bytes]:
+        """Return the headers that count in a list: the first of each name."""
+        context = trace.set_span_in_context(span(SpanKind.PRODUCER), context)
+        PLAIN.inject(carrier, context, KafkaSetter())
+        return dict(reversed(carrier))
+
+    def test_a_list_that_is_used_again_has_the_last_session(self) -> None:
+        carrier = [("schema", b"7")]
+        self.injected(carrier, IN_SESSION)
+        found = self.injected(carrier, set_session_id(SessionId("17"), Context()))
+        assert found == {"schema": b"7", "x-session-id": b"17", "baggage": b"session.id=17"}
+
+    def test_a_list_that_is_used_again_without_a_session_has_none(self) -> None:
+        carrier = [("schema", b"7")]
+        self.injected(carrier, IN_SESSION)
+        assert self.injected(carrier, Context()) == {"schema": b"7"}
+
+    def test_the_headers_of_a_message_that_is_passed_on_stay(self) -> None:
+        received = [("x-session-id", b"17")]
+        assert self.injected(received, Context()) == {"x-session-id": b"17"}
 
 
 class TestCarriers:

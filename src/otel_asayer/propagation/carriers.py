@@ -11,15 +11,16 @@ carrier spells them; those of queues list nothing, or raise, and are asked for e
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from opentelemetry.propagators.textmap import Getter
 
-__all__ = ["HeaderReader", "report_failure", "spelling_of"]
+__all__ = ["HeaderReader", "marked_entries", "report_failure", "spelling_of"]
 
 _ASGI_GETTER: Final = "opentelemetry.instrumentation.asgi.ASGIGetter"
 _WSGI_GETTER: Final = "opentelemetry.instrumentation.wsgi.WSGIGetter"
@@ -99,6 +100,29 @@ def _texts(values: Any) -> Sequence[str]:
         for value in values
         if isinstance(value, (str, bytes))
     ]
+
+
+class _Entry(tuple):  # type: ignore[type-arg]
+    """A header that was injected into a list, to be told from the application's own."""
+
+    __slots__ = ()
+
+
+@contextmanager
+def marked_entries(carrier: object) -> Iterator[None]:
+    """Remove what an earlier block has added to a list of headers, and mark what this one adds.
+
+    The instrumentations of Kafka inject into the list that the application gives. If it gives the
+    same list with each message, the first session would go along with all of them: the first header
+    counts. The headers of a received message that is passed on are not marked, and stay.
+    """
+    if type(carrier) is not list:
+        yield
+        return
+    carrier[:] = [entry for entry in carrier if type(entry) is not _Entry]
+    length = len(carrier)
+    yield
+    carrier[length:] = map(_Entry, carrier[length:])
 
 
 def spelling_of(carrier: Mapping[Any, Any], name: str) -> str | None:
