@@ -1,4 +1,4 @@
-"""Serve bulk requests, OTLP/HTTP and everything else for `export.py` and `request.py`.
+"""Serve bulk requests, OTLP/HTTP and everything else for the other benchmarks.
 
 It runs in a process of its own and answers as the real servers do.
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from zlib import MAX_WBITS, decompressobj
 
@@ -20,6 +21,9 @@ _ITEM = b'{"create":{"status":201}}'
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # connections are kept
     disable_nagle_algorithm = True
+
+    delay = 0.0
+    """Seconds before an answer."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -40,6 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST  # noqa: N815 (the name is http.server's)
 
     def _answer(self, body: bytes, content_type: str) -> None:
+        time.sleep(self.delay)
         self.send_response(200)
         self.send_header("x-elastic-product", "Elasticsearch")
         self.send_header("content-type", content_type)
@@ -52,9 +57,17 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is logged: the terminal belongs to the benchmark."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that do not wait for an answer."""
+
+
 def main() -> None:
-    """Serve until standard input is closed."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    """Serve until standard input is closed; an argument is the seconds before each answer."""
+    _Handler.delay = float(sys.argv[1]) if sys.argv[1:] else 0.0
+    server = _Server(("127.0.0.1", 0), _Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
     sys.stdin.read()
