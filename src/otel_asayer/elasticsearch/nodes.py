@@ -103,7 +103,7 @@ def _describe(error: BaseException, limit: str) -> str:
 class _Pool(Protocol):
     """What a node needs of a pool of urllib3's."""
 
-    def urlopen(self, method: str, url: str, **options: Any) -> BaseHTTPResponse:
+    def urlopen(self, method: str, url: str, *, timeout: float, **options: Any) -> BaseHTTPResponse:
         """Send a request; `url` is a path with its query."""
 
     def close(self) -> None:

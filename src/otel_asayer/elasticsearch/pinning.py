@@ -107,9 +107,7 @@ class PinnedPool:
         self._idle = idle
         self._pool: HTTPSConnectionPool | None = None
 
-    def urlopen(
-        self, method: str, url: str, *, timeout: float = 10.0, **options: Any
-    ) -> BaseHTTPResponse:
+    def urlopen(self, method: str, url: str, *, timeout: float, **options: Any) -> BaseHTTPResponse:
         """Ask a server that proves to be the one; `timeout` in seconds."""
         deadline = time.monotonic() + timeout
         pool = self._pool or self._open(timeout)
