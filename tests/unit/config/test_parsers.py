@@ -180,6 +180,33 @@ def test_a_cloud_id_is_kept() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("eu.example$abc$def", "https://abc.eu.example:443"),
+        ("eu.example:9243$abc$def", "https://abc.eu.example:9243"),
+        ("eu.example$abc", "https://abc.eu.example:443"),
+    ],
+)
+def test_a_cloud_id_stands_for_an_endpoint(text: str, endpoint: str) -> None:
+    cloud_id = f"shop:{b64encode(text.encode()).decode()}"
+    assert parsers.cloud_endpoint(cloud_id) == endpoint
+
+
+@pytest.mark.parametrize(
+    "text", ["eu.example", "eu.example$", "$abc", "eu.example:x$abc", "\xff$abc"]
+)
+def test_a_cloud_id_without_elasticsearch_stands_for_none(text: str) -> None:
+    cloud_id = f"shop:{b64encode(text.encode('latin-1')).decode()}"
+    with pytest.raises(ValueError, match="names no Elasticsearch"):
+        parsers.cloud_endpoint(cloud_id)
+
+
+def test_a_cloud_id_that_is_no_base64_stands_for_none() -> None:
+    with pytest.raises(ValueError, match="names no Elasticsearch"):
+        parsers.cloud_endpoint("shop:a")
+
+
 @pytest.mark.parametrize("text", ["", "shop", "shop: x", "shöp:x"])
 def test_a_bad_cloud_id_is_refused(text: str) -> None:
     with pytest.raises(BadValueError, match=r"^expected a Cloud ID"):

@@ -620,13 +620,16 @@ class TestTls:
             assert post(connect(verify_certs=False)) == 200
             assert capfd.readouterr().err == ""
 
+    @pytest.mark.parametrize("verify_certs", [True, False])
     def test_a_client_certificate_is_shown(
         self,
+        *,
         connect: Connect,
         authority: trustme.CA,
         context: ssl.SSLContext,
         ca_file: Path,
         tmp_path: Path,
+        verify_certs: bool,
     ) -> None:
         context.verify_mode = ssl.CERT_REQUIRED
         authority.configure_trust(context)
@@ -639,6 +642,7 @@ class TestTls:
                     certificate=ca_file,
                     client_certificate=tmp_path / "client.pem",
                     client_key=tmp_path / "client.key",
+                    verify_certs=verify_certs,
                 )
             )
             == 200
