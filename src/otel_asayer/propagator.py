@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry import baggage
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -154,7 +154,8 @@ class AsayerPropagator(TextMapPropagator):
         """
         context = Context() if context is None else context
         try:
-            return _never_falsy(self._extract(self._reader.read(carrier, getter), context))
+            extracted = self._extract(self._reader.read(carrier, getter), context)
+            return extracted or _never_falsy(extracted)
         except Exception as error:
             report_failure("extract from", error)
             return context
@@ -170,8 +171,12 @@ class AsayerPropagator(TextMapPropagator):
         The session goes with it if the destination may learn it.
         """
         try:
-            with marked_entries(carrier):
-                self._inject(carrier, get_current() if context is None else context, setter)
+            context = get_current() if context is None else context
+            if type(carrier) is list:
+                with marked_entries(cast("list[Any]", carrier)):
+                    self._inject(carrier, context, setter)
+            else:
+                self._inject(carrier, context, setter)
         except Exception as error:
             report_failure("inject into", error)
 
@@ -315,12 +320,12 @@ class DeclaredPropagator(AsayerPropagator):
 
 
 def _never_falsy(context: Context) -> Context:
-    """Return `context`, with empty baggage where it is empty and the current context has a session.
+    """Return an empty `context`, with empty baggage where the current context has a session.
 
     For an empty one, Celery's instrumentation takes the current context, which in a worker is that
     of whoever started it.
     """
-    return remove_session_id(context) if not context and get_session_id() else context
+    return remove_session_id(context) if get_session_id() else context
 
 
 def _destination(span: Span, length_limit: int) -> str | None:

@@ -109,16 +109,13 @@ class _Entry(tuple):  # type: ignore[type-arg]
 
 
 @contextmanager
-def marked_entries(carrier: object) -> Iterator[None]:
+def marked_entries(carrier: list[Any]) -> Iterator[None]:
     """Remove what an earlier block has added to a list of headers, and mark what this one adds.
 
     The instrumentations of Kafka inject into the list that the application gives. If it gives the
     same list with each message, the first session would go along with all of them: the first header
     counts. The headers of a received message that is passed on are not marked, and stay.
     """
-    if type(carrier) is not list:
-        yield
-        return
     carrier[:] = [entry for entry in carrier if type(entry) is not _Entry]
     length = len(carrier)
     yield
