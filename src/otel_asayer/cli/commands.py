@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from otel_asayer.cli.base import CommandGroup
+from otel_asayer.cli.bridge import bridge
 from otel_asayer.cli.browser import browser
 from otel_asayer.cli.constraints import constraints
 from otel_asayer.cli.demo import demo
@@ -29,6 +30,7 @@ def otel_asayer() -> None:
     """Backend logs, errors and traces beside the Asayer / OpenReplay session replay."""
 
 
+otel_asayer.add_command(bridge)
 otel_asayer.add_command(browser)
 otel_asayer.add_command(constraints)
 otel_asayer.add_command(demo)

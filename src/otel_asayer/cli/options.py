@@ -32,6 +32,7 @@ __all__ = [
     "connection",
     "given_connection",
     "parse_offset",
+    "parse_span",
     "related",
     "require_destination",
     "require_usable",
@@ -237,7 +238,7 @@ def parse_offset(_: click.Context, __: click.Parameter, value: str | None) -> in
     return _parsed(value, "a time from the session's start: write 90s, 1m30s or 1:30", offset_ns)
 
 
-def _span(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+def parse_span(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
     """Parse a time span until now (`90m`, `24h`, `7d`) into nanoseconds."""
     return _parsed(value, "a time span: write 90m, 24h or 7d", _span_ns)
 
@@ -279,7 +280,7 @@ SERVICES: Final = click.option(
 )
 SINCE: Final = click.option(
     "--since",
-    callback=_span,
+    callback=parse_span,
     default="24h",
     show_default=True,
     help="How far back to look: 90m, 24h, 7d.",

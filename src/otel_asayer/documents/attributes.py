@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID, REPLAY_URL, SESSION_ID
 from otel_asayer.documents.operations import DataStreams, Streams, dataset_of, namespace_of
-from otel_asayer.documents.replay_records import without_tags
-from otel_asayer.documents.values import json_fragment, one_line, text_of
+from otel_asayer.documents.replay_records import SERVICE_NAME, service_of
+from otel_asayer.documents.values import json_fragment, text_of
 from otel_asayer.propagation.baggage_header import read_baggage, without_session
 from otel_asayer.propagation.session_id import SessionId, parse_session_id, without_tokens
 
@@ -60,7 +60,6 @@ _CAPTURED: Final = (
 _DATASET: Final = "data_stream.dataset"
 _NAMESPACE: Final = "data_stream.namespace"
 _ROUTING: Final = ("data_stream.type", _DATASET, _NAMESPACE)
-_SERVICE_NAME: Final = "service.name"
 # A program that makes a tracer per request has a scope per request.
 _MAX_ENTRIES: Final = 256
 _MAX_NAMES: Final = 4096
@@ -260,7 +259,6 @@ class ResourceScopeCache:
         streams = self._data_streams.of(*asked)
         join_points(of_resource)
         join_points(of_scope)
-        service = text_of(of_resource.get(_SERVICE_NAME) or "")
         entry = ResourceScope(
             json_fragment(
                 _present(schema_url=resource and resource.schema_url, attributes=of_resource)
@@ -273,8 +271,7 @@ class ResourceScopeCache:
                     attributes=of_scope,
                 )
             ),
-            without_tags(f" · service {one_line(service)}") if service else "",
-            json_fragment({"attributes": {_SERVICE_NAME: service}}) if service else None,
+            *service_of(text_of(of_resource.get(SERVICE_NAME) or "")),
             streams,
             (resource, scope),
         )

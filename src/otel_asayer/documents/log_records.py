@@ -27,9 +27,9 @@ from otel_asayer.runtime.sdk import enum_value
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
 
-    from otel_asayer.documents.replay_records import Batch, ReplayRecords
+    from otel_asayer.documents.replay_records import Batch, ReplayRecords, Source
 
-__all__ = ["LogRecordDocuments"]
+__all__ = ["LogRecordDocuments", "add_records", "body_without_tokens"]
 
 _MAX_ITEMS: Final = 100_000
 _MAX_DEPTH: Final = 8
@@ -70,7 +70,7 @@ class LogRecordDocuments:
             "resource": resource_scope.resource,
             "scope": resource_scope.scope,
         }
-        body = _without_tokens(log_record.body)
+        body = body_without_tokens(log_record.body)
         _add_optional(document, log_record, body)
         if record.dropped_attributes:
             document["dropped_attributes_count"] = record.dropped_attributes
@@ -89,16 +89,16 @@ class LogRecordDocuments:
             document.get("trace_id", ""),
             document.get("span_id", ""),
         )
-        if not (is_exception and _only_announces(log_record, body, attributes)):
-            self._replay_records.add(
-                batch,
-                source,
-                time,
-                level_of(document.get("severity_number", 0)),
-                text_of(document.get("event_name", "(no body)") if body is None else body),
-            )
-        if is_exception:
-            self._replay_records.add_exception(batch, source, time, attributes)
+        add_records(
+            self._replay_records,
+            batch,
+            source,
+            time,
+            document,
+            log_record.event_name,
+            body,
+            attributes,
+        )
 
 
 def _add_optional(document: dict[str, Any], log_record: LogRecord, body: Any) -> None:
@@ -119,16 +119,51 @@ def _add_optional(document: dict[str, Any], log_record: LogRecord, body: Any) ->
         document["body"] = _body(body)
 
 
-def _only_announces(log_record: LogRecord, body: Any, attributes: Mapping[str, Any]) -> bool:
+def add_records(  # noqa: PLR0913, PLR0917 (a log record needs each call of this to be cheap)
+    replay_records: ReplayRecords,
+    batch: Batch,
+    source: Source,
+    time_ns: int,
+    document: Mapping[str, Any],
+    event_name: str | None,
+    body: Any,
+    attributes: Mapping[str, Any],
+) -> None:
+    """Add the replay records of a log record: its own, and that of its exception.
+
+    Args:
+        replay_records: What writes them.
+        batch: Where to.
+        source: The log record's document, as `ReplayRecords.add` takes it.
+        time_ns: Its time, in nanoseconds since 1970.
+        document: Its fields `severity_number` and `event_name`, where it has them.
+        event_name: The name that the log record itself has, and not an attribute of it.
+        body: Its body, without tokens; None where it has none.
+        attributes: Its attributes, reduced as `reduce_exception` does it.
+    """
+    is_exception = EXCEPTION_TYPE in attributes
+    if not (is_exception and _only_announces(event_name, body, attributes)):
+        replay_records.add(
+            batch,
+            source,
+            time_ns,
+            level_of(document.get("severity_number", 0)),
+            text_of(document.get("event_name", "(no body)") if body is None else body),
+        )
+    if is_exception:
+        replay_records.add_exception(batch, source, time_ns, attributes)
+
+
+def _only_announces(event_name: str | None, body: Any, attributes: Mapping[str, Any]) -> bool:
     """Whether the body of a record says no more than the exception's own replay record."""
     return (
         body is None
-        or log_record.event_name == EXCEPTION_EVENT
+        or event_name == EXCEPTION_EVENT
         or body == attribute_text(attributes, EXCEPTION_MESSAGE)
     )
 
 
-def _without_tokens(body: Any, depth: int = 0) -> Any:
+def body_without_tokens(body: Any, depth: int = 0) -> Any:
     """Return a body with each token in its texts reduced to the id of its session.
 
     Dicts and lists are searched down to a bounded depth.
@@ -136,9 +171,9 @@ def _without_tokens(body: Any, depth: int = 0) -> Any:
     if type(body) is str:
         return without_tokens(body)
     if depth < _MAX_DEPTH and type(body) is dict:
-        return {name: _without_tokens(value, depth + 1) for name, value in body.items()}
+        return {name: body_without_tokens(value, depth + 1) for name, value in body.items()}
     if depth < _MAX_DEPTH and type(body) in (list, tuple):
-        return [_without_tokens(value, depth + 1) for value in body]
+        return [body_without_tokens(value, depth + 1) for value in body]
     return body
 
 

@@ -23,21 +23,34 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from otel_asayer.attributes import HANDLED, REPLAY_LEVELS, REPLAY_URL, SESSION_ID
 from otel_asayer.config.parsers import parse_replay_url
 from otel_asayer.documents.operations import Operation, ReplayIndices, day_of
 from otel_asayer.documents.summaries import exception_message, exception_text, exception_type_name
-from otel_asayer.documents.values import NS_PER_MS, iso_timestamp
+from otel_asayer.documents.values import NS_PER_MS, iso_timestamp, json_fragment, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_asayer.documents.attributes import ResourceScope
+    from orjson import Fragment
+
     from otel_asayer.propagation.session_id import SessionId
 
-__all__ = ["Batch", "ReplayLink", "ReplayRecords", "Source", "without_tags"]
+__all__ = [
+    "SERVICE_NAME",
+    "Batch",
+    "NamedService",
+    "ReplayLink",
+    "ReplayRecords",
+    "Service",
+    "Source",
+    "service_of",
+    "without_tags",
+]
+
+SERVICE_NAME: Final = "service.name"
 
 # Elasticsearch's standard analyzer makes one term of `openReplaySession.id`, and finds the phrase
 # whatever stands between it and the number. It lower-cases `İ` to `i`, as Python's IGNORECASE does.
@@ -97,9 +110,45 @@ class Batch:
     exceptions: set[str] = field(default_factory=set)
 
 
-Source: TypeAlias = "tuple[str, SessionId, ReplayIndices, ResourceScope, str, str]"
+class NamedService(Protocol):
+    """The service that replay records name; see `Service`."""
+
+    @property
+    def service(self) -> str:
+        """What messages append for the service's name, or nothing."""
+
+    @property
+    def service_resource(self) -> Fragment | None:
+        """A resource with the service's name alone, if it has one."""
+
+
+class Service(NamedTuple):
+    """How replay records name a service.
+
+    Attributes:
+        service: What messages append for its name, or nothing.
+        service_resource: A resource with its name alone, if it has one.
+    """
+
+    service: str
+    service_resource: Fragment | None
+
+
+def service_of(name: str) -> Service:
+    """Return how replay records name the service `name`, which may be empty."""
+    return (
+        Service(
+            without_tags(f" · service {one_line(name)}"),
+            json_fragment({"attributes": {SERVICE_NAME: name}}),
+        )
+        if name
+        else Service("", None)
+    )
+
+
+Source: TypeAlias = "tuple[str, SessionId, ReplayIndices, NamedService, str, str]"
 """What a replay record takes from the document that it goes with: its `_id`, its session, where
-records go, its resource and scope, its trace id and span id (empty where it has none).
+records go, its service, its trace id and span id (empty where it has none).
 
 A plain tuple: an object of a class takes seven times as long to make.
 """
@@ -160,13 +209,13 @@ class ReplayRecords:
 
 def _operation(source: Source, record_id: str, time_ns: int, level: str, text: str) -> Operation:
     """Return a record's operation, made in one pass: a request in a session needs one each."""
-    _, session, indices, resource_scope, trace_id, span_id = source
+    _, session, indices, named, trace_id, span_id = source
     time = iso_timestamp(time_ns)
     if _IN_EACH_TAG in text.lower():
         text = without_tags(text)
     first, line_break, rest = text.partition("\n")
     trace = f" · trace {trace_id}" if trace_id else ""
-    service = resource_scope.service
+    service = named.service
     document: dict[str, Any] = {
         "@timestamp": time,
         "utc_time": time,
@@ -181,8 +230,8 @@ def _operation(source: Source, record_id: str, time_ns: int, level: str, text: s
         document["trace_id"] = trace_id
     if span_id:
         document["span_id"] = span_id
-    if resource_scope.service_resource is not None:
-        document["resource"] = resource_scope.service_resource
+    if named.service_resource is not None:
+        document["resource"] = named.service_resource
     return indices.operation(record_id, document, day_of(time))
 
 

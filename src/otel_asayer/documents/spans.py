@@ -22,6 +22,7 @@ from otel_asayer.documents.summaries import (
     blames_the_caller,
     entry_summary,
     exception_type_name,
+    is_answer,
     reduce_exception,
 )
 from otel_asayer.documents.values import hex_span_id, hex_trace_id, one_line, otel_timestamp
@@ -208,7 +209,7 @@ def _is_handled(attributes: Mapping[str, Any], status: Status, events: Sequence[
         for event in events
         if event.name == EXCEPTION_EVENT
     }
-    return bool(types) and (status.is_ok or (status.description or "").partition(":")[0] in types)
+    return is_answer(status, types)
 
 
 def _status(status: Status) -> dict[str, str]:

@@ -22,7 +22,7 @@ from otel_asayer.documents.values import NS_PER_MS, text_of
 from otel_asayer.propagation.session_id import without_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from opentelemetry.trace import Status
 
@@ -37,6 +37,7 @@ __all__ = [
     "exception_message",
     "exception_text",
     "exception_type_name",
+    "is_answer",
     "level_of",
     "outgoing_summary",
     "reduce_exception",
@@ -134,6 +135,16 @@ def blames_the_caller(attributes: Mapping[str, Any]) -> bool:
         attributes.get("rpc.grpc.status_code") in _RPC_CODES_OF_CALLERS
         or attributes.get("rpc.response.status_code") in _RPC_CODES_OF_CALLERS.values()
     )
+
+
+def is_answer(status: Status, types: Collection[str]) -> bool:
+    """Whether exceptions of these types are what a server span that blames the caller answered.
+
+    Args:
+        status: Of the span.
+        types: Of its exceptions, as `exception_type_name` gives them.
+    """
+    return bool(types) and (status.is_ok or (status.description or "").partition(":")[0] in types)
 
 
 def _http_status(attributes: Mapping[str, Any]) -> int:

@@ -21,7 +21,7 @@ from otel_asayer.elasticsearch.explain import explain_refusal, missing_privilege
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.setup.keys import authenticate
 from otel_asayer.timeline.session_queries import ids_of, latest_ids, since, summaries_of, sums
-from otel_asayer.timeline.stored import MAX_EVENTS, Part, Stored, first
+from otel_asayer.timeline.stored import MAX_EVENTS, Part, Stored, first, stored_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -277,7 +277,7 @@ class Search:
                 continue
             hits = self._api.content_of(answer, self._doing)["hits"]["hits"]
             size = length // len(hits) if hits else 0
-            yield from (_stored(hit, size) for hit in hits)
+            yield from (stored_of(hit, size) for hit in hits)
             if len(hits) < page:
                 return
             pit, body["search_after"] = answer.content.get("pit_id", pit), hits[-1]["sort"]
@@ -297,17 +297,6 @@ def _query(selection: Selection) -> dict[str, Any]:
     selected = terms[0] if len(terms) == 1 else {"bool": {"should": terms}}
     known = {"must_not": [{"ids": {"values": sorted(selection.known)}}]} if selection.known else {}
     return {"bool": {"filter": [selected, *since(selection.since_ns)], **known}}
-
-
-def _stored(hit: Mapping[str, Any], size: int) -> Stored:
-    number = hit.get("_seq_no")
-    return Stored(
-        hit["_index"],
-        hit["_id"],
-        hit.get("_source", {}),
-        number if isinstance(number, int) else 0,
-        size,
-    )
 
 
 def _deleted(items: Sequence[Mapping[str, Any]]) -> int:

@@ -19,6 +19,7 @@ __all__ = [
     "flat",
     "identifier",
     "latest",
+    "stored_of",
 ]
 
 MAX_EVENTS: Final = 10_000
@@ -48,6 +49,18 @@ class Part(NamedTuple):
     documents: list[Stored]
     complete: bool
     """Whether these are all of them."""
+
+
+def stored_of(hit: Mapping[str, Any], size: int = 0) -> Stored:
+    """Return the document of a search's hit, which takes about `size` bytes of JSON."""
+    number = hit.get("_seq_no")
+    return Stored(
+        hit["_index"],
+        hit["_id"],
+        hit.get("_source", {}),
+        number if isinstance(number, int) else 0,
+        size,
+    )
 
 
 def flat(attributes: Any) -> dict[str, Any]:
