@@ -271,8 +271,7 @@ class Bridge:
 
     def _write(self, ready: Iterable[Ready]) -> None:
         batch = Batch()
-        # Of the same exception, the first counts.
-        for one in sorted(ready, key=lambda one: one.document.time_ns):
+        for one in sorted(ready, key=lambda one: one.document.rank):
             try:
                 self._maker.add(batch, one.document, one.session, handled=one.handled)
             except Exception:  # noqa: PERF203 (as above: one must not hold up the others)

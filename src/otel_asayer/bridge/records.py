@@ -177,6 +177,14 @@ class Document:
         return self.trace_id, self.span_id
 
     @property
+    def rank(self) -> tuple[bool, int]:
+        """Its place in a batch, as the first document of an exception makes the record.
+
+        Events of spans come before log records, whose types lack the module; then counts the time.
+        """
+        return self.kind is Kind.LOG_RECORD, self.time_ns
+
+    @property
     def exception_type(self) -> str:
         """The last part of its exception's type."""
         return exception_type_name(self.attributes)
@@ -244,7 +252,7 @@ class RecordMaker:
         """Add the records of a document.
 
         Args:
-            batch: Where to. Of the same exception, the first counts: come in the order of time.
+            batch: Where to. Documents come by their `rank`.
             document: From `document_of`.
             session: Its session, or its span's.
             handled: Whether the exceptions of the span are answers.

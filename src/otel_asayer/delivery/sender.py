@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from otel_asayer.delivery.backoff import CircuitBreaker, RetryBudget, backoff_delays, retry_after
 from otel_asayer.delivery.outcomes import Counters, Outcome
-from otel_asayer.documents import Operation, is_salvaged, salvage, with_new_id
+from otel_asayer.documents import Operation, is_salvaged, metadata_of, salvage, with_new_id
 from otel_asayer.elasticsearch.bulk import (
     FAILURE_STORE,
     BulkItemResult,
@@ -198,6 +198,8 @@ class _Export:
         self._interrupted = interrupted
         self._perhaps_there: set[Operation] = set()
         """Operations that Elasticsearch may have carried out without our knowing."""
+        self._collided: set[str] = set()
+        """The `_id`s of documents that got another one."""
         self._undelivered: list[Undelivered] = []
         self._splits = 0
         self._trouble = BulkItemResult(
@@ -378,11 +380,9 @@ class _Export:
         Return those that cannot be there, with another `_id`.
         """
         renamed = [
-            other
+            with_new_id(operation, self._context.new_id())
             for operation in operations
-            if self._first
-            and operation not in self._perhaps_there
-            and (other := with_new_id(operation, self._context.new_id())) is not None
+            if self._collides(operation)
         ]
         self._count(Outcome.DUPLICATE, len(operations) - len(renamed))
         if renamed:
@@ -390,6 +390,20 @@ class _Export:
             # A server that answers 409 to a random `_id` as well will do so for ever.
             self._perhaps_there.update(renamed)
         return renamed
+
+    def _collides(self, operation: Operation) -> bool:
+        """Whether a document whose `_id` is taken is another one than the one that is there.
+
+        A replay record is another one only if its span is. Else another span has written it that
+        the same exception passed through, or a bridge has.
+        """
+        if not self._first or operation in self._perhaps_there:
+            return False
+        document = metadata_of(operation)
+        if (source_id := document.of_record) is not None:
+            return source_id in self._collided
+        self._collided.add(document.id)
+        return True
 
     def _salvaged(
         self, result: BulkItemResult, operations: Sequence[Operation]

@@ -76,8 +76,6 @@ _ACTION: Final = re.compile(
     rb']+"(?:,"pipeline":"asayer-replay")?(?:,"require_data_stream":(?:true|false))?'
     rb'),"_id":"[^"\\\x00-\x1f]+"\}\}\n'
 )
-# The `_id` of an exception's replay record (`replay_records`).
-_SHARED_ID: Final = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}r")
 # What the `_id` of every replay record ends with. That of a span or a span event is hexadecimal,
 # and that of a log record may end with it by chance, which harms nothing.
 _REPLAY: Final = "r"
@@ -112,6 +110,14 @@ class Metadata:
         """The type of the data stream: `traces` or `logs`; `asayer` for a replay record's index."""
         return self.index.partition("-")[0]
 
+    @property
+    def of_record(self) -> str | None:
+        """The `_id` of the document that a replay record goes with; None for other documents.
+
+        The record of an exception goes with several, and has no such `_id`.
+        """
+        return self.id.removesuffix(_REPLAY) if self.index.startswith(_REPLAY_PREFIX) else None
+
 
 def action_of(operation: Operation) -> bytes:
     """Return the first line, without its newline."""
@@ -139,19 +145,16 @@ def with_source(operation: Operation, document: Mapping[str, Any]) -> Operation:
     return Operation(action_of(operation) + b"\n" + json_line(document))
 
 
-def with_new_id(operation: Operation, new_id: str) -> Operation | None:
-    """Return `operation` with another `_id`, or None where it is meant to share its own.
+def with_new_id(operation: Operation, new_id: str) -> Operation:
+    """Return `operation` with another `_id`.
 
     An `_id` is made of trace and span id. An application that seeds `random` makes the SDK draw
     the same ids again, and then two spans have one `_id`: the second is another document, and gets
-    an `_id` of its own. But each span that an exception passes through writes the same replay
-    record, whose `_id` is made of trace, type and message, and the first of them is enough.
+    an `_id` of its own, as its replay record does.
     """
     parsed: dict[str, dict[str, Any]] = orjson.loads(action_of(operation))
     (action,) = parsed.values()
     old_id = str(action["_id"])
-    if _SHARED_ID.fullmatch(old_id):
-        return None
     action["_id"] = new_id + _REPLAY if old_id.endswith(_REPLAY) else new_id
     return Operation(orjson.dumps(parsed) + b"\n" + source_of(operation))
 

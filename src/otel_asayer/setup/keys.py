@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from otel_asayer.elasticsearch.api import Api
 
 __all__ = [
+    "BRIDGE",
     "FORGETTER",
+    "ON_REQUEST",
     "READER",
     "ROLES",
     "VIEWER",
@@ -65,12 +67,14 @@ class Role(NamedTuple):
         indices: Patterns of data streams, indices and aliases.
         privileges: Its privileges on those.
         cluster: Its privileges on the cluster.
+        more: Further patterns, with the privileges on those.
     """
 
     name: str
     indices: tuple[str, ...]
     privileges: tuple[str, ...]
     cluster: tuple[str, ...] = ()
+    more: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
 
     @property
     def key_name(self) -> str:
@@ -78,11 +82,19 @@ class Role(NamedTuple):
         return f"{MANAGED_BY}-{self.name}"
 
     @property
+    def on_indices(self) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+        """All patterns, with the privileges on them."""
+        return ((self.indices, self.privileges), *self.more)
+
+    @property
     def descriptor(self) -> dict[str, Any]:
         """Role descriptor of the keys."""
         return {
             "cluster": list(self.cluster),
-            "index": [{"names": list(self.indices), "privileges": list(self.privileges)}],
+            "index": [
+                {"names": list(names), "privileges": list(privileges)}
+                for names, privileges in self.on_indices
+            ],
         }
 
     def is_granted_by(self, descriptors: Mapping[str, Any]) -> bool:
@@ -94,14 +106,17 @@ class Role(NamedTuple):
             for part in one.get("indices", ())
         }
         return cluster == set(self.cluster) and indices == {
-            (frozenset(self.indices), frozenset(self.privileges))
+            (frozenset(names), frozenset(privileges)) for names, privileges in self.on_indices
         }
 
 
 # All that otel-asayer writes, and no more: not a team's own `logs-nginx-default`.
-_STREAMS: Final = ("logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*")
+_OTEL: Final = ("logs-*.otel-*", "traces-*.otel-*")
+_REPLAY: Final = ("asayer-logs-*",)
+_STREAMS: Final = (*_OTEL, *_REPLAY)
+_WRITES: Final = ("create_doc", "auto_configure")
 
-WRITER: Final = Role("writer", _STREAMS, ("create_doc", "auto_configure"))
+WRITER: Final = Role("writer", _STREAMS, _WRITES)
 """For the application: it writes, and cannot read what it wrote."""
 READER: Final = Role("reader", ("logs", "asayer-logs-*"), ("read",))
 """For Asayer or OpenReplay."""
@@ -135,7 +150,14 @@ FORGETTER: Final = Role(
 `forget` refreshes indices, to see what came just now. It sees which data streams have a failure
 store, and not into it: Elasticsearch refuses a whole key for one privilege that it does not know.
 """
+BRIDGE: Final = Role("bridge", _OTEL, ("read", "view_index_metadata"), more=((_REPLAY, _WRITES),))
+"""For `bridge`: it reads spans and log records, and writes replay records.
+
+Setup creates it on request only. It sees which indices the data streams have, and nothing of the
+cluster.
+"""
 ROLES: Final = (WRITER, READER, VIEWER)
+ON_REQUEST: Final = (FORGETTER, BRIDGE)
 
 
 class Key(NamedTuple):
@@ -228,8 +250,9 @@ def required_privileges(namespace: str, roles: Sequence[Role]) -> RequiredPrivil
     }
     for role in roles:
         cluster |= {"manage_own_api_key", *role.cluster}
-        for pattern in role.indices:
-            indices.setdefault(pattern, set()).update(role.privileges)
+        for names, privileges in role.on_indices:
+            for pattern in names:
+                indices.setdefault(pattern, set()).update(privileges)
     return RequiredPrivileges(
         frozenset(cluster), {pattern: frozenset(names) for pattern, names in indices.items()}
     )

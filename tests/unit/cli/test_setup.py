@@ -98,15 +98,16 @@ class TestUsage:
             (
                 ("--no-keys", "--new-keys"),
                 (
-                    "--no-keys cannot be combined with --new-keys, --invalidate-old-keys or "
-                    "--forget-key."
+                    "--no-keys cannot be combined with --new-keys, --invalidate-old-keys, "
+                    "--forget-key or --bridge."
                 ),
             ),
+            (("--no-keys", "--bridge"), "--no-keys cannot be combined with"),
             (
                 ("--no-keys", "--forget-key"),
                 (
-                    "--no-keys cannot be combined with --new-keys, --invalidate-old-keys or "
-                    "--forget-key."
+                    "--no-keys cannot be combined with --new-keys, --invalidate-old-keys, "
+                    "--forget-key or --bridge."
                 ),
             ),
         ],

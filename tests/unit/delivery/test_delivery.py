@@ -95,6 +95,14 @@ def operation(name: str, size: int = 0) -> Operation:
     )
 
 
+def record(document_id: str) -> Operation:
+    """A replay record."""
+    return Operation(
+        b'{"create":{"_index":"asayer-logs-default-2026.11.24","pipeline":"asayer-replay",'
+        b'"require_data_stream":false,"_id":"%s"}}\n{"name":"record"}\n' % document_id.encode()
+    )
+
+
 A, B, C, D = map(operation, "abcd")
 
 
@@ -232,15 +240,20 @@ class TestCollisions:
     def test_the_replay_record_of_an_exception_is_meant_to_be_one_for_all_spans_it_passes(
         self, world: World
     ) -> None:
-        record = A.replace(b'"_id":"a"', b'"_id":"%b-%br"' % (b"0" * 32, b"f" * 32))
-        world.deliver(record)
-        world.deliver(record)
+        shared = record(f"{'0' * 32}-{'f' * 32}r")
+        world.deliver(shared)
+        world.deliver(shared)
         assert world.counts == {INDEXED: 1, DUPLICATE: 1}
 
     def test_the_replay_record_of_a_span_gets_a_new_id_as_its_span_does(self, world: World) -> None:
-        world.deliver(A, A.replace(b'"_id":"a"', b'"_id":"ar"'))
-        world.deliver(A, A.replace(b'"_id":"a"', b'"_id":"ar"'))
+        world.deliver(A, record("ar"))
+        world.deliver(A, record("ar"))
         assert world.sent[-1] == ["new-1", "new-2r"]
+
+    def test_the_replay_record_that_a_bridge_wrote_first_is_a_duplicate(self, world: World) -> None:
+        world.deliver(record("ar"))
+        world.deliver(A, record("ar"))
+        assert world.counts == {INDEXED: 2, DUPLICATE: 1}
 
 
 class TestRetries:

@@ -8,6 +8,7 @@ import pytest
 
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from otel_asayer.setup.keys import (
+    BRIDGE,
     READER,
     ROLES,
     VIEWER,
@@ -34,7 +35,7 @@ ONLY_WRITER = KeyOptions((WRITER,))
 def entry(identity: str, role: Role = WRITER, created: int = 1, **more: Any) -> dict[str, Any]:
     descriptor = {
         "cluster": list(role.cluster),
-        "indices": [{"names": list(role.indices), "privileges": list(role.privileges)}],
+        "indices": role.descriptor["index"],
     }
     metadata = {"managed_by": "otel-asayer", "role": role.name}
     return {
@@ -76,6 +77,23 @@ class TestPlan:
                 ],
             },
         ]
+
+    def test_the_bridge_reads_what_it_must_not_write_and_writes_what_it_must_not_read(self) -> None:
+        assert BRIDGE.descriptor == {
+            "cluster": [],
+            "index": [
+                {
+                    "names": ["logs-*.otel-*", "traces-*.otel-*"],
+                    "privileges": ["read", "view_index_metadata"],
+                },
+                {"names": ["asayer-logs-*"], "privileges": ["create_doc", "auto_configure"]},
+            ],
+        }
+
+    def test_a_valid_key_of_the_bridge_is_recognised_as_such(self) -> None:
+        (step,) = plan(entry("a", BRIDGE), options=KeyOptions((BRIDGE,)))
+        assert step.word == "present"
+        assert "differ" not in step.note
 
     def test_a_key_is_created_with_its_role_and_our_mark(self) -> None:
         body = {

@@ -18,6 +18,7 @@ from otel_asayer.elasticsearch.api import Api, Identity
 from otel_asayer.errors import NotAllowedError
 from otel_asayer.setup.installation import SetupOptions, carry_out, plan_installation
 from otel_asayer.setup.keys import (
+    BRIDGE,
     FORGETTER,
     ROLES,
     AuthenticatedUser,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["setup"]
 
+_OF_KEYS: Final = ("new_keys", "invalidate_old_keys", "forget_key", "bridge_key")
+"""Options that mean nothing without keys."""
 _TIME: Final = re.compile(r"[1-9][0-9]{0,5}[dhms]")
 
 
@@ -91,6 +94,13 @@ def _roles(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     is_flag=True,
     help="Also create the API key that `otel-asayer forget` needs: it may read and delete.",
 )
+@click.option(
+    "--bridge",
+    "bridge_key",
+    is_flag=True,
+    help="Also create the API key that `otel-asayer bridge` needs: it reads spans and log records "
+    "and writes replay records.",
+)
 @click.option("--no-keys", is_flag=True, help="Create no API keys.")
 @click.option(
     "--expiration",
@@ -134,11 +144,13 @@ def setup(
     """
     require_destination(config)
     config = replace(config, namespace=namespace) if namespace else config
-    if no_keys and (options["new_keys"] or options["invalidate_old_keys"] or options["forget_key"]):
+    if no_keys and any(options[name] for name in _OF_KEYS):
         raise click.UsageError(
-            "--no-keys cannot be combined with --new-keys, --invalidate-old-keys or --forget-key."
+            "--no-keys cannot be combined with --new-keys, --invalidate-old-keys, --forget-key or "
+            "--bridge."
         )
-    roles = (*options["roles"], *([FORGETTER] if options["forget_key"] else []))
+    asked = {"forget_key": FORGETTER, "bridge_key": BRIDGE}
+    roles = (*options["roles"], *(role for name, role in asked.items() if options[name]))
     with closing(Api.from_config(config)) as api:
         server, user = _identify(api, config)
         run = _Run(api, config, server, user, () if no_keys else roles, options)

@@ -18,7 +18,7 @@ from otel_asayer.cli.output import as_text, console, counted, plain_table, print
 from otel_asayer.cli.setup import paste
 from otel_asayer.sanitize import sanitize_line, sanitize_text
 from otel_asayer.setup.installation import StepResult
-from otel_asayer.setup.keys import FORGETTER, ROLES
+from otel_asayer.setup.keys import ON_REQUEST, ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -288,6 +288,8 @@ def _show_pastes(config: Config, keys: Mapping[str, Mapping[str, Any]], *, secur
             "People who use otel-asayer forget, in a separate shell",
             paste.shell({}, keys["forget"]["encoded"]),
         )
+    if "bridge" in keys:
+        _section("The bridge, otel-asayer bridge", paste.shell({}, keys["bridge"]["encoded"]))
 
 
 def _show_notes(notes: Sequence[str]) -> None:
@@ -330,7 +332,7 @@ def _created_keys(outcomes: Sequence[StepResult]) -> dict[str, dict[str, Any]]:
     }
     return {
         role.name: by_name[role.key_name]
-        for role in (*ROLES, FORGETTER)
+        for role in (*ROLES, *ON_REQUEST)
         if role.key_name in by_name
     }
 
