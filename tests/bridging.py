@@ -260,13 +260,13 @@ def trial(bridges: Bridges, collector: Collector, documents: int, kills: int = 1
     moments = sorted(chance.randrange(documents) for _ in range(kills))
     with ExitStack() as stack:
         running = {name: bridges.start(name) for name in ("one", "two")}
-        stack.callback(lambda: [process.kill() for process in running.values()])
+        for name in tuple(running):
+            stack.callback(_kill, running, name)
         for written in collector.write_traces(documents):
             while moments and moments[0] <= written:
                 moments.pop(0)
                 name = chance.choice(sorted(running))
-                running[name].kill()
-                running[name].wait()
+                _kill(running, name)
                 running[name] = bridges.start(name)
         wait_for(
             lambda: _are_there(collector),
@@ -283,6 +283,11 @@ def trial(bridges: Bridges, collector: Collector, documents: int, kills: int = 1
         collector.due - set(there),
         sorted(set(there) - collector.due) + [one for one in set(there) if there.count(one) > 1],
     )
+
+
+def _kill(running: dict[str, subprocess.Popen[bytes]], name: str) -> None:
+    running[name].kill()
+    running[name].wait()
 
 
 def _are_there(collector: Collector) -> bool:

@@ -6,6 +6,7 @@ A bridge reads all data streams of an Elasticsearch, so these tests have one of 
 from __future__ import annotations
 
 import http
+import secrets
 import signal
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.elasticsearch, pytest.mark.nodes]
 
 OWN = NodeConfig(mode="secured", settings=(("node.attr.for", "bridge"),))
-TRACE = "5b8aa5a2d2c872e8321cf37308d69df2"
 ENTRY, INNER = "051581bf3cb55c13", "5fb397be34d26b51"
 
 
@@ -44,6 +44,12 @@ def collector(server: Server, namespace: str) -> Collector:
 @pytest.fixture
 def bridges(server: Server, tmp_path: Path) -> Bridges:
     return Bridges(server, server.create_api_key("bridge", ROLE), tmp_path)
+
+
+@pytest.fixture
+def trace() -> str:
+    """The id of a trace of the test's own."""
+    return secrets.token_hex(16)
 
 
 def have(collector: Collector, *ids: str) -> Callable[[], bool]:
@@ -80,47 +86,49 @@ def test_slices_share_the_work(collector: Collector, bridges: Bridges) -> None:
 
 
 def test_a_follower_shows_what_comes_however_old_it_is(
-    collector: Collector, bridges: Bridges
+    collector: Collector, bridges: Bridges, trace: str
 ) -> None:
     with bridges.running("follower"):
-        collector.write(collector.span(TRACE, ENTRY))
-        wait_for(have(collector, f"{TRACE}{ENTRY}r"), "the span has no record")
+        collector.write(collector.span(trace, ENTRY))
+        wait_for(have(collector, f"{trace}{ENTRY}r"), "the span has no record")
         old = {"@timestamp": "1704067200000.000000"}
-        collector.write({**collector.span(TRACE, INNER), **old})
-        wait_for(have(collector, f"{TRACE}{INNER}r"), "the late span has no record")
+        collector.write({**collector.span(trace, INNER), **old})
+        wait_for(have(collector, f"{trace}{INNER}r"), "the late span has no record")
 
 
-def test_an_exception_waits_for_its_span(collector: Collector, bridges: Bridges) -> None:
-    wanted = exception_id(TRACE, "Declined", "no money")
+def test_an_exception_waits_for_its_span(
+    collector: Collector, bridges: Bridges, trace: str
+) -> None:
+    wanted = exception_id(trace, "Declined", "no money")
     with bridges.running("follower"):
-        collector.write(collector.exception(TRACE, INNER), collector.span(TRACE, ENTRY))
-        wait_for(have(collector, f"{TRACE}{ENTRY}r"), "the request has no record")
+        collector.write(collector.exception(trace, INNER), collector.span(trace, ENTRY))
+        wait_for(have(collector, f"{trace}{ENTRY}r"), "the request has no record")
         assert wanted not in collector.records()
-        collector.write(collector.inner_span(TRACE, INNER, ENTRY))
+        collector.write(collector.inner_span(trace, INNER, ENTRY))
         wait_for(have(collector, wanted), "the exception has no record")
 
 
 def test_a_new_data_stream_is_followed_from_its_beginning(
-    server: Server, namespace: str, bridges: Bridges
+    server: Server, namespace: str, bridges: Bridges, trace: str
 ) -> None:
     before, after = (Collector(server, f"{namespace}{number}") for number in (1, 2))
     with bridges.running("follower"):
-        before.write(before.span(TRACE, ENTRY))
-        wait_for(have(before, f"{TRACE}{ENTRY}r"), "the span has no record")
-        after.write(after.span(TRACE, ENTRY))
-        wait_for(have(after, f"{TRACE}{ENTRY}r"), "the span of the new stream has no record")
+        before.write(before.span(trace, ENTRY))
+        wait_for(have(before, f"{trace}{ENTRY}r"), "the span has no record")
+        after.write(after.span(trace, ENTRY))
+        wait_for(have(after, f"{trace}{ENTRY}r"), "the span of the new stream has no record")
 
 
 def test_after_a_rollover_the_new_index_is_followed(
-    server: Server, collector: Collector, bridges: Bridges
+    server: Server, collector: Collector, bridges: Bridges, trace: str
 ) -> None:
     with bridges.running("follower"):
-        collector.write(collector.span(TRACE, ENTRY))
-        wait_for(have(collector, f"{TRACE}{ENTRY}r"), "the span has no record")
+        collector.write(collector.span(trace, ENTRY))
+        wait_for(have(collector, f"{trace}{ENTRY}r"), "the span has no record")
         stream = f"traces-generic.otel-{collector.namespace}"
         assert server.request("POST", f"/{stream}/_rollover").status == http.HTTPStatus.OK
-        collector.write(collector.span(TRACE, INNER))
-        wait_for(have(collector, f"{TRACE}{INNER}r"), "the span after it has no record")
+        collector.write(collector.span(trace, INNER))
+        wait_for(have(collector, f"{trace}{INNER}r"), "the span after it has no record")
 
 
 def test_bridges_that_are_killed_miss_and_double_nothing(
@@ -131,24 +139,26 @@ def test_bridges_that_are_killed_miss_and_double_nothing(
 
 
 def test_it_waits_for_an_elasticsearch_that_is_away(
-    server: Server, collector: Collector, bridges: Bridges
+    server: Server, collector: Collector, bridges: Bridges, trace: str
 ) -> None:
     with bridges.running("follower"):
-        collector.write(collector.span(TRACE, ENTRY))
-        wait_for(have(collector, f"{TRACE}{ENTRY}r"), "the span has no record")
+        collector.write(collector.span(trace, ENTRY))
+        wait_for(have(collector, f"{trace}{ENTRY}r"), "the span has no record")
         server.stop()
         wait_for(lambda: "waits" in bridges.console("follower"), "it did not say that it waits")
         server.launch()
-        collector.write(collector.span(TRACE, INNER))
-        wait_for(have(collector, f"{TRACE}{INNER}r"), "the span after it has no record")
+        collector.write(collector.span(trace, INNER))
+        wait_for(have(collector, f"{trace}{INNER}r"), "the span after it has no record")
     said = bridges.console("follower").splitlines()
     assert [("waits" in line, "is back" in line) for line in said] == [(True, False), (False, True)]
 
 
-def test_ctrl_c_ends_it_as_a_shell_expects(bridges: Bridges, collector: Collector) -> None:
+def test_ctrl_c_ends_it_as_a_shell_expects(
+    bridges: Bridges, collector: Collector, trace: str
+) -> None:
     process = bridges.start("follower")
-    collector.write(collector.span(TRACE, ENTRY))
-    wait_for(have(collector, f"{TRACE}{ENTRY}r"), "the span has no record")
+    collector.write(collector.span(trace, ENTRY))
+    wait_for(have(collector, f"{trace}{ENTRY}r"), "the span has no record")
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
     assert bridges.console("follower") == ""

@@ -35,6 +35,7 @@ _PAGE_BYTES: Final = 8 * 1024 * 1024
 _GROWTH: Final = 4
 _SERVER_ERROR: Final = 500
 _TEMPORARY: Final = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.REQUEST_TIMEOUT)
+_NOT_ALLOWED: Final = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
 _PRIVILEGES: Final = ("read", "view_index_metadata")
 
 
@@ -56,6 +57,7 @@ class Reader:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._size = _FIRST_PAGE
+        self._is_admitted = False
 
     def require_privileges(self) -> None:
         """Check that the key or user may read the streams.
@@ -73,6 +75,7 @@ class Reader:
         except ElasticsearchError as error:
             raise AwayError(str(error)) from None
         if not secured:
+            self._is_admitted = True
             return
         asked = {"index": [{"names": list(OTEL_STREAMS), "privileges": list(_PRIVILEGES)}]}
         granted = self._ask("POST", "/_security/user/_has_privileges", asked)
@@ -81,6 +84,7 @@ class Reader:
                 f"Not allowed to read what the bridge reads: it takes {missing}. "
                 "`otel-asayer setup --bridge` creates a key that may."
             )
+        self._is_admitted = True
 
     def shards(self) -> dict[str, int]:
         """Return the number of shards of each index of the streams."""
@@ -197,7 +201,9 @@ class Reader:
             raise
         except ElasticsearchError as error:
             raise AwayError(str(error)) from None
-        if answer.status >= _SERVER_ERROR or answer.status in _TEMPORARY:
+        # While it starts, Elasticsearch knows no key; and a person can give privileges back.
+        refused = self._is_admitted and answer.status in _NOT_ALLOWED
+        if refused or answer.status >= _SERVER_ERROR or answer.status in _TEMPORARY:
             raise AwayError(explain_refusal(answer.status, answer.content, _DOING))
         return answer, length
 

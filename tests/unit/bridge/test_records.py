@@ -100,7 +100,7 @@ def test_answers_of_grpc_are_recognised_as_in_direct_export(
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
 def test_the_least_level_is_that_of_direct_export(level: str) -> None:
     recording = Recording()
-    server(recording, **{"http.response.status_code": 404}).end(START + MS)
+    server(recording, None, **{"http.response.status_code": 404}).end(START + MS)
     server(recording, error("it broke")).end(START + MS)
     for number in SeverityNumber:
         recording.logger.emit(
