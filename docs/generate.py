@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer import environment_variables
+from otel_asayer.bridge.metrics import INSTRUMENTS as OF_BRIDGE
 from otel_asayer.config import SETTINGS, Config
 from otel_asayer.config.parsers import FailClosed
 from otel_asayer.config.targets import INTERNAL, Targets
 from otel_asayer.delivery import outcomes
-from otel_asayer.delivery.metrics import INSTRUMENTS
+from otel_asayer.delivery.metrics import INSTRUMENTS as OF_EXPORTERS
 from otel_asayer.delivery.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ start-up lists all bad values.
 
 _METRICS_HEAD: Final = """# Metrics
 
-Generated from `otel_asayer.delivery.metrics` and `otel_asayer.delivery.outcomes` by `make docs`.
+Generated from `otel_asayer.delivery.metrics`, `otel_asayer.bridge.metrics` and
+`otel_asayer.delivery.outcomes` by `make docs`.
 
 The exporters report metrics about themselves to OpenTelemetry's MeterProvider: the one in an
 exporter's argument `meter_provider`, or the global one, even if it is set later. Under
@@ -51,6 +53,8 @@ exporter's argument `meter_provider`, or the global one, even if it is set later
 
 Without a MeterProvider no metrics are collected. The log then reports losses, at most once a minute.
 `OTEL_SDK_DISABLED=true` turns everything off.
+
+[`otel-asayer bridge`](../how-to/fleet.md#metrics) reports the metrics under `otel_asayer.bridge.`.
 
 The metrics under `otel.sdk.` follow the
 [semantic conventions](https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/). With
@@ -70,6 +74,7 @@ _OUTCOMES_HEAD: Final = """
 | `error.type` | The cause in one word: an error type or a status from Elasticsearch, or one of our own. On `exported` and `duration`, only for failures. |
 | `http.response.status_code` | The status of the last response to an export. Missing if there was none. |
 | `otel_asayer.spool.folder` | The folder of the destination. It is read when metrics are collected, at most every five seconds. |
+| `otel_asayer.bridge.reason` | `invalid`, `no_session` or `no_span`. |
 | `otel_asayer.outcome` | See below. |
 
 `error.type` is `queue_full` for spans and log records that a batch processor dropped because its
@@ -88,7 +93,7 @@ A document can have several outcomes on its way. Its last one is `indexed`, `dup
 def metrics() -> str:
     """Return the page on metrics, in the order of the modules that define them."""
     entries = []
-    for name, kind, unit, attributes, text in INSTRUMENTS.values():
+    for name, kind, unit, attributes, text in (*OF_EXPORTERS.values(), *OF_BRIDGE.values()):
         listed = ", ".join(f"`{attribute}`" for attribute in attributes)
         facts = [
             f"Instrument: {kind.replace('_', ' ')}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import random
 import signal
@@ -52,6 +53,10 @@ class Collector:
     seed: int = 0
     written: int = 0
     due: set[str] = field(default_factory=set)
+
+    @property
+    def _records(self) -> str:
+        return f"asayer-logs-{self.namespace}-*"
 
     def __post_init__(self) -> None:
         self.random = random.Random(f"{self.seed} {self.namespace}")
@@ -169,10 +174,24 @@ class Collector:
             "scope": {"name": "shop.web"},
         }
 
+    def has(self, *ids: str) -> bool:
+        """Whether there are replay records with these `_id`s."""
+        self.server.refresh(self._records)
+        query = {"query": {"ids": {"values": ids}}, "size": 0}
+        answer = self.server.request("POST", f"/{self._records}/_search", query)
+        # An index that is just being created has no shard to search.
+        return bool(answer.status == http.client.OK and _total(answer.json()) == len(ids))
+
+    def count(self) -> int:
+        """How many replay records there are, as far as searches see them."""
+        query = {"size": 0, "track_total_hits": True}
+        answer = self.server.request("POST", f"/{self._records}/_search", query)
+        return _total(answer.json()) if answer.status == http.client.OK else 0
+
     def records(self) -> list[str]:
         """The `_id`s of all replay records, sorted."""
-        self.server.refresh(f"asayer-logs-{self.namespace}-*")
-        hits = pages(self.server, f"asayer-logs-{self.namespace}-*", _source=False)
+        self.server.refresh(self._records)
+        hits = pages(self.server, self._records, _source=False)
         return sorted(hit["_id"] for hit in hits)
 
 
@@ -269,7 +288,7 @@ def trial(bridges: Bridges, collector: Collector, documents: int, kills: int = 1
                 _kill(running, name)
                 running[name] = bridges.start(name)
         wait_for(
-            lambda: _are_there(collector),
+            lambda: collector.count() >= len(collector.due),
             "records are missing, and the bridges write no more",
         )
         for name, process in running.items():
@@ -290,8 +309,6 @@ def _kill(running: dict[str, subprocess.Popen[bytes]], name: str) -> None:
     running[name].wait()
 
 
-def _are_there(collector: Collector) -> bool:
-    server, index = collector.server, f"asayer-logs-{collector.namespace}-*"
-    server.refresh(index)
-    counted = server.request("POST", f"/{index}/_count").json()
-    return bool(counted["count"] >= len(collector.due))
+def _total(answer: dict[str, Any]) -> int:
+    total: int = answer["hits"]["total"]["value"]
+    return total

@@ -33,14 +33,19 @@ PAGES = sorted(
 )
 SHELL = "docs/test_shell.py"
 DATA = "docs/test_data.py"
+FLEET = "docs/test_fleet.py"
 EXECUTED: dict[str, dict[str, str]] = {
     "python": {"*": "docs/test_documentation.py"},
     "json": {"*": DATA},
     "yaml": {
         "docs/how-to/containers.md": SHELL,
         "docs/how-to/declarative.md": "integration/test_declarative.py",
+        "docs/how-to/fleet.md": FLEET,
     },
-    "ini": {"docs/reliability.md": "integration/test_processes.py"},
+    "ini": {
+        "docs/how-to/fleet.md": FLEET,
+        "docs/reliability.md": "integration/test_processes.py",
+    },
     "py": {"docs/how-to/wsgi-asgi.md": "harness/test_applications_accounts.py"},
     "js": {"docs/how-to/browser.md": "browser/test_browser_page.py"},
     "sh": {
@@ -53,6 +58,7 @@ EXECUTED: dict[str, dict[str, str]] = {
         "docs/how-to/aiohttp.md": "docs/test_frameworks.py",
         "docs/how-to/doctor.md": "integration/test_pages.py",
         "docs/how-to/fastapi.md": "docs/test_frameworks.py",
+        "docs/how-to/fleet.md": FLEET,
         "docs/how-to/flask.md": "docs/test_frameworks.py",
         "docs/how-to/install.md": SHELL,
         "docs/how-to/kibana.md": SHELL,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
+from otel_asayer.bridge.bridge import Counts
 from otel_asayer.cli.commands import otel_asayer
 
 from documentation import ROOT
@@ -58,6 +60,10 @@ def test_a_timeline_has_the_documented_fields(folder: Path) -> None:
 
 def test_an_error_has_the_documented_form(folder: Path) -> None:
     assert list(run(folder, "timeline", "7")) == list(example(SECTIONS["Errors"]))
+
+
+def test_the_counts_of_the_bridge_have_the_documented_fields() -> None:
+    assert list(example(SECTIONS["bridge"])) == [field.name for field in fields(Counts)]
 
 
 def test_what_the_other_commands_print_has_the_documented_fields(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def trace() -> str:
 
 
 def have(collector: Collector, *ids: str) -> Callable[[], bool]:
-    return lambda: set(ids) <= set(collector.records())
+    return lambda: collector.has(*ids)
 
 
 def test_what_is_there_has_its_records_and_a_second_bridge_writes_nothing(

@@ -134,7 +134,7 @@ provider.shutdown()
 def test_an_exporting_process_loads_what_exports_and_what_first_contact_needs(
     tmp_path: Path,
 ) -> None:
-    rooms = ("timeline", "cli", "web", "setup", "delivery")
+    rooms = ("timeline", "bridge", "cli", "web", "setup", "delivery")
     names = [
         module.name
         for module in pkgutil.walk_packages(otel_asayer.__path__, "otel_asayer.")
