@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(COVERAGE),--cov --cov-append --cov-repo
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test nodes processes matrix pythons bounds browser chromium fleet chaos applications redis soak coverage lint types imports check constraints docs site bench clean
+.PHONY: help demo test nodes processes matrix pythons bounds browser chromium fleet chaos applications redis wrk latency storage soak coverage lint types imports check constraints docs site bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -116,8 +116,18 @@ bench: $(READY) $(VENV)/.peers ## measure exporter, propagation and a whole requ
 	$(BIN)/python benchmarks/export.py --sessions
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/propagation.py
+	$(BIN)/python benchmarks/process.py
 	$(BIN)/python benchmarks/request.py --peers $(VENV)/peers/bin/python
 	PYTHONPATH=tests $(BIN)/python benchmarks/page.py
+
+latency: $(READY) wrk ## measure requests behind gunicorn and uvicorn under wrk, also while Elasticsearch is away; takes 25 minutes
+	$(BIN)/python benchmarks/latency.py $(if $(QUICK),--seconds 1 --states otel-asayer)
+
+storage: $(READY) ## measure what _id and replay records cost Elasticsearch
+	PYTHONPATH=tests $(BIN)/python benchmarks/storage.py $(if $(QUICK),--spans 3000)
+
+wrk: # installs Debian's, unless this machine already has one
+	@command -v wrk >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y wrk >/dev/null)
 
 $(VENV)/.peers: # a separate environment, because these packages patch what they find
 	$(PYTHON) -m venv $(VENV)/peers

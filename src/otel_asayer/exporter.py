@@ -11,8 +11,10 @@ import atexit
 import logging
 import os
 import threading
+import time
+from contextlib import suppress
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 _Record = TypeVar("_Record")
+_Encode: TypeAlias = "Callable[[Sequence[_Record], Callable[[], None]], Encoded]"
 
 _logger = logging.getLogger(__name__)
 
@@ -63,6 +66,11 @@ _LONGEST_WAIT: Final = 5.0
 """Seconds that a shutdown waits for exports that it has interrupted, while they write to the
 disk."""
 
+
+_MOST_PAUSING: Final = 0.02
+"""Seconds that encoding a batch may be held up to let requests in: the queue must not overflow."""
+_PAUSE: Final = 1e-5
+"""Seconds; 0 would give the interpreter back to this thread before another one wakes up."""
 
 _DIVERTED: Final = (
     "Attributes data_stream.dataset and data_stream.namespace ask for more than {} data streams: "
@@ -122,9 +130,7 @@ class _Exporter:
         _open.setdefault(config, WeakSet()).add(self)
         atexit.register(self._stop)
 
-    def _deliver(
-        self, encode: Callable[[Sequence[_Record]], Encoded], records: Sequence[_Record]
-    ) -> bool:
+    def _deliver(self, encode: _Encode[_Record], records: Sequence[_Record]) -> bool:
         """Encode and deliver; return whether Elasticsearch or the disk has every document.
 
         Never raises.
@@ -212,7 +218,7 @@ class _Exporter:
 
     def _export(
         self,
-        encode: Callable[[Sequence[_Record]], Encoded],
+        encode: _Encode[_Record],
         records: Sequence[_Record],
         current: delivery.Delivery,
         observation: ExportObservation,
@@ -221,7 +227,7 @@ class _Exporter:
         current.announce()
         if self._closed:
             return self._lose(current, observation, len(records), Cause.of("exporter shut down"))
-        operations, failures = encode(records)
+        operations, failures = encode(records, _pause_after(_MOST_PAUSING))
         if diverted := self._encoder.take_diverted():
             current.counters.add(Outcome.DIVERTED, diverted, Cause.of("too many data streams"))
             warn_once(_logger, _DIVERTED.format(self._config.max_data_streams))
@@ -267,6 +273,25 @@ class _Exporter:
                 atexit.register(self._stop)
             else:
                 self._stop()
+
+
+def _pause_after(seconds: float) -> Callable[[], None]:
+    """Return what lets other threads run for a moment, until that has taken so long in all.
+
+    A thread that computes gives the interpreter away after 5 ms only, each time that a request
+    comes back from reading or writing. So an export of 10 ms would hold up whatever runs beside it.
+    """
+    left = seconds
+
+    def pause() -> None:
+        nonlocal left
+        if left > 0:
+            start = time.monotonic()
+            with suppress(Exception):  # gevent's hub cannot wait
+                time.sleep(_PAUSE)
+            left -= time.monotonic() - start
+
+    return pause
 
 
 class ElasticsearchSpanExporter(_Exporter, SpanExporter):

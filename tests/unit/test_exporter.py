@@ -10,7 +10,9 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -449,6 +451,23 @@ class TestNothingRaises:
             Count(Outcome.INDEXED): 1,
             Count(Outcome.DROPPED, Cause.of("not encoded")): 1,
         }
+
+    def test_a_batch_is_delivered_where_nothing_may_wait(
+        self,
+        span_exporter: ElasticsearchSpanExporter,
+        double: ElasticsearchDouble,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """As in gevent's hub."""
+
+        def refuse(_: float) -> None:
+            raise AssertionError
+
+        monkeypatch.setattr(
+            "otel_asayer.exporter.time", SimpleNamespace(sleep=refuse, monotonic=time.monotonic)
+        )
+        assert span_exporter.export(spans(*["GET /cart"] * 100)) is SpanExportResult.SUCCESS
+        assert len(double.documents) == 100
 
     def test_a_defect_is_counted_and_named_without_its_message(
         self,

@@ -12,7 +12,7 @@ from otel_asayer.documents.spans import SpanDocuments
 from otel_asayer.documents.values import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
@@ -24,6 +24,8 @@ __all__ = ["Encoded", "Encoder"]
 _T = TypeVar("_T")
 
 _MAX_REASON: Final = 200
+_SLICE: Final = 32
+"""Records encoded at a stretch: half a millisecond."""
 
 
 class Encoded(NamedTuple):
@@ -78,23 +80,38 @@ class Encoder:
         self._spans = SpanDocuments(scopes, replay_records)
         self._log_records = LogRecordDocuments(scopes, replay_records, random_id)
 
-    def spans(self, spans: Sequence[ReadableSpan]) -> Encoded:
-        """Return the operations for `spans`: documents, those of events, and replay records."""
-        return _encoded(self._spans.add, spans, "span")
+    def spans(
+        self, spans: Sequence[ReadableSpan], pause: Callable[[], None] = lambda: None
+    ) -> Encoded:
+        """Return the operations for `spans`: documents, those of events, and replay records.
 
-    def log_records(self, log_records: Sequence[ReadableLogRecord]) -> Encoded:
-        """Return the operations for `log_records`: documents and replay records."""
-        return _encoded(self._log_records.add, log_records, "log record")
+        `pause` is called now and then, so that the caller may let other threads run.
+        """
+        return _encoded(self._spans.add, spans, "span", pause)
+
+    def log_records(
+        self, log_records: Sequence[ReadableLogRecord], pause: Callable[[], None] = lambda: None
+    ) -> Encoded:
+        """Return the operations for `log_records`: documents and replay records.
+
+        `pause` is called now and then, so that the caller may let other threads run.
+        """
+        return _encoded(self._log_records.add, log_records, "log record", pause)
 
 
-def _encoded(add: Callable[[Batch, _T], None], items: Iterable[_T], kind: str) -> Encoded:
+def _encoded(
+    add: Callable[[Batch, _T], None], items: Sequence[_T], kind: str, pause: Callable[[], None]
+) -> Encoded:
     batch = Batch()
-    for item in items:
-        try:
-            add(batch, item)
-        except Exception as error:  # noqa: PERF203 (one that fails must not cost the others)
-            batch.failures.append(
-                f"A {kind} was not written, or not all of it: encoding it failed with "
-                f"{type(error).__name__}: {text_of(error)[:_MAX_REASON]}"
-            )
+    for start in range(0, len(items), _SLICE):
+        if start:
+            pause()
+        for item in items[start : start + _SLICE]:
+            try:
+                add(batch, item)
+            except Exception as error:  # noqa: PERF203 (one that fails must not cost the others)
+                batch.failures.append(
+                    f"A {kind} was not written, or not all of it: encoding it failed with "
+                    f"{type(error).__name__}: {text_of(error)[:_MAX_REASON]}"
+                )
     return Encoded(batch.operations, batch.failures)

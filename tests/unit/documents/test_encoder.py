@@ -72,6 +72,24 @@ def test_spans_stay_in_their_order() -> None:
     assert [read(operation).id[-1] for operation in operations] == ["3", "1", "2"]
 
 
+def test_a_long_batch_makes_pauses_and_stays_in_its_order() -> None:
+    spans = [span(number) for number in range(1, 101)]
+    pauses: list[None] = []
+    operations, _ = encoder().spans(spans, lambda: pauses.append(None))
+    assert operations == encoder().spans(spans).operations
+    assert len(pauses) == 3
+
+
+def test_an_exception_that_passes_through_a_pause_has_one_record() -> None:
+    exception = Event("exception", {"exception.type": "ValueError"}, START)
+    spans = [
+        span(number, attributes={"session.id": SESSION}, events=[exception])
+        for number in range(1, 101)
+    ]
+    operations, _ = encoder().spans(spans)
+    assert sum(len(read(operation).id) > 50 for operation in operations) == 1
+
+
 def test_log_records_get_the_ids_that_are_injected() -> None:
     records = [
         ReadableLogRecord(
