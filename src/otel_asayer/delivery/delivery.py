@@ -78,6 +78,7 @@ class Delivery:
         wait: Waits for some seconds, or less once the event is set.
         now: Seconds since 1970.
         new_id: Returns a random `_id`.
+        computed: Seconds of processor time that this thread has used.
     """
 
     def __init__(  # noqa: PLR0913 (clock, random and wait are injected by tests)
@@ -93,6 +94,7 @@ class Delivery:
         ),  # gevent may put in a class of its own
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = random_id,
+        computed: Callable[[], float] = time.thread_time,
     ) -> None:
         self.config = config
         self.disabled_reason = config.closed or (
@@ -113,6 +115,7 @@ class Delivery:
             wait,
             now,
             new_id,
+            computed,
         )
         self.counters = self.context.counters
         self._spooler = Spooler(spool, self.context)

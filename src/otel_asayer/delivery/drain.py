@@ -7,6 +7,9 @@ of full jitter, up to a minute, or what Elasticsearch asks for, up to an hour. T
 small again after a pass that delivered something: where one request in ten fails, a large spool is
 never emptied in one pass, and is drained all the same.
 
+Between two bodies the thread rests four times as long as it has computed, so that a large spool
+does not slow the application down. A command, and the end of the process, drain at full speed.
+
 A body whose documents wait for somebody to fix a key or a template goes to the end of the line, so
 that it does not hold up the others. A pass ends where it meets what it put there, by whatever
 clock. A pass of the thread also ends after a hundred such bodies in a row: otherwise it would send
@@ -41,6 +44,13 @@ _logger = logging.getLogger(__name__)
 
 _PAUSES: Final = (1.0, 60.0)
 """The first and the last upper bound of the pauses between tries, in seconds."""
+
+
+_REST: Final = 4.0
+"""How many times as long as it has computed for a body the thread rests after it."""
+
+_LONGEST_REST: Final = 0.25
+"""Seconds; among gevent's greenlets, what others have computed counts, too."""
 
 
 class Drainer:
@@ -88,13 +98,18 @@ class Drainer:
         self._noticed.set()
 
     def drain(
-        self, on_progress: Callable[[int], None] = lambda _: None, *, most_in_vain: float = math.inf
+        self,
+        on_progress: Callable[[int], None] = lambda _: None,
+        *,
+        most_in_vain: float = math.inf,
+        rest: Callable[[], object] = lambda: None,
     ) -> bool:
         """Send what waits until nothing does, or Elasticsearch takes no more.
 
         Args:
             on_progress: Called with the number of documents delivered of each body.
             most_in_vain: Bodies in a row of which nothing is taken, after which it ends.
+            rest: Called after each body, and may wait.
 
         Returns:
             Whether the spool was emptied.
@@ -113,6 +128,7 @@ class Drainer:
         ):
             if not self._send(lease, self._allow, on_progress):
                 return False
+            rest()
         return self.spool.empty
 
     def finish(self, seconds: float, *, answered: bool) -> None:
@@ -178,7 +194,7 @@ class Drainer:
     def _pass(self) -> bool:
         try:
             with self._passing:
-                return self.drain(most_in_vain=100)
+                return self.drain(most_in_vain=100, rest=self._resting())
         except SpoolError as error:
             _logger.debug("The spool cannot be drained: %s", error)
         except Exception:
@@ -187,6 +203,19 @@ class Drainer:
                 exc_info=True,
             )
         return False
+
+    def _resting(self) -> Callable[[], object]:
+        """Return what lets the application have the interpreter, after each body."""
+        since = self._context.computed()
+
+        def rest() -> None:
+            nonlocal since
+            seconds = min(_REST * (self._context.computed() - since), _LONGEST_REST)
+            if seconds > 0:
+                self._context.wait(self._context.stopping, seconds)
+            since = self._context.computed()
+
+        return rest
 
     def _allow(self) -> RetryBudget:
         """The whole timeout for one try: this thread pauses by itself after a failure."""

@@ -85,6 +85,8 @@ class ExportContext:
     """Returns seconds since 1970."""
     new_id: Callable[[], str]
     """Returns a random `_id`."""
+    computed: Callable[[], float]
+    """Returns the seconds of processor time that this thread has used."""
     counters: Counters = field(default_factory=Counters)
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set while the process ends."""

@@ -5,6 +5,7 @@ one short try, then the disk, and a drainer that brings it all to Elasticsearch.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -72,13 +73,22 @@ class World(Relay):
         assert spool
         self.spool = spool
         self.delivery = Delivery(
-            config, spool, client=self, clock=lambda: self.now, random=lambda: 1.0, wait=self._wait
+            config,
+            spool,
+            client=self,
+            clock=lambda: self.now,
+            random=lambda: 1.0,
+            wait=self._wait,
+            computed=lambda: self.computed,
         )
         if self.delivery.drainer:
             self.delivery.drainer.start = lambda: None  # type: ignore[method-assign]
 
     def _wait(self, _: threading.Event, seconds: float) -> None:
         raise AssertionError(f"nothing may wait, and something waits {seconds} s")
+
+    computed = 0.0
+    """Processor time of the thread."""
 
     def deliver(self, *operations: bytes) -> bool:
         return not self.delivery.deliver([*map(Operation, operations)]).lost
@@ -561,6 +571,27 @@ class TestTheThread:
         turns = Turns(world, lambda: world.spool.write([A]))
         assert turns.run() == [("noticed", 30.0), ("noticed", 30.0)]
         assert world.ids == ["a"]
+
+    @pytest.mark.parametrize(("computed", "rest"), [(0.01, 0.04), (10.0, 0.25)])
+    def test_it_rests_after_each_body_longer_than_it_has_computed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, computed: float, rest: float
+    ) -> None:
+        times = itertools.count(step=computed)
+        rests: list[float] = []
+        monkeypatch.setattr(World, "computed", property(lambda _: next(times)), raising=True)
+        monkeypatch.setattr(World, "_wait", lambda _, __, seconds: rests.append(round(seconds, 6)))
+        world = World(tmp_path)
+        for operation in (A, B):
+            world.spool.write([operation])
+        Turns(world).run()
+        assert rests == [rest, rest]
+
+    def test_on_demand_nothing_rests(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        times = itertools.count()
+        monkeypatch.setattr(World, "computed", property(lambda _: next(times)), raising=True)
+        world = World(tmp_path)
+        world.spool.write([A])
+        assert world.drain() is True
 
     def test_it_looks_soon_when_something_was_put_there(self, tmp_path: Path) -> None:
         world = World(tmp_path)
