@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := $(VENV)/.demo
 TRACKERS := .cache/trackers
+NODE := .cache/fleet-node
 PYTHONS ?= 3.10 3.11 3.12 3.13
 INSTALL := sh requirements/environment.sh $(PYTHON) $(VENV)
 # With COVERAGE=1, each target adds to one coverage report, which `make coverage` shows.
@@ -58,15 +59,17 @@ browser: $(READY) chromium $(TRACKERS)/.ready ## test the session page, and carr
 	$(PYTEST) $(PARALLEL) -m browser
 
 $(TRACKERS)/.ready: tests/browser/trackers/package.json tests/browser/trackers/package-lock.json
+$(NODE)/.ready: tests/fleet/node/package.json tests/fleet/node/package-lock.json
+$(TRACKERS)/.ready $(NODE)/.ready:
 	@command -v npm >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y npm >/dev/null)
-	@mkdir -p $(TRACKERS) && cp $^ $(TRACKERS)
-	@npm ci --prefix $(TRACKERS) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 chromium: # installs Debian's, unless this machine already has one
 	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null)
 
-fleet: $(READY) $(VENV)/.fleet redis ## test sessions across queues and RPC: gRPC, Kafka, Celery on Redis, threads, asyncio
+fleet: $(READY) $(VENV)/.fleet redis chromium $(TRACKERS)/.ready $(NODE)/.ready ## test sessions across queues and RPC, and through Flask, Node, Go and Java to a real Collector
 	$(PYTEST) -m fleet
 
 $(VENV)/.fleet: $(READY)

@@ -47,7 +47,11 @@ EXECUTED: dict[str, dict[str, str]] = {
         "docs/reliability.md": "integration/test_processes.py",
     },
     "py": {"docs/how-to/wsgi-asgi.md": "harness/test_applications_accounts.py"},
-    "js": {"docs/how-to/browser.md": "browser/test_browser_page.py"},
+    "js": {
+        "docs/how-to/browser.md": "browser/test_browser_page.py",
+        "docs/how-to/other-languages.md": "fleet/services.py",
+    },
+    "go": {"docs/how-to/other-languages.md": "fleet/services.py"},
     "sh": {
         "README.md": "integration/test_empty_environment.py",
         "docs/how-to/browser.md": SHELL,
@@ -62,6 +66,7 @@ EXECUTED: dict[str, dict[str, str]] = {
         "docs/how-to/flask.md": "docs/test_frameworks.py",
         "docs/how-to/install.md": SHELL,
         "docs/how-to/kibana.md": SHELL,
+        "docs/how-to/other-languages.md": "fleet/services.py",
         "docs/how-to/openreplay.md": SHELL,
         "docs/how-to/session-page.md": SHELL,
         "docs/how-to/sessions.md": SHELL,

@@ -78,12 +78,16 @@ def beginning_with(word: str) -> list[Any]:
 
 KNOWN_VARIABLES = {
     "DJANGO_SETTINGS_MODULE",
+    "OTEL_JAVA_EXPERIMENTAL_LOG_ATTRIBUTES_COPY_FROM_BAGGAGE_INCLUDE",
+    "OTEL_JAVA_EXPERIMENTAL_SPAN_ATTRIBUTES_COPY_FROM_BAGGAGE_INCLUDE",
     "PIP_CONSTRAINT",
     *vars(environment_variables),
     *vars(opentelemetry.environment_variables),
     *vars(opentelemetry.instrumentation.environment_variables),
     *vars(opentelemetry.sdk.environment_variables),
 }
+LANGUAGES = ("npm", "node", "java", "go")
+"""What starts services in other languages, which tests/fleet/test_languages.py does."""
 WHEEL = re.compile(r"[\w./-]*\.whl(\[\w+\])?")
 LOOKED_UP = {
     "OTEL_PROPAGATORS": "opentelemetry_propagator",
@@ -171,7 +175,7 @@ class TestEveryPage:
         assert (tmp_path / "constraints.txt").read_text(encoding="utf-8") == constraints()
 
     def test_every_other_line_is_a_command_that_the_pages_tests_know(self) -> None:
-        programs = ("opentelemetry-instrument", "otel-asayer", "curl", "gunzip")
+        programs = ("opentelemetry-instrument", "otel-asayer", "curl", "gunzip", *LANGUAGES)
         assert {command.split()[0] for page in PAGES for command in commands(page)} - {
             *programs
         } == set()

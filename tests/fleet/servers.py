@@ -16,7 +16,7 @@ from instrumented import free_port
 from patience import HANG_SECONDS, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _CLUSTER: Final = "MkU3OEVBNTcwNTJENDM2Qg"
@@ -64,11 +64,19 @@ def redis(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def listening(command: Sequence[str], port: int, console: Path) -> Iterator[None]:
-    """Run a server until the block ends; inside, it listens on its port."""
+def listening(
+    command: Sequence[str],
+    port: int,
+    console: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Iterator[None]:
+    """Run a server in a folder until the block ends; inside, it listens on its port."""
     with console.open("wb") as output:
         process = subprocess.Popen(
             command,
+            env=environment,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
