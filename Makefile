@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(COVERAGE),--cov --cov-append --cov-repo
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test nodes processes matrix pythons bounds browser chromium fleet chaos applications redis wrk latency storage soak coverage lint types imports check constraints docs site bench clean
+.PHONY: help demo test nodes processes matrix pythons bounds browser chromium queues fleet chaos applications redis wrk latency storage soak coverage lint types imports check constraints docs site bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -69,7 +69,10 @@ $(TRACKERS)/.ready $(NODE)/.ready:
 chromium: # installs Debian's, unless this machine already has one
 	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null)
 
-fleet: $(READY) $(VENV)/.fleet redis chromium $(TRACKERS)/.ready $(NODE)/.ready ## test sessions across queues and RPC, and through Flask, Node, Go and Java to a real Collector
+queues: $(READY) $(VENV)/.fleet redis ## test sessions across queues and RPC: gRPC, Kafka, Celery on Redis, asyncio, threads, processes
+	$(PYTEST) -m fleet tests/fleet/test_queues.py
+
+fleet: $(READY) $(VENV)/.fleet redis chromium $(TRACKERS)/.ready $(NODE)/.ready ## make queues, and sessions from Chromium through Flask, Node, Go and Java to a real Collector and the bridge
 	$(PYTEST) -m fleet
 
 $(VENV)/.fleet: $(READY)

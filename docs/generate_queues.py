@@ -16,7 +16,7 @@ CASES: Final = DOCS.parent / "tests" / "fleet" / "cases.py"
 
 _HEAD: Final = """# Queues, RPC, threads and tasks
 
-Generated from `tests/fleet/cases.py` by `make docs`. `make fleet` proves each row: with a real Kafka,
+Generated from `tests/fleet/cases.py` by `make docs`. `make queues` proves each row: with a real Kafka,
 Celery on a real Redis, and gRPC.
 
 A request's session follows its work into calls, messages, tasks and threads. The tables say where it

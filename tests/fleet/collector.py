@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import yaml
+
 from fleet.artifacts import cache, run_go
 from fleet.servers import listening
 
+from documentation import HOW_TO, blocks
 from instrumented import free_port
 
 if TYPE_CHECKING:
@@ -42,50 +46,31 @@ def _build(folder: Path) -> Path:
     return folder / "build" / "otelcol"
 
 
-_CONFIGURATION: Final = """
-receivers:
-  otlp:
-    protocols:
-      http:
-        endpoint: 127.0.0.1:{port}
-processors:
-  transform:
-    trace_statements: &namespace
-      - set(resource.attributes["data_stream.namespace"], "{namespace}")
-    log_statements: *namespace
-exporters:
-  elasticsearch:
-    endpoints: ["{url}"]
-    api_key: {api_key}
-    mapping:
-      allowed_modes: [otel]
-    include_source_on_error: false
-    sending_queue:
-      batch:
-        flush_timeout: 100ms
-service:
-  telemetry:
-    metrics:
-      level: none
-  pipelines:
-    traces:
-      receivers: [otlp]
-      processors: [transform]
-      exporters: [elasticsearch]
-    logs:
-      receivers: [otlp]
-      processors: [transform]
-      exporters: [elasticsearch]
-"""
+_PAGE: Final = (HOW_TO / "fleet.md").read_text(encoding="utf-8")
 
 
 @contextmanager
 def collecting(server: Endpoint, api_key: str, namespace: str, folder: Path) -> Iterator[str]:
-    """Run a Collector that writes to streams of a namespace; gives its endpoint for OTLP/HTTP."""
-    port = free_port()
+    """Run a Collector with the documentation's configuration; gives its endpoint for OTLP/HTTP.
+
+    What differs: where it listens and writes to, and the namespace of its data streams.
+    """
+    port, storage = free_port(), folder / "collector"
+    storage.mkdir()
+    _, settings = map(yaml.safe_load, blocks(_PAGE, "yaml"))
+    settings["receivers"]["otlp"]["protocols"] = {"http": {"endpoint": f"127.0.0.1:{port}"}}
+    settings["exporters"]["elasticsearch"]["endpoints"] = [server.url]
+    settings["extensions"]["file_storage"]["directory"] = str(storage)
+    statements = [f'set(resource.attributes["data_stream.namespace"], "{namespace}")']
+    settings["processors"]["transform"] = dict.fromkeys(
+        ("trace_statements", "log_statements"), statements
+    )
+    for pipeline in settings["service"]["pipelines"].values():
+        pipeline["processors"].append("transform")
+    settings["service"]["telemetry"] = {"metrics": {"level": "none"}}
     file = folder / "collector.yaml"
-    values = {"port": port, "namespace": namespace, "url": server.url, "api_key": api_key}
-    file.write_text(_CONFIGURATION.format(**values), encoding="utf-8")
+    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
     command = [str(collector()), "--config", str(file)]
-    with listening(command, port, folder / "collector.log"):
+    environment = {**os.environ, "COLLECTOR_API_KEY": api_key}
+    with listening(command, port, folder / "collector.log", environment):
         yield f"http://127.0.0.1:{port}"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from browser.network import write_scripts
+
 from store import WRITER, Store, prepare
 
 if TYPE_CHECKING:
@@ -27,3 +29,11 @@ def new_store(secured: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Ca
         return Store(secured, f"fleet{secrets.token_hex(8)}", key, spool)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the scripts of the shop's page."""
+    folder = tmp_path_factory.mktemp("page") / "scripts"
+    write_scripts(folder)
+    return folder

@@ -5,14 +5,17 @@ an exception, by a real Collector into a real Elasticsearch.
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
-from browser.network import write_scripts
-from fleet.visit import DIRECT, OTLP, SERVICES, Visit, visit
+from fleet.visit import DIRECT, OTLP, SERVICES, Visit, bridge, visit
 from otel_asayer.cli.commands import otel_asayer
+
+from readers import Gen1Reader, Gen2Reader, Gen3Reader
+from store import READER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.fleet, pytest.mark.elasticsearch]
 
 
+BEGINNING = datetime(2020, 1, 1, tzinfo=timezone.utc)
 LOGGED = {
     "shop": "order 7 is large",
     "delivery": "delivery of /order/7 is late",
@@ -38,14 +42,6 @@ RAISED = {
 Collector stores such without a session."""
 
 
-@pytest.fixture(scope="module")
-def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the page's scripts."""
-    folder = tmp_path_factory.mktemp("page") / "scripts"
-    write_scripts(folder)
-    return folder
-
-
 @pytest.fixture(scope="module", params=[DIRECT, OTLP])
 def visited(
     request: pytest.FixtureRequest,
@@ -53,9 +49,11 @@ def visited(
     static: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Visit:
-    """A visit, whichever way Flask exports."""
-    store = new_store()
-    return visit(request.param, store, store, static, tmp_path_factory.mktemp("visit"))
+    """A visit, whichever way Flask exports, of which a bridge has made replay records."""
+    store, folder = new_store(), tmp_path_factory.mktemp("visit")
+    found = visit(request.param, store, static, folder)
+    bridge(store, folder)
+    return found
 
 
 def service_of(document: dict[str, Any]) -> str:
@@ -72,7 +70,7 @@ def in_session(visited: Visit, documents: list[dict[str, Any]]) -> list[dict[str
 
 def command(visited: Visit, *words: str) -> Any:
     """What a command prints as JSON, to somebody who may read everything."""
-    server = visited.collected.server
+    server = visited.store.server
     settings = {"ENDPOINT": server.url, "USERNAME": server.username, "PASSWORD": server.password}
     environment = {f"OTEL_EXPORTER_ELASTICSEARCH_{name}": text for name, text in settings.items()}
     done = CliRunner().invoke(otel_asayer, [*words, "--json"], env=environment)
@@ -81,7 +79,7 @@ def command(visited: Visit, *words: str) -> Any:
 
 
 def test_one_trace_in_one_session_goes_through_all_services(visited: Visit) -> None:
-    spans = visited.collected.spans()
+    spans = visited.store.spans()
     order = next(span for span in spans if "/order/<number>" in span["name"])
     trace = [span for span in spans if span["trace_id"] == order["trace_id"]]
     assert {service_of(span) for span in trace} == set(SERVICES)
@@ -90,21 +88,21 @@ def test_one_trace_in_one_session_goes_through_all_services(visited: Visit) -> N
 
 def test_a_service_in_another_language_may_be_the_first_one(visited: Visit) -> None:
     """The page sends it the session as baggage."""
-    spans = in_session(visited, visited.collected.spans())
+    spans = in_session(visited, visited.store.spans())
     first = [span for span in spans if "parent_span_id" not in span]
     assert [service_of(span) for span in first] == ["shop", "delivery"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_service_has_log_records_in_the_session(visited: Visit, service: str) -> None:
-    logs = in_session(visited, visited.collected.logs())
+    logs = in_session(visited, visited.store.logs())
     texts = {log["body"]["text"] for log in logs if "body" in log and service_of(log) == service}
     assert LOGGED[service] in texts
 
 
 @pytest.mark.parametrize("service", RAISED)
 def test_each_service_has_an_exception_in_the_session(visited: Visit, service: str) -> None:
-    exceptions = in_session(visited, visited.collected.exceptions())
+    exceptions = in_session(visited, visited.store.exceptions())
     messages = {
         exception["attributes"]["exception.message"]
         for exception in exceptions
@@ -130,3 +128,40 @@ def test_errors_show_the_exceptions_of_all_services(visited: Visit) -> None:
     groups = command(visited, "errors")
     found = {service for group in groups for service in group["services"]}
     assert found >= RAISED.keys()
+
+
+def services_in(messages: list[str]) -> set[str]:
+    return {service for service in SERVICES for text in messages if f"service {service}" in text}
+
+
+def test_openreplays_panel_has_rows_of_all_services(visited: Visit) -> None:
+    server = visited.store.server
+    rows = Gen3Reader(server, server.create_api_key("reader", READER)).rows(visited.session_id)
+    assert services_in([row.message for row in rows]) == set(SERVICES)
+
+
+@pytest.mark.parametrize("reader", [Gen1Reader, Gen2Reader])
+def test_the_older_readers_have_errors_of_all_services(
+    visited: Visit, reader: type[Gen1Reader | Gen2Reader]
+) -> None:
+    server = visited.store.server
+    now = datetime.now(timezone.utc) + timedelta(minutes=1)
+    events = reader(server, server.create_api_key("reader", READER)).events(BEGINNING, now)
+    mine = [event.message for event in events if event.session_id == visited.session_id]
+    assert services_in(mine) == set(SERVICES)
+
+
+def test_what_a_bridge_writes_again_doubles_nothing(visited: Visit, tmp_path: Path) -> None:
+    before = len(visited.store.replay_records())
+    bridge(visited.store, tmp_path)
+    assert len(visited.store.replay_records()) == before
+
+
+def test_a_session_is_forgotten_in_all_services(visited: Visit) -> None:
+    """The last one: nothing is left for others."""
+    command(visited, "forget", visited.session_id, "--yes")
+    store = visited.store
+    store.server.refresh()
+    assert in_session(visited, store.spans()) == []
+    assert in_session(visited, store.logs()) == []
+    assert [text for text in map(str, store.replay_records()) if visited.session_id in text] == []

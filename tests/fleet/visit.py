@@ -14,6 +14,7 @@ from browser.pages import recording
 from fleet.collector import collecting
 from fleet.services import billing, delivery, otlp, shop, stock
 
+from bridging import ROLE, Bridges
 from instrumented import free_port
 from patience import HANG_SECONDS
 
@@ -27,7 +28,8 @@ SERVICES: Final = ("shop", "delivery", "billing", "stock")
 DIRECT: Final = "direct"
 OTLP: Final = "otlp"
 BOTH: Final = "both"
-"""How Flask exports: itself, through the Collector, or each span and log record both ways."""
+"""How Flask exports: itself, through the Collector, or each span and log record through the
+Collector and itself, into the local store."""
 
 
 class Visit(NamedTuple):
@@ -35,16 +37,14 @@ class Visit(NamedTuple):
 
     Attributes:
         session_id: its session.
-        collected: the streams that the Collector wrote to.
-        direct: those that Flask wrote to itself.
+        store: the streams that it went to.
     """
 
     session_id: str
-    collected: Store
-    direct: Store
+    store: Store
 
 
-def visit(way: str, collected: Store, direct: Store, static: Path, folder: Path) -> Visit:
+def visit(way: str, store: Store, static: Path, folder: Path) -> Visit:
     """Order at Flask, which asks Node, which asks Go and Java; and ask Node from the page.
 
     All services fail, and have ended when it returns: what they exported is in Elasticsearch.
@@ -53,15 +53,17 @@ def visit(way: str, collected: Store, direct: Store, static: Path, folder: Path)
     page = f"http://localhost:{port}"
     with ExitStack() as stack:
         ingest_port = stack.enter_context(served(ingest.application))
-        server, key, namespace = collected.server, collected.writer_key, collected.namespace
+        server, key, namespace = store.server, store.writer_key, store.namespace
         endpoint = stack.enter_context(collecting(server, key, namespace, folder))
         java = stack.enter_context(stock(folder, endpoint))
         go = stack.enter_context(billing(folder, endpoint))
         node = stack.enter_context(delivery(folder, endpoint, STOCK=java, BILLING=go, PAGE=page))
         exporters = {DIRECT: "elasticsearch", OTLP: "otlp", BOTH: "elasticsearch,otlp"}[way]
-        environment = direct.environment(
+        environment = store.environment(
             **otlp(endpoint), OTEL_TRACES_EXPORTER=exporters, OTEL_LOGS_EXPORTER=exporters
         )
+        if way == BOTH:
+            environment["OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT"] = ""
         stack.enter_context(shop(folder, port, environment, node, static))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
@@ -73,4 +75,11 @@ def visit(way: str, collected: Store, direct: Store, static: Path, folder: Path)
         window, session_id = recording(context, web, "baggage: true")
         for url in ("/order/7", f"{node}/order/8"):
             window.evaluate("(url) => fetch(url).then((answer) => answer.status)", url)
-    return Visit(session_id, collected, direct)
+    return Visit(session_id, store)
+
+
+def bridge(store: Store, folder: Path) -> None:
+    """Make replay records of all that is there."""
+    store.server.refresh()
+    Bridges(store.server, store.server.create_api_key("bridge", ROLE), folder).once("bridge")
+    store.server.refresh()
