@@ -132,7 +132,7 @@ class Collector:
             batch, later = later, []
             logged = []
             while len(batch) < _BATCH:
-                trace_id, entry, inner = self._ids()
+                trace_id, entry, inner = self.ids()
                 of_session = self.random.random() < 0.9
                 session = SESSION if of_session else ""
                 spans = [
@@ -156,7 +156,8 @@ class Collector:
             self.write(*later)
             yield self.written
 
-    def _ids(self) -> tuple[str, str, str]:
+    def ids(self) -> tuple[str, str, str]:
+        """The ids of a new trace and of two spans."""
         trace_id, entry, inner = (self.random.getrandbits(bits) for bits in (128, 64, 64))
         return f"{trace_id:032x}", f"{entry:016x}", f"{inner:016x}"
 

@@ -1,6 +1,6 @@
 """The bridge: scan what is there, then follow what comes, and write the records of both.
 
-While one page is turned into records and written, the next one is read.
+While one page is turned into records, the next one is read, and those before are written.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import logging
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -42,6 +43,8 @@ _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
 
 _POLL_S: Final = 1.0
+_WRITES: Final = 2
+"""Pages that are written at the same time."""
 _SAVE_S: Final = 10.0
 _UNSEEN_NS: Final = 40 * NS_PER_S
 """Time in which a document that was taken is seen: by the follower's second look at the latest."""
@@ -144,6 +147,7 @@ class Bridge:
         self._resolver = Resolver(self._reader, options.lateness_s, clocks.clock, clocks.now_ns)
         self._maker = RecordMaker(config.replay_level, config.namespace)
         self._writer = Writer(context, self._patience, say)
+        self._under_way: deque[Future[None]] = deque()
         self._read = self._ignored = 0
         self._until_ns: int | None = None
         self._saved_at = float("-inf")
@@ -173,7 +177,10 @@ class Bridge:
         Raises:
             ElasticsearchError: Elasticsearch refuses what the bridge asks.
         """
-        with ThreadPoolExecutor(1, "otel-asayer-bridge") as self._pool:
+        with (
+            ThreadPoolExecutor(1, "otel-asayer-read") as self._reading,
+            ThreadPoolExecutor(_WRITES, "otel-asayer-write") as self._writing,
+        ):
             try:
                 self._run()
             except StoppedError:
@@ -245,9 +252,9 @@ class Bridge:
 
     def _read_ahead(self, pages: Iterator[_T]) -> Iterator[_T]:
         """Yield pages; read the next one meanwhile."""
-        following = self._pool.submit(next, pages, None)
+        following = self._reading.submit(next, pages, None)
         while (page := following.result()) is not None:
-            following = self._pool.submit(next, pages, None)
+            following = self._reading.submit(next, pages, None)
             yield page
 
     def _take(self, hits: list[Hit]) -> None:
@@ -277,10 +284,18 @@ class Bridge:
             except Exception:  # noqa: PERF203 (as above: one must not hold up the others)
                 _logger.debug("A record cannot be made", exc_info=True)
                 self._ignored += 1
-        self._writer.write(batch.operations)
+        if batch.operations:
+            self._let_finish(_WRITES - 1)
+            self._under_way.append(self._writing.submit(self._writer.write, batch.operations))
+
+    def _let_finish(self, most: int) -> None:
+        """Wait until no more than so many pages are being written."""
+        while len(self._under_way) > most:
+            self._under_way.popleft().result()
 
     def _reached(self, begin_ns: int) -> None:
-        """Learn that all that was visible at a time is done, but for what waits."""
+        """Finish all that was visible at a time, but for what waits."""
+        self._let_finish(0)
         waits_since = self._resolver.waits_since
         waited_ns = 0 if waits_since is None else int((self._clock() - waits_since) * NS_PER_S)
         self._until_ns = min(begin_ns - _UNSEEN_NS, self._now_ns() - waited_ns)
