@@ -184,7 +184,8 @@ class Collector:
         return bool(answer.status == http.client.OK and _total(answer.json()) == len(ids))
 
     def count(self) -> int:
-        """How many replay records there are, as far as searches see them."""
+        """How many replay records there are; 0 while an index is just being created."""
+        self.server.refresh(self._records)
         query = {"size": 0, "track_total_hits": True}
         answer = self.server.request("POST", f"/{self._records}/_search", query)
         return _total(answer.json()) if answer.status == http.client.OK else 0
@@ -214,6 +215,7 @@ class Bridges:
         """Start a bridge, which has the checkpoint of its name."""
         folder = self._folder / name
         folder.mkdir(parents=True, exist_ok=True)
+        certificate = self._server.ca_certificate
         with (folder / "console").open("ab") as console, (folder / "answer").open("wb") as answer:
             return subprocess.Popen(
                 [str(BINARIES / "otel-asayer"), "bridge", *options],
@@ -221,6 +223,7 @@ class Bridges:
                     **clean_environment(),
                     "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": self._server.url,
                     "OTEL_EXPORTER_ELASTICSEARCH_API_KEY": self._key,
+                    "OTEL_EXPORTER_ELASTICSEARCH_CERTIFICATE": str(certificate or ""),
                     "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(folder / "spool"),
                 },
                 stdin=subprocess.DEVNULL,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_asayer.setup.templates import TRACES
+
 from bridging import ROLE, Bridges, Collector, exception_id, trial
 from elasticsearch_server import NodeConfig
 from patience import wait_for
@@ -117,6 +119,22 @@ def test_a_new_data_stream_is_followed_from_its_beginning(
         wait_for(have(before, f"{trace}{ENTRY}r"), "the span has no record")
         after.write(after.span(trace, ENTRY))
         wait_for(have(after, f"{trace}{ENTRY}r"), "the span of the new stream has no record")
+
+
+def test_each_shard_of_an_index_is_followed(
+    server: Server, collector: Collector, bridges: Bridges
+) -> None:
+    stream = f"traces-generic.otel-{collector.namespace}"
+    two = {**TRACES.body, "index_patterns": [stream], "priority": 118}
+    two["template"] = {**two["template"], "settings": {"index.number_of_shards": 2}}
+    answer = server.request("PUT", f"/_index_template/{collector.namespace}", two)
+    assert answer.status == http.HTTPStatus.OK
+    with bridges.running("follower"):
+        list(collector.write_traces(1000))
+        wait_for(lambda: collector.count() == len(collector.due), "records are missing")
+    assert collector.records() == sorted(collector.due)
+    settings = server.request("GET", f"/{stream}/_settings").json()
+    assert [one["settings"]["index"]["number_of_shards"] for one in settings.values()] == ["2"]
 
 
 def test_after_a_rollover_the_new_index_is_followed(

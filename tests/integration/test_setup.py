@@ -24,12 +24,14 @@ from otel_asayer.exporter import ElasticsearchSpanExporter
 from otel_asayer.processors import SessionSpanProcessor
 from otel_asayer.setup.templates import REPLAY
 
+from bridging import Bridges, Collector
 from elasticsearch_server import NodeConfig, running
 from readers import Gen1Reader, Gen2Reader, Gen3Reader
 from store import SESSION, action, put_template, replay_index, templates, wipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from elasticsearch_server import Endpoint, Server
 
@@ -290,6 +292,18 @@ class TestRuns:
     def test_the_form_of_openreplay_accepts_at_once(self, bare: Server) -> None:
         keys = result(bare)["keys"]
         assert Gen3Reader(bare, keys["reader"]["encoded"]).accepts_integration()
+
+    def test_the_key_of_the_bridge_writes_replay_records(
+        self, bare: Server, namespace: str, tmp_path: Path
+    ) -> None:
+        made = result(bare, "--bridge", "--keys", "reader")["keys"]
+        assert made.keys() == {"reader", "bridge"}
+        collector = Collector(bare, namespace)
+        collector.write(collector.span("5b8aa5a2" * 4, "051581bf3cb55c13"))
+        bare.refresh()
+        bridges = Bridges(bare, made["bridge"]["encoded"], tmp_path)
+        assert bridges.once("bridge", "--since", "1h")["refused"] == 0
+        assert collector.records() == [f"{'5b8aa5a2' * 4}051581bf3cb55c13r"]
 
     def test_the_key_for_forget_deletes_a_session(self, bare: Server, namespace: str) -> None:
         session_id = "2618307011354435599"  # of this test alone: data streams outlive it

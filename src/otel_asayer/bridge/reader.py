@@ -35,6 +35,8 @@ _PAGE_BYTES: Final = 8 * 1024 * 1024
 _GROWTH: Final = 4
 _SERVER_ERROR: Final = 500
 _TEMPORARY: Final = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.REQUEST_TIMEOUT)
+_MOUNTED: Final = ("partial-", "restored-")
+"""How the names of indices begin that are searchable snapshots: they are read-only, and slow."""
 _NOT_ALLOWED: Final = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
 _PRIVILEGES: Final = ("read", "view_index_metadata")
 
@@ -87,7 +89,7 @@ class Reader:
         self._is_admitted = True
 
     def shards(self) -> dict[str, int]:
-        """Return the number of shards of each index of the streams."""
+        """Return the number of shards of each index of the streams that may get documents."""
         answer = self._ask(
             "POST",
             f"/{_STREAMS}/_search_shards?ignore_unavailable=true"
@@ -96,7 +98,8 @@ class Reader:
         found: dict[str, int] = {}
         for copies in answer.get("shards", ()):
             for copy in copies[:1]:
-                found[copy["index"]] = max(found.get(copy["index"], 0), copy["shard"] + 1)
+                if not copy["index"].startswith(_MOUNTED):
+                    found[copy["index"]] = max(found.get(copy["index"], 0), copy["shard"] + 1)
         return found
 
     def last_numbers(self, shard: int) -> dict[str, int]:

@@ -78,7 +78,14 @@ class Elasticsearch:
     def close(self) -> None:
         """Nothing to close."""
 
-    def request(self, method: str, target: str, body: Any = None, *, timeout: float) -> Response:
+    def request(
+        self,
+        method: str,  # noqa: ARG002 (the client's)
+        target: str,
+        body: Any = None,
+        *,
+        timeout: float,
+    ) -> Response:
         assert timeout > 0
         path = target.partition("?")[0]
         if path == "/_bulk":

@@ -60,6 +60,13 @@ def test_shards_are_counted_by_index() -> None:
     assert Reader(answering.api).shards() == {"a": 2, "b": 1}
 
 
+def test_searchable_snapshots_are_not_followed() -> None:
+    names = ("partial-.ds-traces-x.otel-y", "restored-.ds-traces-x.otel-y", ".ds-traces-x.otel-y")
+    shards = [[{"index": index, "shard": 0}] for index in names]
+    answering = Answering({f"POST {STREAMS}/_search_shards": (200, {"shards": shards})})
+    assert Reader(answering.api).shards() == {".ds-traces-x.otel-y": 1}
+
+
 def test_an_empty_shard_has_no_last_number() -> None:
     buckets = [{"key": "a", "last": {"value": 17.0}}, {"key": "b", "last": {"value": None}}]
     content = {"aggregations": {"indices": {"buckets": buckets}}}
