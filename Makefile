@@ -79,8 +79,8 @@ $(VENV)/.fleet: $(READY)
 	@$(INSTALL) fleet
 	@touch $@
 
-chaos: $(READY) ## send 200,000 documents through faults of network, Elasticsearch, disk and application, next to OTLP
-	PYTHONPATH=tests $(BIN)/python -m chaos
+chaos: $(READY) ## send 200,000 documents through faults of network, Elasticsearch, disk and application, next to OTLP; DOCUMENTS=20000 for half of them
+	PYTHONPATH=tests $(BIN)/python -m chaos $(if $(DOCUMENTS),--documents $(DOCUMENTS))
 
 applications: $(READY) redis ## run published applications under load, bare and instrumented, and count all spans, log records and exceptions
 	PYTHONPATH=tests $(BIN)/python -m applications
