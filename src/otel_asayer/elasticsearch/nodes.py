@@ -82,7 +82,7 @@ def _innermost(error: BaseException) -> BaseException:
             for cause in (*getattr(error, "errors", ()), *error.args)
             if isinstance(cause, BaseException)
         ),
-        error.__cause__,
+        error.__cause__ or (None if error.__suppress_context__ else error.__context__),
     ):
         error = inner
     return error
@@ -242,7 +242,7 @@ def _pool(endpoint: str, config: Config, pin: Pin | None) -> _Pool:
         return PinnedPool(pin, host, port, _IdleConnections)
     # A pool that blocks would wait for ever for a connection to come back; this one opens another.
     pool = (
-        HTTPSConnectionPool(host, port, block=False, **_tls(config))
+        HTTPSConnectionPool(host, port, block=False, **_tls(config, host))
         if parts.scheme == "https"
         else HTTPConnectionPool(host, port, block=False)
     )
@@ -291,7 +291,7 @@ class _EndlessAnswerError(Exception):
     """An answer goes on for too long."""
 
 
-def _tls(config: Config) -> dict[str, Any]:
+def _tls(config: Config, host: str) -> dict[str, Any]:
     """Return what a pool of urllib3's is to trust, and to show.
 
     The system's authorities are trusted, and the given one beside them, or else certifi's, for some
@@ -303,7 +303,10 @@ def _tls(config: Config) -> dict[str, Any]:
     import certifi
     import urllib3
 
+    from otel_asayer.elasticsearch.pinning import leave_addresses_to_urllib3
+
     context = ssl.create_default_context()
+    leave_addresses_to_urllib3(context, host)
     shown = {"cert_file": config.client_certificate, "key_file": config.client_key}
     if config.verify_certs:
         return {

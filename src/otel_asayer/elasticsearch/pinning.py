@@ -19,7 +19,9 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from contextlib import suppress
 from hashlib import sha256
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from urllib3 import HTTPSConnectionPool
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from urllib3.response import BaseHTTPResponse
 
-__all__ = ["Pin", "PinnedPool", "sent_certificates"]
+__all__ = ["Pin", "PinnedPool", "leave_addresses_to_urllib3", "sent_certificates"]
 
 
 class Pin(NamedTuple):
@@ -41,13 +43,14 @@ class Pin(NamedTuple):
     client_certificate: str | None = None
     client_key: str | None = None
 
-    def context(self, *authorities: bytes) -> ssl.SSLContext:
-        """Return TLS settings that trust these certificates (DER) and no other.
+    def context(self, host: str, *authorities: bytes) -> ssl.SSLContext:
+        """Return TLS settings that trust these certificates (DER) of `host` and no other.
 
         Without any, they trust whoever answers.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if authorities:
+            leave_addresses_to_urllib3(context, host)
             context.load_verify_locations(cadata=b"".join(authorities))
             # So that an intermediate authority can be trusted, too: its own issuer is none of our
             # affair.
@@ -59,10 +62,11 @@ class Pin(NamedTuple):
             context.load_cert_chain(self.client_certificate, self.client_key)
         return context
 
-    def options(self, certificates: list[bytes]) -> dict[str, Any]:
+    def options(self, host: str, certificates: list[bytes]) -> dict[str, Any]:
         """Return what makes a pool of urllib3's trust the certificate with the fingerprint.
 
         Args:
+            host: The server's name or address.
             certificates: Those that a server sent, its own first.
 
         Raises:
@@ -74,7 +78,7 @@ class Pin(NamedTuple):
                 "cert_reqs": "CERT_NONE",
                 "assert_fingerprint": self.fingerprint,
                 "assert_hostname": False,
-                "ssl_context": self.context(),
+                "ssl_context": self.context(host),
             }
         # Servers that a public authority vouches for do not send its certificate.
         here = ssl.create_default_context().get_ca_certs(binary_form=True)
@@ -87,7 +91,10 @@ class Pin(NamedTuple):
                 f"none of the server's certificates has the given fingerprint; it sent those with "
                 f"{shown}"
             )
-        return {"cert_reqs": "CERT_REQUIRED", "ssl_context": self.context(known[self.fingerprint])}
+        return {
+            "cert_reqs": "CERT_REQUIRED",
+            "ssl_context": self.context(host, known[self.fingerprint]),
+        }
 
 
 class PinnedPool:
@@ -134,10 +141,22 @@ class PinnedPool:
             host,
             port,
             block=False,
-            **self._pin.options(sent_certificates(host, port, self._pin.context(), timeout)),
+            **self._pin.options(
+                host, sent_certificates(host, port, self._pin.context(host), timeout)
+            ),
         )
         self._pool.pool = self._idle()
         return self._pool
+
+
+def leave_addresses_to_urllib3(context: ssl.SSLContext, host: str) -> None:
+    """Let urllib3 compare a certificate with a host that is an IP address, as it does by itself.
+
+    urllib3 1 tells OpenSSL no address, which then could not compare.
+    """
+    with suppress(ValueError):
+        ip_address(host)
+        context.check_hostname = False
 
 
 def sent_certificates(host: str, port: int, context: ssl.SSLContext, timeout: float) -> list[bytes]:

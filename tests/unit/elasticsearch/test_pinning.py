@@ -282,7 +282,7 @@ def test_this_python_tells_every_certificate_that_a_server_sent(
 ) -> None:
     double = serve(*(root.server(), root, authority("third"))[:identities])
     sent = pinning.sent_certificates(
-        str(HERE), int(double.url.rpartition(":")[2]), pinning.Pin("").context(), 30
+        str(HERE), int(double.url.rpartition(":")[2]), pinning.Pin("").context("127.0.0.1"), 30
     )
     assert len(sent) == identities
 
@@ -292,7 +292,10 @@ def test_where_python_keeps_the_others_to_itself_a_servers_own_certificate_is_kn
 ) -> None:
     own = root.server()
     monkeypatch.setattr(pinning, "sent_certificates", lambda *_: [own.der])
-    assert pinning.Pin(own.fingerprint).options([own.der])["assert_fingerprint"] == own.fingerprint
+    assert (
+        pinning.Pin(own.fingerprint).options("127.0.0.1", [own.der])["assert_fingerprint"]
+        == own.fingerprint
+    )
 
 
 class TestTheAttackOnEachThatConnects:
