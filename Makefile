@@ -127,7 +127,7 @@ bench: $(READY) $(VENV)/.peers ## measure exporter, propagation and a whole requ
 	PYTHONPATH=tests $(BIN)/python benchmarks/page.py
 
 latency: $(READY) wrk ## measure requests behind gunicorn and uvicorn under wrk, also while Elasticsearch is away; takes 25 minutes
-	$(BIN)/python benchmarks/latency.py $(if $(QUICK),--seconds 1 --states otel-asayer)
+	$(BIN)/python benchmarks/latency.py $(if $(QUICK),--seconds 1 --states "OpenTelemetry, otel-asayer")
 
 storage: $(READY) ## measure what _id and replay records cost Elasticsearch
 	PYTHONPATH=tests $(BIN)/python benchmarks/storage.py $(if $(QUICK),--spans 3000)

@@ -33,9 +33,11 @@ import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager, suppress
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from process import SDK, sdk_variables
+from request import BARE, BINARIES, OTLP, OURS, SESSION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,11 +47,7 @@ if TYPE_CHECKING:
 ROUNDS = int(os.environ.get("ROUNDS") or 5)
 CONNECTIONS = 4
 HERE = Path(__file__).parent
-BINARIES = Path(sys.executable).parent
-SESSION_ID = "2618307011354435587"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-KEPT = {"flask", "fastapi", "logging"}
-"""Instrumentations that the applications would have installed."""
 WAITING = 600
 """Bodies of 512 spans in the spool that drains."""
 START_SECONDS = 60.0
@@ -63,11 +61,6 @@ done = function(summary, latency, requests)
 end
 """
 """For wrk: percentiles in milliseconds, requests a second, and requests that failed."""
-
-BARE = "no telemetry"
-SDK = "OpenTelemetry, no exporter"
-OTLP = "OTLP/HTTP"
-OURS = "otel-asayer"
 
 
 class State(NamedTuple):
@@ -138,34 +131,13 @@ def shop() -> FastAPI:
     return app
 
 
-def variables(state: State, url: str, spool: Path) -> dict[str, str]:
+def variables(state: State, framework: str, url: str, spool: Path) -> dict[str, str]:
     """What a server is told by its variables."""
-    others = {one.name for one in entry_points(group="opentelemetry_instrumentor")} - KEPT
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("OTEL_")},
-        "OTEL_SERVICE_NAME": "shop",
-        "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ",".join(others),
-        **{
-            SDK: {"OTEL_TRACES_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"},
-            OTLP: {
-                "OTEL_TRACES_EXPORTER": "otlp",
-                "OTEL_LOGS_EXPORTER": "otlp",
-                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-                "OTEL_EXPORTER_OTLP_ENDPOINT": url,
-                "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
-            },
-            OURS: {
-                "OTEL_TRACES_EXPORTER": "elasticsearch",
-                "OTEL_LOGS_EXPORTER": "elasticsearch",
-                "OTEL_PROPAGATORS": "tracecontext,asayer",
-                "OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT": url,
-                "OTEL_EXPORTER_ELASTICSEARCH_SETUP": "off",
-                "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(spool),
-                "OTEL_ASAYER_REPLAY_URL": "https://app.openreplay.com/1234/session/{session_id}?jumpto={time_ms}",
-            },
-        }.get(state.exporter, {}),
-        **({"OTEL_ASAYER_ENABLED": "false"} if state.exporter != OURS else {}),
+    if state.exporter != OURS:
+        return sdk_variables(state.exporter, url, framework)
+    return sdk_variables(OURS, url, framework) | {
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": "on_failure",
+        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(spool),
     }
 
 
@@ -217,7 +189,10 @@ def measure(server: str, state: State, seconds: int) -> Measured:
         script.write_text(PERCENTILES)
         with (Path(folder) / "console").open("wb") as console:
             process = subprocess.Popen(
-                command, env=variables(state, url, spool), stdout=console, stderr=console
+                command,
+                env=variables(state, server.split()[0].lower(), url, spool),
+                stdout=console,
+                stderr=console,
             )
             try:
                 target = f"http://127.0.0.1:{port}/carts/7"

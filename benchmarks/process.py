@@ -80,23 +80,24 @@ def measure() -> dict[str, list[list[float]]]:
 
 def _one(kind: str, url: str, byte_code: str) -> list[float]:
     script = [sys.executable, __file__, "--worker", kind, url]
-    environment = variables(OTLP if kind == SDK else kind, url) | {"PYTHONPYCACHEPREFIX": byte_code}
-    environment["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"] = ",".join(_others())
+    environment = sdk_variables(kind, url) | {"PYTHONPYCACHEPREFIX": byte_code}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    if kind == SDK:
-        environment |= {"OTEL_TRACES_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
     command = script if kind == BARE else [str(BINARIES / "opentelemetry-instrument"), *script]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     answer: list[float] = json.loads(done.stdout)
     return answer
 
 
-def _others() -> set[str]:
-    """Instrumentations that this environment has, and an application with Flask alone has not."""
-    return {one.name for one in entry_points(group="opentelemetry_instrumentor")} - {
-        "flask",
+def sdk_variables(kind: str, url: str, framework: str = "flask") -> dict[str, str]:
+    """What a kind is told by its variables, with the instrumentations of a small application."""
+    others = {one.name for one in entry_points(group="opentelemetry_instrumentor")} - {
+        framework,
         "logging",
     }
+    chosen = variables(OTLP if kind == SDK else kind, url)
+    if kind == SDK:
+        chosen |= {"OTEL_TRACES_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+    return chosen | {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ",".join(others)}
 
 
 def report(numbers: Mapping[str, Sequence[Sequence[float]]], file: Path | None) -> None:
