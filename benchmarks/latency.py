@@ -190,7 +190,7 @@ def measure(server: str, state: State, seconds: int) -> Measured:
         with (Path(folder) / "console").open("wb") as console:
             process = subprocess.Popen(
                 command,
-                env=variables(state, server.split()[0].lower(), url, spool),
+                env=variables(state, server.split(maxsplit=1)[0].lower(), url, spool),
                 stdout=console,
                 stderr=console,
             )
