@@ -82,8 +82,8 @@ OTEL_ASAYER_VIEWER_API_KEY = "OTEL_ASAYER_VIEWER_API_KEY"
 """API key for the commands that only read (`timeline`, `errors`, `serve`, `doctor`).
 
 They use it instead of the exporter's credentials, which can only write. It needs `read` and
-`view_index_metadata` on `logs`, `logs-*.otel-*`, `traces-*.otel-*` and `asayer-logs-*`, and the
-cluster privileges that `otel-asayer setup` grants.
+`view_index_metadata` on `logs`, `logs-*.otel-*`, `traces-*.otel-*`, `logs.otel*` and
+`asayer-logs-*`, and the cluster privileges that `otel-asayer setup` grants.
 """
 
 OTEL_ASAYER_TRACE_RESPONSE = "OTEL_ASAYER_TRACE_RESPONSE"

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.nodes
 
 SESSION = "2618307011354435587"
 START_NS = 1_706_063_259_324_000_000
-STREAMS = ["logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*"]
+STREAMS = ["logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*", "logs.otel*"]
 VIEWER = {"viewer": VIEWER_ROLE.descriptor}
 DELETER = {"deleter": {"index": [{"names": STREAMS, "privileges": ["read", "delete"]}]}}
 COMMANDS = {

@@ -645,7 +645,7 @@ class TestWhoMayNot:
             "names": ["logs-*", "traces-*", "asayer-logs-*"],
             "privileges": ["create_doc", "auto_configure", "read", "view_index_metadata"],
         }
-        logs = {"names": ["logs"], "privileges": ["read", "view_index_metadata"]}
+        logs = {"names": ["logs", "logs.otel*"], "privileges": ["read", "view_index_metadata"]}
         return add_user(
             bare,
             "operator",

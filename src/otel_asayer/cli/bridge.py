@@ -74,10 +74,10 @@ def _slice(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 def bridge(config: Config, *, since: int | None, part: Slice, lateness: int, **flags: bool) -> None:
     """Write the replay records of what others than our exporter store, as Collectors do.
 
-    It reads the data streams traces-*.otel-* and logs-*.otel-*, and writes what OpenReplay's panel
-    shows: one record for each request, log record and exception that has a session. Any number of
-    bridges may run: records that are there already stay as they are. It needs the key of
-    `otel-asayer setup --bridge`.
+    It reads the data streams traces-*.otel-*, logs-*.otel-* and logs.otel*, and writes what
+    OpenReplay's panel shows: one record for each request, log record and exception that has a
+    session. Any number of bridges may run: records that are there already stay as they are. It
+    needs the key of `otel-asayer setup --bridge`.
     """
     require_destination(config)
     if not config.replay_records:

@@ -114,6 +114,8 @@ class Role(NamedTuple):
 _OTEL: Final = ("logs-*.otel-*", "traces-*.otel-*")
 _REPLAY: Final = ("asayer-logs-*",)
 _STREAMS: Final = (*_OTEL, *_REPLAY)
+# Elastic's wired streams of log records, which we read and never write.
+_WIRED: Final = ("logs.otel*",)
 _WRITES: Final = ("create_doc", "auto_configure")
 
 WRITER: Final = Role("writer", _STREAMS, _WRITES)
@@ -122,7 +124,7 @@ READER: Final = Role("reader", ("logs", "asayer-logs-*"), ("read",))
 """For Asayer or OpenReplay."""
 VIEWER: Final = Role(
     "viewer",
-    ("logs", *_STREAMS),
+    ("logs", *_STREAMS, *_WIRED),
     ("read", "view_index_metadata"),
     # Not `monitor`, which also shows tasks (and with them everybody's searches), the cluster's
     # settings and state, and hot threads.
@@ -141,7 +143,7 @@ the health and, for `doctor`, clock, certificates and index templates.
 """
 FORGETTER: Final = Role(
     "forget",
-    _STREAMS,
+    (*_STREAMS, *_WIRED),
     ("read", "delete", "maintenance", "view_index_metadata"),
     ("cluster:monitor/main",),
 )
@@ -150,7 +152,12 @@ FORGETTER: Final = Role(
 `forget` refreshes indices, to see what came just now. It sees which data streams have a failure
 store, and not into it: Elasticsearch refuses a whole key for one privilege that it does not know.
 """
-BRIDGE: Final = Role("bridge", _OTEL, ("read", "view_index_metadata"), more=((_REPLAY, _WRITES),))
+BRIDGE: Final = Role(
+    "bridge",
+    (*_OTEL, *_WIRED),
+    ("read", "view_index_metadata"),
+    more=((_REPLAY, _WRITES),),
+)
 """For `bridge`: it reads spans and log records, and writes replay records.
 
 Setup creates it on request only. It sees which indices the data streams have, and nothing of the

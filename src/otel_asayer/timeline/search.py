@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = ["OTEL_STREAMS", "REPLAY_STREAMS", "Search"]
 
-OTEL_STREAMS: Final = ("traces-*.otel-*", "logs-*.otel-*")
+OTEL_STREAMS: Final = ("traces-*.otel-*", "logs-*.otel-*", "logs.otel*")
+"""Spans and log records in the OTel mapping, whoever wrote them.
+
+The last pattern is that of Elastic's wired streams: `logs.otel` and its children, which have dots
+where other data streams have hyphens.
+"""
 REPLAY_STREAMS: Final = ("asayer-logs-*",)
 
 _PAGE: Final = 1000

@@ -13,7 +13,7 @@ from otel_asayer.elasticsearch.client import Response, UnreachableError
 from otel_asayer.errors import ElasticsearchError, NotAllowedError
 from unit.elasticsearch.answering import NO_HANDLER, Answering
 
-STREAMS = "/traces-*.otel-*,logs-*.otel-*"
+STREAMS = "/traces-*.otel-*,logs-*.otel-*,logs.otel*"
 SEARCH = f"POST {STREAMS}/_search"
 PRIVILEGES = "POST /_security/user/_has_privileges"
 ERROR = {"error": {"type": "x_exception", "reason": "it broke"}}

@@ -37,7 +37,7 @@ DENIED = status(
         }
     },
 )
-LISTED = "/_data_stream/traces-*.otel-*,logs-*.otel-*"
+LISTED = "/_data_stream/traces-*.otel-*,logs-*.otel-*,logs.otel*"
 
 
 def refused_document(session_id: object, **source: Any) -> dict[str, Any]:
@@ -284,7 +284,7 @@ def test_data_streams_that_may_not_be_listed_are_said_once(server: Refusing) -> 
     (sentence,) = place["remains"]
     assert sentence.startswith(
         "It is not known whether failure stores hold documents of it. Not allowed to list "
-        "traces-*.otel-*, logs-*.otel-*"
+        "traces-*.otel-*, logs-*.otel-*, logs.otel*"
     )
     assert run(server, "--yes").exit_code == 1
 

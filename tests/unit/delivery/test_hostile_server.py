@@ -61,7 +61,7 @@ KNOWN: dict[str, Any] = {
     },
     "POST /_security/api_key": KEY,
     "GET /_index_template": {"index_templates": [{"name": STEERING, "index_template": TEMPLATE}]},
-    "GET /_data_stream/traces-*.otel-*,logs-*.otel-*": {
+    "GET /_data_stream/traces-*.otel-*,logs-*.otel-*,logs.otel*": {
         "data_streams": [
             {
                 "name": STEERING,

@@ -71,7 +71,13 @@ class TestPlan:
                 "cluster": list(VIEWER.cluster),
                 "index": [
                     {
-                        "names": ["logs", "logs-*.otel-*", "traces-*.otel-*", "asayer-logs-*"],
+                        "names": [
+                            "logs",
+                            "logs-*.otel-*",
+                            "traces-*.otel-*",
+                            "asayer-logs-*",
+                            "logs.otel*",
+                        ],
                         "privileges": ["read", "view_index_metadata"],
                     }
                 ],
@@ -83,7 +89,7 @@ class TestPlan:
             "cluster": [],
             "index": [
                 {
-                    "names": ["logs-*.otel-*", "traces-*.otel-*"],
+                    "names": ["logs-*.otel-*", "traces-*.otel-*", "logs.otel*"],
                     "privileges": ["read", "view_index_metadata"],
                 },
                 {"names": ["asayer-logs-*"], "privileges": ["create_doc", "auto_configure"]},

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from otel_asayer.elasticsearch.client import Response
 
 SESSION = Selection(session_id="7")
-TARGET = "/traces-*.otel-*,logs-*.otel-*"
+TARGET = "/traces-*.otel-*,logs-*.otel-*,logs.otel*"
 OPENED = status(200, {"id": "pit1"})
 CLOSED = status(200, {"succeeded": True})
 ASKER = status(200, {"username": "ann", "authentication_type": "api_key"})
@@ -306,7 +306,9 @@ def test_rights_are_asked_for_first() -> None:
         ("POST", "/_security/user/_has_privileges"),
     ]
     assert orjson.loads(double.exchanges[1].body) == {
-        "index": [{"names": ["traces-*.otel-*", "logs-*.otel-*"], "privileges": ["read"]}]
+        "index": [
+            {"names": ["traces-*.otel-*", "logs-*.otel-*", "logs.otel*"], "privileges": ["read"]}
+        ]
     }
 
 

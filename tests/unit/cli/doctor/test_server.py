@@ -282,7 +282,7 @@ def test_who_may_not_see_the_clock_is_told_which_privilege_is_missing() -> None:
         list(check_clock(examined({"GET /_nodes/stats/process": FORBIDDEN})))
 
 
-STORES = "GET /_data_stream/traces-*.otel-*,logs-*.otel-*"
+STORES = "GET /_data_stream/traces-*.otel-*,logs-*.otel-*,logs.otel*"
 
 
 def stores(*told: dict[str, Any], code: int = 200) -> list[tuple[str, str]]:
