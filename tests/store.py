@@ -39,7 +39,11 @@ NOTHING = {"nobody": {"index": [{"names": ["somewhere-else"], "privileges": ["re
 def prepare(server: Endpoint) -> None:
     """Install our templates on a server, as somebody with the right to do so."""
     config = Config.from_environment(
-        {}, endpoint=server.url, username=server.username, password=server.password
+        {},
+        endpoint=server.url,
+        username=server.username,
+        password=server.password,
+        certificate=server.ca_certificate and str(server.ca_certificate),
     )
     client = Client(config)
     report = ensure(client, config, timeout=HANG_SECONDS)
