@@ -196,6 +196,7 @@ class Bridge:
         self._follower.begin(recent)
         while not self._scan(recent):
             _logger.debug("The snapshot is gone; the scan begins anew.")
+            self._patience.pause(_POLL_S)
         self._reached(begin_ns)
         while True:
             begin_ns = self._now_ns()

@@ -183,6 +183,8 @@ class Reader:
                     raise
                 self._size = max(1, size // _GROWTH)
                 continue
+            if answer.status == http.HTTPStatus.NOT_FOUND and "pit" in body:
+                raise ScanLostError("The snapshot that is read is gone.")
             content = self._content_of(answer)
             hits = _hits(content)
             if hits:
@@ -211,8 +213,6 @@ class Reader:
         return answer, length
 
     def _content_of(self, answer: Answer) -> dict[str, Any]:
-        if answer.status == http.HTTPStatus.NOT_FOUND:
-            raise ScanLostError("The snapshot that is read is gone.")
         return self._api.content_of(answer, _DOING)
 
 

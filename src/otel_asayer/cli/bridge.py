@@ -77,7 +77,8 @@ def bridge(config: Config, *, since: int | None, part: Slice, lateness: int, **f
     It reads the data streams traces-*.otel-*, logs-*.otel-* and logs.otel*, and writes what
     OpenReplay's panel shows: one record for each request, log record and exception that has a
     session. Any number of bridges may run: records that are there already stay as they are. It
-    needs the key of `otel-asayer setup --bridge`.
+    needs the key of `otel-asayer setup --bridge`. With --once, the exit status is 1 if
+    Elasticsearch refused records for good.
     """
     require_destination(config)
     if not config.replay_records:
@@ -107,9 +108,9 @@ def bridge(config: Config, *, since: int | None, part: Slice, lateness: int, **f
         output.print_json(asdict(counts))
     else:
         click.echo(_sentence(counts))
-    click.get_current_context().exit(
-        INTERRUPTED if signal.SIGINT in signals else int(counts.refused > 0)
-    )
+    if signals:
+        click.get_current_context().exit(INTERRUPTED if signal.SIGINT in signals else 0)
+    click.get_current_context().exit(int(counts.refused > 0))
 
 
 def _say(sentence: str) -> None:

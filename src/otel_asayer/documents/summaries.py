@@ -132,7 +132,8 @@ def blames_the_caller(attributes: Mapping[str, Any]) -> bool:
     if code := _http_status(attributes):
         return _CLIENT_ERROR <= code < _SERVER_ERROR
     return (
-        attributes.get("rpc.grpc.status_code") in _RPC_CODES_OF_CALLERS
+        # Compared, and not looked up: an application may set any value, and not all have a hash.
+        attributes.get("rpc.grpc.status_code") in list(_RPC_CODES_OF_CALLERS)
         or attributes.get("rpc.response.status_code") in _RPC_CODES_OF_CALLERS.values()
     )
 

@@ -53,6 +53,15 @@ def event(
     return documents(recording, replay_records=False, **settings)[1]
 
 
+def test_a_status_of_grpc_that_is_none_costs_no_span_its_document() -> None:
+    recording = Recording()
+    attributes = {"rpc.grpc.status_code": [5]}
+    one = recording.tracer.start_span("x", None, SpanKind.SERVER, attributes, start_time=START)
+    one.add_event("exception", EXCEPTION, START)
+    one.end(START)
+    assert [document.id for document in documents(recording)] != []
+
+
 def made(**options: Any) -> dict[str, Any]:
     """The document of a span that was made without a tracer."""
     operations, failures = encoder().spans([ReadableSpan("x", CONTEXT, **options)])
