@@ -22,13 +22,13 @@ from otel_asayer.delivery.delivery import Delivery
 from otel_asayer.delivery.metrics import meter_of
 from otel_asayer.elasticsearch.api import Api
 from otel_asayer.environment_variables import OTEL_ASAYER_REPLAY_RECORDS
-from otel_asayer.sanitize import sanitize_line
 from otel_asayer.timeline import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from rich.console import Console
     from rich.status import Status
 
     from otel_asayer.bridge.bridge import Counts
@@ -86,10 +86,11 @@ def bridge(config: Config, *, since: int | None, part: Slice, lateness: int, **f
             f"{OTEL_ASAYER_REPLAY_RECORDS} is false, and the bridge writes nothing else."
         )
     context = Delivery(config).context
+    console = output.console(stderr=True)
     with (
         closing(Api.from_config(config)) as api,
         closing(context.client),
-        _progress(quiet=flags["as_json"]) as show,
+        _progress(console, quiet=flags["as_json"]) as show,
     ):
         one = Bridge(
             config,
@@ -97,7 +98,7 @@ def bridge(config: Config, *, since: int | None, part: Slice, lateness: int, **f
             context,
             Checkpoint(config, part),
             Options(lateness / NS_PER_S, since, part, flags["once"]),
-            say=_say,
+            say=lambda sentence: output.print_whole(console, output.as_text(sentence)),
             on_progress=lambda: show(one.counts()),
         )
         observe(meter_of(None), one.counts)
@@ -111,10 +112,6 @@ def bridge(config: Config, *, since: int | None, part: Slice, lateness: int, **f
     if signals:
         click.get_current_context().exit(INTERRUPTED if signal.SIGINT in signals else 0)
     click.get_current_context().exit(int(counts.refused > 0))
-
-
-def _say(sentence: str) -> None:
-    click.echo(sanitize_line(sentence), err=True)
 
 
 @contextmanager
@@ -141,9 +138,8 @@ def _ended_by_signals(one: Bridge) -> Iterator[list[int]]:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[Counts], None]]:
-    """Show on stderr, if that is a terminal, what was done so far."""
-    console = output.console(stderr=True)
+def _progress(console: Console, *, quiet: bool) -> Iterator[Callable[[Counts], None]]:
+    """Show what was done so far, if the console is a terminal."""
     if quiet or not console.is_terminal:
         yield lambda _: None
         return
