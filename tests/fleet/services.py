@@ -38,7 +38,8 @@ def stock(folder: Path, collector: str) -> Iterator[str]:
     (agent,) = jars("java").glob("opentelemetry-javaagent-*.jar")
     (folder / _AGENT).symlink_to(agent)
     source = Path(__file__).parent / "java" / "Stock.java"
-    javac = Path(java()).with_name("javac")
+    if not (javac := shutil.which("javac")):
+        raise HarnessError("The service on Java is compiled here: install a JDK 17 or newer.")
     subprocess.run([javac, "-d", str(folder), str(source)], check=True)
     variables, command = _typed("java ")
     words = command.replace("-jar stock.jar", f"-cp {folder} Stock").split()
