@@ -1,4 +1,4 @@
-"""Trace and span ids come from the system's randomness."""
+"""Trace and span ids cannot be seeded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-from otel_asayer import SystemRandomIdGenerator
+from otel_asayer import SystemRandomIdGenerator, randomness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +50,45 @@ def test_an_id_uses_all_of_its_bits(generate: Callable[[], int], size: int) -> N
 def test_an_id_of_zeros_is_drawn_again(
     monkeypatch: pytest.MonkeyPatch, generate: Callable[[], int], size: int
 ) -> None:
-    drawn = iter([bytes(size), bytes(size), bytes([1] * size)])
-    monkeypatch.setattr(os, "urandom", lambda _: next(drawn))
-    assert generate() == int.from_bytes([1] * size, "big")
+    drawn = iter([0, 0, 7])
+    monkeypatch.setattr("otel_asayer.id_generator.random_bits", lambda _: next(drawn))
+    assert generate() == 7
+
+
+@BOTH
+def test_an_id_asks_the_system_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, generate: Callable[[], int], size: int
+) -> None:
+    """`os.urandom` gives the interpreter away, and starves threads that wait for it."""
+    generate()
+
+    def refuse(_: int) -> bytes:
+        raise AssertionError
+
+    monkeypatch.setattr(os, "urandom", refuse)
+    assert generate() != generate()
+
+
+def test_a_forked_process_does_not_repeat_its_parents_ids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without Python's at-fork hooks, as in uWSGI."""
+    monkeypatch.setattr(randomness, "time_ns", lambda: 0)
+    GENERATOR.generate_span_id()
+    state = randomness._Source.getrandbits.__self__.getstate()  # type: ignore[attr-defined]
+    parents = {GENERATOR.generate_span_id() for _ in range(100)}
+    randomness._Source.getrandbits.__self__.setstate(state)  # type: ignore[attr-defined]
+    monkeypatch.setattr(randomness, "getpid", lambda: -2)
+    assert parents.isdisjoint(GENERATOR.generate_span_id() for _ in range(100))
+
+
+def test_a_restored_machine_does_not_repeat_the_ids_of_another() -> None:
+    GENERATOR.generate_span_id()
+    generator = randomness._Source.getrandbits.__self__  # type: ignore[attr-defined]
+    state = generator.getstate()
+    here = {GENERATOR.generate_span_id() for _ in range(100)}
+    generator.setstate(state)
+    assert here.isdisjoint(GENERATOR.generate_span_id() for _ in range(100))
 
 
 def test_its_trace_ids_count_as_random() -> None:

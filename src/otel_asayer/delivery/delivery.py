@@ -33,6 +33,7 @@ from otel_asayer.elasticsearch.bulk import Cause, bodies
 from otel_asayer.elasticsearch.client import Client
 from otel_asayer.environment_variables import OTEL_EXPORTER_ELASTICSEARCH_ENDPOINT
 from otel_asayer.once import new_sentences
+from otel_asayer.randomness import random_bits
 from otel_asayer.spool import Spool, configured_spool
 
 if TYPE_CHECKING:
@@ -53,8 +54,10 @@ _system_random: Final = SystemRandom()  # forked workers would share the state o
 
 
 def random_id() -> str:
-    """Return a new `_id`, from the system: forked workers would draw the same from `random`."""
-    return urlsafe_b64encode(os.urandom(15)).decode()  # 20 characters, as Elasticsearch's own
+    """Return a new `_id`: forked workers would draw the same from `random`."""
+    return urlsafe_b64encode(
+        random_bits(120).to_bytes(15, "big")
+    ).decode()  # 20 characters, as Elasticsearch's own
 
 
 class Delivered(NamedTuple):

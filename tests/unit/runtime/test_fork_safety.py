@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from otel_asayer.runtime.fork_safety import unforked
+
 from patience import HANG_SECONDS
 
 if TYPE_CHECKING:
@@ -100,3 +102,11 @@ def test_what_is_imported_may_fork() -> None:
 
 def test_a_fork_waits_for_a_limited_time() -> None:
     assert run(TOO_LONG) == "0\n"
+
+
+def test_threads_take_turns_more_often_while_something_is_imported() -> None:
+    before = sys.getswitchinterval()
+    with unforked(), unforked():
+        meanwhile = sys.getswitchinterval()
+    assert meanwhile < before
+    assert sys.getswitchinterval() == before
