@@ -126,8 +126,9 @@ bench: $(READY) $(VENV)/.peers ## measure exporter, propagation and a whole requ
 	$(BIN)/python benchmarks/request.py --peers $(VENV)/peers/bin/python
 	PYTHONPATH=tests $(BIN)/python benchmarks/page.py
 
+QUICKLY := --seconds 1 --states "OpenTelemetry, otel-asayer"
 latency: $(READY) wrk ## measure requests behind gunicorn and uvicorn under wrk, also while Elasticsearch is away; takes 25 minutes
-	$(BIN)/python benchmarks/latency.py $(if $(QUICK),--seconds 1 --states "OpenTelemetry, otel-asayer")
+	$(BIN)/python benchmarks/latency.py $(if $(QUICK),$(QUICKLY))
 
 storage: $(READY) ## measure what _id and replay records cost Elasticsearch
 	PYTHONPATH=tests $(BIN)/python benchmarks/storage.py $(if $(QUICK),--spans 3000)
