@@ -77,11 +77,7 @@ def _innermost(error: BaseException) -> BaseException:
     Those around it say only that a request failed.
     """
     while inner := next(
-        (
-            cause
-            for cause in (*getattr(error, "errors", ()), *error.args)
-            if isinstance(cause, BaseException)
-        ),
+        (cause for cause in error.args if isinstance(cause, BaseException)),
         error.__cause__ or (None if error.__suppress_context__ else error.__context__),
     ):
         error = inner
