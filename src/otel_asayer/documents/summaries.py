@@ -74,6 +74,7 @@ _RPC_CODES_OF_CALLERS: Final = {
     11: "OUT_OF_RANGE",
     16: "UNAUTHENTICATED",
 }
+_RPC_NUMBERS_OF_CALLERS: Final = tuple(_RPC_CODES_OF_CALLERS)
 
 
 def level_of(severity: int) -> str:
@@ -133,7 +134,7 @@ def blames_the_caller(attributes: Mapping[str, Any]) -> bool:
         return _CLIENT_ERROR <= code < _SERVER_ERROR
     return (
         # Compared, and not looked up: an application may set any value, and not all have a hash.
-        attributes.get("rpc.grpc.status_code") in list(_RPC_CODES_OF_CALLERS)
+        attributes.get("rpc.grpc.status_code") in _RPC_NUMBERS_OF_CALLERS
         or attributes.get("rpc.response.status_code") in _RPC_CODES_OF_CALLERS.values()
     )
 

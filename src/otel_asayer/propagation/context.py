@@ -36,6 +36,7 @@ __all__ = [
     "remember_context",
     "remember_exception",
     "remember_span",
+    "remembering",
     "remove_session_id",
     "session",
     "session_of_exception",
@@ -136,11 +137,19 @@ def session(session_id: str | int) -> Iterator[SessionId]:
         InvalidSessionIdError: `session_id` is not a session id.
     """
     valid = require_session_id(session_id)
-    with attached(set_session_id(valid)):
+    with remembering(set_session_id(valid)):
+        yield valid
+
+
+@contextmanager
+def remembering(context: Context) -> Iterator[None]:
+    """Run a block in `context`; an exception that leaves it keeps the session of `context`."""
+    with attached(context):
         try:
-            yield valid
+            yield
         except BaseException as error:
-            remember_exception(error, valid)
+            if session_id := get_session_id(context):
+                remember_exception(error, session_id)
             raise
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.context import Context
 
 from otel_asayer.propagation.carriers import report_failure
-from otel_asayer.propagation.context import attached, get_session_id, remember_exception
+from otel_asayer.propagation.context import remembering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,13 +40,8 @@ def received(headers: Headers | None) -> Iterator[None]:
     """
     from opentelemetry.propagate import extract  # it loads this package, so not before
 
-    with attached(extract(_carrier(headers), Context())):
-        try:
-            yield
-        except BaseException as error:
-            if session_id := get_session_id():
-                remember_exception(error, session_id)
-            raise
+    with remembering(extract(_carrier(headers), Context())):
+        yield
 
 
 def _carrier(headers: Any) -> dict[str, list[str]]:
