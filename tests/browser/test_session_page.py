@@ -92,6 +92,17 @@ def test_a_pasted_replay_address_leads_to_the_timeline(page: Page, served: tuple
     assert page.url == f"{address}/session/{session_id}"
 
 
+def test_what_leads_nowhere_can_be_typed_again(chromium: Browser, served: tuple[str, str]) -> None:
+    with chromium.new_context() as context:  # of its own: a browser complains of the status 400
+        page = context.new_page()
+        page.goto(served[0])
+        page.keyboard.type("no such session")
+        page.keyboard.press("Enter")
+        expect(page.locator(".message")).to_be_visible()
+        expect(page.locator("#q")).to_be_focused()
+        expect(page.locator("#q")).to_have_value("no such session")
+
+
 def test_what_failed_of_late_leads_to_the_error_in_its_session(
     page: Page, served: tuple[str, str]
 ) -> None:

@@ -115,6 +115,9 @@ filters.forEach((control, index) => control.addEventListener("change", () => {
   control.form.requestSubmit();
 }));
 
+// Where nothing above took the focus. The attribute `autofocus` acts at the first frame, too late to know, and complains.
+if (document.activeElement === document.body) document.querySelector("[data-autofocus]")?.focus({ preventScroll: true });
+
 for (const button of document.querySelectorAll(".fold")) {
   const row = button.closest("tr");
   button.hidden = false;
