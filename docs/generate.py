@@ -8,13 +8,12 @@ from __future__ import annotations
 import ast
 import itertools
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer import environment_variables
 from otel_asayer.bridge.metrics import INSTRUMENTS as OF_BRIDGE
-from otel_asayer.config import SETTINGS, Config
+from otel_asayer.config import SETTINGS
 from otel_asayer.config.parsers import FailClosed
 from otel_asayer.config.targets import INTERNAL, Targets
 from otel_asayer.delivery import outcomes
@@ -124,7 +123,7 @@ def _settings(prefix: str) -> str:
 
 
 def _facts(name: str) -> list[str]:
-    default = next(field.default for field in fields(Config) if field.name == name)
+    default = SETTINGS[name].default
     closes = SETTINGS[name].closes
     return [
         f"Argument: `{name}`",

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import lru_cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_asayer import environment_variables as env
 from otel_asayer.attributes import REPLAY_LEVELS
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
     from otel_asayer.config.options import Options
 else:
-    # Without the constructor that a dataclass compiles: of so many fields, it takes longer than the
-    # rest of this module, in every process. Type checkers see that one, and check names and types.
-    config_class = partial(dataclass, init=False)
+    # No dataclass: to make one of so many fields takes longer than the rest of this package, in
+    # every process. Type checkers see one, and check names and types.
+    def config_class(**_: Any) -> Callable[[type], type]:
+        return _with_defaults
+
 
 __all__ = [
     "Config",
@@ -44,11 +46,27 @@ __all__ = [
 _MIB: Final = 1024 * 1024
 
 
-class _Setting(NamedTuple):
-    variable: str
-    parse: Callable[[str], Any]
-    closes: FailClosed
-    secret: bool
+class _Setting:
+    __slots__ = ("closes", "default", "parse", "secret", "variable")
+
+    def __init__(
+        self,
+        default: Any,
+        variable: str,
+        parse: Callable[[str], Any],
+        closes: FailClosed,
+        *,
+        secret: bool,
+    ) -> None:
+        self.default = default
+        self.variable = variable
+        self.parse = parse
+        self.closes = closes
+        self.secret = secret
+
+
+SETTINGS: Final[dict[str, _Setting]] = {}
+"""The default, variable and parser of each field, and what a bad value closes."""
 
 
 def _setting(
@@ -59,7 +77,17 @@ def _setting(
     *,
     secret: bool = False,
 ) -> Any:
-    return field(default=default, metadata={"setting": _Setting(variable, parse, closes, secret)})
+    return _Setting(default, variable, parse, closes, secret=secret)
+
+
+def _with_defaults(cls: type) -> type:
+    """Put the settings of a class into `SETTINGS`, and their defaults in their place."""
+    for name in cls.__annotations__:
+        setting = getattr(cls, name)
+        if isinstance(setting, _Setting):
+            SETTINGS[name] = setting
+            setattr(cls, name, setting.default)
+    return cls
 
 
 @config_class(frozen=True, repr=False)
@@ -73,9 +101,21 @@ class Config:
     if not TYPE_CHECKING:
 
         def __init__(self, **values: Any) -> None:
-            if unknown := values.keys() - self.__dataclass_fields__.keys():
+            if unknown := values.keys() - self.__annotations__.keys():
                 raise TypeError(f"Config has no field {', '.join(sorted(unknown))}")
             self.__dict__.update(values)  # a default is the class's own attribute
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            raise AttributeError(f"cannot assign to field {name!r}")
+
+        def __delattr__(self, name: str) -> None:
+            raise AttributeError(f"cannot delete field {name!r}")
+
+        def __eq__(self, other: object) -> bool:
+            return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
+
+        def __hash__(self) -> int:
+            return hash(_values(self))
 
     enabled: bool = _setting(True, env.OTEL_ASAYER_ENABLED, parsers.parse_boolean)
     session_headers: tuple[str, ...] = _setting(
@@ -262,6 +302,14 @@ class Config:
             )
         return cls(**values, **given, problems=(*problems, *conflicts)) if conflicts else config
 
+    def replace(self, **changes: Any) -> Config:
+        """Return these settings with some of them changed.
+
+        Raises:
+            TypeError: there is no such field.
+        """
+        return Config(**{**self.__dict__, **changes})
+
     def as_viewer(self) -> Config:
         """Return these settings with the viewer's key, if any, as the only credentials.
 
@@ -273,8 +321,7 @@ class Config:
             SETTINGS[name].variable
             for name in ("api_key", "api_key_file", "username", "password", "bearer_token")
         }
-        return replace(
-            self,
+        return self.replace(
             api_key=self.viewer_api_key,
             api_key_file=None,
             username=None,
@@ -302,17 +349,14 @@ class Config:
 
     def __repr__(self) -> str:
         secret = {name for name, setting in SETTINGS.items() if setting.secret}
-        values = ((f.name, getattr(self, f.name)) for f in fields(self))
+        values = zip(self.__annotations__, _values(self), strict=True)
         shown = (
             f"{name}={'***' if value and name in secret else repr(value)}" for name, value in values
         )
         return f"Config({', '.join(shown)})"
 
 
-SETTINGS: Final[Mapping[str, _Setting]] = {
-    f.name: f.metadata["setting"] for f in fields(Config) if "setting" in f.metadata
-}
-"""The variable and parser of each field, and what a bad value closes."""
+_values: Final = attrgetter(*Config.__annotations__)
 
 
 def _argument(name: str, value: Any) -> Any:

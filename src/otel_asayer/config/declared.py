@@ -7,7 +7,6 @@ variable.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from otel_asayer.config.config import SETTINGS, Config
@@ -38,8 +37,8 @@ def declared_config(block: Mapping[str, Any], environ: Mapping[str, str] | None 
     except ConfigurationError as error:  # they exclude each other, or a variable
         variable, _, message = str(error).partition(": ")
         problems.append(Problem(variable, message, FailClosed.EXPORTER))
-        config = replace(Config.from_environment(environ, ignoring=given.keys()), **good)
-    return replace(config, problems=(*problems, *config.problems)) if problems else config
+        config = Config.from_environment(environ, ignoring=given.keys()).replace(**good)
+    return config.replace(problems=(*problems, *config.problems)) if problems else config
 
 
 def _parsed(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

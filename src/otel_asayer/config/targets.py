@@ -15,7 +15,6 @@ a dot at its end is a name of the public root, not of this network.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
@@ -56,7 +55,7 @@ _SCHEME: Final = r"[a-zA-Z][a-zA-Z0-9+.-]*://"
 # Visible ASCII without / ? # backslash and brackets, at which parsers differ
 _USER: Final = r"(?:[!\"$-.0->@-Z^-~]*@)?"
 _ADDRESS_OR_NAME: Final = r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})"
-_AUTHORITY: Final = re.compile(_SCHEME + _USER + _ADDRESS_OR_NAME + r"(?::[0-9]{0,5})?(?=[/?#]|\Z)")
+_AUTHORITY: Final = _SCHEME + _USER + _ADDRESS_OR_NAME + r"(?::[0-9]{0,5})?(?=[/?#]|\Z)"
 _CACHE_SIZE: Final = 1024
 
 
@@ -67,20 +66,40 @@ def host_of(url: str) -> str | None:
     'cart.shop.svc'
     >>> host_of("http://evil.example\\@cart/")
     """
-    match = _AUTHORITY.match(url)
+    match = _authority().match(url)
     return match and match[1].strip("[]")
 
 
-@dataclass(frozen=True)
-class Targets:
-    """A parsed list of targets; an empty one allows no host."""
+@cache
+def _authority() -> re.Pattern[str]:
+    """Compile the pattern on first use: every process loads this module."""
+    return re.compile(_AUTHORITY)
 
-    names: frozenset[str] = frozenset()
-    suffixes: tuple[str, ...] = ()
-    networks: tuple[IPv4Network | IPv6Network, ...] = ()
-    internal: bool = False
-    everything: bool = False
-    _known: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+class Targets:
+    """A parsed list of targets; an empty one allows no host.
+
+    Equal lists are equal, whatever they have been asked. No dataclass: to make one takes a
+    millisecond, in every process.
+    """
+
+    __slots__ = ("_everything", "_internal", "_known", "_names", "_networks", "_suffixes")
+
+    def __init__(
+        self,
+        names: frozenset[str] = frozenset(),
+        suffixes: tuple[str, ...] = (),
+        networks: tuple[IPv4Network | IPv6Network, ...] = (),
+        *,
+        internal: bool = False,
+        everything: bool = False,
+    ) -> None:
+        self._names = names
+        self._suffixes = suffixes
+        self._networks = networks
+        self._internal = internal
+        self._everything = everything
+        self._known: dict[str, bool] = {}
 
     @classmethod
     def parse(cls, text: str) -> Targets:
@@ -104,20 +123,38 @@ class Targets:
             else:
                 networks.append(_network(entry))
         return cls(
-            frozenset(names), tuple(suffixes), tuple(networks), INTERNAL in entries, "*" in entries
+            frozenset(names),
+            tuple(suffixes),
+            tuple(networks),
+            internal=INTERNAL in entries,
+            everything="*" in entries,
         )
 
     def __str__(self) -> str:
         """The list as `parse` reads it."""
         return ",".join(
             [
-                *sorted(self.names),
-                *(f"*{suffix}" for suffix in self.suffixes),
-                *map(str, self.networks),
-                *[INTERNAL] * self.internal,
-                *["*"] * self.everything,
+                *sorted(self._names),
+                *(f"*{suffix}" for suffix in self._suffixes),
+                *map(str, self._networks),
+                *[INTERNAL] * self._internal,
+                *["*"] * self._everything,
             ]
         )
+
+    def __repr__(self) -> str:
+        """The list, for messages of tests and logs."""
+        return f"Targets.parse({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both allow the same, by the same entries in the same order."""
+        return self._values() == other._values() if isinstance(other, Targets) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def _values(self) -> tuple[object, ...]:
+        return self._names, self._suffixes, self._networks, self._internal, self._everything
 
     def allow(self, host: str) -> bool:
         """Whether `host`, a name or address without brackets and port, may get the session id."""
@@ -129,7 +166,7 @@ class Targets:
         return known
 
     def _matches(self, host: str) -> bool:
-        if self.everything:
+        if self._everything:
             return True
         if not host.isascii():  # lower case turns some other letters into ASCII
             return False
@@ -137,13 +174,13 @@ class Targets:
         name = host.rstrip(".")
         address = _address(name)
         if address is not None:
-            return _within(address, self.networks) or (
-                self.internal and _is_internal_address(address)
+            return _within(address, self._networks) or (
+                self._internal and _is_internal_address(address)
             )
         return _is_name(name) and (
-            name in self.names
-            or name.endswith(self.suffixes)
-            or (self.internal and _is_internal_name(name, is_absolute=host != name))
+            name in self._names
+            or name.endswith(self._suffixes)
+            or (self._internal and _is_internal_name(name, is_absolute=host != name))
         )
 
 

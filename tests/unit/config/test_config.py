@@ -3,7 +3,6 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from dataclasses import FrozenInstanceError, fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,7 +120,7 @@ def test_every_setting_has_its_case_here() -> None:
 
 
 def test_every_field_but_what_comes_with_the_environment_is_a_setting() -> None:
-    assert [field.name for field in fields(Config)] == [*SETTINGS, "base_directories", "problems"]
+    assert list(Config.__annotations__) == [*SETTINGS, "base_directories", "problems"]
 
 
 def test_the_environments_own_folders_are_noted() -> None:
@@ -171,7 +170,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
 
 
 def test_the_defaults_are_these() -> None:
-    assert {field.name: getattr(Config(), field.name) for field in fields(Config)} == {
+    assert {name: getattr(Config(), name) for name in Config.__annotations__} == {
         "enabled": True,
         "session_headers": (
             "x-session-id",
@@ -510,7 +509,7 @@ def test_it_says_whether_elasticsearch_is_configured(
 
 
 def test_it_cannot_be_changed() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError, match="cannot assign"):
         Config().dataset = "shop"  # type: ignore[misc]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -117,8 +116,7 @@ def with_declared(config: Config, block: Mapping[str, Any], given: Collection[st
     kept = related(given)
     declared = declared_config({name: value for name, value in block.items() if name not in kept})
     variables = {SETTINGS[name].variable for name in kept}
-    return replace(
-        declared,
+    return declared.replace(
         **{name: getattr(config, name) for name in kept},
         problems=tuple(one for one in declared.problems if one.variable not in variables),
     )

@@ -6,7 +6,6 @@ import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -117,7 +116,7 @@ def check_endpoints(config: Config, *, seconds: float) -> Iterator[CheckResult]:
 
     Where some do not, requests take longer; where none does, nothing works.
     """
-    alone = [replace(config, endpoint=(url,)) for url in config.endpoint] or [config]
+    alone = [config.replace(endpoint=(url,)) for url in config.endpoint] or [config]
     with ThreadPoolExecutor(len(alone)) as pool:
         results = list(pool.map(lambda one: _answers(one, seconds), alone))
     some_answer = any(result.status is Status.OK for result in results)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -143,7 +143,7 @@ def setup(
     keys.
     """
     require_destination(config)
-    config = replace(config, namespace=namespace) if namespace else config
+    config = config.replace(namespace=namespace) if namespace else config
     if no_keys and any(options[name] for name in _OF_KEYS):
         raise click.UsageError(
             "--no-keys cannot be combined with --new-keys, --invalidate-old-keys, --forget-key or "
