@@ -6,7 +6,8 @@ Flask on gunicorn (one worker, 4 threads) and FastAPI on uvicorn (one worker) an
 on 4 connections, as fast as they can. Each request belongs to a session and logs a line. Servers
 run under `opentelemetry-instrument`, with variables alone:
 
-- the application alone; OpenTelemetry without an exporter; with OTLP/HTTP; with otel-asayer;
+- the application alone; OpenTelemetry without an exporter; with one that throws all away; with
+  OTLP/HTTP; with otel-asayer;
 - otel-asayer while Elasticsearch refuses connections, never answers, answers after 5 seconds, and
   while a full spool drains;
 - OTLP/HTTP while its server never answers.
@@ -37,12 +38,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from process import SDK, sdk_variables
-from request import BARE, BINARIES, OTLP, OURS, SESSION_ID
+from request import BARE, BINARIES, OTLP, OURS, SESSION_ID, shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from fastapi import FastAPI
+    from flask import Flask
 
 ROUNDS = int(os.environ.get("ROUNDS") or 5)
 CONNECTIONS = 4
@@ -51,6 +53,8 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 WAITING = 600
 """Bodies of 512 spans in the spool that drains."""
 START_SECONDS = 60.0
+THROWS_AWAY = "THROWS_AWAY"
+"""A variable that tells a server so."""
 PERCENTILES = """
 done = function(summary, latency, requests)
   local lost = summary.errors.connect + summary.errors.read + summary.errors.write
@@ -75,9 +79,12 @@ class State(NamedTuple):
         return self.exporter if self.behind == "answers" else f"{self.exporter}, {self.behind}"
 
 
+DISCARDING = State(OURS, "all thrown away")
+"""What every exporter costs: the batch processors, and here our propagator and processors."""
 STATES = (
     State(BARE),
     State(SDK),
+    DISCARDING,
     State(OTLP),
     State(OTLP, "hangs"),
     State(OURS),
@@ -86,16 +93,22 @@ STATES = (
     State(OURS, "answers after 5 s"),
     State(OURS, "drains a spool"),
 )
-DELAYS = {"answers": 0.0, "drains a spool": 0.0, "answers after 5 s": 5.0, "hangs": 3600.0}
+DELAYS = {
+    "answers": 0.0,
+    "drains a spool": 0.0,
+    "all thrown away": 0.0,
+    "answers after 5 s": 5.0,
+    "hangs": 3600.0,
+}
 """Seconds after which the server behind answers a request; without one, nobody listens."""
 SERVERS = {
     "Flask on gunicorn": [
         *("gunicorn", "--workers", "1", "--threads", "4", "--log-level", "error"),
-        *("--chdir", str(HERE), "--bind", "127.0.0.1:{port}", "request:shop()"),
+        *("--chdir", str(HERE), "--bind", "127.0.0.1:{port}", "latency:flask_shop()"),
     ],
     "FastAPI on uvicorn": [
         *("uvicorn", "--app-dir", str(HERE), "--port", "{port}", "--log-level", "error"),
-        *("--no-access-log", "--factory", "latency:shop"),
+        *("--no-access-log", "--factory", "latency:fastapi_shop"),
     ],
 }
 
@@ -115,10 +128,17 @@ class Measured(NamedTuple):
     """Seconds from SIGTERM to the end of the process."""
 
 
-def shop() -> FastAPI:
+def flask_shop() -> Flask:
+    """The application on gunicorn: it knows nothing of telemetry."""
+    _discard_if_asked()
+    return shop()
+
+
+def fastapi_shop() -> FastAPI:
     """The application on uvicorn: it knows nothing of telemetry."""
     from fastapi import FastAPI
 
+    _discard_if_asked()
     app = FastAPI()
     log = logging.getLogger("carts")
     log.setLevel(logging.INFO)
@@ -131,14 +151,26 @@ def shop() -> FastAPI:
     return app
 
 
+def _discard_if_asked() -> None:
+    if THROWS_AWAY in os.environ:
+        from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
+
+        for exporter in (ElasticsearchLogRecordExporter, ElasticsearchSpanExporter):
+            exporter.export = lambda _self, _batch: None  # type: ignore[method-assign, assignment]
+
+
 def variables(state: State, framework: str, url: str, spool: Path) -> dict[str, str]:
     """What a server is told by its variables."""
     if state.exporter != OURS:
         return sdk_variables(state.exporter, url, framework)
-    return sdk_variables(OURS, url, framework) | {
-        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": "on_failure",
-        "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(spool),
-    }
+    return (
+        sdk_variables(OURS, url, framework)
+        | ({THROWS_AWAY: "1"} if state == DISCARDING else {})
+        | {
+            "OTEL_EXPORTER_ELASTICSEARCH_SPOOL": "on_failure",
+            "OTEL_EXPORTER_ELASTICSEARCH_SPOOL_DIRECTORY": str(spool),
+        }
+    )
 
 
 @contextmanager
@@ -240,7 +272,7 @@ def report(server: str, results: Mapping[State, Sequence[Measured]]) -> dict[str
     """Print the table of a server, and return its rows."""
     rows = {}
     print(
-        f"\n{server:34}{'p50, ms':>9}{'p99, ms':>9}{'p99.9, ms':>11}{'requests/s':>12}"
+        f"\n{server:46}{'p50, ms':>9}{'p99, ms':>9}{'p99.9, ms':>11}{'requests/s':>12}"
         f"{'of no exporter':>16}{'CPU, ms':>9}{'end, s':>8}"
     )
     for state, several in results.items():
@@ -251,7 +283,7 @@ def report(server: str, results: Mapping[State, Sequence[Measured]]) -> dict[str
         )
         rows[state.name] = {**middle._asdict(), "ratio": ratio}
         print(
-            f"{state.name:34}{middle.p50:9.1f}{middle.p99:9.1f}{middle.p999:11.1f}"
+            f"{state.name:46}{middle.p50:9.1f}{middle.p99:9.1f}{middle.p999:11.1f}"
             f"{middle.throughput:12.0f}{ratio:16.2f}{middle.processor:9.2f}{middle.end:8.1f}"
         )
     return rows

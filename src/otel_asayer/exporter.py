@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeAlias, TypeVar
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from otel_asayer.config.options import Options
+    from otel_asayer.runtime.sdk import CompactLogRecord, CompactSpan
 
 __all__ = [
     "DeclaredLogRecordExporter",
@@ -101,10 +103,15 @@ class _Call(NamedTuple):
     done: threading.Event
 
 
-class _Exporter:
+class _Exporter(ABC):
     """What both signals share: from records of the SDK to a delivered, or counted, batch."""
 
     _signal: ClassVar[_Signal]
+
+    @property
+    @abstractmethod
+    def compact(self) -> Callable[[Any], Any] | None:
+        """What a batch processor's queue keeps of a record for this exporter."""
 
     def __init__(
         self, *, meter_provider: MeterProvider | None = None, **options: Unpack[Options]
@@ -138,7 +145,7 @@ class _Exporter:
         # Looked up each time: after a fork it is another.
         current = delivery.shared(self._config)
         self._stop_before_provider()
-        sdk.attach_drop_listener(self)
+        sdk.attach_exporter(self)
         call = _Call(os.getpid(), threading.get_ident(), threading.Event(), threading.Event())
         with self._metrics.operation(len(records)) as lost:
             self._under_way.add(call)
@@ -309,6 +316,15 @@ class ElasticsearchSpanExporter(_Exporter, SpanExporter):
 
     _signal = _Signal("span", "traces", "OTEL_BSP_MAX_QUEUE_SIZE")
 
+    @property
+    def compact(self) -> Callable[[ReadableSpan], ReadableSpan | CompactSpan] | None:
+        """What a batch processor's queue keeps of a span for `export`.
+
+        None in a subclass with an `export` of its own, which gets the SDK's spans.
+        """
+        is_ours = type(self).export is ElasticsearchSpanExporter.export
+        return sdk.compact_span if is_ours else None
+
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Encode and deliver `spans`.
 
@@ -335,6 +351,15 @@ class ElasticsearchLogRecordExporter(_Exporter, LogRecordExporter):
     """
 
     _signal = _Signal("log", "logs", "OTEL_BLRP_MAX_QUEUE_SIZE")
+
+    @property
+    def compact(self) -> Callable[[ReadableLogRecord], ReadableLogRecord | CompactLogRecord] | None:
+        """What a batch processor's queue keeps of a log record for `export`.
+
+        None in a subclass with an `export` of its own, which gets the SDK's log records.
+        """
+        is_ours = type(self).export is ElasticsearchLogRecordExporter.export
+        return sdk.compact_log_record if is_ours else None
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Encode and deliver `batch`.
@@ -407,6 +432,6 @@ _data_streams: Final = cache(DataStreams)
 """Returns the data streams of all exporters in this process with these defaults."""
 
 
-def _is_own(record: ReadableLogRecord) -> bool:
+def _is_own(record: ReadableLogRecord | CompactLogRecord) -> bool:
     scope = record.instrumentation_scope
     return scope is not None and scope.name.startswith(_OWN_SCOPES)

@@ -219,7 +219,7 @@ def _support_our_exporters(tracer_provider: Any, logger_provider: Any) -> None:
     """
     for provider in filter(_feeds_ours, (tracer_provider, logger_provider)):
         exit_flush.flush_at_exits(provider, of_this_process)
-        sdk.attach_drop_listeners(provider, _if_ours)
+        sdk.attach_exporters(provider, _if_ours)
     if _feeds_ours(logger_provider):
         log_handlers.keep_celery_handlers()
 

@@ -28,7 +28,7 @@ from opentelemetry.sdk._logs.export import (
     SimpleLogRecordProcessor,
 )
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
     SimpleSpanProcessor,
@@ -48,6 +48,7 @@ from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
+from otel_asayer.runtime.sdk import CompactLogRecord, CompactSpan
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
 
 from patience import HANG_SECONDS
@@ -55,8 +56,6 @@ from patience import HANG_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-    from opentelemetry.sdk.trace import ReadableSpan
 
     MakeProcessor = Callable[[LogRecordExporter], LogRecordProcessor]
 
@@ -598,6 +597,98 @@ class TestQueues:
             span_exporter.drop_items(1)
 
 
+class TestWhatQueuesKeep:
+    """Of spans and log records, the queue of a batch processor keeps what our export needs."""
+
+    @pytest.fixture
+    def queued(self) -> Iterator[Callable[[SpanExporter | LogRecordExporter], list[object]]]:
+        """Returns what the queue of an exporter's batch processor holds of a span or log record.
+
+        The processor's second one is held: the first export may attach the exporter.
+        """
+        providers: list[TracerProvider | LoggerProvider] = []
+        hour: Any = {"schedule_delay_millis": 3_600_000}
+
+        def queue_of(exporter: SpanExporter | LogRecordExporter) -> list[object]:
+            tracers = TracerProvider(shutdown_on_exit=False)
+            loggers = LoggerProvider(shutdown_on_exit=False)
+            providers.extend([tracers, loggers])
+            processor: Any
+            if isinstance(exporter, SpanExporter):
+                processor = BatchSpanProcessor(exporter, **hour)
+                tracers.add_span_processor(processor)
+            else:
+                processor = BatchLogRecordProcessor(exporter, **hour)
+                loggers.add_log_record_processor(processor)
+            for number in range(2):
+                tracers.get_tracer("shop").start_span("GET /cart").end()
+                loggers.get_logger("shop").emit(LogRecord(body="the cart is empty"))
+                if not number:
+                    processor.force_flush()
+            return list(processor._batch_processor._queue)
+
+        yield queue_of
+        for provider in providers:
+            provider.shutdown()
+
+    def test_they_are_compact(
+        self,
+        queued: Callable[[Any], list[object]],
+        span_exporter: ElasticsearchSpanExporter,
+        log_exporter: ElasticsearchLogRecordExporter,
+    ) -> None:
+        assert [type(one) for one in queued(span_exporter)] == [CompactSpan]
+        assert [type(one) for one in queued(log_exporter)] == [CompactLogRecord]
+
+    def test_and_so_they_are_before_the_first_export_where_the_package_is_set_up(
+        self, span_exporter: ElasticsearchSpanExporter, delivery: Delivery
+    ) -> None:
+        provider = TracerProvider(shutdown_on_exit=False)
+        processor = BatchSpanProcessor(span_exporter, schedule_delay_millis=3_600_000)
+        provider.add_span_processor(processor)
+        for _ in range(2):
+            instrument._support_our_exporters(provider, LoggerProvider(shutdown_on_exit=False))
+        provider.get_tracer("shop").start_span("GET /cart").end()
+        assert [type(one) for one in processor._batch_processor._queue] == [CompactSpan]
+        provider.shutdown()
+        assert delivery.counters.snapshot() == {Count(Outcome.INDEXED): 1}
+
+    def test_an_exporter_that_hands_them_on_to_ours_gets_those_of_the_sdk(
+        self,
+        queued: Callable[[Any], list[object]],
+        span_exporter: ElasticsearchSpanExporter,
+        delivery: Delivery,
+    ) -> None:
+        class Filtering(SpanExporter):
+            def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+                return span_exporter.export([span for span in spans if span.name != "GET /health"])
+
+        assert [type(one) for one in queued(Filtering())] == [ReadableSpan]
+        assert delivery.counters.snapshot() == {Count(Outcome.INDEXED): 1}
+
+    def test_a_subclass_with_an_export_of_its_own_gets_those_of_the_sdk(
+        self, queued: Callable[[Any], list[object]], settings: dict[str, Any]
+    ) -> None:
+        class Filtering(ElasticsearchSpanExporter):
+            def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+                return super().export([span for span in spans if span.name != "GET /health"])
+
+        class Quiet(ElasticsearchLogRecordExporter):
+            def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+                return super().export([record for record in batch if record.log_record.body])
+
+        assert [type(one) for one in queued(Filtering(**settings))] == [ReadableSpan]
+        assert [type(one) for one in queued(Quiet(**settings))] == [ReadableLogRecord]
+
+    def test_a_subclass_without_one_gets_compact_ones(
+        self, queued: Callable[[Any], list[object]], settings: dict[str, Any]
+    ) -> None:
+        class Ours(ElasticsearchSpanExporter):
+            pass
+
+        assert [type(one) for one in queued(Ours(**settings))] == [CompactSpan]
+
+
 def test_an_exporter_that_is_shut_down_has_no_exit_handler_any_more(
     span_exporter: ElasticsearchSpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -690,7 +781,7 @@ import threading
 from opentelemetry._logs import LogRecord
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel_asayer import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 
@@ -711,7 +802,7 @@ class TestTheEnd:
     PROGRAM = """
 import sys
 import threading
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel_asayer import ElasticsearchSpanExporter
 from otel_asayer.delivery.outcomes import Outcome

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_asayer.config import Config
+    from otel_asayer.runtime.sdk import CompactLogRecord, CompactSpan
+
 
 __all__ = ["Encoded", "Encoder"]
 
@@ -81,7 +83,7 @@ class Encoder:
         self._log_records = LogRecordDocuments(scopes, replay_records, random_id)
 
     def spans(
-        self, spans: Sequence[ReadableSpan], pause: Callable[[], None] = lambda: None
+        self, spans: Sequence[ReadableSpan | CompactSpan], pause: Callable[[], None] = lambda: None
     ) -> Encoded:
         """Return the operations for `spans`: documents, those of events, and replay records.
 
@@ -90,7 +92,9 @@ class Encoder:
         return _encoded(self._spans.add, spans, "span", pause)
 
     def log_records(
-        self, log_records: Sequence[ReadableLogRecord], pause: Callable[[], None] = lambda: None
+        self,
+        log_records: Sequence[ReadableLogRecord | CompactLogRecord],
+        pause: Callable[[], None] = lambda: None,
     ) -> Encoded:
         """Return the operations for `log_records`: documents and replay records.
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
 
     from otel_asayer.documents.replay_records import Batch, ReplayRecords, Source
+    from otel_asayer.runtime.sdk import CompactLogRecord
+
 
 __all__ = ["LogRecordDocuments", "add_records", "body_without_tokens"]
 
@@ -48,7 +50,7 @@ class LogRecordDocuments:
         self._replay_records = replay_records
         self._random_id = random_id
 
-    def add(self, batch: Batch, record: ReadableLogRecord) -> None:
+    def add(self, batch: Batch, record: ReadableLogRecord | CompactLogRecord) -> None:
         """Add a log record's document and its replay records."""
         log_record = record.log_record
         attributes = copied(log_record.attributes)
@@ -101,7 +103,9 @@ class LogRecordDocuments:
         )
 
 
-def _add_optional(document: dict[str, Any], log_record: LogRecord, body: Any) -> None:
+def _add_optional(
+    document: dict[str, Any], log_record: LogRecord | CompactLogRecord, body: Any
+) -> None:
     """Add the fields that not every log record has."""
     if log_record.trace_id:
         document["trace_id"] = hex_trace_id(log_record.trace_id)

@@ -35,14 +35,13 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event, ReadableSpan
 
     from otel_asayer.documents.replay_records import Batch, ReplayRecords, Source
+    from otel_asayer.runtime.sdk import CompactSpan
+
 
 __all__ = ["SpanDocuments"]
 
 # By the value of `SpanKind`.
 _KINDS: Final = ("Internal", "Server", "Client", "Producer", "Consumer")
-# Places in a `SpanContext`, which is a tuple.
-_SPAN_ID: Final = 1
-_IS_REMOTE: Final = 2
 
 
 class SpanDocuments:
@@ -52,16 +51,19 @@ class SpanDocuments:
         self._resource_scopes = resource_scopes
         self._replay_records = replay_records
 
-    def add(self, batch: Batch, span: ReadableSpan) -> None:
+    def add(self, batch: Batch, span: ReadableSpan | CompactSpan) -> None:
         """Add a span's document, those of its events, and its replay records.
 
         One pass and one encoding, written out in one function: an exporter spends its time here.
         """
         (
             name,
-            context,
+            trace_number,
+            span_number,
+            trace_state,
             span_kind,
-            parent,
+            parent_number,
+            is_root,
             start_time,
             end_time,
             status,
@@ -71,15 +73,11 @@ class SpanDocuments:
             resource,
             scope,
         ) = fields_of(span)
-        trace_number, span_number, _, _, trace_state, _ = (
-            context  # a tuple, whose properties cost more
-        )
         trace_id = hex_trace_id(trace_number)
         span_id = hex_span_id(span_number)
         start = start_time or 0
         end = end_time or start
         kind = _KINDS[enum_value(span_kind)]
-        is_root = parent is None or parent[_IS_REMOTE]
 
         attributes = copied(own_attributes)
         resource_scope = self._resource_scopes.of(resource, scope)
@@ -104,8 +102,8 @@ class SpanDocuments:
             "resource": resource_scope.resource,
             "scope": resource_scope.scope,
         }
-        if parent is not None:
-            document["parent_span_id"] = hex_span_id(parent[_SPAN_ID])
+        if parent_number is not None:
+            document["parent_span_id"] = hex_span_id(parent_number)
         if trace_state is not DEFAULT_TRACE_STATE and trace_state:
             document["trace_state"] = trace_state.to_header()
         # The SDK's lists count what they dropped. The span's public names are slower, and only

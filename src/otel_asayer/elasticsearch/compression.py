@@ -21,9 +21,13 @@ _MEMORY: Final = 7
 """Of 9: zlib's tables then fit into the processor's cache beside what the encoder needs there, and
 bodies hardly grow."""
 
-_AT_A_TIME: Final = 32
-"""Pieces joined for the compressor: some 40 KB, which stay in the processor's cache and in memory
-that the allocator keeps. To join a whole body costs more than isal takes to compress it."""
+_AT_A_TIME: Final = 1024
+"""Pieces joined for the compressor: a usual body as a whole, and no more than a part of a large
+one.
+
+While it compresses, it gives the interpreter away, and in an application that is busy waits 5 ms
+each time to get it back: smaller parts made a body wait for it twenty times.
+"""
 
 
 def gzip_of(pieces: Sequence[bytes]) -> bytes:

@@ -119,6 +119,9 @@ _NEEDS: Final = {
             ("_exporter", "_export", "_metrics"),
         ),
     ),
+    "Python's garbage collector stops a busy application more often than it needs to": (
+        ("opentelemetry.sdk._shared_internal", "BatchProcessor", ("emit",)),
+    ),
     "a uWSGI worker can wait 30 seconds before it ends": (
         ("opentelemetry.sdk._shared_internal", "BatchProcessor", ("_pid", "_shutdown")),
     ),

@@ -10,7 +10,8 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 
 from golden.cases import CASES, file_name, golden
-from golden.recording import Recording, encode
+from golden.recording import REPLAY_URL, Recording, encode, encoder
+from otel_asayer.runtime.sdk import compact_log_record, compact_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,17 @@ GOLDEN = ROOT / "tests" / "golden"
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_documents_are_those_of_the_golden_file(case: Callable[[], Recording]) -> None:
     assert golden(case).decode() == (GOLDEN / file_name(case)).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_documents_of_what_a_queue_keeps_are_the_same(case: Callable[[], Recording]) -> None:
+    recording = case()
+    one = encoder(replay_url=REPLAY_URL)
+    kept = (
+        one.spans([compact_span(span) for span in recording.spans]),
+        one.log_records([compact_log_record(record) for record in recording.log_records]),
+    )
+    assert b"".join(operation for part in kept for operation in part.operations) == golden(case)
 
 
 def test_each_golden_file_is_compared() -> None:

@@ -10,6 +10,7 @@ import gc
 import itertools
 import sys
 import threading
+import weakref
 from contextvars import Context as Variables
 from importlib import import_module
 from types import MappingProxyType, ModuleType, SimpleNamespace
@@ -17,20 +18,32 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from opentelemetry import baggage, context as otel_context, trace
-from opentelemetry._logs import LogRecord
+from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.instrumentation.exceptions import UnhandledExceptionInstrumentor
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk import _configuration
-from opentelemetry.sdk._logs import ConcurrentMultiLogRecordProcessor, LoggerProvider
+from opentelemetry.sdk._logs import (
+    ConcurrentMultiLogRecordProcessor,
+    LoggerProvider,
+    LogRecordLimits,
+    ReadableLogRecord,
+)
 from opentelemetry.sdk._logs.export import (
     BatchLogRecordProcessor,
     InMemoryLogRecordExporter,
+    LogRecordExportResult,
     SimpleLogRecordProcessor,
 )
-from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanProcessor, TracerProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    SpanLimits,
+    SpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
     SimpleSpanProcessor,
@@ -48,7 +61,7 @@ from otel_asayer.runtime import diagnostics, sdk
 from otel_asayer.sampler import SessionSampler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.propagators.textmap import TextMapPropagator
@@ -443,6 +456,181 @@ def test_the_private_lists_of_a_span_are_empty_when_the_public_ones_are(
     assert bool(fields.links) is False
 
 
+def ended_span(provider: TracerProvider, make: Callable[[Any], None] = lambda _: None) -> Any:
+    """A span of a request, as an exporter gets it."""
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    caller = trace.NonRecordingSpan(
+        trace.SpanContext(1, 2, is_remote=True, trace_flags=trace.TraceFlags(1))
+    )
+    span: Any = provider.get_tracer("test").start_span(
+        "GET /cart",
+        context=trace.set_span_in_context(caller),
+        kind=trace.SpanKind.SERVER,
+        attributes={"http.route": "/cart", "sizes": (1, 2)},
+    )
+    make(span)
+    span.end()
+    return exporter.get_finished_spans()[0]
+
+
+def test_a_compact_span_has_the_fields_of_the_span(tracer_provider: TracerProvider) -> None:
+    span = ended_span(tracer_provider)
+    compact: Any = sdk.compact_span(span)
+    assert type(compact) is sdk.CompactSpan
+    kept = sdk.Fields(*sdk.fields_of(compact))
+    public = sdk.Fields(*sdk.fields_of(cast("Any", Public(span))))
+    assert kept == public._replace(attributes=dict(public.attributes))
+    assert type(kept.attributes) is dict
+    assert (compact.dropped_attributes, compact.dropped_events, compact.dropped_links) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda span: span.add_event("event"), id="event"),
+        pytest.param(
+            lambda span: span.add_link(trace.SpanContext(1, 1, is_remote=False)), id="link"
+        ),
+    ],
+)
+def test_a_span_with_more_than_fields_is_kept_as_it_is(
+    tracer_provider: TracerProvider, make: Callable[[Any], None]
+) -> None:
+    span = ended_span(tracer_provider, make)
+    assert sdk.compact_span(span) is span
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [SpanLimits(max_attributes=1), SpanLimits(max_events=0), SpanLimits(max_links=0)],
+    ids=["attributes", "events", "links"],
+)
+def test_a_span_that_has_lost_something_is_kept_as_it_is(limits: SpanLimits) -> None:
+    def lose(span: Any) -> None:
+        span.add_event("event")
+        span.add_link(trace.SpanContext(1, 1, is_remote=False))
+
+    span = ended_span(
+        TracerProvider(span_limits=limits, shutdown_on_exit=False),
+        lose if limits.max_attributes != 1 else lambda _: None,
+    )
+    assert sdk.compact_span(span) is span
+
+
+def test_without_the_private_names_a_span_is_kept_as_it_is(tracer_provider: TracerProvider) -> None:
+    span: Any = Public(ended_span(tracer_provider))
+    assert sdk.compact_span(span) is span
+
+
+def emitted(record: LogRecord, limits: LogRecordLimits | None = None) -> ReadableLogRecord:
+    """A log record as an exporter gets it."""
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+    provider = LoggerProvider(shutdown_on_exit=False, log_record_limits=limits)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    provider.get_logger("test").emit(record)
+    return exporter.get_finished_logs()[0]
+
+
+def test_a_compact_log_record_has_the_fields_of_the_log_record() -> None:
+    record = emitted(
+        LogRecord(
+            timestamp=1,
+            body={"cart": 7},
+            severity_number=SeverityNumber.ERROR,
+            severity_text="ERROR",
+            event_name="cart.lost",
+            attributes={"a": 1},
+            context=trace.set_span_in_context(
+                trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=False))
+            ),
+        )
+    )
+    compact: Any = sdk.compact_log_record(record)
+    assert type(compact) is sdk.CompactLogRecord
+    names = set(sdk.CompactLogRecord.__slots__) - {
+        "attributes",
+        "resource",
+        "instrumentation_scope",
+    }
+    for name in names:
+        assert getattr(compact.log_record, name) == getattr(record.log_record, name)
+    assert compact.attributes == dict(record.log_record.attributes or {})
+    assert compact.resource is record.resource
+    assert compact.instrumentation_scope is record.instrumentation_scope
+    assert compact.dropped_attributes == record.dropped_attributes == 0
+
+
+def test_a_log_record_that_has_lost_attributes_is_kept_as_it_is() -> None:
+    with pytest.warns(match="dropped"):
+        record = emitted(
+            LogRecord(body="x", attributes={"a": 1, "b": 2}),
+            LogRecordLimits(max_log_record_attributes=1),
+        )
+    assert sdk.compact_log_record(record) is record
+
+
+def test_a_log_record_with_attributes_of_another_class_is_kept_as_it_is() -> None:
+    record = ReadableLogRecord(LogRecord(body="x", attributes={"a": 1}), Resource({}))
+    assert sdk.compact_log_record(record) is record
+
+
+def test_a_compact_log_record_does_not_keep_the_variables_of_a_request() -> None:
+    class Variable:
+        pass
+
+    variable = Variable()
+    gone = weakref.ref(variable)
+    record = emitted(LogRecord(body="x", exception=ValueError(variable)))
+    compact = sdk.compact_log_record(record)
+    assert isinstance(compact, sdk.CompactLogRecord)
+    del record, variable
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_a_queue_keeps_of_a_span_is_one_object_to_the_garbage_collector(
+    tracer_provider: TracerProvider,
+) -> None:
+    kept: list[object] = []
+
+    class Keeping(InMemorySpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            kept.extend(map(sdk.compact_span, spans))
+            return SpanExportResult.SUCCESS
+
+    tracer_provider.add_span_processor(SimpleSpanProcessor(Keeping()))
+    tracer = tracer_provider.get_tracer("test")
+    assert objects_more(lambda: tracer.start_span("span", attributes={"a": 1}).end(), 200) <= 210
+    assert len(kept) == 200
+
+
+def test_what_a_queue_keeps_of_a_log_record_is_one_object_to_the_garbage_collector(
+    logger_provider: LoggerProvider,
+) -> None:
+    kept: list[object] = []
+
+    class Keeping(InMemoryLogRecordExporter):
+        def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+            kept.extend(map(sdk.compact_log_record, batch))
+            return LogRecordExportResult.SUCCESS
+
+    logger_provider.add_log_record_processor(SimpleLogRecordProcessor(Keeping()))  # type: ignore[no-untyped-call]
+    logger = logger_provider.get_logger("test")
+    assert objects_more(lambda: logger.emit(LogRecord(body="x", attributes={"a": 1})), 200) <= 210
+    assert len(kept) == 200
+
+
+def objects_more(make: Callable[[], None], times: int) -> int:
+    """How many more objects the garbage collector visits after so many calls."""
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(times):
+        make()
+    gc.collect()
+    return len(gc.get_objects()) - before
+
+
 class Public:
     """A span with public names only."""
 
@@ -502,6 +690,8 @@ def test_nothing_is_told_of_a_module_that_nobody_has_imported(
 
 
 class Dropped:
+    compact = None
+
     def __init__(self) -> None:
         self.heard: list[tuple[int, str]] = []
 
@@ -518,7 +708,7 @@ class Hearing(InMemorySpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         for _ in range(2):
-            sdk.attach_drop_listener(self.listener)
+            sdk.attach_exporter(self.listener)
         return super().export(spans)
 
 
@@ -561,7 +751,7 @@ def test_processors_do_not_share_what_is_hooked() -> None:
 
 def test_nothing_is_heard_outside_of_an_export(tracer_provider: TracerProvider) -> None:
     dropped = Dropped()
-    sdk.attach_drop_listener(dropped)
+    sdk.attach_exporter(dropped)
     overflow(tracer_provider, InMemorySpanExporter(), 5).shutdown()  # type: ignore[no-untyped-call]
     assert dropped.heard == []
 
