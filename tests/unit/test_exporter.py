@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry._logs import LogRecord
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadableLogRecord
@@ -28,7 +29,12 @@ from opentelemetry.sdk._logs.export import (
     SimpleLogRecordProcessor,
 )
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    ReadableSpan,
+    SpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
     SimpleSpanProcessor,
@@ -48,6 +54,8 @@ from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.elasticsearch.client import UnreachableError
 from otel_asayer.errors import ConfigurationError
 from otel_asayer.exporter import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
+from otel_asayer.processors import SessionSpanProcessor
+from otel_asayer.runtime import sdk
 from otel_asayer.runtime.sdk import CompactLogRecord, CompactSpan
 from otel_asayer.testing import ElasticsearchDouble, Fault, items, status
 
@@ -601,10 +609,13 @@ class TestWhatQueuesKeep:
     """Of spans and log records, the queue of a batch processor keeps what our export needs."""
 
     @pytest.fixture
-    def queued(self) -> Iterator[Callable[[SpanExporter | LogRecordExporter], list[object]]]:
+    def queued(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Callable[[SpanExporter | LogRecordExporter], list[object]]]:
         """Returns what the queue of an exporter's batch processor holds of a span or log record.
 
-        The processor's second one is held: the first export may attach the exporter.
+        The processor's second one is held: the first export attaches the exporter, if the
+        providers are the global ones.
         """
         providers: list[TracerProvider | LoggerProvider] = []
         hour: Any = {"schedule_delay_millis": 3_600_000}
@@ -613,6 +624,8 @@ class TestWhatQueuesKeep:
             tracers = TracerProvider(shutdown_on_exit=False)
             loggers = LoggerProvider(shutdown_on_exit=False)
             providers.extend([tracers, loggers])
+            monkeypatch.setattr(sdk, "get_tracer_provider", lambda: tracers)
+            monkeypatch.setattr(sdk, "get_logger_provider", lambda: loggers)
             processor: Any
             if isinstance(exporter, SpanExporter):
                 processor = BatchSpanProcessor(exporter, **hour)
@@ -653,6 +666,19 @@ class TestWhatQueuesKeep:
         provider.shutdown()
         assert delivery.counters.snapshot() == {Count(Outcome.INDEXED): 1}
 
+    def test_of_a_provider_that_nobody_has_set_up_they_are_the_sdks_own(
+        self, span_exporter: ElasticsearchSpanExporter
+    ) -> None:
+        """Which processors it has is unknown."""
+        provider = TracerProvider(shutdown_on_exit=False)
+        processor = BatchSpanProcessor(span_exporter, schedule_delay_millis=3_600_000)
+        provider.add_span_processor(processor)
+        provider.get_tracer("shop").start_span("GET /cart").end()
+        processor.force_flush()
+        provider.get_tracer("shop").start_span("GET /cart").end()
+        assert [type(one) for one in processor._batch_processor._queue] == [ReadableSpan]
+        provider.shutdown()
+
     def test_an_exporter_that_hands_them_on_to_ours_gets_those_of_the_sdk(
         self,
         queued: Callable[[Any], list[object]],
@@ -665,6 +691,51 @@ class TestWhatQueuesKeep:
 
         assert [type(one) for one in queued(Filtering())] == [ReadableSpan]
         assert delivery.counters.snapshot() == {Count(Outcome.INDEXED): 1}
+
+    def test_a_processor_may_change_what_has_ended(
+        self, span_exporter: ElasticsearchSpanExporter, double: ElasticsearchDouble
+    ) -> None:
+        """Before ours it does so in time; behind it, the queue must not have taken a copy."""
+
+        class Redacting(SpanProcessor):
+            def __init__(self, text: str) -> None:
+                self._text = text
+
+            def on_end(self, span: ReadableSpan) -> None:
+                span._attributes = BoundedAttributes(attributes={"card": self._text})
+
+        provider = TracerProvider(shutdown_on_exit=False)
+        processor = BatchSpanProcessor(span_exporter, schedule_delay_millis=3_600_000)
+        queue = processor._batch_processor._queue
+        provider.add_span_processor(Redacting("before"))
+        provider.add_span_processor(processor)
+        provider.add_span_processor(SessionSpanProcessor())
+        instrument._support_our_exporters(provider, LoggerProvider(shutdown_on_exit=False))
+        tracer = provider.get_tracer("shop")
+        tracer.start_span("POST /pay", attributes={"card": "4111"}).end()
+        provider.add_span_processor(Redacting("behind"))
+        tracer.start_span("POST /pay", attributes={"card": "4111"}).end()
+        assert [type(one) for one in queue] == [ReadableSpan, CompactSpan]  # the last one first
+        provider.shutdown()
+        assert [one["attributes"]["card"] for one in double.documents] == ["before", "behind"]
+
+    def test_where_processors_run_at_once_each_may_change_what_has_ended(
+        self, span_exporter: ElasticsearchSpanExporter
+    ) -> None:
+        class Changing(SpanProcessor):
+            def on_end(self, span: ReadableSpan) -> None:
+                """Whatever."""
+
+        for others, expected in (((), CompactSpan), ((Changing(),), ReadableSpan)):
+            multi = ConcurrentMultiSpanProcessor(2)
+            provider = TracerProvider(active_span_processor=multi, shutdown_on_exit=False)
+            processor = BatchSpanProcessor(span_exporter, schedule_delay_millis=3_600_000)
+            for one in (*others, processor):
+                provider.add_span_processor(one)
+            instrument._support_our_exporters(provider, LoggerProvider(shutdown_on_exit=False))
+            provider.get_tracer("shop").start_span("GET /cart").end()
+            assert [type(one) for one in processor._batch_processor._queue] == [expected]
+            provider.shutdown()
 
     def test_a_subclass_with_an_export_of_its_own_gets_those_of_the_sdk(
         self, queued: Callable[[Any], list[object]], settings: dict[str, Any]
@@ -779,9 +850,15 @@ BOTH_SIGNALS = """
 import sys
 import threading
 from opentelemetry._logs import LogRecord
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    ReadableSpan,
+    SpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel_asayer import ElasticsearchLogRecordExporter, ElasticsearchSpanExporter
 
@@ -802,7 +879,12 @@ class TestTheEnd:
     PROGRAM = """
 import sys
 import threading
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    ReadableSpan,
+    SpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel_asayer import ElasticsearchSpanExporter
 from otel_asayer.delivery.outcomes import Outcome

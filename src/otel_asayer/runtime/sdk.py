@@ -24,11 +24,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import suppress
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
+from opentelemetry._logs import get_logger_provider
 from opentelemetry.sdk._logs import (
     ConcurrentMultiLogRecordProcessor,
     LoggerProvider,
@@ -43,6 +44,7 @@ from opentelemetry.sdk.trace import (
     TracerProvider,
 )
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import get_tracer_provider
 
 from otel_asayer.attributes import NOTED_SESSION_ID, SESSION_ID
 
@@ -230,7 +232,10 @@ def attach_exporter(exporter: Attachable) -> None:
     while frame is not None and frame.f_code is not code:
         frame = frame.f_back
     if frame is not None:
-        _attach(frame.f_locals.get("self"), exporter)
+        batch = frame.f_locals.get("self")
+        _count_drops(batch, exporter)
+        for provider in (get_tracer_provider(), get_logger_provider()):
+            _compact(provider, batch, exporter)
 
 
 def attach_exporters(provider: object, attachable: Callable[[object], Attachable | None]) -> None:
@@ -241,30 +246,78 @@ def attach_exporters(provider: object, attachable: Callable[[object], Attachable
     for processor in _processors(provider):
         batch = getattr(processor, "_batch_processor", None)
         if exporter := attachable(getattr(batch, "_exporter", None)):
-            _attach(batch, exporter)
+            _count_drops(batch, exporter)
+            _compact(provider, batch, exporter)
 
 
-def _attach(batch: Any, exporter: Attachable) -> None:
+def _count_drops(batch: object, exporter: Attachable) -> None:
     # The processor calls it only when its queue is full: what is not dropped costs nothing.
     with suppress(AttributeError):  # metrics whose methods cannot be replaced
         _call_first(getattr(batch, "_metrics", None), exporter, "drop_items")
-    # Another exporter in between reads the spans.
-    if exporter.compact is not None and getattr(batch, "_exporter", None) is exporter:
-        emit = getattr(batch, "emit", None)
-        if emit is not None and not isinstance(emit, _Compacting):
-            batch.emit = _Compacting(emit, exporter.compact)
+
+
+def _compact(provider: object, batch: Any, exporter: Attachable) -> None:
+    """Let the queue of `batch`, a batch processor of `provider`, keep what `exporter` needs.
+
+    Unless there is another exporter between them: that reads the SDK's objects.
+    """
+    emit = getattr(batch, "emit", None)
+    if (
+        exporter.compact is None
+        or emit is None
+        or isinstance(emit, _Compacting)
+        or getattr(batch, "_exporter", None) is not exporter
+        or not any(
+            getattr(processor, "_batch_processor", None) is batch
+            for processor in _processors(provider)
+        )
+    ):
+        return
+    batch.emit = _Compacting(emit, exporter.compact, _multi_processor(provider), batch)
 
 
 class _Compacting:
-    """The method by which a batch processor takes something into its queue."""
+    """The method by which a batch processor takes something into its queue.
 
-    __slots__ = ("_compact", "_emit")
+    A processor behind that one may change the span or log record once it has ended, to hide
+    something or to rename it. There, the queue keeps the object itself.
+    """
 
-    def __init__(self, emit: Callable[[Any], None], compact: Callable[[Any], Any]) -> None:
+    __slots__ = ("_batch", "_compact", "_emit", "_is_last", "_multi", "_processors")
+
+    def __init__(
+        self,
+        emit: Callable[[Any], None],
+        compact: Callable[[Any], Any],
+        multi: object,
+        batch: object,
+    ) -> None:
         self._emit, self._compact = emit, compact
+        self._multi, self._batch = multi, batch
+        self._is_last = False
+        self._processors: Iterable[object] = ()
 
     def __call__(self, record: Any) -> None:
-        self._emit(self._compact(record))
+        processors = _members(self._multi)
+        if processors is not self._processors:  # the SDK makes a new tuple when it adds one
+            self._is_last = not any(map(_changes_records, self._behind(processors)))
+            self._processors = processors
+        self._emit(self._compact(record) if self._is_last else record)
+
+    def _behind(self, processors: Iterable[object]) -> Iterator[object]:
+        """Yield the processors that get a record after this one, or may do so."""
+        ours = iter(processors)
+        if not isinstance(self._multi, _CONCURRENT):
+            for processor in ours:
+                if getattr(processor, "_batch_processor", None) is self._batch:
+                    break
+        yield from ours
+
+
+def _changes_records(processor: object) -> bool:
+    """Whether a processor does something of its own with what has ended or was emitted."""
+    ends = getattr(processor, "on_end", None) or getattr(processor, "on_emit", None)
+    return not str(getattr(ends, "__module__", "")).startswith(("opentelemetry.", "otel_asayer."))
 
 
 def discard_inherited_processors(provider: object) -> None:
@@ -280,14 +333,21 @@ def discard_inherited_processors(provider: object) -> None:
             batch._shutdown = True
 
 
-def _processors(provider: object) -> Iterable[object]:
-    multi = getattr(provider, "_active_span_processor", None) or getattr(
-        provider, "_multi_log_record_processor", None
-    )
+def _processors(provider: object) -> Sequence[object]:
+    return _members(_multi_processor(provider))
+
+
+def _members(multi: object) -> Sequence[object]:
     return (
         getattr(multi, "_span_processors", None)
         or getattr(multi, "_log_record_processors", None)
         or ()
+    )
+
+
+def _multi_processor(provider: object) -> object:
+    return getattr(provider, "_active_span_processor", None) or getattr(
+        provider, "_multi_log_record_processor", None
     )
 
 
