@@ -138,6 +138,11 @@ class AsayerPropagator(TextMapPropagator):
         )
 
     @property
+    def accepts_opaque_ids(self) -> bool:
+        """Whether ids of other systems count as session ids."""
+        return self._opaque
+
+    @property
     def fields(self) -> set[str]:
         """Names of the fields that `inject` may set."""
         return {SESSION_HEADER, _BAGGAGE} if self._enabled else {_BAGGAGE}

@@ -34,6 +34,7 @@ from opentelemetry.util._once import Once
 from otel_asayer import (
     AsayerPropagator,
     ConfigurationError,
+    InvalidSessionIdError,
     SystemRandomIdGenerator,
     configure,
     instrument,
@@ -629,6 +630,17 @@ def test_options_of_the_session_side_reach_the_propagator(sdk: SDK) -> None:
         sdk.tracer_provider.get_tracer("test").start_span("span", context=context).end()
     assert [dict(span.attributes or {}) for span in sdk.spans.get_finished_spans()] == [
         {"session.id": SESSION}
+    ]
+
+
+def test_ids_of_other_systems_are_accepted_in_code_as_in_headers(sdk: SDK) -> None:
+    with pytest.raises(InvalidSessionIdError), session("user-7"):
+        pass
+    configure(opaque_session_ids=True)
+    with session("user-7"):
+        sdk.tracer_provider.get_tracer("test").start_span("span").end()
+    assert [dict(span.attributes or {}) for span in sdk.spans.get_finished_spans()] == [
+        {"session.id": "user-7"}
     ]
 
 

@@ -20,8 +20,13 @@ from opentelemetry import baggage, context as otel_context
 from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, TraceFlags, get_current_span
 
 from otel_asayer.attributes import BAGGAGE_SESSION_ID, NOTED_SESSION_ID, SESSION_ID
-from otel_asayer.config import attribute_length_limit, environment_config
-from otel_asayer.propagation.session_id import SessionId, parse_session_id, require_session_id
+from otel_asayer.config import attribute_length_limit
+from otel_asayer.propagation.session_id import (
+    SessionId,
+    own_session_id,
+    parse_session_id,
+    require_session_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,9 +63,7 @@ def get_session_id(context: Context | None = None) -> SessionId | None:
     value = baggage.get_baggage(BAGGAGE_SESSION_ID, context)
     if type(value) is SessionId:
         return value
-    if isinstance(value, str) and (
-        session_id := parse_session_id(value, opaque=environment_config().opaque_session_ids)
-    ):
+    if isinstance(value, str) and (session_id := own_session_id(value)):
         return session_id
     span = get_current_span(context)  # where a request begins, there is none
     return None if span is INVALID_SPAN else session_of_span(span)
@@ -71,8 +74,8 @@ def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | No
 
     Args:
         span: any span; remote spans and those that are not recorded have no session.
-        opaque: accept ids of other systems in the span's attribute (default: as the environment
-            says).
+        opaque: accept ids of other systems in the span's attribute (default: as this process is
+            set up).
     """
     noted = getattr(span, NOTED_SESSION_ID, None)
     if type(noted) is SessionId:
@@ -86,9 +89,7 @@ def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | No
         or span.get_span_context().is_remote
     ):
         return None
-    return parse_session_id(
-        value, opaque=environment_config().opaque_session_ids if opaque is None else opaque
-    )
+    return own_session_id(value) if opaque is None else parse_session_id(value, opaque=opaque)
 
 
 @cache

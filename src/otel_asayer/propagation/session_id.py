@@ -35,6 +35,7 @@ __all__ = [
     "EPOCH_MS",
     "SessionId",
     "id_of_session_from",
+    "own_session_id",
     "parse_session_id",
     "require_session_id",
     "without_tokens",
@@ -139,26 +140,47 @@ def parse_session_id(value: str, *, opaque: bool = False) -> SessionId | None:
     return _made(text) if is_id else None
 
 
+def own_session_id(value: str) -> SessionId | None:
+    """Return the session id that `value`, a text of the application's own, holds, or None.
+
+    Ids of other systems are accepted if OTEL_ASAYER_OPAQUE_SESSION_IDS or the propagator in use
+    accepts them.
+    """
+    return parse_session_id(value) or (
+        parse_session_id(value, opaque=True) if _accepts_opaque_ids() else None
+    )
+
+
+def _accepts_opaque_ids() -> bool:
+    from otel_asayer.propagation.redirects import propagators_at_work
+
+    return environment_config().opaque_session_ids or any(
+        getattr(one, "accepts_opaque_ids", False) is True for one in propagators_at_work()
+    )
+
+
 def require_session_id(value: str | int, *, opaque: bool | None = None) -> SessionId:
     """Return the session id that `value` holds, where the application's own code chose it.
 
     Args:
         value: as for `parse_session_id`, or a number. A `SessionId` has been checked already.
-        opaque: accept ids of other systems, too (default: as OTEL_ASAYER_OPAQUE_SESSION_IDS says).
+        opaque: accept ids of other systems, too (default: as this process is set up).
 
     Raises:
         InvalidSessionIdError: `value` holds none.
     """
     if type(value) is SessionId:
         return value
-    session_id = parse_session_id(
-        str(value), opaque=environment_config().opaque_session_ids if opaque is None else opaque
+    session_id = (
+        own_session_id(str(value))
+        if opaque is None
+        else parse_session_id(str(value), opaque=opaque)
     )
     if session_id is None:
         raise InvalidSessionIdError(
             "The value is not a session id: expected a decimal number from 1 to 2**64 - 1, as the "
             "tracker's sessionID() or getSessionID() returns it. Ids of another form need "
-            "OTEL_ASAYER_OPAQUE_SESSION_IDS=true."
+            "OTEL_ASAYER_OPAQUE_SESSION_IDS=true, or opaque_session_ids=True in configure()."
         )
     return session_id
 
