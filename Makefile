@@ -123,6 +123,7 @@ bench: $(READY) $(VENV)/.peers ## measure exporter, propagation and a whole requ
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/propagation.py
 	$(BIN)/python benchmarks/process.py
+	$(BIN)/python benchmarks/starvation.py
 	$(BIN)/python benchmarks/request.py --peers $(VENV)/peers/bin/python
 	PYTHONPATH=tests $(BIN)/python benchmarks/page.py
 

@@ -11,9 +11,7 @@ import atexit
 import logging
 import os
 import threading
-import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakSet
@@ -32,6 +30,7 @@ from otel_asayer.elasticsearch.bulk import Cause
 from otel_asayer.once import warn_once
 from otel_asayer.runtime import sdk
 from otel_asayer.runtime.log_handlers import install_last_resort_handler
+from otel_asayer.runtime.switching import Turns
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -67,12 +66,6 @@ _OWN_SCOPES: Final = (
 _LONGEST_WAIT: Final = 5.0
 """Seconds that a shutdown waits for exports that it has interrupted, while they write to the
 disk."""
-
-
-_MOST_PAUSING: Final = 0.02
-"""Seconds that encoding a batch may be held up to let requests in: the queue must not overflow."""
-_PAUSE: Final = 1e-5
-"""Seconds; 0 would give the interpreter back to this thread before another one wakes up."""
 
 _DIVERTED: Final = (
     "Attributes data_stream.dataset and data_stream.namespace ask for more than {} data streams: "
@@ -121,6 +114,7 @@ class _Exporter(ABC):
     def _start(self, config: Config, meter_provider: MeterProvider | None, kind: type) -> None:
         self._config = config
         self._exported = self._closed = False
+        self._turns = Turns()
         self._under_way: set[_Call] = set()
         # No method: the exit handlers must not keep an exporter alive that nobody uses.
         self._stop = partial(_stop, config)
@@ -147,10 +141,12 @@ class _Exporter(ABC):
         self._stop_before_provider()
         sdk.attach_exporter(self)
         call = _Call(os.getpid(), threading.get_ident(), threading.Event(), threading.Event())
-        with self._metrics.operation(len(records)) as lost:
+        with self._metrics.operation(len(records)) as lost, self._turns.work() as pause:
             self._under_way.add(call)
             try:
-                return self._export(encode, records, current, lost, call)
+                return self._export(
+                    partial(encode, records, pause), len(records), current, lost, call
+                )
             except Exception as error:
                 _logger.debug("Export failed", exc_info=True)
                 lost.clear()
@@ -182,6 +178,17 @@ class _Exporter(ABC):
             )
         except Exception:
             _logger.debug("What the queue dropped could not be counted.", exc_info=True)
+
+    def hurry(self) -> None:
+        """Let the exporter's threads run sooner: the batch processor's queue is half full.
+
+        The processor calls it, in the thread that ended a span or emitted a log record.
+        """
+        self._turns.hurry()
+
+    def relax(self) -> None:
+        """Let the exporter's threads run as usual: that queue is nearly empty again."""
+        self._turns.relax()
 
     # Nothing is ever left between exports
     def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002
@@ -225,16 +232,16 @@ class _Exporter(ABC):
 
     def _export(
         self,
-        encode: _Encode[_Record],
-        records: Sequence[_Record],
+        encode: Callable[[], Encoded],
+        number: int,
         current: delivery.Delivery,
         observation: ExportObservation,
         call: _Call,
     ) -> bool:
         current.announce()
         if self._closed:
-            return self._lose(current, observation, len(records), Cause.of("exporter shut down"))
-        operations, failures = encode(records, _pause_after(_MOST_PAUSING))
+            return self._lose(current, observation, number, Cause.of("exporter shut down"))
+        operations, failures = encode()
         if diverted := self._encoder.take_diverted():
             current.counters.add(Outcome.DIVERTED, diverted, Cause.of("too many data streams"))
             warn_once(_logger, _DIVERTED.format(self._config.max_data_streams))
@@ -280,25 +287,6 @@ class _Exporter(ABC):
                 atexit.register(self._stop)
             else:
                 self._stop()
-
-
-def _pause_after(seconds: float) -> Callable[[], None]:
-    """Return what lets other threads run for a moment, until that has taken so long in all.
-
-    A thread that computes gives the interpreter away after 5 ms only, each time that a request
-    comes back from reading or writing. So an export of 10 ms would hold up whatever runs beside it.
-    """
-    left = seconds
-
-    def pause() -> None:
-        nonlocal left
-        if left > 0:
-            start = time.monotonic()
-            with suppress(Exception):  # gevent's hub cannot wait
-                time.sleep(_PAUSE)
-            left -= time.monotonic() - start
-
-    return pause
 
 
 class ElasticsearchSpanExporter(_Exporter, SpanExporter):

@@ -471,7 +471,8 @@ class TestNothingRaises:
             raise AssertionError
 
         monkeypatch.setattr(
-            "otel_asayer.exporter.time", SimpleNamespace(sleep=refuse, monotonic=time.monotonic)
+            "otel_asayer.runtime.switching.time",
+            SimpleNamespace(sleep=refuse, monotonic=time.monotonic),
         )
         assert span_exporter.export(spans(*["GET /cart"] * 100)) is SpanExportResult.SUCCESS
         assert len(double.documents) == 100
@@ -758,6 +759,29 @@ class TestWhatQueuesKeep:
             pass
 
         assert [type(one) for one in queued(Ours(**settings))] == [CompactSpan]
+
+
+def test_a_queue_that_fills_hurries_the_exporter_until_it_is_nearly_empty(
+    span_exporter: ElasticsearchSpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    for name in ("hurry", "relax"):
+        monkeypatch.setattr(span_exporter._turns, name, lambda name=name: heard.append(name))
+    provider = TracerProvider(shutdown_on_exit=False)
+    processor = BatchSpanProcessor(
+        span_exporter, max_queue_size=16, max_export_batch_size=16, schedule_delay_millis=3_600_000
+    )
+    provider.add_span_processor(processor)
+    instrument._support_our_exporters(provider, LoggerProvider(shutdown_on_exit=False))
+    tracer = provider.get_tracer("shop")
+    for _ in range(10):
+        tracer.start_span("GET /cart").end()
+    assert heard == ["hurry"]
+    processor.force_flush()
+    for _ in range(3):
+        tracer.start_span("GET /cart").end()
+    assert heard == ["hurry", "relax"]
+    provider.shutdown()
 
 
 def test_an_exporter_that_is_shut_down_has_no_exit_handler_any_more(

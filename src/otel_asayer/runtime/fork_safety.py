@@ -17,10 +17,11 @@ from __future__ import annotations
 # ours must be registered later, to wait before `logging` takes its lock.
 import logging  # noqa: F401
 import os
-import sys
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
+
+from otel_asayer.runtime.switching import short_switches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +30,6 @@ __all__ = ["unforked"]
 
 # Seconds that a fork waits at most.
 _LONGEST: Final = 5.0
-# Seconds after which a thread that computes lets the importing one go on; by default 0.005.
-_SWITCH_INTERVAL: Final = 1e-4
 
 
 class _Gate:
@@ -58,10 +57,5 @@ _gate: Final = _Gate()
 @contextmanager
 def unforked() -> Iterator[None]:
     """Make forks of this process wait until the block, which imports something, ends."""
-    with _gate.lock:
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(min(before, _SWITCH_INTERVAL))
-        try:
-            yield
-        finally:
-            sys.setswitchinterval(before)
+    with _gate.lock, short_switches():
+        yield

@@ -217,6 +217,12 @@ class Attachable(Protocol):
     def compact(self) -> Callable[[Any], Any] | None:
         """Makes what the queue keeps of a span or log record; None: the queue keeps all of it."""
 
+    def hurry(self) -> None:
+        """Learn that the queue is more than half full."""
+
+    def relax(self) -> None:
+        """Learn that it is nearly empty again."""
+
 
 def attach_exporter(exporter: Attachable) -> None:
     """Attach `exporter` to the batch processor that is exporting on this thread.
@@ -259,12 +265,12 @@ def _count_drops(batch: object, exporter: Attachable) -> None:
 def _compact(provider: object, batch: Any, exporter: Attachable) -> None:
     """Let the queue of `batch`, a batch processor of `provider`, keep what `exporter` needs.
 
-    Unless there is another exporter between them: that reads the SDK's objects.
+    And let it hear of a backlog. Unless there is another exporter between them: that reads the
+    SDK's objects.
     """
     emit = getattr(batch, "emit", None)
     if (
-        exporter.compact is None
-        or emit is None
+        emit is None
         or isinstance(emit, _Compacting)
         or getattr(batch, "_exporter", None) is not exporter
         or not any(
@@ -273,36 +279,55 @@ def _compact(provider: object, batch: Any, exporter: Attachable) -> None:
         )
     ):
         return
-    batch.emit = _Compacting(emit, exporter.compact, _multi_processor(provider), batch)
+    batch.emit = _Compacting(emit, exporter, _multi_processor(provider), batch)
 
 
 class _Compacting:
     """The method by which a batch processor takes something into its queue.
 
+    It runs in the thread that ended a span, which has the interpreter: where the exporter is
+    starved, only this thread can help.
+
     A processor behind that one may change the span or log record once it has ended, to hide
     something or to rename it. There, the queue keeps the object itself.
     """
 
-    __slots__ = ("_batch", "_compact", "_emit", "_is_last", "_multi", "_processors")
+    __slots__ = (
+        "_batch",
+        "_compact",
+        "_emit",
+        "_exporter",
+        "_half",
+        "_is_hurried",
+        "_is_last",
+        "_multi",
+        "_processors",
+        "_queue",
+    )
 
     def __init__(
-        self,
-        emit: Callable[[Any], None],
-        compact: Callable[[Any], Any],
-        multi: object,
-        batch: object,
+        self, emit: Callable[[Any], None], exporter: Attachable, multi: object, batch: Any
     ) -> None:
-        self._emit, self._compact = emit, compact
+        self._emit, self._exporter, self._compact = emit, exporter, exporter.compact
         self._multi, self._batch = multi, batch
-        self._is_last = False
+        self._queue = getattr(batch, "_queue", ())
+        self._half = getattr(batch, "_max_queue_size", 0) // 2
+        self._is_last = self._is_hurried = False
         self._processors: Iterable[object] = ()
 
     def __call__(self, record: Any) -> None:
+        length = len(self._queue)
+        if length > self._half:
+            self._is_hurried = True
+            self._exporter.hurry()
+        elif self._is_hurried and length < self._half // 4:
+            self._is_hurried = False
+            self._exporter.relax()
         processors = _members(self._multi)
         if processors is not self._processors:  # the SDK makes a new tuple when it adds one
             self._is_last = not any(map(_changes_records, self._behind(processors)))
             self._processors = processors
-        self._emit(self._compact(record) if self._is_last else record)
+        self._emit(self._compact(record) if self._compact and self._is_last else record)
 
     def _behind(self, processors: Iterable[object]) -> Iterator[object]:
         """Yield the processors that get a record after this one, or may do so."""

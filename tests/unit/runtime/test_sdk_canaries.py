@@ -692,6 +692,11 @@ def test_nothing_is_told_of_a_module_that_nobody_has_imported(
 class Dropped:
     compact = None
 
+    def hurry(self) -> None:
+        """Whatever."""
+
+    relax = hurry
+
     def __init__(self) -> None:
         self.heard: list[tuple[int, str]] = []
 
