@@ -16,7 +16,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from _thread import RLock, start_new_thread  # those of threads, whatever gevent patches
+from _thread import (
+    LockType,
+    RLock,
+    allocate_lock,
+    start_new_thread,
+)  # those of threads, whatever gevent patches
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -103,7 +108,7 @@ class Turns:
     def __init__(self) -> None:
         self._lock = RLock()
         self._holder = 0  # the process in which switches are short because of this; forks have none
-        self._stretch = 0  # counts the times that they became short
+        self._stretch: LockType | None = None  # released when it is over
         self._done = 0  # pieces of work
         self._rests_until = 0.0
 
@@ -149,8 +154,9 @@ class Turns:
         try:
             if not self.are_short() and _switches.shorten():
                 self._holder = os.getpid()
-                self._stretch += 1
-                start_new_thread(self._end, (_LONGEST, self._stretch, self._done))
+                self._stretch = stretch = allocate_lock()
+                stretch.acquire()
+                start_new_thread(self._end, (stretch, _LONGEST, self._done))
         except RuntimeError:  # no thread can be started: the process ends
             self._restore()
         finally:
@@ -168,15 +174,17 @@ class Turns:
                 self._lock.release()
 
     def _restore(self) -> None:
-        if self.are_short():
+        if self.are_short() and self._stretch is not None:
             self._holder = 0
+            self._stretch.release()
             _switches.restore()
 
-    def _end(self, seconds: float, stretch: int, done: int) -> None:
-        """End a stretch after so many seconds, unless it is over."""
-        time.sleep(seconds)
+    def _end(self, stretch: LockType, seconds: float, done: int) -> None:
+        """End a stretch after so many seconds, unless it is over before."""
+        if stretch.acquire(timeout=seconds):
+            return
         with self._lock:
-            if self._stretch == stretch and self.are_short():
+            if self._stretch is stretch and self.are_short():
                 if self._done == done:
                     self._rests_until = time.monotonic() + _REST
                 self._restore()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import subprocess
 import sys
 import threading
@@ -140,7 +141,9 @@ class TestTurns:
         turns.hurry()
         turns.relax()
         turns.hurry()
-        turns._end(0.0, 1, 0)
+        late = _thread.allocate_lock()
+        late.acquire()
+        turns._end(late, 0.0, 0)
         assert is_short()
 
     def test_where_no_thread_can_be_started_they_stay_usual(
