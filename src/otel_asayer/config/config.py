@@ -3,6 +3,8 @@
 No other module reads the environment. A variable that cannot be used becomes a `Problem`, never an
 exception: an exception at the start of `opentelemetry-instrument` turns all instrumentation off. An
 *argument* that cannot be used raises `ConfigurationError`: the caller's own code is wrong.
+
+The list of all settings makes this module long; how they are parsed and declared stands in others.
 """
 
 from __future__ import annotations

@@ -74,8 +74,7 @@ def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | No
 
     Args:
         span: any span; remote spans and those that are not recorded have no session.
-        opaque: accept ids of other systems in the span's attribute (default: as this process is
-            set up).
+        opaque: as for `own_session_id`, of the span's attribute.
     """
     noted = getattr(span, NOTED_SESSION_ID, None)
     if type(noted) is SessionId:
@@ -89,7 +88,7 @@ def session_of_span(span: Span, *, opaque: bool | None = None) -> SessionId | No
         or span.get_span_context().is_remote
     ):
         return None
-    return own_session_id(value) if opaque is None else parse_session_id(value, opaque=opaque)
+    return own_session_id(value, opaque=opaque)
 
 
 @cache

@@ -140,15 +140,18 @@ def parse_session_id(value: str, *, opaque: bool = False) -> SessionId | None:
     return _made(text) if is_id else None
 
 
-def own_session_id(value: str) -> SessionId | None:
+def own_session_id(value: str, *, opaque: bool | None = None) -> SessionId | None:
     """Return the session id that `value`, a text of the application's own, holds, or None.
 
-    Ids of other systems are accepted if OTEL_ASAYER_OPAQUE_SESSION_IDS or the propagator in use
-    accepts them.
+    Args:
+        value: as for `parse_session_id`.
+        opaque: accept ids of other systems, too (default: if OTEL_ASAYER_OPAQUE_SESSION_IDS or the
+            propagator in use accepts them).
     """
-    return parse_session_id(value) or (
-        parse_session_id(value, opaque=True) if _accepts_opaque_ids() else None
-    )
+    session_id = parse_session_id(value, opaque=opaque is True)
+    if session_id is None and opaque is None and _accepts_opaque_ids():
+        session_id = parse_session_id(value, opaque=True)
+    return session_id
 
 
 def _accepts_opaque_ids() -> bool:
@@ -164,18 +167,14 @@ def require_session_id(value: str | int, *, opaque: bool | None = None) -> Sessi
 
     Args:
         value: as for `parse_session_id`, or a number. A `SessionId` has been checked already.
-        opaque: accept ids of other systems, too (default: as this process is set up).
+        opaque: as for `own_session_id`.
 
     Raises:
         InvalidSessionIdError: `value` holds none.
     """
     if type(value) is SessionId:
         return value
-    session_id = (
-        own_session_id(str(value))
-        if opaque is None
-        else parse_session_id(str(value), opaque=opaque)
-    )
+    session_id = own_session_id(str(value), opaque=opaque)
     if session_id is None:
         raise InvalidSessionIdError(
             "The value is not a session id: expected a decimal number from 1 to 2**64 - 1, as the "

@@ -16,7 +16,8 @@ Why this package uses private names:
 - After a fork without Python's at-fork hooks, a batch processor that is shut down waits 30 seconds
   for a thread that does not exist.
 
-`diagnostics` reports which of these names are gone.
+`diagnostics` reports which of these names are gone. All of it is one module, long as it is: who
+moves to another release of the SDK has one place to look at.
 """
 # ruff: noqa: SLF001 (this module exists for it)
 
@@ -241,7 +242,7 @@ def attach_exporter(exporter: Attachable) -> None:
         batch = frame.f_locals.get("self")
         _count_drops(batch, exporter)
         for provider in (get_tracer_provider(), get_logger_provider()):
-            _compact(provider, batch, exporter)
+            _replace_emit(provider, batch, exporter)
 
 
 def attach_exporters(provider: object, attachable: Callable[[object], Attachable | None]) -> None:
@@ -253,7 +254,7 @@ def attach_exporters(provider: object, attachable: Callable[[object], Attachable
         batch = getattr(processor, "_batch_processor", None)
         if exporter := attachable(getattr(batch, "_exporter", None)):
             _count_drops(batch, exporter)
-            _compact(provider, batch, exporter)
+            _replace_emit(provider, batch, exporter)
 
 
 def _count_drops(batch: object, exporter: Attachable) -> None:
@@ -262,7 +263,7 @@ def _count_drops(batch: object, exporter: Attachable) -> None:
         _call_first(getattr(batch, "_metrics", None), exporter, "drop_items")
 
 
-def _compact(provider: object, batch: Any, exporter: Attachable) -> None:
+def _replace_emit(provider: object, batch: Any, exporter: Attachable) -> None:
     """Let the queue of `batch`, a batch processor of `provider`, keep what `exporter` needs.
 
     And let it hear of a backlog. Unless there is another exporter between them: that reads the
